@@ -1,0 +1,32 @@
+#include "conf/base/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static _Thread_local enum thread_role current_role = THREAD_MAIN;
+
+_Noreturn void check_failed(const char *file, int line, const char *what)
+{
+    char text[512];
+    int n = snprintf(text, sizeof text, "%s:%d: impossible: not (%s); this is a bug in spike\n", file,
+                     line, what);
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    if (write(STDERR_FILENO, text, len) < 0)
+        _exit(1); /* nobody is left to tell */
+    abort();
+}
+
+void thread_is(enum thread_role role, const char *name)
+{
+    current_role = role;
+    if (role != THREAD_MAIN)
+        prctl(PR_SET_NAME, name);
+}
+
+enum thread_role thread_role(void)
+{
+    return current_role;
+}

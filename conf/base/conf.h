@@ -1,0 +1,71 @@
+/*
+ * conf: spike.conf, read once at start (and again for HUP into a second struct).
+ *
+ * settings.def is the one table: it drives the parser, the defaults, the ranges, "did you mean",
+ * and the check of the man page. Nothing here allocates: every list has a limit (limits.h) and
+ * struct conf is one flat value.
+ *
+ * Threads: main only, before the others start; afterwards the struct is constant.
+ */
+#ifndef SPIKE_CONF_H
+#define SPIKE_CONF_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "conf/base/fault.h"
+#include "conf/base/limits.h"
+
+#define CONF_NO_CAP UINT32_MAX /* local_stock: no cap */
+
+/* A numeric address or a Unix socket. */
+struct conf_addr {
+    char text[128]; /* as written: "127.0.0.1:3005", "[::1]:3005", "unix:/run/spike.sock" */
+    socklen_t len;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+        struct sockaddr_un local; /* a relative path is made absolute from the naming file */
+    } to;
+};
+
+struct conf_event {
+    char name[EVENT_NAME_MAX + 1];
+    uint32_t total;       /* 1 .. TICKETS_MAX */
+    uint32_t stock_max;   /* default twice total; at least total */
+    uint32_t local_stock; /* CONF_NO_CAP without one */
+    uint32_t limit;       /* tickets per buyer, 0 none */
+    uint32_t max_order;   /* tickets in one order */
+    uint64_t hold_ms;     /* 0: sold outright */
+    uint64_t open_wall_ms; /* 0: open from the start */
+};
+
+struct conf {
+    uint16_t node;
+    uint16_t nodes[NODES_MAX]; /* rising, each once, this node among them */
+    uint32_t node_count;
+    struct conf_addr listen[LISTEN_MAX];
+    uint32_t listen_count;
+    struct conf_addr admin; /* len 0: none */
+    struct conf_addr redis; /* len 0: standalone */
+    uint32_t workers;       /* default: the cores this process may run on */
+    uint32_t connections;
+    char journal[PATH_TEXT_MAX]; /* absolute or relative to where the server runs; resolved */
+    uint64_t journal_size;       /* bytes */
+    struct conf_event events[EVENTS_MAX];
+    uint32_t event_count;
+    uint64_t header_timeout_ms, idle_timeout_ms, answer_timeout_ms, redis_timeout_ms,
+        node_timeout_ms;
+    uint32_t max_header, max_body; /* bytes */
+    bool buy_with_get;
+    int log_level; /* enum log_level */
+    char admin_token[PATH_TEXT_MAX]; /* file name; empty: none */
+};
+
+/* Reads and checks the file. False: f holds "FILE:LINE: what is wrong", *conf is undefined. */
+MUST_CHECK bool conf_load(struct conf *conf, const char *path, struct fault *f);
+
+#endif

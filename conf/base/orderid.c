@@ -1,0 +1,73 @@
+#include "conf/base/orderid.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "conf/base/check.h"
+
+_Static_assert(ORDERID_SECRET == crypto_shorthash_KEYBYTES, "the secret is a SipHash key");
+_Static_assert(crypto_shorthash_BYTES == 8, "a tag is 64 bits");
+
+#define NUMBER_BITS 40
+
+static void put_hex(char *out, uint64_t value, int digits)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (int i = digits - 1; i >= 0; i--, value >>= 4)
+        out[i] = hex[value & 15];
+}
+
+static bool get_hex(const char *text, int digits, uint64_t *value)
+{
+    *value = 0;
+    for (int i = 0; i < digits; i++) {
+        char c = text[i];
+        if (c >= '0' && c <= '9')
+            *value = *value << 4 | (uint64_t)(c - '0');
+        else if (c >= 'a' && c <= 'f')
+            *value = *value << 4 | (uint64_t)(c - 'a' + 10);
+        else
+            return false;
+    }
+    return true;
+}
+
+uint64_t orderid_tag(uint16_t node, uint8_t slot, uint64_t number,
+                     const uint8_t secret[ORDERID_SECRET])
+{
+    uint8_t input[10], output[8];
+    uint64_t tag = 0;
+    ASSERT(number <= ORDER_NUMBER_MAX);
+    input[0] = (uint8_t)(node >> 8);
+    input[1] = (uint8_t)node;
+    uint64_t joined = (uint64_t)slot << NUMBER_BITS | number;
+    for (int i = 0; i < 8; i++)
+        input[2 + i] = (uint8_t)(joined >> (8 * (7 - i)));
+    crypto_shorthash(output, input, sizeof input, secret);
+    memcpy(&tag, output, sizeof tag);
+    return tag;
+}
+
+void orderid_print(char *out, const struct orderid *id)
+{
+    ASSERT(id->number <= ORDER_NUMBER_MAX);
+    put_hex(out, id->node, 4);
+    out[4] = '-';
+    put_hex(out + 5, (uint64_t)id->slot << NUMBER_BITS | id->number, 12);
+    out[17] = '-';
+    put_hex(out + 18, id->tag, 16);
+}
+
+bool orderid_parse(const char *text, size_t len, struct orderid *id)
+{
+    uint64_t node, joined;
+    if (len != ORDERID_TEXT || text[4] != '-' || text[17] != '-')
+        return false;
+    if (!get_hex(text, 4, &node) || !get_hex(text + 5, 12, &joined) ||
+        !get_hex(text + 18, 16, &id->tag))
+        return false;
+    id->node = (uint16_t)node;
+    id->slot = (uint8_t)(joined >> NUMBER_BITS);
+    id->number = joined & ORDER_NUMBER_MAX;
+    return true;
+}

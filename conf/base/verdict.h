@@ -1,0 +1,26 @@
+/*
+ * verdict: what a request is told. One table (verdict.def) makes the enum, the code, the message
+ * and the HTTP status.
+ *
+ * Threads: any; constant.
+ */
+#ifndef SPIKE_VERDICT_H
+#define SPIKE_VERDICT_H
+
+enum verdict {
+#define VERDICT(name, code, message, status) VERDICT_##name,
+#include "conf/base/verdict.def"
+#undef VERDICT
+    VERDICT_COUNT
+};
+
+/* The verdicts of the sale itself come first; these alone have ready-made answers. */
+#define VERDICT_SALE_COUNT (VERDICT_ENDED + 1)
+
+int verdict_code(enum verdict v);
+const char *verdict_message(enum verdict v);
+int verdict_status(enum verdict v);
+/* "OK" for 200 and so on: the reason phrase of the status line. */
+const char *verdict_reason(enum verdict v);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * board: what the ledger publishes and everybody reads without asking.
+ *
+ * Per event two words. `gate`: the verdict a worker may give by itself, and until when that stays
+ * true (P5: "sold out" was true at most one beat ago). `figures`: total and gone, in one word so
+ * that a reader sees both of one moment. A worker's refusal costs one relaxed load of the gate.
+ *
+ * gate   = until (monotonic milliseconds, 56 bits) << 8 | verdict (VERDICT_YES: ask the ledger)
+ * figures= total << 32 | gone
+ *
+ * Owner: the ledger writes; any thread reads.
+ */
+#ifndef SPIKE_BOARD_H
+#define SPIKE_BOARD_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "conf/base/check.h"
+#include "conf/base/conf.h"
+#include "conf/base/verdict.h"
+
+enum sale_state {
+    SALE_UNKNOWN, /* before the first attach */
+    SALE_WAITING,
+    SALE_OPEN,
+    SALE_PAUSED,
+    SALE_SOLDOUT,
+    SALE_CLOSED,
+    SALE_REPAIR,
+};
+
+/* "waiting", "open", ...; the word of /stock and /stats. */
+const char *sale_state_word(enum sale_state s);
+
+enum node_state { NODE_STARTING, NODE_UP, NODE_REPAIR, NODE_DRAINING };
+enum redis_state { REDIS_OFF, REDIS_UP, REDIS_DOWN };
+
+#define GATE_FOREVER (UINT64_MAX >> 8)
+
+struct board_event {
+    _Alignas(CACHE_LINE) _Atomic uint64_t gate;
+    _Atomic uint64_t figures;
+    _Atomic int state; /* enum sale_state */
+    _Atomic uint32_t node_sold, node_held;
+    _Atomic uint32_t local_stock; /* CONF_NO_CAP: none; written by main on HUP */
+};
+
+/* What the ledger knows of its two stores, for /stats. */
+struct board_stores {
+    _Alignas(CACHE_LINE) _Atomic int redis; /* enum redis_state */
+    _Atomic uint32_t redis_rtt_us;
+    _Atomic uint64_t redis_reconnects;
+    _Atomic uint64_t journal_records, journal_used_bytes, journal_size_bytes;
+    _Atomic uint32_t commit_p99_us;
+};
+
+/* Settings that HUP may change; written by main. */
+struct board_tunables {
+    _Alignas(CACHE_LINE) _Atomic uint64_t header_timeout_ms, idle_timeout_ms, answer_timeout_ms,
+        redis_timeout_ms;
+};
+
+struct board {
+    struct board_event events[EVENTS_MAX];
+    struct board_stores stores;
+    struct board_tunables tunables;
+    _Atomic int node_state; /* enum node_state; DRAINING is main's, the rest the ledger's */
+};
+
+static inline uint64_t gate_word(enum verdict v, uint64_t until_mono_ms)
+{
+    return (until_mono_ms > GATE_FOREVER ? GATE_FOREVER : until_mono_ms) << 8 | (uint64_t)v;
+}
+
+/* What to tell a buyer now: VERDICT_YES means that only the ledger can say. */
+static inline enum verdict board_gate(const struct board_event *e, uint64_t now_mono_ms)
+{
+    uint64_t gate = atomic_load_explicit(&e->gate, memory_order_relaxed);
+    return now_mono_ms <= gate >> 8 ? (enum verdict)(gate & 0xff) : VERDICT_YES;
+}
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * exchange: the rings between one worker and the ledger, and the bells at both ends.
+ *
+ * Owner: orders: the worker pushes, the ledger pops; verdicts: the other way round.
+ */
+#ifndef SPIKE_EXCHANGE_H
+#define SPIKE_EXCHANGE_H
+
+#include "server/meet/doorbell.h"
+#include "server/meet/message.h"
+#include "server/meet/ring.h"
+
+struct exchange {
+    struct ring orders;      /* worker -> ledger */
+    struct ring verdicts;    /* ledger -> worker */
+    struct doorbell worker;  /* rung by the ledger */
+    struct doorbell *ledger; /* rung by every worker; one for all */
+};
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * journal: the LMDB log of a node, one directory, and the only user of lmdb.h (with verify.c).
+ *
+ * Every event has a named database: seq -> record (record.h), appended, never changed. All events
+ * of a step are committed in one transaction, and journal_commit() returns when it is synced (P2):
+ * LMDB's default mode, never NOSYNC, NOMETASYNC or WRITEMAP. An unnamed entry holds the format
+ * version, the node's number, and the slot of each event name (a slot never changes, it is part of
+ * order ids).
+ *
+ * A failed commit is final: the struct is poisoned, the caller says why and exits. What has reached
+ * the disk is then settled by the next start. A full map is no failure: journal_room() tells
+ * before, and the ledger sells nothing that would not fit.
+ *
+ * Owner: the ledger thread (journal_open may run on main, before the ledger starts). Readers in
+ * other processes (spike-log) use journal_open_reader.
+ */
+#ifndef SPIKE_JOURNAL_H
+#define SPIKE_JOURNAL_H
+
+#include "conf/base/fault.h"
+#include "storage/journal/record.h"
+
+struct journal;
+
+struct journal_options {
+    const char *dir; /* made (0700) if its parent exists */
+    uint64_t size;   /* bytes of the map */
+    uint16_t node;
+    const char *events[EVENTS_MAX];
+    uint32_t event_count;
+};
+
+/* Locks the directory (a second opener fails: "in use by another spike-server"), verifies what is
+ * there in a child process, opens it. NULL: f says what is wrong, where, and what to do. */
+MUST_CHECK struct journal *journal_open(const struct journal_options *o, struct fault *f);
+/* Read-only, without the lock and without verifying; beside a running server. */
+MUST_CHECK struct journal *journal_open_reader(const char *dir, struct fault *f);
+void journal_close(struct journal *j);
+
+/* Events are named by their index in options.events; a reader's by their slot. */
+uint8_t journal_slot(const struct journal *j, uint32_t event);
+/* seq of the last record, 0 for none. Counts what was appended and not yet committed. */
+uint64_t journal_end(const struct journal *j, uint32_t event);
+/* ... of the last one that is committed. */
+uint64_t journal_committed(const struct journal *j, uint32_t event);
+
+/* Puts r behind the event's last record, with the next seq (stored in r->seq) and the given time.
+ * The first append after a commit begins the transaction. A failure is remembered and reported by
+ * the commit. */
+void journal_append(struct journal *j, uint32_t event, struct record *r, uint64_t now_wall_ms);
+/* Syncs what was appended; nothing appended: true at once. False is final. */
+MUST_CHECK bool journal_commit(struct journal *j, struct fault *f);
+
+/* Reads committed records from seq `from` on into out[0..max); answers how many, 0 at the end.
+ * -1: damaged, f says where. */
+MUST_CHECK int journal_read(struct journal *j, uint32_t event, uint64_t from, struct record *out,
+                            uint32_t max, struct fault *f);
+
+/* Walks all committed records in order. The visitor returns false to stop (then so does the walk,
+ * with true: stopping is no fault). */
+typedef bool journal_visit(void *context, const struct record *r);
+MUST_CHECK bool journal_walk(struct journal *j, uint32_t event, journal_visit *visit, void *context,
+                             struct fault *f);
+
+/* How many more records of RECORD_BYTES_MAX surely fit, beyond the pages that commits themselves
+ * need to work in. */
+uint64_t journal_room(const struct journal *j);
+uint64_t journal_used_bytes(const struct journal *j);
+uint64_t journal_size_bytes(const struct journal *j);
+
+#endif

@@ -11,8 +11,8 @@ static _Thread_local enum thread_role current_role = THREAD_MAIN;
 _Noreturn void check_failed(const char *file, int line, const char *what)
 {
     char text[512];
-    int n = snprintf(text, sizeof text, "%s:%d: impossible: not (%s); this is a bug in spike\n", file,
-                     line, what);
+    int n = snprintf(text, sizeof text, "%s:%d: impossible: not (%s); this is a bug in spike\n",
+                     file, line, what);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
     if (write(STDERR_FILENO, text, len) < 0)
         _exit(1); /* nobody is left to tell */

@@ -13,13 +13,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MUST_CHECK     __attribute__((warn_unused_result))
-#define PRINTF(f, a)   __attribute__((format(printf, f, a)))
-#define ARRAY_LEN(a)   (sizeof(a) / sizeof((a)[0]))
-#define CACHE_LINE     64
-#define LIKELY(c)      __builtin_expect(!!(c), 1)
+#define MUST_CHECK   __attribute__((warn_unused_result))
+#define PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define CACHE_LINE   64
+#define LIKELY(c)    __builtin_expect(!!(c), 1)
 
-#define ASSERT(c)      (LIKELY(c) ? (void)0 : check_failed(__FILE__, __LINE__, #c))
+#define ASSERT(c)    (LIKELY(c) ? (void)0 : check_failed(__FILE__, __LINE__, #c))
 
 _Noreturn void check_failed(const char *file, int line, const char *what);
 

@@ -40,16 +40,17 @@ struct counters {
 #define COUNTER(name, what) _Atomic uint64_t name;
 #include "server/meet/counters.def"
 #undef COUNTER
-    _Atomic uint32_t connections, connections_max;
+        _Atomic uint32_t connections,
+        connections_max;
     _Atomic uint64_t verdicts[EVENTS_MAX][VERDICT_SALE_COUNT];
     struct latency buy;
 };
 
 /* The owner is the only writer, so a plain add of a relaxed load needs no locked instruction. */
-#define COUNT(counter, by)                                                                         \
-    atomic_store_explicit(                                                                         \
-        &(counter), atomic_load_explicit(&(counter), memory_order_relaxed) + (by),                 \
-        memory_order_relaxed)
+#define COUNT(counter, by)                                                               \
+    atomic_store_explicit(&(counter),                                                    \
+                          atomic_load_explicit(&(counter), memory_order_relaxed) + (by), \
+                          memory_order_relaxed)
 
 void latency_add(struct latency *l, uint64_t now_mono_us, uint64_t took_us, uint32_t times);
 /* Adds up `count` owners' last ten seconds. */

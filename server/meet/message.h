@@ -32,10 +32,10 @@ struct message {
     uint64_t number, tag;
     uint64_t pay_by_wall_ms;
     uint32_t n;
-    uint8_t kind;  /* enum message_kind */
-    uint8_t event; /* index in the configuration */
-    uint8_t slot;  /* of the event in the journal, as in orderid.h */
-    uint8_t verdict; /* enum verdict */
+    uint8_t kind;               /* enum message_kind */
+    uint8_t event;              /* index in the configuration */
+    uint8_t slot;               /* of the event in the journal, as in orderid.h */
+    uint8_t verdict;            /* enum verdict */
     uint8_t buyer_len, key_len; /* 0: none. */
     char buyer[PARAM_MAX], key[PARAM_MAX];
 };

@@ -16,7 +16,7 @@
 
 #include "conf/base/fault.h"
 
-#define ARENA_POOLS_MAX 64
+#define ARENA_POOLS_MAX 1024 /* a dozen for each of WORKERS_MAX workers */
 
 struct arena_pool {
     const char *name; /* a literal: the module's word for it; parts of one name add up in /stats */

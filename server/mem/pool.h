@@ -18,12 +18,12 @@
 
 struct pool {
     unsigned char *block;
-    uint32_t *free;  /* stack of indices; those at or above `fresh` were never handed out */
+    uint32_t *free; /* stack of indices; those at or above `fresh` were never handed out */
     uint32_t free_count;
     uint32_t fresh;
     uint32_t count;
-    size_t size;             /* bytes of one object */
-    _Atomic uint32_t used;   /* handed out now */
+    size_t size;                  /* bytes of one object */
+    _Atomic uint32_t used;        /* handed out now */
     size_t block_pool, free_pool; /* numbers in the arena's plan */
 };
 

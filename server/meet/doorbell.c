@@ -1,0 +1,59 @@
+#include "server/meet/doorbell.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+bool doorbell_open(struct doorbell *d, struct fault *f)
+{
+    atomic_init(&d->asleep, 0);
+    d->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (d->fd < 0)
+        return fault(f, "eventfd: %s", strerror(errno));
+    return true;
+}
+
+void doorbell_close(struct doorbell *d)
+{
+    close(d->fd);
+    d->fd = -1;
+}
+
+void doorbell_arm(struct doorbell *d)
+{
+    atomic_store_explicit(&d->asleep, 1, memory_order_seq_cst);
+    atomic_thread_fence(memory_order_seq_cst);
+}
+
+void doorbell_disarm(struct doorbell *d)
+{
+    /* Who finds the word 0 here has rung: take the ring off, or the next wait would not sleep. */
+    if (atomic_exchange_explicit(&d->asleep, 0, memory_order_seq_cst) == 0) {
+        uint64_t rings;
+        ssize_t ignored = read(d->fd, &rings, sizeof rings);
+        (void)ignored; /* EAGAIN: the ringer is between the word and the write; one idle turn */
+    }
+}
+
+void doorbell_wait(struct doorbell *d, uint64_t timeout_us)
+{
+    struct pollfd p = {.fd = d->fd, .events = POLLIN};
+    struct timespec t = {.tv_sec = (time_t)(timeout_us / 1000000),
+                         .tv_nsec = (long)(timeout_us % 1000000) * 1000};
+    ppoll(&p, 1, &t, NULL); /* a signal or an error is an early turn of the owner's loop */
+}
+
+void doorbell_ring(struct doorbell *d)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&d->asleep, memory_order_relaxed) == 0)
+        return;
+    if (atomic_exchange_explicit(&d->asleep, 0, memory_order_seq_cst) == 0)
+        return;
+    uint64_t one = 1;
+    ssize_t ignored = write(d->fd, &one, sizeof one);
+    (void)ignored; /* EAGAIN: the counter is full, so the owner is awake anyway */
+}

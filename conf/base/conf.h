@@ -28,18 +28,18 @@ struct conf_addr {
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
-        struct sockaddr_un local; /* a relative path is made absolute from the naming file */
+        struct sockaddr_un local; /* a relative path counts from the naming file's folder */
     } to;
 };
 
 struct conf_event {
     char name[EVENT_NAME_MAX + 1];
-    uint32_t total;       /* 1 .. TICKETS_MAX */
-    uint32_t stock_max;   /* default twice total; at least total */
-    uint32_t local_stock; /* CONF_NO_CAP without one */
-    uint32_t limit;       /* tickets per buyer, 0 none */
-    uint32_t max_order;   /* tickets in one order */
-    uint64_t hold_ms;     /* 0: sold outright */
+    uint32_t total;        /* 1 .. TICKETS_MAX */
+    uint32_t stock_max;    /* default twice total; at least total */
+    uint32_t local_stock;  /* CONF_NO_CAP without one */
+    uint32_t limit;        /* tickets per buyer, 0 none */
+    uint32_t max_order;    /* tickets in one order */
+    uint64_t hold_ms;      /* 0: sold outright */
     uint64_t open_wall_ms; /* 0: open from the start */
 };
 
@@ -61,11 +61,14 @@ struct conf {
         node_timeout_ms;
     uint32_t max_header, max_body; /* bytes */
     bool buy_with_get;
-    int log_level; /* enum log_level */
+    int log_level;                   /* enum log_level */
     char admin_token[PATH_TEXT_MAX]; /* file name; empty: none */
 };
 
-/* Reads and checks the file. False: f holds "FILE:LINE: what is wrong", *conf is undefined. */
+/* Reads and checks the file, and the files it includes. False: f holds "FILE:LINE: what is wrong",
+ * *conf is undefined. */
 MUST_CHECK bool conf_load(struct conf *conf, const char *path, struct fault *f);
+/* The settings in effect, on standard output, in the words of the file. */
+void conf_print(const struct conf *conf);
 
 #endif

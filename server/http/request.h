@@ -20,14 +20,21 @@ struct slice {
     uint32_t len;
 };
 
-enum method { METHOD_GET, METHOD_POST, METHOD_HEAD, METHOD_OTHER /* known to RFC 9110, served by nobody here */ };
+enum method {
+    METHOD_GET,
+    METHOD_POST,
+    METHOD_HEAD,
+    METHOD_OTHER /* known to RFC 9110, served by nobody here */
+};
 
 struct request {
     enum method method;
-    struct slice path;  /* undecoded, without the query; begins with '/' */
+    struct slice path;  /* undecoded, without the query; begins with '/' (or `*` of OPTIONS) */
     struct slice query; /* undecoded, without the '?' */
-    struct slice body;
-    struct slice host, origin, authorization, idempotency_key, x_buyer; /* header values, trimmed */
+    struct slice body;  /* without Content-Length: not there */
+    /* Header values, trimmed; there and of no length if the line was empty. The host is that of a
+     * target in absolute form, if it has one. */
+    struct slice host, origin, authorization, idempotency_key, x_buyer;
     struct slice content_type;
     uint8_t minor;         /* 0 or 1 of HTTP/1.x */
     bool keep_alive;       /* the connection may carry another request */
@@ -47,8 +54,9 @@ enum request_progress {
     REQUEST_WRONG,    /* *why says which answer; then the connection is to be closed */
 };
 
-MUST_CHECK enum request_progress request_parse(struct request *r, enum verdict *why, const char *buf,
-                                               size_t len, const struct request_limits *limits);
+MUST_CHECK enum request_progress request_parse(struct request *r, enum verdict *why,
+                                               const char *buf, size_t len,
+                                               const struct request_limits *limits);
 
 /* Which limit an unfinished request of len bytes would break next is the parser's business: a
  * buffer of max_header + max_body bytes always suffices to reach DONE or WRONG. */

@@ -65,7 +65,8 @@ struct board {
     struct board_event events[EVENTS_MAX];
     struct board_stores stores;
     struct board_tunables tunables;
-    _Atomic int node_state; /* enum node_state; DRAINING is main's, the rest the ledger's */
+    _Atomic int node_state; /* enum node_state, the ledger's part: never DRAINING */
+    _Atomic bool draining;  /* main's part: the server is stopping */
 };
 
 static inline uint64_t gate_word(enum verdict v, uint64_t until_mono_ms)

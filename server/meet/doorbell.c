@@ -24,14 +24,13 @@ void doorbell_close(struct doorbell *d)
 
 void doorbell_arm(struct doorbell *d)
 {
-    atomic_store_explicit(&d->asleep, 1, memory_order_seq_cst);
-    atomic_thread_fence(memory_order_seq_cst);
+    atomic_exchange_explicit(&d->asleep, 1, memory_order_acq_rel);
 }
 
 void doorbell_disarm(struct doorbell *d)
 {
     /* Who finds the word 0 here has rung: take the ring off, or the next wait would not sleep. */
-    if (atomic_exchange_explicit(&d->asleep, 0, memory_order_seq_cst) == 0) {
+    if (atomic_exchange_explicit(&d->asleep, 0, memory_order_acq_rel) == 0) {
         uint64_t rings;
         ssize_t ignored = read(d->fd, &rings, sizeof rings);
         (void)ignored; /* EAGAIN: the ringer is between the word and the write; one idle turn */
@@ -48,10 +47,7 @@ void doorbell_wait(struct doorbell *d, uint64_t timeout_us)
 
 void doorbell_ring(struct doorbell *d)
 {
-    atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&d->asleep, memory_order_relaxed) == 0)
-        return;
-    if (atomic_exchange_explicit(&d->asleep, 0, memory_order_seq_cst) == 0)
+    if (atomic_exchange_explicit(&d->asleep, 0, memory_order_acq_rel) == 0)
         return;
     uint64_t one = 1;
     ssize_t ignored = write(d->fd, &one, sizeof one);

@@ -4,7 +4,8 @@
  *
  * The owner: doorbell_arm(); looks at its rings once more; only if they are empty does it wait
  * (doorbell_wait, or its own loop on doorbell_fd) ; then doorbell_disarm(). The ringer pushes first
- * and rings after. Both sides pass a sequentially consistent fence, so one of them sees the other.
+ * and rings after. Both exchange the same word: who comes second reads what the first has written,
+ * so either the ringer finds the owner asleep, or the owner finds what was pushed.
  *
  * Owner: the thread that waits; doorbell_ring: any.
  */

@@ -36,6 +36,7 @@ struct message {
     uint8_t event;              /* index in the configuration */
     uint8_t slot;               /* of the event in the journal, as in orderid.h */
     uint8_t verdict;            /* enum verdict */
+    uint8_t worker;             /* whose it is; the ledger's note while it has it */
     uint8_t buyer_len, key_len; /* 0: none. */
     char buyer[PARAM_MAX], key[PARAM_MAX];
 };

@@ -37,7 +37,11 @@ MUST_CHECK struct journal *journal_open(const struct journal_options *o, struct 
 MUST_CHECK struct journal *journal_open_reader(const char *dir, struct fault *f);
 void journal_close(struct journal *j);
 
-/* Events are named by their index in options.events; a reader's by their slot. */
+/* Events are named by their index in options.events; a reader's by their slot. A reader knows the
+ * events that were there when it opened, and their ends as of then or of its last read. */
+uint32_t journal_event_count(const struct journal *j);
+const char *journal_event_name(const struct journal *j, uint32_t event);
+uint16_t journal_node(const struct journal *j);
 uint8_t journal_slot(const struct journal *j, uint32_t event);
 /* seq of the last record, 0 for none. Counts what was appended and not yet committed. */
 uint64_t journal_end(const struct journal *j, uint32_t event);
@@ -56,14 +60,18 @@ MUST_CHECK bool journal_commit(struct journal *j, struct fault *f);
 MUST_CHECK int journal_read(struct journal *j, uint32_t event, uint64_t from, struct record *out,
                             uint32_t max, struct fault *f);
 
-/* Walks all committed records in order. The visitor returns false to stop (then so does the walk,
- * with true: stopping is no fault). */
+/* Walks all committed records in order, a few at a time: LMDB may reuse pages while the visitor is
+ * at work, however slow it is, and the visitor may call anything but journal_walk. The visitor
+ * returns false to stop (then so does the walk, with true: stopping is no fault). */
 typedef bool journal_visit(void *context, const struct record *r);
 MUST_CHECK bool journal_walk(struct journal *j, uint32_t event, journal_visit *visit, void *context,
                              struct fault *f);
 
-/* How many more records of RECORD_BYTES_MAX surely fit, beyond the pages that commits themselves
- * need to work in. */
+/* How many more records of RECORD_BYTES_MAX surely fit, in however many commits, beyond the pages
+ * that commits themselves need to work in. What it has once answered holds for that many records,
+ * even if its later answers fall faster. Rises only when the disk was what lacked and has room
+ * again. (A process that stays in one LMDB read transaction keeps pages from being used again; our
+ * readers leave it after every call.) */
 uint64_t journal_room(const struct journal *j);
 uint64_t journal_used_bytes(const struct journal *j);
 uint64_t journal_size_bytes(const struct journal *j);

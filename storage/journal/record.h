@@ -13,8 +13,10 @@
  *       EPOCH  epoch 8
  *       KNOWN  node 8
  *       GRANT  number 8, pay_by_ms 8, n 4
- *       CHANGE number 8, pay_by_ms 8, n 4         (state: what the order has become)
+ *       CHANGE number 8, pay_by_ms 8, n 4, was 1  (state: what the order has become, from `was`)
  *       ADMIN  total 4, version 4                 (state: what the event has become)
+ *
+ * A SALE's state says under which stock it is sold (tally.h).
  *
  * Threads: any; pure.
  */
@@ -27,9 +29,9 @@
 #include "conf/base/check.h"
 #include "conf/base/limits.h"
 
-#define RECORD_BYTES     64
-#define RECORD_BYTES_MAX 192
-#define SALE_ID_BYTES    16
+#define RECORD_BYTES      64
+#define RECORD_BYTES_MAX  192
+#define SALE_ID_BYTES     16
 #define SALE_SECRET_BYTES 16
 
 enum record_kind {
@@ -50,6 +52,7 @@ const char *order_state_word(enum order_state s);
 struct record {
     uint8_t kind;  /* enum record_kind */
     uint8_t state; /* GRANT, CHANGE: enum order_state */
+    uint8_t was;   /* CHANGE: enum order_state */
     uint64_t seq;
     uint64_t time_wall_ms;
     /* SALE */
@@ -69,5 +72,7 @@ struct record {
 size_t record_encode(const struct record *r, uint32_t *crc, unsigned char out[RECORD_BYTES_MAX]);
 /* False if length, CRC or a field is wrong; then *crc is unchanged. */
 MUST_CHECK bool record_decode(struct record *r, uint32_t *crc, const void *bytes, size_t len);
+/* The CRC that a record carries: where the chain goes on. */
+uint32_t record_chain(const void *bytes);
 
 #endif

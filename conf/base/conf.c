@@ -1,0 +1,339 @@
+/*
+ * The parser of spike.conf: statements, blocks, includes.
+ *
+ *     statement = NAME WORD ... ';'  |  NAME WORD ... '{' statement ... '}'
+ *
+ * conf_lex makes words of bytes; a statement is gathered here, looked up in settings.def and
+ * stored; a block that ends is checked (conf_finish.c). A file that includes another one waits with
+ * its buffer, so there is one static buffer per depth, and a file that was read stays known by its
+ * name for errors. The first error ends the reading; it says FILE:LINE.
+ *
+ * Nothing but *conf and *f is changed; if the process dies here, nothing has happened.
+ *
+ * Owner: main.
+ */
+#include "conf/base/conf.h"
+
+#include <string.h>
+
+#include "conf/base/conf_lex.h"
+#include "conf/base/conf_settings.h"
+#include "conf/base/conf_value.h"
+
+#define DEPTH_MAX       8  /* a file that is included by one that is included by ... */
+#define FILES_MAX       64 /* of one configuration; bounds what nested includes can do */
+#define WORDS_MAX       (1 + NODES_MAX) /* `nodes` with every node */
+#define STATEMENT_BYTES 8192
+
+struct file {
+    char path[PATH_TEXT_MAX];
+    dev_t device;
+    ino_t inode;
+};
+
+struct reader {
+    char text[SOURCE_BYTES_MAX + 1];
+    struct source source;
+    const struct file *file;
+};
+
+struct statement {
+    const char *words[WORDS_MAX + 1]; /* one more than is ever right, so that it is seen */
+    int lines[WORDS_MAX + 1];
+    uint32_t count;
+    enum token_kind end; /* SEMICOLON, OPEN; without words also CLOSE, END */
+    struct place at;     /* of its first word, or of the end */
+    size_t used;
+    char bytes[STATEMENT_BYTES]; /* the words, each with a NUL */
+};
+
+static struct {
+    struct conf *conf;
+    struct fault *f;
+    struct file files[FILES_MAX];
+    uint32_t file_count;
+    struct reader readers[DEPTH_MAX];
+    uint32_t depth;
+    struct statement statement;
+} parser;
+
+static struct reader *reader_now(void)
+{
+    ASSERT(parser.depth > 0);
+    return &parser.readers[parser.depth - 1];
+}
+
+static struct place place_of(int line)
+{
+    return (struct place){.path = reader_now()->file->path, .line = line};
+}
+
+/* A word on a new line that is the name of a setting: the ';' before it was forgotten. */
+static bool looks_forgotten(const struct statement *st, const struct token *t, const char *word)
+{
+    return st->count > 1 && !t->quoted && t->line > st->lines[st->count - 1] &&
+           (setting_find_anywhere(word) != NULL || strcmp(word, "include") == 0);
+}
+
+static bool missing_semicolon(const struct statement *st)
+{
+    ASSERT(st->count > 0);
+    struct place at = place_of(st->lines[st->count - 1]);
+    return place_fault(parser.f, &at, "a ';' is missing after '%.60s'", st->words[st->count - 1]);
+}
+
+static bool add_word(struct statement *st, const struct token *t)
+{
+    struct place at = place_of(t->line);
+    if (st->count > WORDS_MAX || st->used + t->len + 1 > sizeof st->bytes)
+        return place_fault(parser.f, &at, "%.40s: too many words; is a ';' missing?", st->words[0]);
+    char *word = st->bytes + st->used;
+    memcpy(word, t->text, t->len);
+    word[t->len] = '\0';
+    if (looks_forgotten(st, t, word))
+        return missing_semicolon(st);
+    st->used += t->len + 1;
+    st->lines[st->count] = t->line;
+    st->words[st->count++] = word;
+    return true;
+}
+
+/* Gathers words up to ';' or '{'; a '}' or the end of the file stand alone. */
+static bool next_statement(struct statement *st)
+{
+    struct token t;
+    st->count = 0;
+    st->used = 0;
+    for (;;) {
+        if (!source_next(&reader_now()->source, &t, parser.f))
+            return false;
+        if (t.kind != TOKEN_WORD)
+            break;
+        if (!add_word(st, &t))
+            return false;
+    }
+    bool ends_block = t.kind == TOKEN_CLOSE || t.kind == TOKEN_END;
+    st->at = place_of(st->count > 0 ? st->lines[0] : t.line);
+    st->end = t.kind;
+    if (ends_block && st->count > 0)
+        return missing_semicolon(st);
+    if (!ends_block && st->count == 0)
+        return place_fault(parser.f, &st->at, "a '%c' with nothing before it",
+                           t.kind == TOKEN_OPEN ? '{' : ';');
+    return true;
+}
+
+static bool unknown_name(const struct statement *st, const struct block *b)
+{
+    const char *name = st->words[0];
+    const struct setting *elsewhere = setting_find_anywhere(name);
+    if (elsewhere != NULL && elsewhere->block != BLOCK_TOP)
+        return place_fault(parser.f, &st->at, "'%s' belongs in the block of %s", name,
+                           block_word(elsewhere->block));
+    if (elsewhere != NULL)
+        return place_fault(parser.f, &st->at,
+                           "'%s' does not belong in the block of %s; is a '}' missing?", name,
+                           block_word(b->kind));
+    const char *nearest = setting_nearest(b->kind, name);
+    if (nearest == NULL)
+        return place_fault(parser.f, &st->at, "unknown setting '%.60s'", name);
+    return place_fault(parser.f, &st->at, "unknown setting '%.60s' (did you mean '%s'?)", name,
+                       nearest);
+}
+
+/* How many words follow the name, and that none of them is empty. */
+static bool check_words(const struct statement *st, bool many)
+{
+    const char *name = st->words[0];
+    if (st->count == 1)
+        return place_fault(parser.f, &st->at, "%s: a value is missing", name);
+    for (uint32_t i = 1; i < st->count; i++) {
+        struct place at = place_of(st->lines[i]);
+        if (st->words[i][0] == '\0')
+            return place_fault(parser.f, &at, "%s: an empty value", name);
+    }
+    if (many || st->count == 2)
+        return true;
+    struct place at = place_of(st->lines[1]);
+    return place_fault(parser.f, &at, "%s: one value, not %u; is a ';' missing after '%.40s'?",
+                       name, st->count - 1, st->words[1]);
+}
+
+static bool check_repeated(const struct setting *s, const struct statement *st,
+                           const struct block *b)
+{
+    const struct place *first = &b->set[s - settings];
+    if (first->line == 0 || setting_repeats(s))
+        return true;
+    return place_fault(parser.f, &st->at, "'%s' is set twice; the first time at %s:%d", s->name,
+                       first->path, first->line);
+}
+
+static bool check_block(const struct setting *s, const struct statement *st)
+{
+    if (st->end == TOKEN_OPEN && s->kind != KIND_JOURNAL && s->kind != KIND_EVENT)
+        return place_fault(parser.f, &st->at, "'%s' has no block; end it with ';'", s->name);
+    if (st->end == TOKEN_SEMICOLON && s->kind == KIND_EVENT)
+        return place_fault(parser.f, &st->at, "event %.40s needs a block { ... }", st->words[1]);
+    return true;
+}
+
+static bool read_statements(struct block *b, bool braced);
+
+static bool is_known_event(const char *name)
+{
+    for (uint32_t i = 0; i < parser.conf->event_count; i++)
+        if (strcmp(parser.conf->events[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* NULL: not a name for an event here. */
+static struct conf_event *add_event(const struct statement *st)
+{
+    struct conf *conf = parser.conf;
+    const char *name = st->words[1];
+    size_t len = strlen(name);
+    if (len > EVENT_NAME_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != len)
+        place_fault(parser.f, &st->at, "event '%.60s': a name has 1 to %d of a-z, 0-9, '_' and '-'",
+                    name, EVENT_NAME_MAX);
+    else if (is_known_event(name))
+        place_fault(parser.f, &st->at, "event '%s' stands there twice", name);
+    else if (conf->event_count == EVENTS_MAX)
+        place_fault(parser.f, &st->at, "%d events at most", EVENTS_MAX);
+    else {
+        struct conf_event *e = &conf->events[conf->event_count++];
+        memcpy(e->name, name, len + 1);
+        return e;
+    }
+    return NULL;
+}
+
+static bool read_event(const struct statement *st)
+{
+    struct conf_event *e = add_event(st);
+    if (e == NULL)
+        return false;
+    struct block b = {.kind = BLOCK_EVENT, .base = e, .opened = st->at};
+    settings_default(BLOCK_EVENT, e);
+    return read_statements(&b, true) && event_finish(e, &b, parser.f);
+}
+
+static bool read_journal(const struct statement *st)
+{
+    struct block b = {.kind = BLOCK_JOURNAL, .base = parser.conf, .opened = st->at};
+    return st->end == TOKEN_SEMICOLON || read_statements(&b, true);
+}
+
+static bool apply(const struct statement *st, struct block *b)
+{
+    struct fault why;
+    const struct setting *s = setting_find(b->kind, st->words[0]);
+    if (s == NULL)
+        return unknown_name(st, b);
+    if (!check_words(st, s->kind == KIND_NODES) || !check_repeated(s, st, b) || !check_block(s, st))
+        return false;
+    if (b->set[s - settings].line == 0)
+        b->set[s - settings] = st->at;
+    if (s->kind == KIND_EVENT)
+        return read_event(st);
+    struct place value = place_of(st->lines[1]);
+    if (!setting_store(s, b->base, st->words + 1, st->count - 1, value.path, &why))
+        return place_fault(parser.f, &value, "%s: %s", s->name, why.text);
+    return s->kind != KIND_JOURNAL || read_journal(st);
+}
+
+static bool is_being_read(const struct stat *id)
+{
+    for (uint32_t i = 0; i < parser.depth; i++)
+        if (parser.readers[i].file->inode == id->st_ino &&
+            parser.readers[i].file->device == id->st_dev)
+            return true;
+    return false;
+}
+
+/* Makes a file the innermost one. The fault comes without the place. */
+static bool push_file(const char *path, struct fault *why)
+{
+    struct stat id;
+    size_t len;
+    if (parser.depth == DEPTH_MAX)
+        return fault(why, "is more than %d files deep", DEPTH_MAX);
+    if (parser.file_count == FILES_MAX)
+        return fault(why, "is one file too many; %d at most", FILES_MAX);
+    struct reader *r = &parser.readers[parser.depth];
+    if (!source_read(path, r->text, &len, &id, why))
+        return false;
+    if (is_being_read(&id))
+        return fault(why, "makes a loop: it is being read already");
+    struct file *file = &parser.files[parser.file_count++];
+    memcpy(file->path, path, strlen(path) + 1);
+    file->device = id.st_dev;
+    file->inode = id.st_ino;
+    r->file = file;
+    r->source = (struct source){.path = file->path, .at = r->text, .end = r->text + len, .line = 1};
+    parser.depth++;
+    return true;
+}
+
+static bool read_include(const struct statement *st, struct block *b)
+{
+    char path[PATH_TEXT_MAX];
+    struct fault why;
+    struct place named;
+    if (st->end == TOKEN_OPEN)
+        return place_fault(parser.f, &st->at, "'include' has no block; end it with ';'");
+    if (!check_words(st, false))
+        return false;
+    named = place_of(st->lines[1]);
+    if (!value_path(st->words[1], named.path, path, sizeof path, &why))
+        return place_fault(parser.f, &named, "include: %s", why.text);
+    if (!push_file(path, &why))
+        return place_fault(parser.f, &named, "include %s %s", path, why.text);
+    if (!read_statements(b, false))
+        return false;
+    parser.depth--;
+    return true;
+}
+
+/* Reads into b up to its '}' (braced) or up to the end of the innermost file. */
+static bool read_statements(struct block *b, bool braced)
+{
+    struct statement *st = &parser.statement;
+    for (;;) {
+        if (!next_statement(st))
+            return false;
+        if (st->count == 0)
+            break;
+        if (!(strcmp(st->words[0], "include") == 0 ? read_include(st, b) : apply(st, b)))
+            return false;
+    }
+    b->end = st->at;
+    if (st->end == TOKEN_CLOSE && !braced)
+        return place_fault(parser.f, &st->at, "a '}' that closes nothing");
+    if (st->end == TOKEN_END && braced)
+        return place_fault(parser.f, &st->at, "the block of %s opened at line %d is not closed",
+                           block_word(b->kind), b->opened.line);
+    return true;
+}
+
+bool conf_load(struct conf *conf, const char *path, struct fault *f)
+{
+    struct place whole = {.path = path, .line = 1};
+    struct block top = {.kind = BLOCK_TOP, .base = conf};
+    struct fault why;
+    ASSERT_MAIN();
+    memset(conf, 0, sizeof *conf);
+    parser.conf = conf;
+    parser.f = f;
+    parser.depth = parser.file_count = 0;
+    if (path[0] == '\0')
+        return fault(f, "the name of the configuration file is empty");
+    if (strlen(path) >= PATH_TEXT_MAX)
+        return place_fault(f, &whole, "a file name longer than %d bytes", PATH_TEXT_MAX - 1);
+    settings_default(BLOCK_TOP, conf);
+    settings_default(BLOCK_JOURNAL, conf);
+    if (!push_file(path, &why))
+        return place_fault(f, &whole, "%s", why.text);
+    return read_statements(&top, false) && conf_finish(conf, &top, f);
+}

@@ -1,0 +1,117 @@
+/*
+ * When a block is complete: what is missing, what is worked out from other settings, what does not
+ * fit together. An error names the line of the setting that should be changed; if it is missing,
+ * the end of its block.
+ *
+ * Owner: main, through conf.c.
+ */
+#include <inttypes.h>
+#include <sched.h>
+#include <string.h>
+
+#include "conf/base/conf_settings.h"
+#include "conf/base/conf_value.h"
+
+/* LMDB maps whole pages. */
+#define JOURNAL_UNIT 4096
+
+static bool check_required(const struct block *b, struct fault *f)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        const struct setting *s = &settings[i];
+        if (s->block == b->kind && s->given == GIVEN_REQUIRED && b->set[i].line == 0)
+            return place_fault(f, &b->end, "%s%s'%s' is required and missing", block_word(b->kind),
+                               b->kind == BLOCK_TOP ? "" : ": ", s->name);
+    }
+    return true;
+}
+
+static bool is_set(const struct block *b, enum setting_id id)
+{
+    return b->set[id].line > 0;
+}
+
+/*
+ * What this version refuses, in one place. Record, message and script have room for holds and
+ * limits; the ledger has no code for them yet, and a setting that is read and then not kept would
+ * break a promise to the buyer.
+ */
+static bool check_version(const struct conf_event *e, const struct block *b, struct fault *f)
+{
+    char text[VALUE_TEXT];
+    value_print_time(text, e->hold_ms);
+    if (e->hold_ms != 0)
+        return place_fault(f, &b->set[SET_hold_ms],
+                           "hold %s: holds come with a later version; write 0", text);
+    if (e->limit != 0)
+        return place_fault(f, &b->set[SET_limit],
+                           "limit %" PRIu32 ": limits come with a later version; write 0",
+                           e->limit);
+    return true;
+}
+
+bool event_finish(struct conf_event *e, const struct block *b, struct fault *f)
+{
+    ASSERT(b->kind == BLOCK_EVENT);
+    if (!check_required(b, f) || !check_version(e, b, f))
+        return false;
+    if (!is_set(b, SET_stock_max))
+        e->stock_max = e->total > TICKETS_MAX / 2 ? TICKETS_MAX : 2 * e->total;
+    if (!is_set(b, SET_local_stock))
+        e->local_stock = CONF_NO_CAP;
+    if (e->stock_max < e->total)
+        return place_fault(f, &b->set[SET_stock_max],
+                           "stock-max %" PRIu32 " is less than total %" PRIu32, e->stock_max,
+                           e->total);
+    return true;
+}
+
+static uint32_t count_cores(void)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return 1;
+    int count = CPU_COUNT(&cores);
+    return count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : (uint32_t)count;
+}
+
+static bool finish_nodes(struct conf *conf, const struct block *b, struct fault *f)
+{
+    if (!is_set(b, SET_nodes)) {
+        conf->nodes[0] = conf->node;
+        conf->node_count = 1;
+    }
+    for (uint32_t i = 0; i < conf->node_count; i++)
+        if (conf->nodes[i] == conf->node)
+            return true;
+    return place_fault(f, &b->set[SET_nodes], "nodes: this node, %u, is not among them",
+                       conf->node);
+}
+
+static bool check_admin(const struct conf *conf, const struct block *b, struct fault *f)
+{
+    const struct place *at = &b->set[SET_admin];
+    if (conf->admin.len == 0)
+        return true;
+    if (!addr_is_local(&conf->admin) && conf->admin_token[0] == '\0')
+        return place_fault(f, at,
+                           "admin %s can be reached from outside; set admin-token, or use "
+                           "loopback or a Unix socket",
+                           conf->admin.text);
+    for (uint32_t i = 0; i < conf->listen_count; i++)
+        if (addr_is_same(&conf->admin, &conf->listen[i]))
+            return place_fault(f, at, "admin %s is a listen address as well", conf->admin.text);
+    return true;
+}
+
+bool conf_finish(struct conf *conf, const struct block *b, struct fault *f)
+{
+    ASSERT(b->kind == BLOCK_TOP);
+    if (!check_required(b, f) || !finish_nodes(conf, b, f) || !check_admin(conf, b, f))
+        return false;
+    if (!is_set(b, SET_workers))
+        conf->workers = count_cores();
+    conf->journal_size = (conf->journal_size + JOURNAL_UNIT - 1) / JOURNAL_UNIT * JOURNAL_UNIT;
+    ASSERT(conf->event_count > 0 && conf->listen_count > 0);
+    return true;
+}

@@ -1,0 +1,158 @@
+/*
+ * One pass over a buffer, one token a call; nothing is copied. The file is read whole before, so
+ * that a file that changes meanwhile cannot be seen half and half. Nothing here has an effect that
+ * outlives the process.
+ *
+ * Owner: main, through conf.c.
+ */
+#include "conf/base/conf_lex.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+static bool ends_word(char c)
+{
+    return is_blank(c) || c == ';' || c == '{' || c == '}';
+}
+
+/* What a configuration can be read from. A FIFO would block, a device may act on being opened. */
+static bool check_kind(const struct stat *st, struct fault *f)
+{
+    if (S_ISREG(st->st_mode))
+        return true;
+    return fault(f, "%s", S_ISDIR(st->st_mode) ? "is a directory, not a file" : "is not a file");
+}
+
+static bool read_all(int fd, char *buf, size_t *len, struct fault *f)
+{
+    *len = 0;
+    while (*len <= SOURCE_BYTES_MAX) {
+        ssize_t n = read(fd, buf + *len, SOURCE_BYTES_MAX + 1 - *len);
+        if (n == 0)
+            return true;
+        if (n > 0)
+            *len += (size_t)n;
+        else if (errno != EINTR)
+            return fault(f, "cannot be read: %s", strerror(errno));
+    }
+    return fault(f, "is longer than %d bytes", SOURCE_BYTES_MAX);
+}
+
+bool source_read(const char *path, char *buf, size_t *len, struct stat *id, struct fault *f)
+{
+    if (stat(path, id) != 0)
+        return fault(f, "cannot be read: %s", strerror(errno));
+    if (!check_kind(id, f))
+        return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return fault(f, "cannot be read: %s", strerror(errno));
+    bool good = fstat(fd, id) == 0 ? check_kind(id, f) : fault(f, "stat: %s", strerror(errno));
+    good = good && read_all(fd, buf, len, f);
+    close(fd);
+    return good;
+}
+
+/* True: s->at is not blank and in no comment, or at the end. */
+static void skip_blanks(struct source *s)
+{
+    bool comment = false;
+    for (; s->at < s->end; s->at++) {
+        if (*s->at == '\n') {
+            s->line++;
+            comment = false;
+        } else if (*s->at == '#') {
+            comment = true;
+        } else if (!comment && !is_blank(*s->at)) {
+            return;
+        } else if (*s->at == '\0') {
+            return; /* also in a comment: this is no text file */
+        }
+    }
+}
+
+static bool control_fault(const struct source *s, char c, struct fault *f)
+{
+    return fault(f, "%s:%d: a byte 0x%02x; is this a text file?", s->path, s->line,
+                 (unsigned)(unsigned char)c);
+}
+
+static bool take_quoted(struct source *s, struct token *t, struct fault *f)
+{
+    t->quoted = true;
+    t->text = ++s->at;
+    for (; s->at < s->end && *s->at != '"' && *s->at != '\r' && *s->at != '\n'; s->at++)
+        if (is_control(*s->at) && *s->at != '\t')
+            return control_fault(s, *s->at, f);
+    if (s->at == s->end || *s->at != '"')
+        return fault(f, "%s:%d: a quote \" that is not closed on its line", s->path, s->line);
+    t->len = (size_t)(s->at++ - t->text);
+    if (s->at < s->end && !ends_word(*s->at))
+        return fault(f, "%s:%d: a closing quote must be followed by a blank or ';'", s->path,
+                     s->line);
+    return true;
+}
+
+static bool take_bare(struct source *s, struct token *t, struct fault *f)
+{
+    t->text = s->at;
+    for (; s->at < s->end && !ends_word(*s->at); s->at++) {
+        if (is_control(*s->at))
+            return control_fault(s, *s->at, f);
+        if (*s->at == '"')
+            return fault(f, "%s:%d: a quote \" inside of a word; put the whole word in quotes",
+                         s->path, s->line);
+    }
+    t->len = (size_t)(s->at - t->text);
+    return true;
+}
+
+static bool take_word(struct source *s, struct token *t, struct fault *f)
+{
+    t->kind = TOKEN_WORD;
+    if (!(*s->at == '"' ? take_quoted(s, t, f) : take_bare(s, t, f)))
+        return false;
+    ASSERT(t->len > 0 || t->quoted);
+    if (t->len >= PATH_TEXT_MAX)
+        return fault(f, "%s:%d: '%.20s...' is longer than %d bytes", s->path, s->line, t->text,
+                     PATH_TEXT_MAX - 1);
+    return true;
+}
+
+bool source_next(struct source *s, struct token *t, struct fault *f)
+{
+    skip_blanks(s);
+    *t = (struct token){.kind = TOKEN_END, .line = s->line};
+    if (s->at == s->end) {
+        if (s->line > 1 && s->at[-1] == '\n')
+            t->line--; /* people do not count the empty line behind the last newline */
+        return true;
+    }
+    switch (*s->at) {
+    case ';':
+        t->kind = TOKEN_SEMICOLON;
+        break;
+    case '{':
+        t->kind = TOKEN_OPEN;
+        break;
+    case '}':
+        t->kind = TOKEN_CLOSE;
+        break;
+    default:
+        return take_word(s, t, f);
+    }
+    s->at++;
+    return true;
+}

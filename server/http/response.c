@@ -1,0 +1,126 @@
+/*
+ * The header is closed lazily: by the first byte of the body, or by response_end(). Until then
+ * response_header() may add fields. Nothing is ever written past `size`; once `failed` is set
+ * every later call does nothing.
+ */
+#include "server/http/response.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define LENGTH_DIGITS 6 /* a body has at most 999,999 bytes; shorter ones stand to the right */
+
+void response_date(char date[RESPONSE_DATE], uint64_t wall_ms)
+{
+    char text[RESPONSE_DATE + 1];
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    /* The server never leaves the C locale, so the names are the English ones. */
+    size_t len = strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    ASSERT(len == RESPONSE_DATE);
+    memcpy(date, text, RESPONSE_DATE);
+}
+
+static void put_v(struct response *r, const char *format, va_list arguments) PRINTF(2, 0);
+static void put_v(struct response *r, const char *format, va_list arguments)
+{
+    if (r->failed)
+        return;
+    size_t room = r->size - r->len;
+    int n = vsnprintf(r->buf + r->len, room, format, arguments);
+    if (n < 0 || (size_t)n >= room)
+        r->failed = true;
+    else
+        r->len += (size_t)n;
+}
+
+static void put(struct response *r, const char *format, ...) PRINTF(2, 3);
+static void put(struct response *r, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    put_v(r, format, arguments);
+    va_end(arguments);
+}
+
+void response_open(struct response *r, char *buf, size_t size, const char *date,
+                   enum farewell farewell, bool without_body)
+{
+    *r = (struct response){
+        .buf = buf, .size = size, .date = date, .farewell = farewell, .without_body = without_body};
+}
+
+void response_begin(struct response *r, enum verdict status, const char *content_type)
+{
+    static const char *const words[FAREWELL_COUNT] = {
+        [FAREWELL_KEEP] = "",
+        [FAREWELL_KEEP_10] = "Connection: keep-alive\r\n",
+        [FAREWELL_CLOSE] = "Connection: close\r\n",
+    };
+    ASSERT(r->len == 0 && r->status == 0);
+    r->status = verdict_status(status);
+    put(r, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: ", r->status,
+        verdict_reason(status), content_type);
+    r->length_at = r->len;
+    put(r, "%*s\r\nDate: %.*s\r\n", LENGTH_DIGITS, "", RESPONSE_DATE, r->date);
+    if (r->status == 503)
+        put(r, "Retry-After: 1\r\n");
+    put(r, "%s", words[r->farewell]);
+}
+
+void response_header(struct response *r, const char *name, const char *value)
+{
+    ASSERT(r->status != 0 && r->body_at == 0);
+    put(r, "%s: %s\r\n", name, value);
+}
+
+static void close_header(struct response *r)
+{
+    ASSERT(r->status != 0);
+    if (r->body_at != 0)
+        return;
+    put(r, "\r\n");
+    r->body_at = r->len;
+}
+
+void response_put(struct response *r, const char *format, ...)
+{
+    va_list arguments;
+    close_header(r);
+    va_start(arguments, format);
+    put_v(r, format, arguments);
+    va_end(arguments);
+}
+
+void response_pad(struct response *r, size_t length)
+{
+    close_header(r);
+    size_t body = r->len - r->body_at;
+    if (!r->failed && body < length)
+        put(r, "%*s", (int)(length - body), "");
+}
+
+bool response_end(struct response *r)
+{
+    close_header(r);
+    if (r->failed)
+        return false;
+    char digits[24];
+    size_t body = r->len - r->body_at;
+    int n = snprintf(digits, sizeof digits, "%*zu", LENGTH_DIGITS, body);
+    if (n != LENGTH_DIGITS)
+        return false;
+    memcpy(r->buf + r->length_at, digits, LENGTH_DIGITS);
+    if (r->without_body)
+        r->len = r->body_at;
+    return true;
+}
+
+void response_refusal(struct response *r, enum verdict v)
+{
+    response_put(r, "{\"code\":%d,\"msg\":\"%s\",\"data\":null}", verdict_code(v),
+                 verdict_message(v));
+}

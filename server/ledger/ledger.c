@@ -1,0 +1,382 @@
+/*
+ * The ledger's turn. In this order do effects happen, and what if the process dies right there:
+ *
+ *   gather   take orders off the rings into a batch per event     dies: buyers hear nothing
+ *   step     deduct the batch in the stock (one call an event)    dies: granted, not in the
+ * journal: void at the next attach commit   sync the grants, and the returns, to the journal dies:
+ * sold, the buyer does not know; a key finds it again answer   verdicts go back over the rings
+ * dies: as above settle   a later step tells the stock what the journal holds  dies: told again
+ * from `pos`
+ *
+ * A return (a buyer who left, later: cancel, expiry) goes to the journal first and is settled from
+ * there. While a turn is under way the next batch gathers on the rings, so batches grow with load.
+ *
+ * With nothing to do the ledger sleeps until it is rung or a beat is due; a beat is a step without
+ * orders, so an idle node settles, hears what others have sold, and keeps "sold out" true.
+ */
+#include "server/ledger/ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/base/clock.h"
+#include "conf/base/log.h"
+#include "server/ledger/private.h"
+
+#define BEAT_US     ((uint64_t)BEAT_MS * 1000)
+#define RETURNS_MAX BATCH_MAX
+
+_Noreturn void ledger_die(const char *what)
+{
+    log_line(LOG_ERROR, "%s", what);
+    _exit(1);
+}
+
+/* ---- made by main --------------------------------------------------------------------------- */
+
+struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
+{
+    static struct ledger ledger;
+    struct ledger *l = &ledger;
+    memset(l, 0, sizeof *l);
+    l->conf = conf;
+    l->stock = conf->redis.len > 0 ? stock_redis_plan(conf, a) : stock_local_plan(conf, a);
+    l->batch_pool =
+        arena_plan(a, "ledger", (size_t)conf->event_count * BATCH_MAX, sizeof(struct message *));
+    l->returns_pool = arena_plan(a, "ledger", RETURNS_MAX, sizeof(struct message *));
+    l->records_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct record));
+    l->changes_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct stock_change));
+    l->items_pool = arena_plan(a, "ledger", BATCH_MAX, sizeof(struct stock_item));
+    return l;
+}
+
+static bool fold(void *context, const struct record *r)
+{
+    return tally_fold(context, r);
+}
+
+static bool init_event(struct ledger *l, uint32_t index, struct message **batch, struct fault *f)
+{
+    struct ledger_event *e = &l->events[index];
+    e->conf = &l->conf->events[index];
+    e->board = &l->board->events[index];
+    e->index = index;
+    e->slot = journal_slot(l->journal, index);
+    e->batch = batch;
+    if (!journal_walk(l->journal, index, fold, &e->tally, f))
+        return false;
+    if (e->tally.end != journal_end(l->journal, index))
+        return fault(f, "journal %s: event %s: record %llu does not follow from those before",
+                     l->conf->journal, e->conf->name, (unsigned long long)e->tally.end + 1);
+    if (e->tally.unified && l->conf->redis.len == 0)
+        return fault(f,
+                     "journal %s: event %s was sold from Redis; this configuration has no redis "
+                     "line, and a sale cannot go on without the stock it shares",
+                     l->conf->journal, e->conf->name);
+    return true;
+}
+
+bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journal,
+                 struct board *board, struct exchange *exchanges, uint32_t workers, struct fault *f)
+{
+    l->journal = journal;
+    l->board = board;
+    l->exchanges = exchanges;
+    l->workers = workers;
+    stock_init(l->stock, a);
+    struct message **batches = arena_block(a, l->batch_pool);
+    l->returns = arena_block(a, l->returns_pool);
+    l->records = arena_block(a, l->records_pool);
+    l->changes = arena_block(a, l->changes_pool);
+    l->items = arena_block(a, l->items_pool);
+    if (!doorbell_open(&l->bell, f))
+        return false;
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        if (!init_event(l, i, batches + (size_t)i * BATCH_MAX, f))
+            return false;
+    ledger_publish(l);
+    return true;
+}
+
+struct doorbell *ledger_bell(struct ledger *l)
+{
+    return &l->bell;
+}
+
+void ledger_stop(struct ledger *l)
+{
+    atomic_store(&l->stop, true);
+    doorbell_ring(&l->bell);
+}
+
+/* ---- gather --------------------------------------------------------------------------------- */
+
+static void answer(struct ledger *l, struct message *m, enum verdict v)
+{
+    m->verdict = (uint8_t)v;
+    if (v == VERDICT_YES && m->kind == MESSAGE_BUY)
+        l->yes_sent[m->worker]++;
+    l->ring[m->worker] = true;
+    ring_push(&l->exchanges[m->worker].verdicts, m);
+}
+
+/* YES: into the batch. The cheap refusals come before the stock is asked. */
+static enum verdict admit(const struct ledger *l, const struct ledger_event *e,
+                          const struct message *m, uint64_t now_mono_us)
+{
+    if (m->deadline_mono_us < now_mono_us || !event_sells(l, e))
+        return VERDICT_BUSY;
+    if (e->conf->open_wall_ms > clock_wall_ms())
+        return VERDICT_NOT_OPEN;
+    uint32_t cap = atomic_load_explicit(&e->board->local_stock, memory_order_relaxed);
+    if (cap != CONF_NO_CAP && (uint64_t)event_out(e) + e->batch_tickets + m->n > cap)
+        return event_left(e) == 0 ? VERDICT_SOLD_OUT : VERDICT_SOLD_OUT_HERE;
+    return l->room > 0 ? VERDICT_YES : VERDICT_BUSY;
+}
+
+static void gather_buy(struct ledger *l, struct message *m, uint64_t now_mono_us)
+{
+    struct ledger_event *e = &l->events[m->event];
+    enum verdict v = admit(l, e, m, now_mono_us);
+    if (v != VERDICT_YES) {
+        answer(l, m, v);
+        return;
+    }
+    l->room--;
+    e->batch[e->batch_count++] = m;
+    e->batch_tickets += m->n;
+}
+
+/* The buyer left before the answer could be written: the order ends here, and its tickets return
+ * to the stock when this record is settled. */
+static void gather_left(struct ledger *l, struct message *m)
+{
+    struct ledger_event *e = &l->events[m->event];
+    struct record r = {.kind = RECORD_CHANGE,
+                       .state = ORDER_CANCELLED,
+                       .was = m->pay_by_wall_ms > 0 ? ORDER_HELD : ORDER_SOLD,
+                       .number = m->number,
+                       .pay_by_wall_ms = m->pay_by_wall_ms,
+                       .n = m->n};
+    ledger_append(l, e, &r);
+    l->yes_sent[m->worker]--;
+    l->returns[l->return_count++] = m;
+}
+
+static bool turn_is_full(const struct ledger *l)
+{
+    if (l->return_count == RETURNS_MAX)
+        return true;
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        if (l->events[i].batch_count == BATCH_MAX)
+            return true;
+    return false;
+}
+
+/* What the journal can still hold, less two records for every order that may still change: those
+ * held, and those whose YES may come back because the buyer has left. */
+static uint64_t room_for_sales(struct ledger *l)
+{
+    uint64_t open = 0, room = journal_room(l->journal);
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        open += l->events[i].tally.held;
+    for (uint32_t i = 0; i < l->workers; i++)
+        open +=
+            l->yes_sent[i] - atomic_load_explicit(&l->exchanges[i].yes_done, memory_order_relaxed);
+    uint64_t reserved = 2 * open + 2 * BATCH_MAX;
+    return room > reserved ? (room - reserved) / 3 : 0; /* each new one needs itself and two */
+}
+
+static void note_full(struct ledger *l)
+{
+    if ((l->room == 0) == l->full)
+        return;
+    l->full = l->room == 0;
+    if (l->full)
+        log_line(LOG_ERROR,
+                 "journal %s is full: sales stop, returns go on; raise `size` and start again",
+                 l->conf->journal);
+    else
+        log_line(LOG_INFO, "journal %s has room again: sales go on", l->conf->journal);
+}
+
+/* True if anything was taken. One pass over the workers at a time, so that none starves. */
+static bool gather(struct ledger *l)
+{
+    uint64_t now_mono_us = clock_mono_us();
+    bool any = false, more = true;
+    l->room = room_for_sales(l);
+    note_full(l);
+    while (more) {
+        more = false;
+        for (uint32_t i = 0; i < l->workers && !turn_is_full(l); i++) {
+            struct message *m = ring_pop(&l->exchanges[i].orders);
+            if (m == NULL)
+                continue;
+            m->worker = (uint8_t)i;
+            if (m->kind == MESSAGE_LEFT)
+                gather_left(l, m);
+            else
+                gather_buy(l, m, now_mono_us);
+            any = more = true;
+        }
+    }
+    return any;
+}
+
+/* ---- the turn ------------------------------------------------------------------------------- */
+
+static bool unsettled(const struct ledger *l, const struct ledger_event *e)
+{
+    return e->settled < journal_committed(l->journal, e->index) || !e->figures.ready;
+}
+
+static bool beat_is_due(const struct ledger_event *e, uint64_t now_mono_us)
+{
+    return now_mono_us >= e->asof_mono_us + BEAT_US;
+}
+
+static void step_all(struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->conf->event_count && l->attached; i++) {
+        struct ledger_event *e = &l->events[i];
+        uint64_t now = clock_mono_us();
+        if (e->batch_count > 0 || unsettled(l, e) || beat_is_due(e, now))
+            ledger_step(l, e, now);
+    }
+}
+
+/* After the commit: everything that was gathered gets its verdict, everybody is woken once. */
+static void answer_all(struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->conf->event_count; i++) {
+        struct ledger_event *e = &l->events[i];
+        for (uint32_t k = 0; k < e->batch_count; k++)
+            answer(l, e->batch[k], (enum verdict)e->batch[k]->verdict);
+        e->batch_count = e->batch_tickets = 0;
+    }
+    for (uint32_t i = 0; i < l->return_count; i++)
+        answer(l, l->returns[i], VERDICT_YES);
+    l->return_count = 0;
+    for (uint32_t i = 0; i < l->workers; i++) {
+        if (l->ring[i])
+            doorbell_ring(&l->exchanges[i].worker);
+        l->ring[i] = false;
+    }
+}
+
+/* What no step has judged, because the stock was lost in this turn or before: not sold. */
+static void presume_busy(struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        for (uint32_t k = 0; k < l->events[i].batch_count; k++)
+            l->events[i].batch[k]->verdict = VERDICT_BUSY;
+}
+
+static bool turn(struct ledger *l)
+{
+    stock_set_timeout(
+        l->stock, atomic_load_explicit(&l->board->tunables.redis_timeout_ms, memory_order_relaxed));
+    if (!l->attached)
+        ledger_attach(l, clock_mono_us());
+    bool busy = gather(l);
+    presume_busy(l);
+    step_all(l);
+    ledger_commit(l);
+    ledger_publish(l);
+    answer_all(l);
+    return busy;
+}
+
+/* ---- sleep and stop ------------------------------------------------------------------------- */
+
+static bool rings_are_empty(struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->workers; i++)
+        if (!ring_is_empty(&l->exchanges[i].orders))
+            return false;
+    return true;
+}
+
+static bool all_settled(const struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        if (unsettled(l, &l->events[i]))
+            return false;
+    return true;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When something is due although nobody rings. */
+static uint64_t next_due_mono_us(const struct ledger *l, uint64_t now_mono_us)
+{
+    if (!l->attached)
+        return l->retry_mono_us;
+    uint64_t due = UINT64_MAX, wall_ms = clock_wall_ms();
+    for (uint32_t i = 0; i < l->conf->event_count; i++) {
+        const struct ledger_event *e = &l->events[i];
+        due = earlier(due, e->asof_mono_us + BEAT_US);
+        if (e->conf->open_wall_ms > wall_ms)
+            due = earlier(due, now_mono_us + (e->conf->open_wall_ms - wall_ms) * 1000);
+    }
+    return due;
+}
+
+/* A step in repair that has nothing to tell need not be repeated before the next beat. */
+static bool has_work(const struct ledger *l)
+{
+    if (!l->attached)
+        return false;
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        if (l->events[i].settled < journal_committed(l->journal, i) ||
+            l->events[i].asof_mono_us == 0)
+            return true;
+    return false;
+}
+
+static void sleep_until_due(struct ledger *l)
+{
+    doorbell_arm(&l->bell);
+    uint64_t now = clock_mono_us(), due = next_due_mono_us(l, now);
+    if (rings_are_empty(l) && !atomic_load(&l->stop) && due > now)
+        doorbell_wait(&l->bell, due - now);
+    doorbell_disarm(&l->bell);
+}
+
+/* The workers are gone, the rings stay empty. Settle what the journal holds, and if a batch is in
+ * doubt attach once more, for that gives it back. Bounded: an absent Redis is told at the next
+ * start. */
+static void wind_up(struct ledger *l)
+{
+    uint64_t until =
+        clock_mono_us() + 2000 * atomic_load(&l->board->tunables.redis_timeout_ms) + 500000;
+    while (clock_mono_us() < until) {
+        if (l->attached && all_settled(l))
+            break;
+        if (!l->attached && !l->in_doubt && l->backoff_us > 0)
+            break; /* Redis is away and knows nothing that the journal does not */
+        if (!turn(l) && !has_work(l))
+            sleep_until_due(l);
+        if (!l->attached)
+            doorbell_wait(&l->bell, earlier(l->backoff_us, 50000));
+    }
+    stock_disconnect(l->stock);
+}
+
+void *ledger_run(void *ledger)
+{
+    struct ledger *l = ledger;
+    thread_is(THREAD_LEDGER, "ledger");
+    while (!atomic_load(&l->stop))
+        if (!turn(l) && !has_work(l))
+            sleep_until_due(l);
+    while (turn(l)) /* whatever the workers have left on the rings */
+        continue;
+    wind_up(l);
+    return NULL;
+}

@@ -1,0 +1,93 @@
+/*
+ * private: what the ledger is made of; for the files of this room alone.
+ *
+ * Owner of all of it: the ledger thread.
+ */
+#ifndef SPIKE_LEDGER_PRIVATE_H
+#define SPIKE_LEDGER_PRIVATE_H
+
+#include "server/ledger/ledger.h"
+#include "server/meet/counters.h"
+#include "storage/journal/tally.h"
+#include "storage/stock/stock.h"
+
+struct ledger_event {
+    const struct conf_event *conf;
+    struct board_event *board;
+    uint32_t index; /* in the configuration */
+    uint8_t slot;   /* in the journal */
+    struct tally tally;
+    uint64_t epoch;        /* in use; at most the journal's */
+    uint64_t settled;      /* seq up to which the stock has heard of the journal */
+    uint64_t asof_mono_us; /* when the figures were asked for; 0: never yet */
+    struct stock_figures figures;
+    struct message **batch; /* admitted in this turn */
+    uint32_t batch_count, batch_tickets;
+};
+
+struct ledger {
+    const struct conf *conf;
+    struct board *board;
+    struct journal *journal;
+    struct stock *stock;
+    struct exchange *exchanges;
+    uint32_t workers;
+    struct doorbell bell;
+    _Atomic bool stop;
+
+    struct ledger_event events[EVENTS_MAX];
+    bool attached; /* all events have been, since the connection was made */
+    bool started;  /* attached once: from here on another node under our number is an error */
+    bool in_doubt; /* a batch was sent and its outcome was never heard */
+    uint64_t retry_mono_us, backoff_us;
+    char said[FAULT_TEXT]; /* the last trouble that was logged, so that it is not said again */
+
+    uint64_t room; /* records that may still be promised in this turn */
+    bool full;     /* no room was left */
+    uint64_t yes_sent[WORKERS_MAX];
+    bool ring[WORKERS_MAX];   /* whose bell to ring at the end of the turn */
+    struct message **returns; /* LEFT, to be freed after the commit */
+    uint32_t return_count;
+    struct latency commits;
+    uint64_t summed_second; /* when commit_p99 was last worked out */
+
+    /* Room for one step. */
+    struct record *records;
+    struct stock_change *changes;
+    struct stock_item *items;
+    size_t batch_pool, returns_pool, records_pool, changes_pool, items_pool;
+};
+
+_Noreturn void ledger_die(const char *what);
+
+/* attach.c: makes the connection and takes this node's place in every event, when it is time to
+ * try. Afterwards l->attached tells. */
+void ledger_attach(struct ledger *l, uint64_t now_mono_us);
+/* The stock is lost: what was asked is in doubt; say why, and try again a little later. */
+void ledger_detach(struct ledger *l, uint64_t now_mono_us, const struct fault *why);
+
+/* step.c: one step of an event: settles, deducts the batch, appends the grants. */
+void ledger_step(struct ledger *l, struct ledger_event *e, uint64_t now_mono_us);
+/* Appends a record and folds it into the tally. */
+void ledger_append(struct ledger *l, struct ledger_event *e, struct record *r);
+void ledger_commit(struct ledger *l);
+
+/* publish.c: the board. */
+void ledger_publish(struct ledger *l);
+
+static inline bool event_sells(const struct ledger *l, const struct ledger_event *e)
+{
+    return l->attached && e->figures.ready && !e->figures.repair;
+}
+
+static inline uint32_t event_out(const struct ledger_event *e)
+{
+    return e->tally.held + e->tally.sold;
+}
+
+static inline uint32_t event_left(const struct ledger_event *e)
+{
+    return e->figures.total > e->figures.gone ? e->figures.total - e->figures.gone : 0;
+}
+
+#endif

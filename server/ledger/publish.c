@@ -1,0 +1,108 @@
+/*
+ * What the board says after each turn. The gate is the verdict a worker may give by itself; a
+ * verdict that another node or a return could change stays true for one beat only (P5), one that
+ * only this ledger can change stays until it is published anew.
+ */
+#include "conf/base/clock.h"
+#include "server/ledger/private.h"
+
+static enum sale_state state_of(const struct ledger *l, const struct ledger_event *e,
+                                uint64_t now_wall_ms)
+{
+    if (!l->started)
+        return SALE_UNKNOWN;
+    if (e->figures.repair)
+        return SALE_REPAIR;
+    if (e->figures.state == STOCK_CLOSED)
+        return SALE_CLOSED;
+    if (e->figures.state == STOCK_PAUSED)
+        return SALE_PAUSED;
+    if (e->conf->open_wall_ms > now_wall_ms)
+        return SALE_WAITING;
+    return event_left(e) == 0 ? SALE_SOLDOUT : SALE_OPEN;
+}
+
+static uint64_t gate_of(const struct ledger *l, const struct ledger_event *e, enum sale_state state,
+                        uint64_t now_wall_ms)
+{
+    uint64_t beat_ms = e->asof_mono_us / 1000 + BEAT_PROMISE_MS;
+    uint32_t cap = atomic_load_explicit(&e->board->local_stock, memory_order_relaxed);
+    if (!event_sells(l, e))
+        return gate_word(VERDICT_BUSY, GATE_FOREVER);
+    switch (state) {
+    case SALE_CLOSED:
+        return gate_word(VERDICT_CLOSED, beat_ms);
+    case SALE_PAUSED:
+        return gate_word(VERDICT_PAUSED, beat_ms);
+    case SALE_SOLDOUT:
+        return gate_word(VERDICT_SOLD_OUT, beat_ms);
+    case SALE_WAITING: {
+        uint64_t opens_ms = clock_mono_us() / 1000 + (e->conf->open_wall_ms - now_wall_ms);
+        return gate_word(VERDICT_NOT_OPEN, beat_ms < opens_ms ? beat_ms : opens_ms - 1);
+    }
+    default:
+        break;
+    }
+    if (l->full)
+        return gate_word(VERDICT_BUSY, GATE_FOREVER);
+    if (cap != CONF_NO_CAP && event_out(e) >= cap)
+        return gate_word(VERDICT_SOLD_OUT_HERE, beat_ms);
+    return gate_word(VERDICT_YES, GATE_FOREVER);
+}
+
+static void publish_event(struct ledger *l, struct ledger_event *e)
+{
+    uint64_t now_wall_ms = clock_wall_ms();
+    enum sale_state state = state_of(l, e, now_wall_ms);
+    struct board_event *b = e->board;
+    atomic_store_explicit(&b->figures, (uint64_t)e->figures.total << 32 | e->figures.gone,
+                          memory_order_relaxed);
+    atomic_store_explicit(&b->state, (int)state, memory_order_relaxed);
+    atomic_store_explicit(&b->node_sold, e->tally.sold, memory_order_relaxed);
+    atomic_store_explicit(&b->node_held, e->tally.held, memory_order_relaxed);
+    atomic_store_explicit(&b->gate, gate_of(l, e, state, now_wall_ms), memory_order_relaxed);
+}
+
+static void publish_stores(struct ledger *l)
+{
+    struct board_stores *s = &l->board->stores;
+    bool off = l->conf->redis.len == 0;
+    atomic_store_explicit(&s->redis,
+                          off           ? REDIS_OFF
+                          : l->attached ? REDIS_UP
+                                        : REDIS_DOWN,
+                          memory_order_relaxed);
+    uint64_t records = 0;
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        records += l->events[i].tally.end;
+    atomic_store_explicit(&s->journal_records, records, memory_order_relaxed);
+    atomic_store_explicit(&s->journal_used_bytes, journal_used_bytes(l->journal),
+                          memory_order_relaxed);
+    atomic_store_explicit(&s->journal_size_bytes, journal_size_bytes(l->journal),
+                          memory_order_relaxed);
+    uint64_t now = clock_mono_us();
+    if (now / 1000000 == l->summed_second)
+        return;
+    l->summed_second = now / 1000000;
+    const struct latency *owners[] = {&l->commits};
+    atomic_store_explicit(&s->commit_p99_us, latency_sum(owners, 1, now).p99_us,
+                          memory_order_relaxed);
+}
+
+static enum node_state node_state_of(const struct ledger *l)
+{
+    if (!l->started)
+        return NODE_STARTING;
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        if (l->events[i].figures.repair)
+            return NODE_REPAIR;
+    return NODE_UP;
+}
+
+void ledger_publish(struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        publish_event(l, &l->events[i]);
+    publish_stores(l);
+    atomic_store_explicit(&l->board->node_state, (int)node_state_of(l), memory_order_relaxed);
+}

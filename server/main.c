@@ -1,0 +1,424 @@
+/*
+ * spike-server: from a configuration to a running node, and back to nothing.
+ *
+ * Boot order, and why: the file first (a mistake costs nothing yet); the plan, which is all that -t
+ * does; descriptors; the journal (it forks a child to verify, so before any thread); the arena; the
+ * sockets (so that an address in use is said before the ledger touches Redis); then the seal, the
+ * ledger, the workers. This thread stays with the signals and the operators.
+ *
+ * Stop: the workers stop accepting, answer what is under way and end; the ledger, which outlives
+ * them, settles and gives back what is in doubt; the journal is closed.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "conf/base/clock.h"
+#include "conf/base/log.h"
+#include "server/admin/admin.h"
+#include "server/ledger/ledger.h"
+#include "server/net/evmem.h"
+
+#define EXIT_TROUBLE 1
+#define EXIT_USAGE   2
+
+/* Everything a node is made of. */
+static struct {
+    const char *conf_path;
+    struct conf conf, reloaded;
+    struct arena arena;
+    struct board board;
+    struct journal *journal;
+    struct ledger *ledger;
+    struct exchange exchanges[WORKERS_MAX];
+    struct listener buyers[LISTEN_MAX], operators;
+    struct worker_door buyers_door, operators_door;
+    struct worker *workers[WORKERS_MAX], *desk; /* desk: the operators' */
+    char names[WORKERS_MAX][16];
+    pthread_t ledger_thread, worker_threads[WORKERS_MAX];
+    struct admin admin;
+    ev_signal signals[4];
+    int stop_signals;
+} node;
+
+static _Noreturn void die(const struct fault *f)
+{
+    fprintf(stderr, "spike-server: %s\n", f->text);
+    exit(EXIT_TROUBLE);
+}
+
+static _Noreturn void usage(FILE *to, int code)
+{
+    fputs("usage: spike-server -c FILE [-t]\n"
+          "       spike-server -V | -h\n"
+          "  -c FILE  the configuration, see spike.conf(5)\n"
+          "  -t       check it, print the memory plan, and exit\n"
+          "  -V       print the version\n"
+          "  -h       print this\n",
+          to);
+    exit(code);
+}
+
+/* True: only check. */
+static bool read_options(int argc, char **argv)
+{
+    bool check = false;
+    for (int c; (c = getopt(argc, argv, "c:tVh")) != -1;) {
+        switch (c) {
+        case 'c':
+            node.conf_path = optarg;
+            break;
+        case 't':
+            check = true;
+            break;
+        case 'V':
+            printf("spike-server %s\n", SPIKE_VERSION);
+            exit(0);
+        case 'h':
+            usage(stdout, 0);
+        default:
+            usage(stderr, EXIT_USAGE);
+        }
+    }
+    if (node.conf_path == NULL || optind != argc)
+        usage(stderr, EXIT_USAGE);
+    return check;
+}
+
+/* ---- plan ----------------------------------------------------------------------------------- */
+
+static bool has_admin(void)
+{
+    return node.conf.admin.len > 0;
+}
+
+static uint32_t operators_count(void)
+{
+    return has_admin() ? WORKER_OPERATORS : 0;
+}
+
+static uint32_t loops(void)
+{
+    return node.conf.workers + 1;
+}
+
+static void plan_worker(uint32_t i)
+{
+    struct exchange *x = &node.exchanges[i];
+    snprintf(node.names[i], sizeof node.names[i], "worker-%u", (unsigned)i + 1);
+    ring_plan(&x->orders, &node.arena, worker_messages(&node.conf));
+    ring_plan(&x->verdicts, &node.arena, worker_messages(&node.conf));
+    struct worker_options o = {.name = node.names[i],
+                               .number = i,
+                               .conf = &node.conf,
+                               .board = &node.board,
+                               .exchange = x,
+                               .side = ROUTE_BUYERS,
+                               .listeners = node.buyers,
+                               .listener_count = node.conf.listen_count,
+                               .door = &node.buyers_door};
+    node.workers[i] = worker_plan(&o, &node.arena);
+}
+
+/* Without an admin line there is nobody to serve, but this thread's loop still has the signals. */
+static void plan_operators(void)
+{
+    struct worker_options o = {.name = "spike-server",
+                               .conf = &node.conf,
+                               .board = &node.board,
+                               .side = ROUTE_OPERATORS,
+                               .listeners = &node.operators,
+                               .listener_count = has_admin() ? 1 : 0,
+                               .door = &node.operators_door,
+                               .serve = admin_serve,
+                               .context = &node.admin};
+    node.desk = worker_plan(&o, &node.arena);
+}
+
+static void make_plan(void)
+{
+    node.buyers_door.limit = node.conf.connections;
+    node.operators_door.limit = WORKER_OPERATORS;
+    for (uint32_t i = 0; i < node.conf.workers; i++)
+        plan_worker(i);
+    plan_operators();
+    node.ledger = ledger_plan(&node.conf, &node.arena);
+    uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
+    evmem_plan(&node.arena, loops(), descriptors, node.conf.connections);
+}
+
+/* ---- boot ----------------------------------------------------------------------------------- */
+
+static bool raise_descriptors(struct fault *f)
+{
+    struct rlimit limit;
+    uint32_t need = worker_descriptors(&node.conf, operators_count());
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return fault(f, "getrlimit: %s", strerror(errno));
+    if (limit.rlim_cur < need && limit.rlim_max >= need) {
+        limit.rlim_cur = need;
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+            return fault(f, "setrlimit %u files: %s", need, strerror(errno));
+    }
+    if (limit.rlim_cur < need)
+        return fault(f,
+                     "connections %u need %u open files, this process may have %llu: raise the "
+                     "limit (ulimit -n, LimitNOFILE=) or lower `connections`",
+                     node.conf.connections, need, (unsigned long long)limit.rlim_max);
+    return true;
+}
+
+static bool open_journal(struct fault *f)
+{
+    struct journal_options o = {.dir = node.conf.journal,
+                                .size = node.conf.journal_size,
+                                .node = node.conf.node,
+                                .event_count = node.conf.event_count};
+    for (uint32_t i = 0; i < node.conf.event_count; i++)
+        o.events[i] = node.conf.events[i].name;
+    node.journal = journal_open(&o, f);
+    return node.journal != NULL;
+}
+
+static void publish_tunables(const struct conf *c)
+{
+    struct board_tunables *t = &node.board.tunables;
+    atomic_store(&t->header_timeout_ms, c->header_timeout_ms);
+    atomic_store(&t->idle_timeout_ms, c->idle_timeout_ms);
+    atomic_store(&t->answer_timeout_ms, c->answer_timeout_ms);
+    atomic_store(&t->redis_timeout_ms, c->redis_timeout_ms);
+    for (uint32_t i = 0; i < c->event_count; i++)
+        atomic_store(&node.board.events[i].local_stock, c->events[i].local_stock);
+    log_set_level((enum log_level)c->log_level);
+}
+
+static bool open_listeners(struct fault *f)
+{
+    for (uint32_t i = 0; i < node.conf.listen_count; i++)
+        if (!listener_open(&node.buyers[i], &node.conf.listen[i], node.conf.workers, f))
+            return false;
+    return !has_admin() || listener_open(&node.operators, &node.conf.admin, 1, f);
+}
+
+static bool init_exchanges(struct fault *f)
+{
+    for (uint32_t i = 0; i < node.conf.workers; i++) {
+        struct exchange *x = &node.exchanges[i];
+        ring_init(&x->orders, &node.arena);
+        ring_init(&x->verdicts, &node.arena);
+        x->ledger = ledger_bell(node.ledger);
+        if (!doorbell_open(&x->worker, f))
+            return false;
+    }
+    return true;
+}
+
+static bool init_rooms(struct fault *f)
+{
+    uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
+    if (!arena_map(&node.arena, f) || !init_exchanges(f) ||
+        !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.exchanges,
+                     node.conf.workers, f))
+        return false;
+    evmem_init(&node.arena);
+    for (uint32_t i = 0; i < node.conf.workers; i++)
+        if (!worker_init(node.workers[i], &node.arena, f))
+            return false;
+    if (!worker_init(node.desk, &node.arena, f))
+        return false;
+    for (uint32_t i = 0; i < node.conf.workers; i++)
+        if (!evmem_grow(worker_loop(node.workers[i]), descriptors, node.conf.connections, f))
+            return false;
+    return evmem_grow(worker_loop(node.desk), descriptors, WORKER_OPERATORS, f);
+}
+
+static bool init_admin(struct fault *f)
+{
+    node.admin.conf = &node.conf;
+    node.admin.board = &node.board;
+    node.admin.arena = &node.arena;
+    node.admin.workers = node.workers;
+    node.admin.worker_count = node.conf.workers;
+    node.admin.started_mono_us = clock_mono_us();
+    return node.conf.admin_token[0] == '\0' ||
+           admin_read_token(&node.admin, node.conf.admin_token, f);
+}
+
+static void say_where(void)
+{
+    for (uint32_t i = 0; i < node.conf.listen_count; i++)
+        log_line(LOG_INFO, "listening on %s", listener_text(&node.buyers[i]));
+    if (has_admin())
+        log_line(LOG_INFO, "admin listening on %s", listener_text(&node.operators));
+}
+
+/* ---- signals -------------------------------------------------------------------------------- */
+
+/* Before the last thread is gone a second signal must still end the process. */
+static void on_stop(struct ev_loop *loop, ev_signal *s, int events)
+{
+    (void)loop;
+    (void)events;
+    if (node.stop_signals++ > 0) {
+        log_line(LOG_WARN, "signal %d again: ending at once", s->signum);
+        _exit(EXIT_TROUBLE);
+    }
+    log_line(LOG_INFO, "signal %d: stopping", s->signum);
+    atomic_store(&node.board.draining, true);
+    for (uint32_t i = 0; i < node.conf.workers; i++)
+        worker_stop(node.workers[i]);
+}
+
+/* What the running process cannot take over, by name. */
+static void name_unchanged(const struct conf *old, const struct conf *new)
+{
+    bool same = old->node == new->node && old->workers == new->workers &&
+                old->connections == new->connections && old->listen_count == new->listen_count &&
+                old->event_count == new->event_count && old->max_header == new->max_header &&
+                old->max_body == new->max_body && old->journal_size == new->journal_size &&
+                old->buy_with_get == new->buy_with_get &&strcmp(old->journal, new->journal) == 0 &&
+                strcmp(old->redis.text, new->redis.text) == 0 &&
+                strcmp(old->admin.text, new->admin.text) == 0;
+    if (!same)
+        log_line(LOG_WARN, "reload: node, listen, admin, workers, connections, journal, redis, "
+                           "max-header, max-body, buy-with-get and the list of events change with "
+                           "a restart only");
+}
+
+static void on_reload(struct ev_loop *loop, ev_signal *s, int events)
+{
+    (void)loop;
+    (void)s;
+    (void)events;
+    struct fault f;
+    if (!conf_load(&node.reloaded, node.conf_path, &f)) {
+        log_line(LOG_ERROR, "reload: %s; going on as before", f.text);
+        return;
+    }
+    name_unchanged(&node.conf, &node.reloaded);
+    if (node.reloaded.event_count == node.conf.event_count)
+        publish_tunables(&node.reloaded);
+    log_line(LOG_INFO, "reload: log level, time-outs and local-stock are as in %s", node.conf_path);
+}
+
+static void on_reopen(struct ev_loop *loop, ev_signal *s, int events)
+{
+    (void)loop;
+    (void)s;
+    (void)events;
+    log_line(LOG_INFO, "signal USR1: the log goes to standard error, nothing to reopen");
+}
+
+static void watch_signals(struct ev_loop *loop)
+{
+    static const struct {
+        int number;
+        void (*handler)(struct ev_loop *, ev_signal *, int);
+    } table[] = {{SIGTERM, on_stop}, {SIGQUIT, on_stop}, {SIGHUP, on_reload}, {SIGUSR1, on_reopen}};
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        ev_signal_init(&node.signals[i], table[i].handler, table[i].number);
+        ev_signal_start(loop, &node.signals[i]);
+    }
+}
+
+/* Threads inherit the mask: signals are this thread's. */
+static void block_signals(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGQUIT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(how, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- run ------------------------------------------------------------------------------------ */
+
+static void *run_worker(void *worker)
+{
+    worker_run(worker);
+    return NULL;
+}
+
+static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
+{
+    int error = pthread_create(thread, NULL, body, argument);
+    struct fault f;
+    if (error == 0)
+        return;
+    fault(&f, "cannot start a thread: %s", strerror(error));
+    die(&f);
+}
+
+/* Waits for the workers, then for the ledger; then the operators' loop may end too. */
+static void *wait_for_all(void *unused)
+{
+    (void)unused;
+    for (uint32_t i = 0; i < node.conf.workers; i++)
+        pthread_join(node.worker_threads[i], NULL);
+    ledger_stop(node.ledger);
+    pthread_join(node.ledger_thread, NULL);
+    worker_stop(node.desk);
+    return NULL;
+}
+
+static void run(void)
+{
+    pthread_t waiter;
+    watch_signals(worker_loop(node.desk));
+    must_start(&node.ledger_thread, ledger_run, node.ledger);
+    for (uint32_t i = 0; i < node.conf.workers; i++)
+        must_start(&node.worker_threads[i], run_worker, node.workers[i]);
+    must_start(&waiter, wait_for_all, NULL);
+    say_where();
+    block_signals(SIG_UNBLOCK);
+    worker_run(node.desk);
+    pthread_join(waiter, NULL);
+}
+
+static void clean_up(void)
+{
+    for (uint32_t i = 0; i < node.conf.workers; i++)
+        worker_close(node.workers[i]);
+    worker_close(node.desk);
+    for (uint32_t i = 0; i < node.conf.listen_count; i++)
+        listener_close(&node.buyers[i]);
+    if (has_admin())
+        listener_close(&node.operators);
+    journal_close(node.journal);
+    log_line(LOG_INFO, "stopped");
+}
+
+int main(int argc, char **argv)
+{
+    struct fault f;
+    bool check = read_options(argc, argv);
+    if (!conf_load(&node.conf, node.conf_path, &f)) {
+        fprintf(stderr, "%s\n", f.text); /* FILE:LINE stands first, for editors */
+        return EXIT_TROUBLE;
+    }
+    make_plan();
+    if (check) {
+        arena_print(&node.arena);
+        return 0;
+    }
+    block_signals(SIG_BLOCK);
+    publish_tunables(&node.conf);
+    if (sodium_init() < 0 || !raise_descriptors(&f) || !init_admin(&f) || !open_journal(&f) ||
+        !open_listeners(&f) || !init_rooms(&f))
+        die(&f);
+    arena_seal(&node.arena);
+    evmem_seal();
+    run();
+    clean_up();
+    return 0;
+}

@@ -1,0 +1,109 @@
+/*
+ * Letting connections in, up to the limit that all workers of a server share. When nobody can be
+ * let in (the limit, or the system is out of descriptors or memory) the watchers are switched off
+ * and tried again a moment later: the kernel's queue waits, and nothing spins.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "conf/base/log.h"
+#include "server/net/inside.h"
+
+#define ACCEPTS_A_TURN 64
+#define PAUSE_SECONDS  0.05
+#define COMPLAIN_US    60000000u
+
+static void watch_all(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->o.listener_count; i++)
+        ev_io_start(w->loop, &w->accepts[i]);
+}
+
+static void pause_all(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->o.listener_count; i++)
+        ev_io_stop(w->loop, &w->accepts[i]);
+    ev_timer_set(&w->accept_again, PAUSE_SECONDS, 0.);
+    ev_timer_start(w->loop, &w->accept_again);
+}
+
+static void complain(struct worker *w, const char *why)
+{
+    if (w->now_us < w->complain_us)
+        return;
+    w->complain_us = w->now_us + COMPLAIN_US;
+    log_line(LOG_WARN, "new connections must wait: %s (%u open, `connections` %u)", why,
+             atomic_load_explicit(&w->o.door->open, memory_order_relaxed), w->o.door->limit);
+}
+
+static bool enter(struct worker_door *door)
+{
+    if (atomic_fetch_add_explicit(&door->open, 1, memory_order_relaxed) < door->limit)
+        return true;
+    atomic_fetch_sub_explicit(&door->open, 1, memory_order_relaxed);
+    return false;
+}
+
+/* True: there may be more at the door. */
+static bool let_in(struct worker *w, int listener)
+{
+    if (!enter(w->o.door)) {
+        complain(w, "the limit is reached");
+        pause_all(w);
+        return false;
+    }
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        COUNT(w->counters.accepted, 1);
+        connection_open(w, fd);
+        return true;
+    }
+    int e = errno;
+    atomic_fetch_sub_explicit(&w->o.door->open, 1, memory_order_relaxed);
+    if (e == EAGAIN)
+        return false;
+    if (e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM) {
+        COUNT(w->counters.accept_errors, 1);
+        complain(w, strerror(e));
+        pause_all(w);
+        return false;
+    }
+    return true; /* ECONNABORTED and the like: this one is gone, the next may not be */
+}
+
+static void on_knock(struct ev_loop *loop, ev_io *io, int revents)
+{
+    (void)loop;
+    (void)revents;
+    for (int i = 0; i < ACCEPTS_A_TURN && let_in(io->data, io->fd); i++)
+        continue;
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    (void)loop;
+    (void)revents;
+    watch_all(timer->data);
+}
+
+void door_start(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->o.listener_count; i++) {
+        ev_io_init(&w->accepts[i], on_knock, w->o.listeners[i].fds[w->o.number], EV_READ);
+        w->accepts[i].data = w;
+    }
+    ev_timer_init(&w->accept_again, on_again, 0., 0.);
+    w->accept_again.data = w;
+    watch_all(w);
+}
+
+void door_stop(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->o.listener_count; i++) {
+        ev_io_stop(w->loop, &w->accepts[i]);
+        for (int k = 0; k < ACCEPTS_A_TURN && let_in(w, w->accepts[i].fd); k++)
+            continue; /* whoever the kernel has let in already is answered, not reset */
+        ev_timer_stop(w->loop, &w->accept_again);
+        listener_leave(&w->o.listeners[i], w->o.number);
+    }
+}

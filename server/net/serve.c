@@ -1,0 +1,161 @@
+/*
+ * From bytes to answers: one request after another, in order, until the input is used up, a
+ * verdict is awaited, the peer does not read, or the connection is to be closed.
+ */
+#include "server/net/inside.h"
+
+#include <string.h>
+
+static enum farewell farewell_of(const struct worker *w, const struct request *r)
+{
+    if (!r->keep_alive || w->stopping)
+        return FAREWELL_CLOSE;
+    return r->minor == 0 ? FAREWELL_KEEP_10 : FAREWELL_KEEP;
+}
+
+static void count(struct worker *w, int status)
+{
+    COUNT(w->counters.requests, 1);
+    if (status >= 500)
+        COUNT(w->counters.answers_5xx, 1);
+    else if (status >= 400)
+        COUNT(w->counters.answers_4xx, 1);
+    else
+        COUNT(w->counters.answers_2xx, 1);
+}
+
+static void open_answer(const struct worker *w, struct response *out, enum farewell farewell,
+                        bool without_body)
+{
+    response_open(out, w->out + w->out_len, w->buffer_bytes - w->out_len, w->answers.date, farewell,
+                  without_body);
+}
+
+void serve_refusal(struct worker *w, struct connection *c, enum verdict v)
+{
+    struct response out;
+    open_answer(w, &out, FAREWELL_CLOSE, false);
+    response_begin(&out, v, RESPONSE_JSON);
+    response_refusal(&out, v);
+    bool fits = response_end(&out);
+    ASSERT(fits); /* answer_room */
+    w->out_len += (uint32_t)out.len;
+    c->closing = c->rude = true;
+    count(w, out.status);
+}
+
+static void refuse(const struct worker *w, const struct route *route, enum verdict v,
+                   struct response *out)
+{
+    response_begin(out, v, RESPONSE_JSON);
+    if (v == VERDICT_METHOD && route->allow != NULL)
+        response_header(out, "Allow", route->allow);
+    response_refusal(out, v);
+    if (route->event >= 0)
+        response_pad(out, w->answers.body_length[route->event]);
+}
+
+static void stock(const struct worker *w, const struct route *route, struct response *out)
+{
+    ASSERT(route->event >= 0 && (uint32_t)route->event < w->o.conf->event_count);
+    const struct board_event *e = &w->o.board->events[route->event];
+    enum sale_state state = (enum sale_state)atomic_load_explicit(&e->state, memory_order_relaxed);
+    uint64_t figures = atomic_load_explicit(&e->figures, memory_order_relaxed);
+    uint32_t total = (uint32_t)(figures >> 32), gone = (uint32_t)figures;
+    if (state == SALE_UNKNOWN) {
+        response_begin(out, VERDICT_BUSY, RESPONSE_JSON);
+        response_refusal(out, VERDICT_BUSY);
+        return;
+    }
+    response_begin(out, VERDICT_YES, RESPONSE_JSON);
+    response_put(out,
+                 "{\"code\":1,\"msg\":\"ok\",\"data\":{\"event\":\"%s\",\"state\":\"%s\","
+                 "\"total\":%u,\"sold\":%u,\"left\":%u}}",
+                 w->o.conf->events[route->event].name, sale_state_word(state), total, gone,
+                 total > gone ? total - gone : 0);
+}
+
+static void finish(struct worker *w, struct connection *c, struct response *out)
+{
+    if (!response_end(out)) {
+        serve_refusal(w, c, VERDICT_BUSY); /* an answer too long for its buffer */
+        return;
+    }
+    w->out_len += (uint32_t)out->len;
+    c->closing = out->farewell == FAREWELL_CLOSE;
+    count(w, out->status);
+}
+
+static enum bought serve_one(struct worker *w, struct connection *c, const struct request *r)
+{
+    struct route route;
+    struct response out;
+    route.event = -1;
+    route.allow = NULL;
+    enum verdict v = route_find(&route, r, w->o.conf, w->o.side);
+    if (LIKELY(v == VERDICT_YES && route.kind == ROUTE_BUY))
+        return buy(w, c, &route, farewell_of(w, r));
+    open_answer(w, &out, farewell_of(w, r), r->method == METHOD_HEAD);
+    if (v != VERDICT_YES)
+        refuse(w, &route, v, &out);
+    else if (w->o.serve != NULL)
+        w->o.serve(w->o.context, r, &route, &out);
+    else
+        stock(w, &route, &out);
+    finish(w, c, &out);
+    return BUY_ANSWERED;
+}
+
+/* Once for each request that asks for it. */
+static void invite(struct worker *w, struct connection *c)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (c->invited)
+        return;
+    memcpy(w->out + w->out_len, text, sizeof text - 1);
+    w->out_len += (uint32_t)sizeof text - 1;
+    c->invited = true;
+}
+
+static bool has_room(struct worker *w, struct connection *c)
+{
+    return w->out_len + w->answer_room <= w->buffer_bytes || output_flush(w, c);
+}
+
+/* Parses and answers one request; its length, or 0: nothing more can be done for now. */
+static uint32_t serve_next(struct worker *w, struct connection *c, const char *buf, uint32_t len)
+{
+    struct request r;
+    enum verdict why;
+    if (c->closing || c->life == LIFE_ORDERED || !has_room(w, c))
+        return 0;
+    switch (request_parse(&r, &why, buf, len, &w->limits)) {
+    case REQUEST_MORE:
+        return 0;
+    case REQUEST_CONTINUE:
+        invite(w, c);
+        return 0;
+    case REQUEST_WRONG:
+        serve_refusal(w, c, why);
+        return len;
+    default:
+        break;
+    }
+    ASSERT(r.length > 0 && r.length <= len);
+    if (serve_one(w, c, &r) == BUY_WAITS)
+        return 0;
+    c->invited = false;
+    return r.length;
+}
+
+uint32_t serve_requests(struct worker *w, struct connection *c, const char *buf, uint32_t len)
+{
+    uint32_t used = 0;
+    while (used < len) {
+        uint32_t n = serve_next(w, c, buf + used, len - used);
+        if (n == 0)
+            break;
+        used += n;
+    }
+    return used;
+}

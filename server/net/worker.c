@@ -1,0 +1,320 @@
+/*
+ * The worker's loop: what happens in each turn, the one timer, the bells, the end.
+ *
+ *     sleep -> check: the time, the Date -> requests, new connections, time-outs
+ *           -> prepare: verdicts off the ring, the ledger's bell if anything was pushed -> sleep
+ *
+ * Our own bell is armed only while messages are out: a worker that only refuses never touches it.
+ * All memory is taken in worker_init(); worker_run() never calls the allocator.
+ */
+#include "server/net/worker.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/base/clock.h"
+#include "conf/base/log.h"
+#include "server/net/evmem.h"
+#include "server/net/inside.h"
+
+#define MESSAGES_MAX       16384u
+#define BUFFERS_FEW        64u
+#define BUFFER_LEAST       4096u
+#define BUFFER_OPERATORS   (64u << 10) /* /stats of all events in one piece */
+#define ANSWER_ROOM        1024u
+#define ANSWER_ROOM_LARGE  (48u << 10)
+#define TIMER_US           1000000u  /* at most: HUP may shorten a time-out */
+#define STOP_GRACE_US      500000u   /* beyond the answer time-out */
+#define STOP_BATONS_US     10000000u /* the ledger gives every message back */
+#define DESCRIPTORS_SPARE  64u       /* Redis, the journal, standard ones, what libraries open */
+#define DESCRIPTORS_WORKER 4u        /* epoll, libev's pipe, bell */
+#define ROUNDS_A_TURN      8
+
+_Static_assert(ANSWER_MAX <= ANSWER_ROOM && ANSWER_ROOM * 2 <= BUFFER_LEAST, "an answer fits");
+
+static struct worker places[WORKERS_MAX + 1]; /* and the operators' */
+static uint32_t planned;
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t most(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+uint32_t worker_messages(const struct conf *conf)
+{
+    return least(conf->connections, MESSAGES_MAX); /* one per connection at most */
+}
+
+uint32_t worker_descriptors(const struct conf *conf, uint32_t operators)
+{
+    return conf->connections + operators +
+           (conf->workers + 1) * (DESCRIPTORS_WORKER + conf->listen_count) + DESCRIPTORS_SPARE;
+}
+
+static void plan_pools(struct worker *w, struct arena *a)
+{
+    const size_t unit = _Alignof(max_align_t);
+    uint32_t connections = w->o.door->limit;
+    uint32_t messages = w->o.exchange == NULL ? 0 : worker_messages(w->o.conf);
+    uint32_t buffers = least(connections, most(BUFFERS_FEW, connections / 4));
+    pool_plan(&w->connections, a, "connections", connections, 128);
+    pool_plan(&w->messages, a, "orders", messages,
+              (sizeof(struct message) + unit - 1) / unit * unit);
+    pool_plan(&w->buffers, a, "buffers", buffers, w->buffer_bytes);
+    w->shared_pool = arena_plan(a, "worker buffers", 2, w->buffer_bytes);
+    answers_plan(&w->answers, a, w->o.conf);
+}
+
+struct worker *worker_plan(const struct worker_options *options, struct arena *a)
+{
+    ASSERT(planned < ARRAY_LEN(places));
+    ASSERT(options->listener_count <= LISTEN_MAX && options->number < WORKERS_MAX);
+    struct worker *w = &places[planned++];
+    w->o = *options;
+    w->limits = (struct request_limits){options->conf->max_header, options->conf->max_body};
+    uint32_t whole = (w->limits.max_header + w->limits.max_body + 63) / 64 * 64;
+    w->buffer_bytes = most(whole, options->serve == NULL ? BUFFER_LEAST : BUFFER_OPERATORS);
+    w->answer_room = options->serve == NULL ? ANSWER_ROOM : ANSWER_ROOM_LARGE;
+    plan_pools(w, a);
+    return w;
+}
+
+void worker_wake_by(struct worker *w, uint64_t at_us)
+{
+    if (LIKELY(at_us >= w->timer_at_us))
+        return;
+    uint64_t latest_us = w->now_us + TIMER_US;
+    w->timer_at_us = at_us < latest_us ? at_us : latest_us;
+    uint64_t after_us = w->timer_at_us > w->now_us ? w->timer_at_us - w->now_us : 0;
+    ev_timer_stop(w->loop, &w->timer);
+    ev_timer_set(&w->timer, (double)after_us / 1e6, 0.);
+    ev_timer_start(w->loop, &w->timer);
+}
+
+/* What is due ends now: time-outs, and, long after worker_stop(), whatever is left. */
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+    struct worker *w = timer->data;
+    (void)loop;
+    (void)revents;
+    w->timer_at_us = DEADLINE_NEVER;
+    life_expire(w);
+    for (int life = 0; w->stopping && w->now_us >= w->stop_by_us && life < LIFE_COUNT; life++)
+        while (life_first(w, (enum life)life) != NULL)
+            connection_close(w, life_first(w, (enum life)life));
+    if (w->stopping)
+        worker_wake_by(w, w->now_us < w->stop_by_us ? w->stop_by_us : w->now_us + TIMER_US / 10);
+    uint64_t next_us = life_next(w);
+    if (next_us != DEADLINE_NEVER)
+        worker_wake_by(w, next_us);
+}
+
+static void ring_ledger(struct worker *w)
+{
+    if (w->bell_due)
+        doorbell_ring(w->o.exchange->ledger);
+    w->bell_due = false;
+}
+
+/* Verdicts of orders that come back at once are taken at once, but not for ever: after some rounds
+ * our own bell is rung, so that the loop looks at the sockets and comes back. */
+static void exchange_messages(struct worker *w)
+{
+    struct exchange *x = w->o.exchange;
+    for (int round = 0; atomic_load_explicit(&w->messages.used, memory_order_relaxed) > 0;
+         round++) {
+        buy_verdicts(w);
+        ring_ledger(w);
+        doorbell_arm(&x->worker);
+        w->armed = true;
+        if (ring_is_empty(&x->verdicts))
+            return;
+        if (round == ROUNDS_A_TURN) {
+            doorbell_ring(&x->worker);
+            return;
+        }
+        doorbell_disarm(&x->worker);
+        w->armed = false;
+    }
+}
+
+static bool is_finished(const struct worker *w)
+{
+    if (atomic_load_explicit(&w->connections.used, memory_order_relaxed) > 0)
+        return false;
+    uint32_t out = atomic_load_explicit(&w->messages.used, memory_order_relaxed);
+    if (out > 0 && w->now_us >= w->stop_by_us + STOP_BATONS_US) {
+        log_line(LOG_ERROR, "%s: %u orders have not come back from the ledger", w->o.name, out);
+        return true;
+    }
+    return out == 0;
+}
+
+static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int revents)
+{
+    struct worker *w = prepare->data;
+    (void)revents;
+    if (w->o.exchange != NULL)
+        exchange_messages(w);
+    if (w->stopping && is_finished(w))
+        ev_break(loop, EVBREAK_ONE);
+}
+
+static void look_at_clock(struct worker *w)
+{
+    w->now_us = clock_mono_us();
+    if (LIKELY(w->now_us < w->date_until_us))
+        return;
+    uint64_t wall_ms = clock_wall_ms();
+    answers_date(&w->answers, wall_ms);
+    w->date_until_us = w->now_us + (1000 - wall_ms % 1000) * 1000;
+}
+
+static void after_sleep(struct ev_loop *loop, ev_check *check, int revents)
+{
+    struct worker *w = check->data;
+    (void)loop;
+    (void)revents;
+    w->was_armed = w->armed;
+    if (w->armed)
+        doorbell_disarm(&w->o.exchange->worker);
+    w->armed = false;
+    look_at_clock(w);
+}
+
+/* A ring that came after we were awake already: only taken off. */
+static void on_bell(struct ev_loop *loop, ev_io *io, int revents)
+{
+    const struct worker *w = io->data;
+    uint64_t rings;
+    (void)loop;
+    (void)revents;
+    if (w->was_armed)
+        return; /* doorbell_disarm has taken it */
+    ssize_t ignored = read(io->fd, &rings, sizeof rings);
+    (void)ignored;
+}
+
+/* Who has sent a request already is answered; who has not is let go. */
+static void dismiss_idle(struct worker *w)
+{
+    struct connection *c;
+    while ((c = life_first(w, LIFE_IDLE)) != NULL) {
+        connection_readable(w, c);
+        if (life_first(w, LIFE_IDLE) == c)
+            connection_close(w, c);
+    }
+}
+
+static void on_stop(struct ev_loop *loop, ev_async *async, int revents)
+{
+    struct worker *w = async->data;
+    (void)loop;
+    (void)revents;
+    if (w->stopping)
+        return;
+    w->stopping = true;
+    w->stop_by_us = w->now_us + life_limit_us(w, LIFE_ORDERED) + STOP_GRACE_US;
+    door_stop(w);
+    dismiss_idle(w);
+    worker_wake_by(w, w->stop_by_us);
+}
+
+static void start_watchers(struct worker *w)
+{
+    ev_timer_init(&w->timer, on_timer, 1., 0.);
+    ev_prepare_init(&w->prepare, before_sleep);
+    ev_check_init(&w->check, after_sleep);
+    ev_async_init(&w->stop, on_stop);
+    ev_set_priority(&w->check, EV_MAXPRI); /* the time first */
+    w->timer.data = w->prepare.data = w->check.data = w->stop.data = w->bell.data = w;
+    ev_timer_start(w->loop, &w->timer);
+    ev_prepare_start(w->loop, &w->prepare);
+    ev_check_start(w->loop, &w->check);
+    ev_async_start(w->loop, &w->stop);
+    if (w->o.exchange != NULL) {
+        ev_io_init(&w->bell, on_bell, w->o.exchange->worker.fd, EV_READ);
+        w->bell.data = w;
+        ev_io_start(w->loop, &w->bell);
+    }
+    door_start(w);
+}
+
+static void init_memory(struct worker *w, const struct arena *a)
+{
+    pool_init(&w->connections, a);
+    pool_init(&w->messages, a);
+    pool_init(&w->buffers, a);
+    answers_init(&w->answers, a, w->o.conf, clock_wall_ms());
+    w->in = arena_block(a, w->shared_pool);
+    w->out = w->in + w->buffer_bytes;
+    for (int life = 0; life < LIFE_COUNT; life++)
+        deadline_list_init(&w->lives[life]);
+}
+
+/* Watchers are started here and not by the thread, so that libev has all its tables before the
+ * arena is sealed; nothing happens until the loop runs. */
+bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
+{
+    uint32_t descriptors = worker_descriptors(w->o.conf, WORKER_OPERATORS);
+    init_memory(w, a);
+    w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+    if (w->loop == NULL)
+        return fault(f, "%s: no event loop (epoll): %s", w->o.name, strerror(errno));
+    if (!evmem_grow(w->loop, descriptors, w->o.door->limit, f))
+        return false;
+    w->now_us = clock_mono_us();
+    w->timer_at_us = w->now_us + TIMER_US;
+    start_watchers(w);
+    return true;
+}
+
+void worker_run(struct worker *w)
+{
+    if (w->o.exchange != NULL)
+        thread_is(THREAD_WORKER, w->o.name);
+    ev_run(w->loop, 0);
+}
+
+void worker_stop(struct worker *w)
+{
+    ev_async_send(w->loop, &w->stop);
+}
+
+void worker_close(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->o.listener_count; i++)
+        listener_leave(&w->o.listeners[i], w->o.number);
+    ev_loop_destroy(w->loop);
+    w->loop = NULL;
+}
+
+struct ev_loop *worker_loop(struct worker *w)
+{
+    return w->loop;
+}
+
+const struct counters *worker_counters(const struct worker *w)
+{
+    return &w->counters;
+}
+
+static struct worker_pool figure(const char *name, const struct pool *p)
+{
+    return (struct worker_pool){name, atomic_load_explicit(&p->used, memory_order_relaxed),
+                                p->count};
+}
+
+void worker_pools(const struct worker *w, struct worker_pool pools[WORKER_POOLS])
+{
+    pools[0] = figure("connections", &w->connections);
+    pools[1] = figure("orders", &w->messages);
+    pools[2] = figure("buffers", &w->buffers);
+}

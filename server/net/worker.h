@@ -1,0 +1,79 @@
+/*
+ * worker: one thread that speaks HTTP with many connections, and nothing else.
+ *
+ * It parses, looks at the board, and answers what it can: refusals, /stock, wrong requests. Only a
+ * possible sale goes to the ledger, through the exchange, and comes back as a verdict. It never
+ * blocks, locks or allocates, and it owns the deadline of every answer. The operators' listener is
+ * the same machine on the main thread, without an exchange, with `serve` for its answers.
+ *
+ *     worker_plan .. arena_map .. evmem_init .. worker_init .. arena_seal .. worker_run
+ *
+ * Owner: main until worker_run(); then the thread that runs it. Any thread: worker_stop, and the
+ * figures.
+ */
+#ifndef SPIKE_WORKER_H
+#define SPIKE_WORKER_H
+
+#include "conf/base/conf.h"
+#include "server/http/response.h"
+#include "server/http/route.h"
+#include "server/meet/board.h"
+#include "server/meet/counters.h"
+#include "server/meet/exchange.h"
+#include "server/net/listener.h"
+
+struct worker;
+struct ev_loop;
+
+/* How many connections may be open, over all workers behind the same addresses. */
+struct worker_door {
+    _Alignas(CACHE_LINE) _Atomic uint32_t open;
+    uint32_t limit;
+};
+
+struct worker_options {
+    const char *name; /* of the thread: at most 15 bytes, a literal or as long-lived */
+    uint32_t number;  /* which of each listener's sockets is this worker's */
+    const struct conf *conf;
+    const struct board *board;
+    struct exchange *exchange; /* NULL: no buying here (operators) */
+    enum route_side side;
+    struct listener *listeners;
+    uint32_t listener_count;
+    struct worker_door *door; /* its limit also sizes the pool of connections */
+    /* Operators: writes the whole answer with response_begin .. response_put; not response_end. */
+    void (*serve)(void *context, const struct request *r, const struct route *route,
+                  struct response *out);
+    void *context;
+};
+
+/* What /stats says of a pool. */
+struct worker_pool {
+    const char *name;
+    uint32_t used, size;
+};
+#define WORKER_POOLS 3
+
+/* Messages of one worker: its pool, and so the capacity of its rings. */
+uint32_t worker_messages(const struct conf *conf);
+/* Descriptors that this process may need, everything included: for RLIMIT_NOFILE and evmem. */
+uint32_t worker_descriptors(const struct conf *conf, uint32_t operators);
+/* The operators' connections. */
+#define WORKER_OPERATORS 64u
+
+/* Reserves one more worker (there are places for WORKERS_MAX and the operators') and its pools. */
+struct worker *worker_plan(const struct worker_options *options, struct arena *a);
+MUST_CHECK bool worker_init(struct worker *w, const struct arena *a, struct fault *f);
+/* The thread's body: returns when worker_stop() was called and all that was under way is answered,
+ * or the answer time-out has passed; every message is back from the ledger by then. */
+void worker_run(struct worker *w);
+void worker_stop(struct worker *w);
+/* After worker_run. */
+void worker_close(struct worker *w);
+
+/* The loop, for watchers of the thread that runs it (signals). */
+struct ev_loop *worker_loop(struct worker *w);
+const struct counters *worker_counters(const struct worker *w);
+void worker_pools(const struct worker *w, struct worker_pool pools[WORKER_POOLS]);
+
+#endif

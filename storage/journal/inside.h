@@ -1,0 +1,49 @@
+/*
+ * inside: what journal.c and journal_open.c share. Not for other rooms.
+ */
+#ifndef SPIKE_JOURNAL_INSIDE_H
+#define SPIKE_JOURNAL_INSIDE_H
+
+#include <lmdb.h>
+
+#include "storage/journal/journal.h"
+#include "storage/journal/names.h"
+
+#define WALK_CHUNK 64 /* records that journal_walk reads at a time */
+
+struct event {
+    const char *name;
+    uint8_t slot;
+    MDB_dbi dbi;
+    MDB_cursor *cursor;      /* of the reading transaction */
+    uint64_t end, committed; /* seq */
+    uint32_t crc;            /* of the record at `end` */
+};
+
+struct journal {
+    MDB_env *env;
+    MDB_txn *writer;   /* from the first append to the commit, else NULL */
+    MDB_txn *reader;   /* reset between calls */
+    int lock;          /* -1: none, so read-only */
+    uint64_t appended; /* records since the last commit */
+    uint64_t commits;
+    int failed;    /* LMDB's code of the first failure since then */
+    bool poisoned; /* a commit has failed, and `why` says how */
+    struct fault why;
+    uint64_t page_size, map_pages, used_pages;
+    uint64_t disk_pages; /* what the file system had left at the last commit */
+    uint32_t event_count;
+    struct event events[JOURNAL_SLOTS_MAX];
+    struct names names;
+    char dir[PATH_TEXT_MAX];
+    struct record chunk[WALK_CHUNK];
+};
+
+/* Pages that commits need to work in, whatever they hold. */
+uint64_t journal_reserve_pages(uint32_t events);
+/* Looks how large the map is and what of it is used. */
+void journal_measure(struct journal *j);
+/* Sets the event's end and chain from its last record, as the transaction sees it. */
+MUST_CHECK int journal_find_end(MDB_txn *txn, struct event *e);
+
+#endif

@@ -1,0 +1,243 @@
+/*
+ * journal_open: how a journal is opened and closed; promises in journal.h.
+ *
+ * Order: lock the directory; verify what is there in a child; open LMDB; in one write transaction
+ * read the names, make those that are new, find each event's end; commit; then mark the directory and
+ * make its names durable; last, the reading transaction with a cursor for each event, so that
+ * reading allocates nothing. The write transaction comes first because it alone takes LMDB's own
+ * lock, and with it the newest commit, also when a server died beside a living reader.
+ *
+ * Dying anywhere here leaves a journal that opens the same way again.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/base/log.h"
+#include "storage/journal/home.h"
+#include "storage/journal/inside.h"
+#include "storage/journal/verify.h"
+
+#define READERS_MAX 64 /* spike-log processes at one time, and ourselves */
+
+static bool lmdb_fault(const struct journal *j, const char *what, int rc, struct fault *f)
+{
+    return fault(f, "journal %s: cannot %s: %s", j->dir, what, mdb_strerror(rc));
+}
+
+/* LMDB aborts after this. */
+static void lmdb_failed(MDB_env *env, const char *message)
+{
+    (void)env;
+    log_line(LOG_ERROR, "the journal's library gives up: %s", message);
+}
+
+static struct journal *make(const char *dir, struct fault *f)
+{
+    struct journal *j = calloc(1, sizeof *j);
+    if (j == NULL || strlen(dir) >= sizeof j->dir) {
+        (void)fault(f, "journal %s: %s", dir, j ? "the name is too long" : strerror(errno));
+        free(j);
+        return NULL;
+    }
+    strcpy(j->dir, dir);
+    j->lock = -1;
+    return j;
+}
+
+/* size 0: as the file says. */
+static bool open_env(struct journal *j, uint64_t size, unsigned flags, struct fault *f)
+{
+    MDB_stat stat;
+    int dead;
+    int rc = mdb_env_create(&j->env);
+    if (rc != MDB_SUCCESS)
+        return lmdb_fault(j, "make an environment", rc, f);
+    (void)mdb_env_set_assert(j->env, lmdb_failed);
+    rc = mdb_env_set_maxdbs(j->env, JOURNAL_SLOTS_MAX);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_set_maxreaders(j->env, READERS_MAX);
+    if (rc == MDB_SUCCESS && size > 0)
+        rc = mdb_env_set_mapsize(j->env, size);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_open(j->env, j->dir, flags | MDB_NOTLS, 0600);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_reader_check(j->env, &dead);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_env_stat(j->env, &stat);
+    if (rc != MDB_SUCCESS)
+        return lmdb_fault(j, "open it", rc, f);
+    j->page_size = stat.ms_psize;
+    journal_measure(j);
+    return true;
+}
+
+static uint64_t round_up(uint64_t size)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    return (size + page - 1) / page * page;
+}
+
+/* A size that leaves no room to work would turn returns away: then the map stays as large as it
+ * ever was. */
+static bool keep_size(struct journal *j, uint64_t size, uint32_t events, struct fault *f)
+{
+    if (j->used_pages + journal_reserve_pages(events) <= j->map_pages)
+        return true;
+    int rc = mdb_env_set_mapsize(j->env, 0);
+    if (rc != MDB_SUCCESS)
+        return lmdb_fault(j, "keep its size", rc, f);
+    journal_measure(j);
+    if (journal_size_bytes(j) > size)
+        log_line(LOG_WARN,
+                 "journal %s: %llu bytes are used, so it keeps its size of %llu; size %llu is too "
+                 "small",
+                 j->dir, (unsigned long long)journal_used_bytes(j),
+                 (unsigned long long)journal_size_bytes(j), (unsigned long long)size);
+    return true;
+}
+
+static bool open_home(struct journal *j, struct fault *f)
+{
+    j->lock = home_lock(j->dir, f);
+    if (j->lock < 0 || !journal_verify(j->dir, f))
+        return false;
+    return home_look(j->dir) != HOME_BLANK || home_clear(j->dir, f);
+}
+
+static bool check_names(struct journal *j, MDB_txn *txn, uint16_t node, struct fault *f)
+{
+    if (!names_read(&j->names, txn, j->dir, f))
+        return false;
+    if (j->names.format == 0) {
+        int rc = names_begin(&j->names, txn, node);
+        return rc == MDB_SUCCESS || lmdb_fault(j, "begin it", rc, f);
+    }
+    if (j->names.node != node)
+        return fault(f,
+                     "journal %s: belongs to node %u and this is node %u; every node has a "
+                     "directory of its own",
+                     j->dir, j->names.node, node);
+    return true;
+}
+
+/* The event at a slot becomes the next of ours. */
+static bool open_event(struct journal *j, MDB_txn *txn, uint32_t slot, MDB_dbi dbi, struct fault *f)
+{
+    struct event *e = &j->events[j->event_count++];
+    e->name = j->names.events[slot];
+    e->slot = (uint8_t)slot;
+    e->dbi = dbi;
+    int rc = journal_find_end(txn, e);
+    return rc == MDB_SUCCESS || lmdb_fault(j, "find its end", rc, f);
+}
+
+static bool open_named(struct journal *j, MDB_txn *txn, const char *event, struct fault *f)
+{
+    MDB_dbi dbi;
+    int slot = names_find(&j->names, event), rc;
+    if (slot < 0 && j->names.count == JOURNAL_SLOTS_MAX)
+        return fault(f, "journal %s: event %s is one too many: %d have been on sale here", j->dir,
+                     event, JOURNAL_SLOTS_MAX);
+    if (slot >= 0) {
+        rc = names_open(&j->names, txn, (uint32_t)slot, &dbi);
+    } else {
+        slot = (int)j->names.count;
+        rc = names_add(&j->names, txn, event, &dbi);
+    }
+    if (rc != MDB_SUCCESS)
+        return lmdb_fault(j, "open an event", rc, f);
+    return open_event(j, txn, (uint32_t)slot, dbi, f);
+}
+
+static bool open_events(struct journal *j, const struct journal_options *o, struct fault *f)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(j->env, NULL, 0, &txn);
+    if (rc != MDB_SUCCESS)
+        return lmdb_fault(j, "write to it", rc, f);
+    bool good = check_names(j, txn, o->node, f);
+    for (uint32_t i = 0; good && i < o->event_count; i++)
+        good = open_named(j, txn, o->events[i], f);
+    if (!good) {
+        mdb_txn_abort(txn);
+        return false;
+    }
+    rc = mdb_txn_commit(txn);
+    return rc == MDB_SUCCESS || lmdb_fault(j, "write to it", rc, f);
+}
+
+static bool open_all_events(struct journal *j, struct fault *f)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(j->env, NULL, MDB_RDONLY, &txn);
+    if (rc != MDB_SUCCESS)
+        return lmdb_fault(j, "read it", rc, f);
+    bool good = names_read(&j->names, txn, j->dir, f);
+    if (good && j->names.format == 0)
+        good = fault(f, "journal %s: there is no journal yet", j->dir);
+    for (uint32_t slot = 0; good && slot < j->names.count; slot++) {
+        MDB_dbi dbi;
+        rc = names_open(&j->names, txn, slot, &dbi);
+        good = rc == MDB_SUCCESS ? open_event(j, txn, slot, dbi, f)
+                                 : lmdb_fault(j, "open an event", rc, f);
+    }
+    /* An abort would close the databases again. */
+    rc = mdb_txn_commit(txn);
+    return good && (rc == MDB_SUCCESS || lmdb_fault(j, "read it", rc, f));
+}
+
+static bool start_reading(struct journal *j, struct fault *f)
+{
+    int rc = mdb_txn_begin(j->env, NULL, MDB_RDONLY, &j->reader);
+    for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
+        rc = mdb_cursor_open(j->reader, j->events[i].dbi, &j->events[i].cursor);
+    if (rc != MDB_SUCCESS)
+        return lmdb_fault(j, "read it", rc, f);
+    mdb_txn_reset(j->reader);
+    return true;
+}
+
+struct journal *journal_open(const struct journal_options *o, struct fault *f)
+{
+    ASSERT(o->event_count <= EVENTS_MAX);
+    uint64_t size = round_up(o->size);
+    struct journal *j = make(o->dir, f);
+    if (j == NULL)
+        return NULL;
+    if (open_home(j, f) && open_env(j, size, 0, f) && keep_size(j, size, o->event_count, f) &&
+        open_events(j, o, f) && home_mark(j->dir, j->lock, f) && start_reading(j, f)) {
+        journal_measure(j);
+        return j;
+    }
+    journal_close(j);
+    return NULL;
+}
+
+struct journal *journal_open_reader(const char *dir, struct fault *f)
+{
+    struct journal *j = make(dir, f);
+    if (j == NULL)
+        return NULL;
+    if (open_env(j, 0, MDB_RDONLY, f) && open_all_events(j, f) && start_reading(j, f))
+        return j;
+    journal_close(j);
+    return NULL;
+}
+
+void journal_close(struct journal *j)
+{
+    if (j->writer)
+        mdb_txn_abort(j->writer);
+    for (uint32_t i = 0; i < j->event_count; i++)
+        if (j->events[i].cursor)
+            mdb_cursor_close(j->events[i].cursor);
+    if (j->reader)
+        mdb_txn_abort(j->reader);
+    if (j->env)
+        mdb_env_close(j->env);
+    if (j->lock >= 0)
+        close(j->lock);
+    free(j);
+}

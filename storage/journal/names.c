@@ -1,0 +1,198 @@
+/*
+ * names: see names.h. Everything is written in the transaction that makes it, together with the
+ * event's database, and never again: a journal that dies before that commit has none of it.
+ */
+#include "storage/journal/names.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <zlib.h>
+
+#define KEY_FORMAT   "meta:format"
+#define KEY_NODE     "meta:node"
+#define PREFIX_SLOT  "slot:"
+#define PREFIX_EVENT "event:"
+#define KEY_TEXT     (EVENT_NAME_MAX + 16)
+
+/* Little-endian in the file, as the records. */
+struct number {
+    uint8_t value[4], crc[4];
+};
+
+static void put32(uint8_t out[4], uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint32_t get32(const uint8_t in[4])
+{
+    return (uint32_t)in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24;
+}
+
+static uint32_t number_crc(const MDB_val *key, const uint8_t value[4])
+{
+    uLong crc = crc32(0, key->mv_data, (uInt)key->mv_size);
+    return (uint32_t)crc32(crc, value, 4);
+}
+
+static bool get_number(const MDB_val *key, const MDB_val *data, uint32_t *value)
+{
+    struct number n;
+    if (data->mv_size != sizeof n)
+        return false;
+    memcpy(&n, data->mv_data, sizeof n);
+    *value = get32(n.value);
+    return get32(n.crc) == number_crc(key, n.value);
+}
+
+static MDB_val key_of(char text[KEY_TEXT], const char *prefix, const char *name)
+{
+    int n = snprintf(text, KEY_TEXT, "%s%s", prefix, name);
+    ASSERT(n > 0 && n < KEY_TEXT);
+    return (MDB_val){(size_t)n, text};
+}
+
+static int put_number(MDB_txn *txn, MDB_dbi main, const char *prefix, const char *name,
+                      uint32_t value)
+{
+    char text[KEY_TEXT];
+    struct number n;
+    MDB_val key = key_of(text, prefix, name), data = {sizeof n, &n};
+    put32(n.value, value);
+    put32(n.crc, number_crc(&key, n.value));
+    return mdb_put(txn, main, &key, &data, MDB_NOOVERWRITE);
+}
+
+static bool begins(const MDB_val *key, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return key->mv_size >= len && memcmp(key->mv_data, prefix, len) == 0;
+}
+
+static bool is_key(const MDB_val *key, const char *name)
+{
+    return key->mv_size == strlen(name) && begins(key, name);
+}
+
+static bool take_slot(struct names *n, const MDB_val *key, uint32_t slot)
+{
+    size_t len = key->mv_size - strlen(PREFIX_SLOT);
+    if (slot >= JOURNAL_SLOTS_MAX || n->events[slot][0] != '\0' || len == 0 || len > EVENT_NAME_MAX)
+        return false;
+    memcpy(n->events[slot], (const char *)key->mv_data + strlen(PREFIX_SLOT), len);
+    n->count++;
+    return true;
+}
+
+static bool take(struct names *n, const MDB_val *key, const MDB_val *data, uint32_t *trees)
+{
+    uint32_t value;
+    if (begins(key, PREFIX_EVENT)) {
+        (*trees)++;
+        return true;
+    }
+    if (!get_number(key, data, &value))
+        return false;
+    if (is_key(key, KEY_FORMAT))
+        n->format = value;
+    else if (is_key(key, KEY_NODE))
+        n->node = value;
+    else
+        return begins(key, PREFIX_SLOT) && take_slot(n, key, value);
+    return true;
+}
+
+/* Slots without gaps, each with a database, and no database besides. */
+static bool is_complete(const struct names *n, MDB_txn *txn, MDB_dbi main, uint32_t trees)
+{
+    for (uint32_t slot = 0; slot < n->count; slot++) {
+        char text[KEY_TEXT];
+        MDB_val key = key_of(text, PREFIX_EVENT, n->events[slot]), data;
+        if (n->events[slot][0] == '\0' || mdb_get(txn, main, &key, &data) != MDB_SUCCESS)
+            return false;
+    }
+    return trees == n->count && n->node >= 1 && n->node <= NODE_MAX;
+}
+
+static int take_all(struct names *n, MDB_txn *txn, MDB_dbi main, uint32_t *trees)
+{
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    int rc = mdb_cursor_open(txn, main, &cursor);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == MDB_SUCCESS)
+        if (!take(n, &key, &data, trees)) {
+            rc = MDB_CORRUPTED;
+            break;
+        }
+    mdb_cursor_close(cursor);
+    return rc;
+}
+
+bool names_read(struct names *n, MDB_txn *txn, const char *dir, struct fault *f)
+{
+    MDB_dbi main;
+    MDB_stat stat;
+    uint32_t trees = 0;
+    memset(n, 0, sizeof *n);
+    int rc = mdb_dbi_open(txn, NULL, 0, &main);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_stat(txn, main, &stat);
+    if (rc != MDB_SUCCESS)
+        return fault(f, "journal %s: its names cannot be read: %s", dir, mdb_strerror(rc));
+    if (stat.ms_entries == 0)
+        return true;
+    rc = take_all(n, txn, main, &trees);
+    /* Another format may have other names: only the number counts. */
+    if (n->format != 0 && n->format != JOURNAL_FORMAT)
+        return fault(f, "journal %s: has format %u, this program reads format %d; use its own", dir,
+                     n->format, JOURNAL_FORMAT);
+    if (rc != MDB_NOTFOUND || n->format == 0 || !is_complete(n, txn, main, trees))
+        return fault(f, "journal %s: damaged: the names of its events do not fit together", dir);
+    return true;
+}
+
+int names_begin(struct names *n, MDB_txn *txn, uint16_t node)
+{
+    MDB_dbi main;
+    ASSERT(n->format == 0 && n->count == 0);
+    n->format = JOURNAL_FORMAT;
+    n->node = node;
+    int rc = mdb_dbi_open(txn, NULL, 0, &main);
+    if (rc == MDB_SUCCESS)
+        rc = put_number(txn, main, KEY_FORMAT, "", n->format);
+    return rc != MDB_SUCCESS ? rc : put_number(txn, main, KEY_NODE, "", n->node);
+}
+
+int names_find(const struct names *n, const char *event)
+{
+    for (uint32_t slot = 0; slot < n->count; slot++)
+        if (strcmp(n->events[slot], event) == 0)
+            return (int)slot;
+    return -1;
+}
+
+int names_open(const struct names *n, MDB_txn *txn, uint32_t slot, MDB_dbi *dbi)
+{
+    char text[KEY_TEXT];
+    ASSERT(slot < n->count);
+    (void)key_of(text, PREFIX_EVENT, n->events[slot]);
+    return mdb_dbi_open(txn, text, MDB_INTEGERKEY, dbi);
+}
+
+int names_add(struct names *n, MDB_txn *txn, const char *event, MDB_dbi *dbi)
+{
+    char text[KEY_TEXT];
+    MDB_dbi main;
+    ASSERT(n->count < JOURNAL_SLOTS_MAX && strlen(event) <= EVENT_NAME_MAX);
+    int rc = mdb_dbi_open(txn, NULL, 0, &main);
+    if (rc == MDB_SUCCESS)
+        rc = put_number(txn, main, PREFIX_SLOT, event, n->count);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    strcpy(n->events[n->count++], event);
+    (void)key_of(text, PREFIX_EVENT, event);
+    return mdb_dbi_open(txn, text, MDB_INTEGERKEY | MDB_CREATE, dbi);
+}

@@ -1,0 +1,43 @@
+/*
+ * names: the unnamed database of a journal: format, node, and which events there are.
+ *
+ *   meta:format, meta:node   numbers
+ *   slot:NAME                a number: the event's place in order ids, given once, never changed
+ *   event:NAME               the event's own database (LMDB's entry)
+ *
+ * A number is stored with a CRC over its key and itself, so that a flipped bit cannot rename an
+ * event or move it to another slot.
+ *
+ * Owner: whoever owns the transaction. Inside the room only: it speaks LMDB.
+ */
+#ifndef SPIKE_NAMES_H
+#define SPIKE_NAMES_H
+
+#include <lmdb.h>
+#include <stdint.h>
+
+#include "conf/base/fault.h"
+#include "conf/base/limits.h"
+
+#define JOURNAL_FORMAT    1
+#define JOURNAL_SLOTS_MAX 256 /* a slot is a byte of the order id */
+
+struct names {
+    uint32_t format; /* 0: nothing is there yet */
+    uint32_t node;
+    uint32_t count;                                     /* slots 0 .. count - 1 are taken */
+    char events[JOURNAL_SLOTS_MAX][EVENT_NAME_MAX + 1]; /* by slot */
+};
+
+/* Reads and checks all names. False: damaged or of another format; dir is for the words. */
+MUST_CHECK bool names_read(struct names *n, MDB_txn *txn, const char *dir, struct fault *f);
+/* Writes format and node into an empty journal. Answers LMDB's code. */
+MUST_CHECK int names_begin(struct names *n, MDB_txn *txn, uint16_t node);
+/* Answers the event's slot, or -1. */
+int names_find(const struct names *n, const char *event);
+/* Opens the database of the event at a slot. Answers LMDB's code. */
+MUST_CHECK int names_open(const struct names *n, MDB_txn *txn, uint32_t slot, MDB_dbi *dbi);
+/* Gives a new event the next slot, which must be free, and makes its database. */
+MUST_CHECK int names_add(struct names *n, MDB_txn *txn, const char *event, MDB_dbi *dbi);
+
+#endif

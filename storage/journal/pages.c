@@ -1,0 +1,469 @@
+/*
+ * pages: the walk over an LMDB file; why is in pages.h.
+ *
+ *   page 0, 1   meta: of the last commit and of the one before, in turn; the higher txnid counts
+ *   page        | head 16 | offsets of nodes ... lower |  free  | upper ... nodes |
+ *   node        | lo 2 | hi 2 | flags 2 | key size 2 | key | data, or a page number |
+ *
+ * Every commit of a journal adds at least one record or one name. So the commit before must hold
+ * fewer of them: if it holds more, the two metas have changed places (a flipped txnid), and the
+ * last commit would be lost. A commit never writes to pages that the commit before it uses, so both
+ * can be read, also after a crash in the middle of the next one.
+ *
+ * Order: length and metas, the older commit's names, then all of the newer one. Nothing is written;
+ * if it dies here, nothing has happened.
+ */
+#include "storage/journal/pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define META_MAGIC    0xBEEFC0DEu
+#define META_VERSION  1u
+#define NO_PAGE       UINT64_MAX
+#define DEPTH_MAX     32 /* LMDB's own */
+#define KEY_MAX       511
+#define INTEGER_KEYS  0x08u
+#define PAGE_BRANCH   0x01u
+#define PAGE_LEAF     0x02u
+#define PAGE_OVERFLOW 0x04u
+#define PAGE_META     0x08u
+#define NODE_BIG      0x01u /* the data are on pages of their own */
+#define NODE_TREE     0x02u /* the data are a struct tree */
+
+struct tree {
+    uint32_t pad; /* in the free tree: the page size */
+    uint16_t flags, depth;
+    uint64_t branches, leaves, overflows; /* for statistics only */
+    uint64_t entries;
+    uint64_t root;
+};
+
+struct meta {
+    uint32_t magic, version;
+    uint64_t address, map_size;
+    struct tree free, names;
+    uint64_t last_page, txnid;
+};
+
+struct head {
+    uint64_t number;
+    uint16_t pad, flags;
+    uint16_t lower, upper; /* of an overflow page: together the number of pages */
+};
+
+struct node {
+    uint16_t lo, hi, flags, key_size;
+};
+
+_Static_assert(sizeof(struct tree) == 48 && sizeof(struct meta) == 136, "as LMDB lays them out");
+_Static_assert(sizeof(struct head) == 16 && sizeof(struct node) == 8, "as LMDB lays them out");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "page numbers are read as they lie");
+
+struct bytes {
+    const unsigned char *ptr; /* NULL: none */
+    size_t len;
+};
+
+/* What a tree's leaves hold. */
+enum content { CONTENT_FREE, CONTENT_NAMES, CONTENT_RECORDS };
+
+struct walk {
+    const char *path;
+    const unsigned char *file;
+    uint64_t size;
+    uint64_t page_size;
+    const struct meta *meta;
+    unsigned char *used; /* by page */
+    bool shallow;        /* only the names: event trees are counted by what is said of them */
+    uint64_t total;      /* names and records */
+    struct fault *fault;
+};
+
+/* The tree that is being walked. */
+struct tour {
+    struct walk *walk;
+    const struct tree *tree;
+    enum content content;
+    uint64_t entries;
+    struct bytes last; /* key seen */
+};
+
+static bool damaged(const struct walk *w, uint64_t page, const char *what)
+{
+    return fault(w->fault, "%s: page %" PRIu64 " is damaged: %s", w->path, page, what);
+}
+
+static const unsigned char *page_at(const struct walk *w, uint64_t number)
+{
+    ASSERT(number <= w->meta->last_page);
+    return w->file + number * w->page_size;
+}
+
+/* Marks `count` pages as used, once. */
+static bool use_pages(struct walk *w, uint64_t number, uint64_t count, uint64_t from)
+{
+    uint64_t last = w->meta->last_page;
+    if (number < 2 || number > last || count == 0 || count > last - number + 1)
+        return damaged(w, from, "it names a page outside the file");
+    for (uint64_t i = number; i < number + count; i++) {
+        if (w->used[i])
+            return damaged(w, i, "it is in use twice");
+        w->used[i] = 1;
+    }
+    return true;
+}
+
+static int compare(const struct tour *t, struct bytes a, struct bytes b)
+{
+    uint64_t x, y;
+    if (t->content == CONTENT_NAMES) {
+        int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+        return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+    }
+    memcpy(&x, a.ptr, sizeof x);
+    memcpy(&y, b.ptr, sizeof y);
+    return (x > y) - (x < y);
+}
+
+static bool key_fits(const struct tour *t, struct bytes key)
+{
+    return t->content == CONTENT_NAMES ? key.len > 0 && key.len <= KEY_MAX
+                                       : key.len == sizeof(uint64_t);
+}
+
+/* The numbers of free pages: a count, then as many numbers, falling. */
+static bool check_free_list(struct tour *t, uint64_t page, struct bytes key, struct bytes data)
+{
+    struct walk *w = t->walk;
+    uint64_t txnid, count, number, above = NO_PAGE;
+    memcpy(&txnid, key.ptr, sizeof txnid);
+    if (txnid == 0 || txnid > w->meta->txnid)
+        return damaged(w, page, "pages were freed by a commit that never was");
+    if (data.len < sizeof count || data.len % sizeof count != 0)
+        return damaged(w, page, "a list of free pages has no such length");
+    memcpy(&count, data.ptr, sizeof count);
+    if (count > data.len / sizeof count - 1)
+        return damaged(w, page, "a list of free pages is longer than its room");
+    for (uint64_t i = 1; i <= count; i++, above = number) {
+        memcpy(&number, data.ptr + i * sizeof number, sizeof number);
+        if (number >= above)
+            return damaged(w, page, "a list of free pages is out of order");
+        if (!use_pages(w, number, 1, page))
+            return false;
+    }
+    return true;
+}
+
+static bool walk_tree(struct walk *w, const struct tree *tree, enum content content);
+
+static bool check_name(struct tour *t, uint64_t page, uint16_t flags, struct bytes data)
+{
+    struct walk *w = t->walk;
+    struct tree tree;
+    w->total++;
+    if (flags == 0)
+        return true;
+    if (flags != NODE_TREE || data.len != sizeof tree)
+        return damaged(w, page, "an event's entry is of no known form");
+    memcpy(&tree, data.ptr, sizeof tree);
+    w->total += tree.entries;
+    if (tree.flags != INTEGER_KEYS)
+        return damaged(w, page, "an event's keys are of no known form");
+    return w->shallow || walk_tree(w, &tree, CONTENT_RECORDS);
+}
+
+static bool check_entry(struct tour *t, uint64_t page, uint16_t flags, struct bytes key,
+                        struct bytes data)
+{
+    t->entries++;
+    if (t->content == CONTENT_NAMES)
+        return check_name(t, page, flags, data);
+    if (flags != 0)
+        return damaged(t->walk, page, "an entry is of no known form");
+    return t->content == CONTENT_RECORDS || check_free_list(t, page, key, data);
+}
+
+/* The data of a leaf's node; `taken` is what they occupy in the page. */
+static bool find_data(struct tour *t, uint64_t page, const struct node *n,
+                      const unsigned char *after_key, struct bytes *data, size_t *taken)
+{
+    struct walk *w = t->walk;
+    struct head head;
+    uint64_t number;
+    data->len = (size_t)n->lo | (size_t)n->hi << 16;
+    data->ptr = after_key;
+    *taken = data->len;
+    if (!(n->flags & NODE_BIG))
+        return true;
+    *taken = sizeof number;
+    memcpy(&number, after_key, sizeof number);
+    uint64_t count = (sizeof head + data->len + w->page_size - 1) / w->page_size;
+    if (!use_pages(w, number, count, page))
+        return false;
+    memcpy(&head, page_at(w, number), sizeof head);
+    uint64_t has = (uint64_t)head.lower | (uint64_t)head.upper << 16;
+    if (head.number != number || head.flags != PAGE_OVERFLOW || has < count)
+        return damaged(w, number, "it is no page of long data");
+    if (has > count && !use_pages(w, number + count, has - count, page))
+        return false;
+    data->ptr = page_at(w, number) + sizeof head;
+    return true;
+}
+
+static bool walk_page(struct tour *t, uint64_t number, uint32_t level, struct bytes low,
+                      struct bytes high);
+
+static bool check_bounds(struct tour *t, uint64_t page, struct bytes key, struct bytes low,
+                         struct bytes high)
+{
+    if (!key_fits(t, key))
+        return damaged(t->walk, page, "a key has no such length");
+    if ((low.ptr && compare(t, key, low) < 0) || (high.ptr && compare(t, key, high) >= 0))
+        return damaged(t->walk, page, "a key is in the wrong place");
+    return true;
+}
+
+/* One node whose head and key lie inside the page; answers its size in *taken. */
+static bool check_leaf_node(struct tour *t, uint64_t page, const struct node *n, size_t room,
+                            struct bytes key, struct bytes low, struct bytes high, size_t *taken)
+{
+    struct bytes data = {NULL, 0};
+    if (!check_bounds(t, page, key, low, high))
+        return false;
+    if (t->last.ptr && compare(t, key, t->last) <= 0)
+        return damaged(t->walk, page, "the keys do not rise");
+    t->last = key;
+    if ((n->flags & NODE_BIG) && room < sizeof *n + key.len + sizeof(uint64_t))
+        return damaged(t->walk, page, "a node reaches over its end");
+    if (!find_data(t, page, n, key.ptr + key.len, &data, taken))
+        return false;
+    *taken += sizeof *n + key.len;
+    if (*taken > room)
+        return damaged(t->walk, page, "a node reaches over its end");
+    return check_entry(t, page, n->flags & (uint16_t)~NODE_BIG, key, data);
+}
+
+/* The node at place i; false with no fault when it does not lie inside the page. */
+static bool find_node(const struct walk *w, const unsigned char *page, const struct head *head,
+                      size_t i, struct node *n, struct bytes *key, size_t *room)
+{
+    uint16_t offset;
+    memcpy(&offset, page + sizeof *head + i * sizeof offset, sizeof offset);
+    if (offset < head->upper || offset % 2 != 0 || offset + sizeof *n > w->page_size)
+        return false;
+    memcpy(n, page + offset, sizeof *n);
+    *room = w->page_size - offset;
+    *key = (struct bytes){page + offset + sizeof *n, n->key_size};
+    return sizeof *n + n->key_size <= *room;
+}
+
+static uint64_t child_of(const struct node *n)
+{
+    return (uint64_t)n->lo | (uint64_t)n->hi << 16 | (uint64_t)n->flags << 32;
+}
+
+/* A branch: the key of a node is the least one below it; that of the first is never looked at. */
+static bool walk_branch(struct tour *t, uint64_t number, const struct head *head, size_t count,
+                        uint32_t level, struct bytes low, struct bytes high, size_t *taken)
+{
+    const unsigned char *page = page_at(t->walk, number);
+    struct node n;
+    struct bytes key = {NULL, 0};
+    size_t room = 0;
+    if (!find_node(t->walk, page, head, 0, &n, &key, &room))
+        return damaged(t->walk, number, "a node lies outside it");
+    for (size_t i = 0; i < count; i++) {
+        struct node next = {0};
+        struct bytes from = i == 0 ? low : key, to = high;
+        if (i + 1 < count) {
+            if (!find_node(t->walk, page, head, i + 1, &next, &to, &room))
+                return damaged(t->walk, number, "a node lies outside it");
+            if (!check_bounds(t, number, to, from, high))
+                return false;
+        }
+        if (!walk_page(t, child_of(&n), level + 1, from, to))
+            return false;
+        *taken += (sizeof n + n.key_size + 1) & ~(size_t)1;
+        n = next;
+        key = to;
+    }
+    return true;
+}
+
+static bool walk_leaf(struct tour *t, uint64_t number, const struct head *head, size_t count,
+                      struct bytes low, struct bytes high, size_t *taken)
+{
+    const unsigned char *page = page_at(t->walk, number);
+    for (size_t i = 0; i < count; i++) {
+        struct node n;
+        struct bytes key;
+        size_t room, size = 0;
+        if (!find_node(t->walk, page, head, i, &n, &key, &room))
+            return damaged(t->walk, number, "a node lies outside it");
+        if (!check_leaf_node(t, number, &n, room, key, low, high, &size))
+            return false;
+        *taken += (size + 1) & ~(size_t)1;
+    }
+    return true;
+}
+
+/* A page of a tree. Levels count from 1, so a circle ends at the tree's depth. */
+static bool walk_page(struct tour *t, uint64_t number, uint32_t level, struct bytes low,
+                      struct bytes high)
+{
+    struct walk *w = t->walk;
+    struct head head;
+    bool leaf = level == t->tree->depth;
+    if (!use_pages(w, number, 1, number))
+        return false;
+    memcpy(&head, page_at(w, number), sizeof head);
+    if (head.number != number || head.flags != (leaf ? PAGE_LEAF : PAGE_BRANCH))
+        return damaged(w, number, "it is not the page that belongs here");
+    if (head.lower < sizeof head || head.lower % 2 != 0 || head.lower > head.upper ||
+        head.upper > w->page_size)
+        return damaged(w, number, "its bounds are wrong");
+    size_t count = (head.lower - sizeof head) / 2, taken = 0;
+    /* LMDB itself allows a lone node while it rebalances its own tree. */
+    if (count < (leaf || t->content == CONTENT_FREE ? 1u : 2u))
+        return damaged(w, number, "it has too few nodes");
+    if (leaf ? !walk_leaf(t, number, &head, count, low, high, &taken)
+             : !walk_branch(t, number, &head, count, level, low, high, &taken))
+        return false;
+    if (taken != w->page_size - head.upper)
+        return damaged(w, number, "its nodes do not fill their room");
+    return true;
+}
+
+static bool walk_tree(struct walk *w, const struct tree *tree, enum content content)
+{
+    static const struct bytes none = {NULL, 0};
+    struct tour t = {.walk = w, .tree = tree, .content = content};
+    if (tree->root == NO_PAGE && tree->depth == 0 && tree->entries == 0)
+        return true;
+    if (tree->depth == 0 || tree->depth > DEPTH_MAX)
+        return fault(w->fault, "%s: damaged: a tree of %u levels", w->path, tree->depth);
+    if (!walk_page(&t, tree->root, 1, none, none))
+        return false;
+    if (t.entries != tree->entries)
+        return fault(w->fault, "%s: damaged: a tree has %" PRIu64 " entries and claims %" PRIu64,
+                     w->path, t.entries, tree->entries);
+    return true;
+}
+
+/* The names of one commit and, unless shallow, all that hangs on them. */
+static bool walk_commit(struct walk *w, const struct meta *m, bool shallow)
+{
+    w->meta = m;
+    w->shallow = shallow;
+    w->total = 0;
+    w->used = calloc(m->last_page + 1, 1);
+    if (w->used == NULL)
+        return fault(w->fault, "%s: no memory to verify %" PRIu64 " pages", w->path, m->last_page);
+    bool good =
+        walk_tree(w, &m->names, CONTENT_NAMES) && (shallow || walk_tree(w, &m->free, CONTENT_FREE));
+    free(w->used);
+    return good;
+}
+
+/* Each meta by itself, as far as LMDB would rely on it. */
+static bool check_meta(struct walk *w, const struct meta *m, const struct head *head, uint64_t page)
+{
+    uint64_t page_size = m->free.pad;
+    if (m->magic != META_MAGIC || m->version != META_VERSION || head->flags != PAGE_META)
+        return damaged(w, page, "it is no meta page of LMDB 0.9");
+    if (page_size < 512 || page_size > 32768 || (page_size & (page_size - 1)) != 0)
+        return damaged(w, page, "it names an impossible page size");
+    if (m->free.flags != INTEGER_KEYS || m->names.flags != 0)
+        return damaged(w, page, "its flags are wrong");
+    if (m->last_page < 1 || m->last_page >= UINT64_MAX / page_size)
+        return damaged(w, page, "it names an impossible last page");
+    return true;
+}
+
+static bool read_metas(struct walk *w, struct meta metas[2])
+{
+    struct head head;
+    for (uint64_t i = 0; i < 2; i++) {
+        /* Where the second one lies is known from the first. */
+        uint64_t at = i == 0 ? 0 : metas[0].free.pad;
+        if (w->size < at + sizeof head + sizeof metas[i])
+            return fault(w->fault, "%s: damaged: cut short at %" PRIu64 " bytes", w->path, w->size);
+        memcpy(&head, w->file + at, sizeof head);
+        memcpy(&metas[i], w->file + at + sizeof head, sizeof metas[i]);
+        if (!check_meta(w, &metas[i], &head, i))
+            return false;
+    }
+    if (metas[0].free.pad != metas[1].free.pad)
+        return damaged(w, 1, "it names another page size than page 0");
+    w->page_size = metas[0].free.pad;
+    return true;
+}
+
+/* Commit N is written to page N % 2, so the two differ by one; both are 0 before the first. */
+static bool check_pair(struct walk *w, const struct meta *older, const struct meta *newer)
+{
+    uint64_t least = (newer->last_page + 1) * w->page_size;
+    if (newer->txnid != 0 && newer->txnid - older->txnid != 1)
+        return fault(w->fault,
+                     "%s: damaged: the meta pages are of commits %" PRIu64 " and %" PRIu64
+                     ", which do not follow each other",
+                     w->path, older->txnid, newer->txnid);
+    if (older->last_page > newer->last_page)
+        return fault(w->fault, "%s: damaged: the file shrank with its last commit", w->path);
+    if (w->size < least)
+        return fault(w->fault, "%s: damaged: cut short at %" PRIu64 " of %" PRIu64 " bytes",
+                     w->path, w->size, least);
+    return true;
+}
+
+static bool check_file(struct walk *w)
+{
+    struct meta metas[2];
+    if (!read_metas(w, metas))
+        return false;
+    int newest = metas[1].txnid > metas[0].txnid;
+    const struct meta *newer = &metas[newest], *older = &metas[!newest];
+    if (newer->txnid % 2 != (uint64_t)newest)
+        return damaged(w, (uint64_t)newest, "its commit belongs on the other meta page");
+    if (!check_pair(w, older, newer) || !walk_commit(w, older, true))
+        return false;
+    uint64_t before = w->total;
+    if (!walk_commit(w, newer, false))
+        return false;
+    if (w->total < before)
+        return fault(w->fault,
+                     "%s: damaged: the last commit holds %" PRIu64 " entries, the one before "
+                     "%" PRIu64 "; a meta page has changed",
+                     w->path, w->total, before);
+    return true;
+}
+
+bool pages_check(const char *path, struct fault *f)
+{
+    struct walk w = {.path = path, .fault = f};
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0) {
+        int error = fd < 0 ? errno : 0;
+        if (fd >= 0)
+            close(fd);
+        return fault(f, "%s: %s", path, error ? strerror(error) : "it is empty");
+    }
+    w.size = (uint64_t)st.st_size;
+    void *map = mmap(NULL, w.size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (map == MAP_FAILED)
+        return fault(f, "%s: mmap of %" PRIu64 " bytes: %s", path, w.size, strerror(errno));
+    w.file = map;
+    bool good = check_file(&w);
+    munmap(map, w.size);
+    return good;
+}

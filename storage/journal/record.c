@@ -1,0 +1,199 @@
+/*
+ * record: fields to bytes and back; the layout is in record.h.
+ *
+ * The encoder writes only what belongs to the record's kind and leaves the rest zero, so a record
+ * has exactly one spelling. The decoder leans on that: it reads the fields, checks their ranges,
+ * spells the record again and compares. Length, CRC, padding and fields of other kinds are thereby
+ * checked in one place, by the code that writes them.
+ *
+ * Pure; nothing here can die half-way.
+ */
+#include "storage/journal/record.h"
+
+#include <string.h>
+#include <zlib.h>
+
+#include "conf/base/orderid.h"
+
+/* Offsets of record.h. */
+enum {
+    AT_CRC = 0,
+    AT_KIND = 4,
+    AT_STATE = 5,
+    AT_BUYER_LEN = 6,
+    AT_KEY_LEN = 7,
+    AT_SEQ = 8,
+    AT_TIME = 16,
+    AT_BODY = 24,
+    AT_BUYER = 64,
+    AT_KEY = 128,
+};
+
+_Static_assert(AT_KEY + PARAM_MAX == RECORD_BYTES_MAX, "the key is the last field");
+_Static_assert(AT_BODY + SALE_ID_BYTES + SALE_SECRET_BYTES + 8 == RECORD_BYTES,
+               "a SALE fills the body");
+
+const char *order_state_word(enum order_state s)
+{
+    static const char *const words[] = {
+        [ORDER_HELD] = "held",
+        [ORDER_SOLD] = "sold",
+        [ORDER_CANCELLED] = "cancelled",
+        [ORDER_EXPIRED] = "expired",
+    };
+    ASSERT(s >= ORDER_HELD && s <= ORDER_EXPIRED);
+    return words[s];
+}
+
+static void put(unsigned char *out, uint64_t value, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        out[i] = (unsigned char)(value >> (8 * i));
+}
+
+static uint64_t get(const unsigned char *in, size_t bytes)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < bytes; i++)
+        value |= (uint64_t)in[i] << (8 * i);
+    return value;
+}
+
+static bool names_order(uint8_t kind)
+{
+    return kind == RECORD_GRANT || kind == RECORD_CHANGE;
+}
+
+/* What every written record must satisfy, and every read one does. */
+static bool is_valid(const struct record *r)
+{
+    if (r->kind < RECORD_SALE || r->kind > RECORD_ADMIN || r->seq == 0)
+        return false;
+    if (!names_order(r->kind))
+        return true;
+    return r->state >= ORDER_HELD && r->state <= ORDER_EXPIRED && r->number > 0 &&
+           r->number <= ORDER_NUMBER_MAX && r->n > 0 && r->buyer_len <= PARAM_MAX &&
+           r->key_len <= PARAM_MAX &&
+           (r->kind == RECORD_GRANT ? r->was == 0
+                                    : r->was >= ORDER_HELD && r->was <= ORDER_EXPIRED);
+}
+
+static void encode_body(const struct record *r, unsigned char *body)
+{
+    switch ((enum record_kind)r->kind) {
+    case RECORD_SALE:
+        memcpy(body, r->sale, SALE_ID_BYTES);
+        memcpy(body + SALE_ID_BYTES, r->secret, SALE_SECRET_BYTES);
+        put(body + 32, r->total, 4);
+        put(body + 36, r->version, 4);
+        return;
+    case RECORD_EPOCH:
+        put(body, r->epoch, 8);
+        return;
+    case RECORD_KNOWN:
+        put(body, r->node, 8);
+        return;
+    case RECORD_GRANT:
+    case RECORD_CHANGE:
+        put(body, r->number, 8);
+        put(body + 8, r->pay_by_wall_ms, 8);
+        put(body + 16, r->n, 4);
+        if (r->kind == RECORD_CHANGE)
+            body[20] = r->was;
+        return;
+    case RECORD_ADMIN:
+        put(body, r->total, 4);
+        put(body + 4, r->version, 4);
+        return;
+    }
+    check_failed(__FILE__, __LINE__, "a record has a kind");
+}
+
+static size_t encode_names(const struct record *r, unsigned char *out)
+{
+    if (!names_order(r->kind) || (r->buyer_len == 0 && r->key_len == 0))
+        return RECORD_BYTES;
+    out[AT_BUYER_LEN] = r->buyer_len;
+    out[AT_KEY_LEN] = r->key_len;
+    memset(out + AT_BUYER, 0, RECORD_BYTES_MAX - RECORD_BYTES);
+    memcpy(out + AT_BUYER, r->buyer, r->buyer_len);
+    memcpy(out + AT_KEY, r->key, r->key_len);
+    return RECORD_BYTES_MAX;
+}
+
+size_t record_encode(const struct record *r, uint32_t *crc, unsigned char out[RECORD_BYTES_MAX])
+{
+    ASSERT(is_valid(r));
+    memset(out, 0, RECORD_BYTES);
+    out[AT_KIND] = r->kind;
+    if (r->kind != RECORD_EPOCH && r->kind != RECORD_KNOWN)
+        out[AT_STATE] = r->state;
+    put(out + AT_SEQ, r->seq, 8);
+    put(out + AT_TIME, r->time_wall_ms, 8);
+    encode_body(r, out + AT_BODY);
+    size_t len = encode_names(r, out);
+    *crc = (uint32_t)crc32(*crc, out + AT_KIND, (uInt)(len - AT_KIND));
+    put(out + AT_CRC, *crc, 4);
+    return len;
+}
+
+static void decode_body(struct record *r, const unsigned char *body)
+{
+    switch ((enum record_kind)r->kind) {
+    case RECORD_SALE:
+        memcpy(r->sale, body, SALE_ID_BYTES);
+        memcpy(r->secret, body + SALE_ID_BYTES, SALE_SECRET_BYTES);
+        r->total = (uint32_t)get(body + 32, 4);
+        r->version = (uint32_t)get(body + 36, 4);
+        return;
+    case RECORD_EPOCH:
+        r->epoch = get(body, 8);
+        return;
+    case RECORD_KNOWN:
+        r->node = (uint16_t)get(body, 2);
+        return;
+    case RECORD_GRANT:
+    case RECORD_CHANGE:
+        r->number = get(body, 8);
+        r->pay_by_wall_ms = get(body + 8, 8);
+        r->n = (uint32_t)get(body + 16, 4);
+        r->was = body[20];
+        return;
+    case RECORD_ADMIN:
+        r->total = (uint32_t)get(body, 4);
+        r->version = (uint32_t)get(body + 4, 4);
+        return;
+    }
+}
+
+bool record_decode(struct record *r, uint32_t *crc, const void *bytes, size_t len)
+{
+    const unsigned char *in = bytes;
+    unsigned char again[RECORD_BYTES_MAX];
+    uint32_t chain = *crc;
+    if (len != RECORD_BYTES && len != RECORD_BYTES_MAX)
+        return false;
+    memset(r, 0, sizeof *r);
+    r->kind = in[AT_KIND];
+    r->state = in[AT_STATE];
+    r->buyer_len = in[AT_BUYER_LEN];
+    r->key_len = in[AT_KEY_LEN];
+    r->seq = get(in + AT_SEQ, 8);
+    r->time_wall_ms = get(in + AT_TIME, 8);
+    decode_body(r, in + AT_BODY);
+    if (!is_valid(r))
+        return false;
+    if (len == RECORD_BYTES_MAX && names_order(r->kind)) {
+        memcpy(r->buyer, in + AT_BUYER, r->buyer_len);
+        memcpy(r->key, in + AT_KEY, r->key_len);
+    }
+    if (record_encode(r, &chain, again) != len || memcmp(again, in, len) != 0)
+        return false;
+    *crc = chain;
+    return true;
+}
+
+uint32_t record_chain(const void *bytes)
+{
+    return (uint32_t)get((const unsigned char *)bytes + AT_CRC, 4);
+}

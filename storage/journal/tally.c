@@ -1,0 +1,96 @@
+#include "storage/journal/tally.h"
+
+#include <string.h>
+
+/* What an order in a state weighs: {held, sold} per ticket. */
+static const struct {
+    int8_t held, sold;
+} weight[] = {[ORDER_HELD] = {1, 0},
+              [ORDER_SOLD] = {0, 1},
+              [ORDER_CANCELLED] = {0, 0},
+              [ORDER_EXPIRED] = {0, 0}};
+
+void tally_delta(const struct record *r, int32_t *held, int32_t *sold)
+{
+    *held = *sold = 0;
+    if (r->kind != RECORD_GRANT && r->kind != RECORD_CHANGE)
+        return;
+    *held = weight[r->state].held * (int32_t)r->n;
+    *sold = weight[r->state].sold * (int32_t)r->n;
+    if (r->kind == RECORD_CHANGE) {
+        *held -= weight[r->was].held * (int32_t)r->n;
+        *sold -= weight[r->was].sold * (int32_t)r->n;
+    }
+}
+
+static bool fold_order(struct tally *t, const struct record *r)
+{
+    int32_t held, sold;
+    tally_delta(r, &held, &sold);
+    bool grant = r->kind == RECORD_GRANT;
+    if (grant ? r->number != t->last + 1 : r->number > t->last)
+        return false;
+    if ((int64_t)t->held + held < 0 || (int64_t)t->sold + sold < 0)
+        return false;
+    t->held = (uint32_t)((int64_t)t->held + held);
+    t->sold = (uint32_t)((int64_t)t->sold + sold);
+    if (grant) {
+        t->last = r->number;
+        t->orders++;
+    }
+    return true;
+}
+
+static void fold_sale(struct tally *t, const struct record *r)
+{
+    t->has_sale = true;
+    t->unified = r->state == SALE_UNIFIED;
+    memcpy(t->sale, r->sale, sizeof t->sale);
+    memcpy(t->secret, r->secret, sizeof t->secret);
+    t->total = r->total;
+    t->version = r->version;
+}
+
+static bool fold_known(struct tally *t, uint16_t node)
+{
+    for (uint32_t i = 0; i < t->known_count; i++)
+        if (t->known[i] == node)
+            return true;
+    if (t->known_count == NODES_MAX)
+        return false;
+    t->known[t->known_count++] = node;
+    return true;
+}
+
+static bool fold_body(struct tally *t, const struct record *r)
+{
+    switch ((enum record_kind)r->kind) {
+    case RECORD_SALE:
+        fold_sale(t, r);
+        return true;
+    case RECORD_EPOCH:
+        if (r->epoch <= t->epoch)
+            return false;
+        t->epoch = r->epoch;
+        return true;
+    case RECORD_KNOWN:
+        return fold_known(t, r->node);
+    case RECORD_GRANT:
+    case RECORD_CHANGE:
+        return fold_order(t, r);
+    case RECORD_ADMIN:
+        t->state = r->state;
+        t->total = r->total;
+        t->version = r->version;
+        return true;
+    }
+    return false;
+}
+
+bool tally_fold(struct tally *t, const struct record *r)
+{
+    if (r->seq != t->end + 1 || !fold_body(t, r))
+        return false;
+    t->end = r->seq;
+    return true;
+}

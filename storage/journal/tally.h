@@ -1,0 +1,36 @@
+/*
+ * tally: what the records of one event add up to. The ledger folds every record into it, at start
+ * those of the journal and then each one as it is appended; so what it knows is always what its
+ * journal says.
+ *
+ * Pure; the owner is who folds.
+ */
+#ifndef SPIKE_TALLY_H
+#define SPIKE_TALLY_H
+
+#include "storage/journal/record.h"
+
+/* SALE records say in `state` under which stock the sale was made. */
+enum sale_stock { SALE_STANDALONE = 1, SALE_UNIFIED = 2 };
+
+struct tally {
+    uint64_t end;   /* seq of the last record */
+    uint64_t last;  /* number of the last grant */
+    uint64_t epoch; /* the highest */
+    bool has_sale, unified;
+    uint8_t sale[SALE_ID_BYTES], secret[SALE_SECRET_BYTES];
+    uint32_t total, version;
+    uint8_t state;   /* of the event, as the last ADMIN record says */
+    uint32_t held;   /* tickets of this node's held orders */
+    uint32_t sold;   /* ... of its sold ones */
+    uint64_t orders; /* granted, ever */
+    uint16_t known[NODES_MAX];
+    uint32_t known_count;
+};
+
+/* By how many tickets a record changes held and sold. */
+void tally_delta(const struct record *r, int32_t *held, int32_t *sold);
+/* False: the record cannot follow what was folded so far (which stays as it was). */
+MUST_CHECK bool tally_fold(struct tally *t, const struct record *r);
+
+#endif

@@ -1,0 +1,304 @@
+/*
+ * verify: reads a whole journal in a child process; why is in verify.h.
+ *
+ *   parent: fork, wait for the finding (a line through a pipe; none: sound) and for the child's end
+ *   child:  1 the file page by page (pages.c)  2 the names  3 every record, through LMDB: seq, CRC
+ *           chain, meaning
+ *
+ * After step 1 nothing should be able to kill the reader; if something does (a disk that cannot be
+ * read gives SIGBUS), it kills the child, and its death is the finding. The child shares no
+ * descriptor with the server, ends with it, and may allocate: it is gone before the sale.
+ */
+#include "storage/journal/verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <lmdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf/base/clock.h"
+#include "storage/journal/home.h"
+#include "storage/journal/names.h"
+#include "storage/journal/pages.h"
+#include "storage/journal/record.h"
+
+/* How long reading may take: a minute, and a second for every two megabytes. */
+#define BOUND_US(bytes) ((UINT64_C(60) + (bytes) / (UINT64_C(2) << 20)) * 1000000u)
+
+#define ADVICE          "; restore the journal from a copy, or look at it before you throw it away"
+
+/* What the records have said so far about one event. */
+struct event_check {
+    uint64_t seq;
+    uint32_t crc;
+    uint64_t grants;   /* numbers 1 .. grants */
+    uint8_t *states;   /* by number - 1: enum order_state */
+    uint64_t capacity; /* of states */
+    const char *wrong;
+};
+
+static bool wrong(struct event_check *c, const char *what)
+{
+    c->wrong = what;
+    return false;
+}
+
+static bool check_grant(struct event_check *c, const struct record *r)
+{
+    if (r->number != c->grants + 1)
+        return wrong(c, "its order number does not follow the last one");
+    if (r->state != ORDER_HELD && r->state != ORDER_SOLD)
+        return wrong(c, "an order begins neither held nor sold");
+    if (c->grants == c->capacity) {
+        uint64_t capacity = c->capacity > 0 ? 2 * c->capacity : 4096;
+        uint8_t *states = realloc(c->states, capacity);
+        if (states == NULL)
+            return wrong(c, "no memory to verify so many orders");
+        c->states = states;
+        c->capacity = capacity;
+    }
+    c->states[c->grants++] = r->state;
+    return true;
+}
+
+static bool check_change(struct event_check *c, const struct record *r)
+{
+    /* A bit for each state that may follow. A sold order is cancelled when its buyer left before
+     * the answer; an expired one is sold when it was paid late and stock was left. */
+    static const uint8_t next[] = {
+        [ORDER_HELD] = 1u << ORDER_SOLD | 1u << ORDER_CANCELLED | 1u << ORDER_EXPIRED,
+        [ORDER_SOLD] = 1u << ORDER_CANCELLED,
+        [ORDER_CANCELLED] = 0,
+        [ORDER_EXPIRED] = 1u << ORDER_SOLD,
+    };
+    if (r->number > c->grants)
+        return wrong(c, "it changes an order that was never granted");
+    uint8_t *state = &c->states[r->number - 1];
+    if (r->was != *state)
+        return wrong(c, "the order was in another state before");
+    if (!(next[*state] & 1u << r->state))
+        return wrong(c, "an order cannot change in this way");
+    *state = r->state;
+    return true;
+}
+
+static bool check_record(struct event_check *c, uint64_t key, const MDB_val *data)
+{
+    struct record r;
+    if (key != c->seq + 1)
+        return wrong(c, "records are missing before it");
+    c->seq = key;
+    if (!record_decode(&r, &c->crc, data->mv_data, data->mv_size) || r.seq != key)
+        return wrong(c, "its bytes, or the record before it, have changed");
+    if (r.kind == RECORD_GRANT)
+        return check_grant(c, &r);
+    return r.kind != RECORD_CHANGE || check_change(c, &r);
+}
+
+static int check_event(MDB_txn *txn, MDB_dbi dbi, struct event_check *c)
+{
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    uint64_t seq;
+    int rc = mdb_cursor_open(txn, dbi, &cursor);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == MDB_SUCCESS) {
+        memcpy(&seq, key.mv_data, sizeof seq);
+        if (!check_record(c, seq, &data))
+            break;
+    }
+    mdb_cursor_close(cursor);
+    free(c->states);
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
+static bool check_events(MDB_txn *txn, const char *dir, struct fault *f)
+{
+    struct names *names = calloc(1, sizeof *names);
+    if (names == NULL)
+        return fault(f, "journal %s: no memory to verify it", dir);
+    if (!names_read(names, txn, dir, f))
+        return false;
+    for (uint32_t slot = 0; slot < names->count; slot++) {
+        struct event_check c = {0};
+        MDB_dbi dbi;
+        int rc = names_open(names, txn, slot, &dbi);
+        if (rc == MDB_SUCCESS)
+            rc = check_event(txn, dbi, &c);
+        if (c.wrong || rc != MDB_SUCCESS)
+            return fault(f, "journal %s: damaged: record %" PRIu64 " of event %s: %s" ADVICE, dir,
+                         c.seq, names->events[slot], c.wrong ? c.wrong : mdb_strerror(rc));
+    }
+    free(names);
+    return true;
+}
+
+/* LMDB's own assertions end here; it aborts after us, and the parent tells. */
+static void lmdb_failed(MDB_env *env, const char *message)
+{
+    (void)env;
+    fprintf(stderr, "LMDB: %s\n", message);
+}
+
+/* The map is as large as the file: what the file says about its map does not matter. */
+static int open_env(MDB_env **env, const char *dir, uint64_t bytes)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    int rc = mdb_env_create(env);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    (void)mdb_env_set_assert(*env, lmdb_failed);
+    (void)mdb_env_set_mapsize(*env, (bytes + page - 1) / page * page);
+    (void)mdb_env_set_maxdbs(*env, JOURNAL_SLOTS_MAX);
+    return mdb_env_open(*env, dir, MDB_RDONLY | MDB_NOLOCK, 0600);
+}
+
+static bool check_records(const char *dir, uint64_t bytes, struct fault *f)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    int rc = open_env(&env, dir, bytes);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
+    if (rc != MDB_SUCCESS)
+        return fault(f, "journal %s: cannot be read: %s" ADVICE, dir, mdb_strerror(rc));
+    if (!check_events(txn, dir, f))
+        return false;
+    mdb_txn_abort(txn);
+    mdb_env_close(env);
+    return true;
+}
+
+static bool check_all(const char *dir, const char *path, uint64_t bytes, struct fault *f)
+{
+    struct fault why;
+    if (!pages_check(path, &why))
+        return fault(f, "journal %s" ADVICE, why.text);
+    return check_records(dir, bytes, f);
+}
+
+/* The child must not outlive the server, keep its descriptors, run its handlers or leave a core. */
+static void become_reader(pid_t parent, int *pipe)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE,
+                                  SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+    const struct rlimit none = {0, 0};
+    sigset_t all;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+        signal(signals[i], SIG_DFL);
+    signal(SIGPIPE, SIG_IGN);
+    sigfillset(&all);
+    sigprocmask(SIG_UNBLOCK, &all, NULL);
+    setrlimit(RLIMIT_CORE, &none);
+    if (dup2(*pipe, 3) < 0)
+        _exit(1);
+    *pipe = 3;
+    (void)close_range(4, ~0u, 0);
+}
+
+static _Noreturn void read_in_child(pid_t parent, int pipe, const char *dir, const char *path,
+                                    uint64_t bytes)
+{
+    struct fault f;
+    become_reader(parent, &pipe);
+    if (check_all(dir, path, bytes, &f))
+        _exit(0);
+    ssize_t ignored = write(pipe, f.text, strlen(f.text)); /* it is read, or nobody is left */
+    (void)ignored;
+    _exit(1);
+}
+
+/* Reads the finding up to the end of the pipe. False when the time is over. */
+static bool await_finding(int pipe, struct fault *f, uint64_t bound_us)
+{
+    size_t len = 0;
+    uint64_t end = clock_mono_us() + bound_us;
+    for (;;) {
+        struct pollfd p = {.fd = pipe, .events = POLLIN};
+        uint64_t now = clock_mono_us();
+        if (now >= end)
+            return false;
+        if (poll(&p, 1, (int)((end - now) / 1000 % 60000) + 1) <= 0)
+            continue;
+        ssize_t n = read(pipe, f->text + len, sizeof f->text - 1 - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    f->text[len] = '\0';
+    return true;
+}
+
+static bool judge(const char *dir, bool in_time, int status, struct fault *f)
+{
+    if (!in_time)
+        return fault(f, "journal %s: reading it took too long; is the disk in order?", dir);
+    if (WIFSIGNALED(status))
+        return fault(f,
+                     "journal %s: reading it died of SIG%s: the file is damaged or the disk cannot "
+                     "read it" ADVICE,
+                     dir, sigabbrev_np(WTERMSIG(status)));
+    if (WEXITSTATUS(status) == 0)
+        return true;
+    return f->text[0] != '\0' ? false : fault(f, "journal %s: it could not be verified", dir);
+}
+
+static bool verify_file(const char *dir, const char *path, uint64_t bytes, struct fault *f)
+{
+    int ends[2], status = 0;
+    pid_t parent = getpid();
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return fault(f, "journal %s: no pipe to verify it: %s", dir, strerror(errno));
+    pid_t child = fork();
+    if (child == 0)
+        read_in_child(parent, ends[1], dir, path, bytes);
+    close(ends[1]);
+    if (child < 0) {
+        int error = errno;
+        close(ends[0]);
+        return fault(f, "journal %s: no process to verify it: %s", dir, strerror(error));
+    }
+    bool in_time = await_finding(ends[0], f, BOUND_US(bytes));
+    close(ends[0]);
+    if (!in_time)
+        kill(child, SIGKILL);
+    while (waitpid(child, &status, 0) < 0)
+        ASSERT(errno == EINTR);
+    return judge(dir, in_time, status, f);
+}
+
+bool journal_verify(const char *dir, struct fault *f)
+{
+    char path[PATH_TEXT_MAX + 16];
+    struct stat st;
+    int n = snprintf(path, sizeof path, "%s/%s", dir, HOME_DATA);
+    ASSERT(n > 0 && n < (int)sizeof path);
+    switch (home_look(dir)) {
+    case HOME_BLANK:
+        return true;
+    case HOME_LOST:
+        return fault(f, "journal %s: %s is empty or gone, and it held a journal" ADVICE, dir,
+                     HOME_DATA);
+    case HOME_JOURNAL:
+        break;
+    }
+    if (stat(path, &st) != 0)
+        return fault(f, "journal %s: %s: %s", dir, HOME_DATA, strerror(errno));
+    return verify_file(dir, path, (uint64_t)st.st_size, f);
+}

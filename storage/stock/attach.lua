@@ -1,0 +1,149 @@
+#!lua
+-- attach: a node says what its journal holds and takes up (or takes back) its place in the sale.
+--
+-- In doubt are only the grants that Redis made and the node's journal may lack. The journal
+-- decides: what it does not hold by now it never will, for this call carries a higher epoch than
+-- any step that is still under way. So the numbers above the journal's last are void, and their
+-- tickets return to the stock, in this very call.
+--
+-- KEYS  1 hash  2 requests  3 buyers  4 grants  5 nodes  6 orders
+-- ARGV  1 node  2 epoch  3 total's field  4 sold's field  5 Redis run id
+--       6 sale and 7 secret of the journal ('' if it has none)  8 sale and 9 secret for a new one
+--       10 last number and 11 last seq of the journal
+--       12 total  13 version  14 state, of the journal or, if it has no sale, of the configuration
+--       15 foreign tickets that the node has seen  16 known nodes, separated by blanks
+--
+-- answers {'OK', sale, secret, pos, state, version, total, repair 0|1, voided, known}
+--      or {'OTHER', why}: this is not that node's journal; the caller must exit
+local H = KEYS[1]
+local node, T, S, run = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
+local epoch, jlast, jend = tonumber(ARGV[2]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local jsale, jtotal, jversion = ARGV[6], tonumber(ARGV[12]), tonumber(ARGV[13])
+local me = node .. ':'
+
+local function int(text)
+    return tonumber(text or '') or 0
+end
+
+-- All reads and type checks come before the first write.
+for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [5] = 'hash', [6] = 'stream'}) do
+    local is = redis.call('TYPE', KEYS[i]).ok
+    if is ~= 'none' and is ~= kind then
+        return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. is .. ', expected a ' .. kind)
+    end
+end
+local v = redis.call('HMGET', H, 'sale', 'secret', T, S, 'version', 'state', 'aside', 'run',
+    'begun', 'known', me .. 'epoch', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
+    me .. 'held', me .. 'sold')
+local sale, secret, total, sold = v[1], v[2], tonumber(v[3] or ''), tonumber(v[4] or '')
+if total and total < 0 then
+    total = nil -- it stands aside
+end
+local version, state, aside = int(v[5]), v[6], tonumber(v[7] or '')
+local last, pos, done, pending = int(v[12]), int(v[13]), int(v[14]), v[15] or ''
+local held, mine = int(v[16]), int(v[17])
+
+-- Whose sale is it? A journal with grants never gives up its sale; one without takes the hash's.
+local fresh = not sale and jsale == ''
+local lost = not sale and jsale ~= ''
+if sale and sale ~= jsale then
+    if jlast > 0 and not v[9] then
+        lost = true -- a node without a journal came first after Redis had lost everything
+    elseif jlast > 0 then
+        return {'OTHER', 'Redis holds sale ' .. sale .. ', this journal is of sale ' .. jsale}
+    elseif last > 0 then
+        return {'OTHER', 'Redis knows orders of this node that the journal does not hold'}
+    end
+end
+if not lost then
+    if int(v[11]) >= epoch then
+        return {'OTHER', 'epoch ' .. v[11] .. ' of this node is in use, the journal is at ' .. ARGV[2]}
+    elseif pos > jend or done > jlast then
+        return {'OTHER', 'Redis has settled up to record ' .. pos .. ', the journal ends at ' .. jend}
+    end
+end
+
+local known, ids = {}, {}
+for id in string.gmatch((v[10] or '') .. ' ' .. node .. ' ' .. ARGV[16], '%d+') do
+    if not known[id] then
+        known[id] = true
+        ids[#ids + 1] = id
+    end
+end
+local tickets = {} -- what the other nodes have out
+for i, id in ipairs(ids) do
+    tickets[i] = id .. ':gone'
+end
+tickets = redis.call('HMGET', H, unpack(tickets))
+
+-- Has Redis lost something? Then nobody sells until every known node has settled again.
+local behind = last < jlast or not (total or aside) or not sold
+local repair = fresh or lost or behind or v[8] ~= run
+if lost then
+    last, pos, done, pending, held, mine, tickets = 0, 0, 0, '', 0, 0, {}
+    sale, secret, version, state = jsale, ARGV[7], jversion, ARGV[14]
+    sold = (sold or 0) + int(ARGV[15])
+    aside = jtotal
+elseif fresh then
+    sale, secret, version, state = ARGV[8], ARGV[9], 1, 'open'
+    sold = sold or 0
+    aside = total or jtotal -- a hash that exists wins
+elseif repair and not aside then
+    aside = total or jtotal
+end
+if repair and not fresh and jversion > version then
+    version, state, aside = jversion, ARGV[14], jtotal
+end
+
+-- Void: pending names the numbers done+1 .. last, a line each; the journal has those up to jlast.
+-- In repair all of them go, for an old dump may name numbers that were voided and given again
+-- since; nobody can sell their tickets before the journal has settled what it holds.
+local keep = aside and done or jlast
+local kept, voided, number, lines = 0, 0, done, {}
+for line in string.gmatch(pending, '[^\n]+') do
+    number = number + 1
+    if number <= keep then
+        lines[#lines + 1] = line
+        kept = kept + int(string.match(line, '^%d+'))
+    else
+        voided = voided + 1
+    end
+end
+pending = #lines > 0 and table.concat(lines, '\n') .. '\n' or ''
+last = math.min(last, keep)
+
+-- gone is always held + sold + pending, ours the sum of all nodes' gone, sold = ours + foreign.
+local gone = held + mine + kept
+local ours_before, ours = 0, 0
+for i, id in ipairs(ids) do
+    ours_before = ours_before + int(tickets[i])
+    ours = ours + (id == node and gone or int(tickets[i]))
+end
+sold = (sold or ours_before) + ours - ours_before
+if repair and sold - ours < int(ARGV[15]) then
+    sold = ours + int(ARGV[15])
+end
+
+if lost then
+    redis.call('HDEL', H, 'begun') -- and who had come before must attach again, to this sale
+    for _, id in ipairs(ids) do
+        for _, field in ipairs({'epoch', 'last', 'pos', 'done', 'pending', 'held', 'sold', 'gone'}) do
+            redis.call('HDEL', H, id .. ':' .. field)
+        end
+    end
+end
+if repair and (v[8] ~= run or not v[7]) then
+    for _, id in ipairs(ids) do
+        redis.call('HSET', H, id .. ':ready', 0)
+    end
+end
+if aside then
+    redis.call('HSET', H, T, -1, 'aside', aside) -- put aside, so that nobody can sell
+end
+redis.call('HSET', H, S, sold, 'ours', ours, 'sale', sale, 'secret', secret, 'version', version,
+    'state', state or 'open', 'run', run, 'known', table.concat(ids, ' '),
+    me .. 'epoch', epoch, me .. 'fenced', 0, me .. 'ready', 0, me .. 'last', last, me .. 'pos', pos,
+    me .. 'done', done, me .. 'pending', pending, me .. 'held', held, me .. 'sold', mine,
+    me .. 'gone', gone)
+return {'OK', sale, secret, pos, state or 'open', version, aside or total, aside and 1 or 0, voided,
+    table.concat(ids, ' ')}

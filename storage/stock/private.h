@@ -1,0 +1,29 @@
+/*
+ * private: what a stock is made of; for redis.c, local.c and stock.c alone.
+ */
+#ifndef SPIKE_STOCK_PRIVATE_H
+#define SPIKE_STOCK_PRIVATE_H
+
+#include "storage/stock/stock.h"
+
+struct stock_ops {
+    void (*init)(struct stock *s, const struct arena *a);
+    enum stock_result (*connect)(struct stock *s, struct fault *f);
+    enum stock_result (*attach)(struct stock *s, struct stock_attach *at, struct fault *f);
+    enum stock_result (*step)(struct stock *s, struct stock_step *st, struct fault *f);
+    enum stock_result (*last_beat)(struct stock *s, uint32_t event, uint64_t *beat, uint64_t *now,
+                                   struct fault *f);
+    void (*disconnect)(struct stock *s);
+};
+
+/* The first member of both kinds. */
+struct stock {
+    const struct stock_ops *ops;
+    const struct conf *conf;
+    uint64_t timeout_us;
+};
+
+/* Makes a new sale: a random id and secret. */
+void stock_new_sale(struct stock_sale *sale);
+
+#endif

@@ -1,0 +1,493 @@
+/*
+ * The unified stock: two scripts in Redis, called by their SHA1 and, if Redis does not know them
+ * (NOSCRIPT: nothing was run), by their text. What they do is written in attach.lua and step.lua.
+ *
+ * An error reply means that a script did not run or stopped before its first write (every check
+ * comes first). Even so it is treated like no reply: the connection is closed, the batch is void,
+ * the node attaches again. One way out of every trouble, and the attach puts the books straight.
+ */
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attach.lua.h"
+#include "conf/base/clock.h"
+#include "conf/base/log.h"
+#include "step.lua.h"
+#include "storage/stock/link.h"
+#include "storage/stock/private.h"
+
+#define SHA1_TEXT   40
+#define RUN_TEXT    40
+#define KEY_COUNT   6
+#define FIELD_TEXT  (EVENT_NAME_MAX + 24)
+#define HEAD_ARGS   (3 + KEY_COUNT + 16) /* of an attach, the longer head */
+#define CHANGE_ARGS 9
+#define ITEM_ARGS   3
+#define KNOWN_TEXT  (NODES_MAX * 6)
+
+struct redis_event {
+    char keys[KEY_COUNT][FIELD_TEXT];
+    char total[FIELD_TEXT], sold[FIELD_TEXT];
+};
+
+enum script { SCRIPT_ATTACH, SCRIPT_STEP, SCRIPT_COUNT };
+
+static const char *const script_text[SCRIPT_COUNT] = {attach_lua, step_lua};
+
+struct redis {
+    struct stock stock;
+    struct link link;
+    char node[8];
+    char run[RUN_TEXT + 1];
+    char sha1[SCRIPT_COUNT][SHA1_TEXT + 1];
+    char secret[2][2 * ORDERID_SECRET + 1]; /* of the journal's sale and of a new one, in hex */
+    struct stock_sale fresh;
+    char known[KNOWN_TEXT];
+    struct redis_event events[EVENTS_MAX];
+};
+
+static const char *const key_suffix[KEY_COUNT] = {NULL,     "requests", "buyers",
+                                                  "grants", "nodes",    "orders"};
+static const char *const state_words[] = {
+    [STOCK_OPEN] = "open", [STOCK_PAUSED] = "paused", [STOCK_CLOSED] = "closed"};
+
+static struct redis *redis_of(struct stock *s)
+{
+    return (struct redis *)s;
+}
+
+static uint64_t deadline_of(const struct redis *r)
+{
+    return clock_mono_us() + r->stock.timeout_us;
+}
+
+/* ---- replies -------------------------------------------------------------------------------- */
+
+static const char *text_at(const redisReply *reply, size_t i)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || i >= reply->elements)
+        return NULL;
+    const redisReply *e = reply->element[i];
+    return e->type == REDIS_REPLY_STRING ? e->str : NULL;
+}
+
+static bool number_at(const redisReply *reply, size_t i, uint64_t max, uint64_t *out)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || i >= reply->elements)
+        return false;
+    const redisReply *e = reply->element[i];
+    if (e->type != REDIS_REPLY_INTEGER || e->integer < 0 || (uint64_t)e->integer > max)
+        return false;
+    *out = (uint64_t)e->integer;
+    return true;
+}
+
+static bool u32_at(const redisReply *reply, size_t i, uint32_t *out)
+{
+    uint64_t wide;
+    if (!number_at(reply, i, UINT32_MAX, &wide))
+        return false;
+    *out = (uint32_t)wide;
+    return true;
+}
+
+static bool state_at(const redisReply *reply, size_t i, enum stock_state *out)
+{
+    const char *word = text_at(reply, i);
+    for (size_t k = 0; word != NULL && k < ARRAY_LEN(state_words); k++) {
+        if (strcmp(word, state_words[k]) == 0) {
+            *out = (enum stock_state)k;
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum stock_result doubt(struct redis *r, const redisReply *reply, const char *doing,
+                               struct fault *f)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        fault(f, "redis %s: %s: %s", r->link.addr->text, doing, reply->str);
+    else
+        fault(f, "redis %s: %s: the answer is not of the expected form", r->link.addr->text, doing);
+    link_close(&r->link);
+    return STOCK_DOUBT;
+}
+
+/* ---- connect -------------------------------------------------------------------------------- */
+
+/* Reads "field:value\r\n" out of INFO's text. */
+static bool info_field(const redisReply *info, const char *field, char *out, size_t size)
+{
+    if (info->type != REDIS_REPLY_STRING)
+        return false;
+    const char *at = strstr(info->str, field);
+    if (at == NULL)
+        return false;
+    at += strlen(field);
+    size_t len = strcspn(at, "\r\n");
+    if (len >= size)
+        return false;
+    memcpy(out, at, len);
+    out[len] = '\0';
+    return true;
+}
+
+static bool learn_run(struct redis *r, struct fault *f)
+{
+    char version[32];
+    link_begin(&r->link);
+    link_add_text(&r->link, "INFO");
+    link_add_text(&r->link, "server");
+    redisReply *info = link_call(&r->link, deadline_of(r), f);
+    if (info == NULL)
+        return false;
+    bool good = info_field(info, "run_id:", r->run, sizeof r->run) &&
+                info_field(info, "redis_version:", version, sizeof version);
+    if (!good)
+        (void)doubt(r, info, "INFO server", f);
+    else if (atoi(version) < 7)
+        good = fault(f, "redis %s: version %s; spike needs Redis 7 or later", r->link.addr->text,
+                     version);
+    freeReplyObject(info);
+    if (!good)
+        link_close(&r->link);
+    return good;
+}
+
+static bool load_script(struct redis *r, enum script which, struct fault *f)
+{
+    link_begin(&r->link);
+    link_add_text(&r->link, "SCRIPT");
+    link_add_text(&r->link, "LOAD");
+    link_add_text(&r->link, script_text[which]);
+    redisReply *reply = link_call(&r->link, deadline_of(r), f);
+    if (reply == NULL)
+        return false;
+    bool good = reply->type == REDIS_REPLY_STRING && reply->len == SHA1_TEXT;
+    if (good)
+        memcpy(r->sha1[which], reply->str, SHA1_TEXT + 1);
+    else
+        (void)doubt(r, reply, "SCRIPT LOAD", f);
+    freeReplyObject(reply);
+    return good;
+}
+
+static enum stock_result redis_connect(struct stock *s, struct fault *f)
+{
+    struct redis *r = redis_of(s);
+    if (r->link.redis != NULL)
+        return STOCK_OK;
+    if (!link_open(&r->link, deadline_of(r), f) || !learn_run(r, f))
+        return STOCK_DOUBT;
+    for (int i = 0; i < SCRIPT_COUNT; i++)
+        if (!load_script(r, (enum script)i, f))
+            return STOCK_DOUBT;
+    return STOCK_OK;
+}
+
+static void redis_disconnect(struct stock *s)
+{
+    link_close(&redis_of(s)->link);
+}
+
+/* ---- scripts -------------------------------------------------------------------------------- */
+
+static void begin_script(struct redis *r, enum script which, uint32_t event, uint64_t epoch)
+{
+    struct redis_event *e = &r->events[event];
+    link_begin(&r->link);
+    link_add_text(&r->link, "EVALSHA");
+    link_add(&r->link, r->sha1[which], SHA1_TEXT);
+    link_add_number(&r->link, KEY_COUNT);
+    for (int i = 0; i < KEY_COUNT; i++)
+        link_add_text(&r->link, e->keys[i]);
+    link_add_text(&r->link, r->node);
+    link_add_number(&r->link, (int64_t)epoch);
+    link_add_text(&r->link, e->total);
+    link_add_text(&r->link, e->sold);
+}
+
+/* Runs the script that was begun. NULL: in doubt. */
+static redisReply *run_script(struct redis *r, enum script which, struct fault *f)
+{
+    redisReply *reply = link_call(&r->link, deadline_of(r), f);
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR ||
+        strncmp(reply->str, "NOSCRIPT", strlen("NOSCRIPT")) != 0)
+        return reply;
+    freeReplyObject(reply); /* it was not run; the text makes Redis know it again */
+    r->link.args.argv[0] = "EVAL";
+    r->link.args.lens[0] = strlen("EVAL");
+    r->link.args.argv[1] = script_text[which];
+    r->link.args.lens[1] = strlen(script_text[which]);
+    return link_call(&r->link, deadline_of(r), f);
+}
+
+/* What both scripts may say instead of OK; STOCK_OK if it is OK. */
+static enum stock_result status_of(struct redis *r, const redisReply *reply, const char *doing,
+                                   struct fault *f)
+{
+    const char *status = text_at(reply, 0);
+    if (status == NULL)
+        return doubt(r, reply, doing, f);
+    if (strcmp(status, "OK") == 0)
+        return STOCK_OK;
+    const char *why = text_at(reply, 1);
+    fault(f, "redis %s: %s: %s", r->link.addr->text, doing, why != NULL ? why : "no reason given");
+    if (strcmp(status, "ATTACH") == 0)
+        return STOCK_ATTACH;
+    if (strcmp(status, "OTHER") == 0)
+        return STOCK_OTHER;
+    return doubt(r, reply, doing, f);
+}
+
+static void add_known(struct redis *r, const struct stock_attach *at)
+{
+    size_t used = 0;
+    for (uint32_t i = 0; i < at->known_count; i++)
+        used += (size_t)snprintf(r->known + used, sizeof r->known - used, "%u ",
+                                 (unsigned)at->known[i]);
+    ASSERT(used < sizeof r->known);
+    link_add(&r->link, r->known, used);
+}
+
+static void add_attach(struct redis *r, const struct stock_attach *at)
+{
+    stock_new_sale(&r->fresh);
+    sodium_bin2hex(r->secret[0], sizeof r->secret[0], at->sale.secret, ORDERID_SECRET);
+    sodium_bin2hex(r->secret[1], sizeof r->secret[1], r->fresh.secret, ORDERID_SECRET);
+    begin_script(r, SCRIPT_ATTACH, at->event, at->epoch);
+    link_add_text(&r->link, r->run);
+    link_add_text(&r->link, at->sale.id);
+    link_add_text(&r->link, at->sale.id[0] != '\0' ? r->secret[0] : "");
+    link_add_text(&r->link, r->fresh.id);
+    link_add_text(&r->link, r->secret[1]);
+    link_add_number(&r->link, (int64_t)at->last);
+    link_add_number(&r->link, (int64_t)at->end);
+    link_add_number(&r->link, at->total);
+    link_add_number(&r->link, at->version);
+    link_add_text(&r->link, state_words[at->state]);
+    link_add_number(&r->link, at->foreign);
+    add_known(r, at);
+}
+
+/* "1 2 3" */
+static bool take_known(const char *text, struct stock_attach *at)
+{
+    at->known_count = 0;
+    while (text != NULL && *text != '\0') {
+        char *end;
+        unsigned long id = strtoul(text, &end, 10);
+        if (end == text || id < 1 || id > NODE_MAX || at->known_count == NODES_MAX)
+            return false;
+        at->known[at->known_count++] = (uint16_t)id;
+        text = *end == ' ' ? end + 1 : end;
+    }
+    return text != NULL;
+}
+
+static bool take_attach(const redisReply *reply, struct stock_attach *at)
+{
+    const char *sale = text_at(reply, 1), *secret = text_at(reply, 2);
+    uint64_t repair;
+    size_t len;
+    if (sale == NULL || strlen(sale) != STOCK_SALE_TEXT || secret == NULL ||
+        strlen(secret) != (size_t)2 * ORDERID_SECRET ||
+        sodium_hex2bin(at->sale.secret, ORDERID_SECRET, secret, (size_t)2 * ORDERID_SECRET, NULL,
+                       &len, NULL) != 0)
+        return false;
+    memcpy(at->sale.id, sale, sizeof at->sale.id);
+    if (!number_at(reply, 3, INT64_MAX, &at->pos) || !state_at(reply, 4, &at->figures.state) ||
+        !u32_at(reply, 5, &at->figures.version) || !u32_at(reply, 6, &at->figures.total) ||
+        !number_at(reply, 7, 1, &repair) || !u32_at(reply, 8, &at->voided) ||
+        !take_known(text_at(reply, 9), at))
+        return false;
+    at->figures.repair = repair == 1;
+    at->figures.ready = false;
+    return true;
+}
+
+static enum stock_result redis_attach(struct stock *s, struct stock_attach *at, struct fault *f)
+{
+    struct redis *r = redis_of(s);
+    add_attach(r, at);
+    redisReply *reply = run_script(r, SCRIPT_ATTACH, f);
+    if (reply == NULL)
+        return STOCK_DOUBT;
+    enum stock_result result = status_of(r, reply, "attach", f);
+    if (result == STOCK_OK && !take_attach(reply, at))
+        result = doubt(r, reply, "attach", f);
+    freeReplyObject(reply);
+    return result;
+}
+
+static void add_step(struct redis *r, const struct stock_step *st)
+{
+    struct link *l = &r->link;
+    begin_script(r, SCRIPT_STEP, st->event, st->epoch);
+    link_add_text(l, r->stock.conf->events[st->event].name);
+    link_add_number(l, (int64_t)st->from);
+    link_add_number(l, (int64_t)st->to);
+    link_add_number(l, st->end ? 1 : 0);
+    link_add_number(l, (int64_t)st->first);
+    link_add_number(l, st->change_count);
+    link_add_number(l, st->item_count);
+    for (uint32_t i = 0; i < st->change_count; i++) {
+        const struct stock_change *c = &st->changes[i];
+        link_add_number(l, (int64_t)c->time_wall_ms);
+        link_add_number(l, (int64_t)c->seq);
+        link_add_number(l, (int64_t)c->number);
+        link_add_number(l, c->held);
+        link_add_number(l, c->sold);
+        link_add(l, c->order, ORDERID_TEXT);
+        link_add_text(l, c->state);
+        link_add_number(l, c->n);
+        link_add(l, c->buyer, c->buyer_len);
+    }
+    for (uint32_t i = 0; i < st->item_count; i++) {
+        const struct stock_item *item = &st->items[i];
+        link_add_number(l, item->n);
+        link_add(l, item->buyer, item->buyer_len);
+        link_add(l, item->key, item->key_len);
+    }
+}
+
+static bool take_verdicts(const redisReply *reply, struct stock_step *st)
+{
+    static const struct {
+        char letter;
+        enum stock_verdict verdict;
+    } letters[] = {
+        {'y', STOCK_YES},       {'s', STOCK_SOLD_OUT},  {'p', STOCK_IS_PAUSED},
+        {'c', STOCK_IS_CLOSED}, {'b', STOCK_IN_REPAIR},
+    };
+    const char *text = text_at(reply, 1);
+    if (text == NULL || strlen(text) != st->item_count)
+        return false;
+    for (uint32_t i = 0; i < st->item_count; i++) {
+        size_t k = 0;
+        while (k < ARRAY_LEN(letters) && letters[k].letter != text[i])
+            k++;
+        if (k == ARRAY_LEN(letters))
+            return false;
+        st->items[i].verdict = letters[k].verdict;
+    }
+    return true;
+}
+
+static bool take_step(const redisReply *reply, struct stock_step *st)
+{
+    struct stock_figures *g = &st->figures;
+    uint32_t ours;
+    uint64_t repair, ready;
+    if (!take_verdicts(reply, st) || !state_at(reply, 2, &g->state) ||
+        !u32_at(reply, 3, &g->version) || !u32_at(reply, 4, &g->total) ||
+        !u32_at(reply, 5, &g->gone) || !u32_at(reply, 6, &ours) ||
+        !number_at(reply, 7, 1, &repair) || !number_at(reply, 8, 1, &ready))
+        return false;
+    g->foreign = g->gone > ours ? g->gone - ours : 0;
+    g->repair = repair == 1;
+    g->ready = ready == 1;
+    return true;
+}
+
+static enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f)
+{
+    struct redis *r = redis_of(s);
+    add_step(r, st);
+    redisReply *reply = run_script(r, SCRIPT_STEP, f);
+    if (reply == NULL)
+        return STOCK_DOUBT;
+    enum stock_result result = status_of(r, reply, "step", f);
+    if (result == STOCK_OK && !take_step(reply, st))
+        result = doubt(r, reply, "step", f);
+    freeReplyObject(reply);
+    return result;
+}
+
+/* ---- is somebody else alive under this number? ---------------------------------------------- */
+
+static bool take_beat(const redisReply *reply, uint64_t *beat)
+{
+    *beat = 0;
+    if (reply->type == REDIS_REPLY_STRING)
+        *beat = strtoull(reply->str, NULL, 10);
+    return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL;
+}
+
+static bool take_time(const redisReply *reply, uint64_t *now)
+{
+    const char *seconds = text_at(reply, 0), *micros = text_at(reply, 1);
+    if (seconds == NULL || micros == NULL)
+        return false;
+    *now = strtoull(seconds, NULL, 10) * 1000 + strtoull(micros, NULL, 10) / 1000;
+    return true;
+}
+
+static enum stock_result redis_last_beat(struct stock *s, uint32_t event, uint64_t *beat,
+                                         uint64_t *now, struct fault *f)
+{
+    struct redis *r = redis_of(s);
+    char field[24];
+    snprintf(field, sizeof field, "%s:beat", r->node);
+    link_begin(&r->link);
+    link_add_text(&r->link, "HGET");
+    link_add_text(&r->link, r->events[event].keys[0]);
+    link_add_text(&r->link, field);
+    redisReply *reply = link_call(&r->link, deadline_of(r), f);
+    if (reply == NULL)
+        return STOCK_DOUBT;
+    enum stock_result result = take_beat(reply, beat) ? STOCK_OK : doubt(r, reply, "HGET", f);
+    freeReplyObject(reply);
+    if (result != STOCK_OK)
+        return result;
+    link_begin(&r->link);
+    link_add_text(&r->link, "TIME");
+    reply = link_call(&r->link, deadline_of(r), f);
+    if (reply == NULL)
+        return STOCK_DOUBT;
+    result = take_time(reply, now) ? STOCK_OK : doubt(r, reply, "TIME", f);
+    freeReplyObject(reply);
+    return result;
+}
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+static void name_event(struct redis_event *e, const char *name)
+{
+    snprintf(e->keys[0], FIELD_TEXT, "%s_hash_key", name);
+    for (int i = 1; i < KEY_COUNT; i++)
+        snprintf(e->keys[i], FIELD_TEXT, "{%.*s_hash_key}:%s", EVENT_NAME_MAX, name, key_suffix[i]);
+    snprintf(e->total, FIELD_TEXT, "%s_total_nums", name);
+    snprintf(e->sold, FIELD_TEXT, "%s_sold_nums", name);
+}
+
+static void redis_init(struct stock *s, const struct arena *a)
+{
+    link_init(&redis_of(s)->link, a);
+}
+
+static const struct stock_ops redis_ops = {
+    .init = redis_init,
+    .connect = redis_connect,
+    .attach = redis_attach,
+    .step = redis_step,
+    .last_beat = redis_last_beat,
+    .disconnect = redis_disconnect,
+};
+
+struct stock *stock_redis_plan(const struct conf *conf, struct arena *a)
+{
+    static struct redis redis;
+    redis = (struct redis){.stock = {.ops = &redis_ops, .conf = conf}};
+    stock_set_timeout(&redis.stock, conf->redis_timeout_ms);
+    snprintf(redis.node, sizeof redis.node, "%u", (unsigned)conf->node);
+    for (uint32_t i = 0; i < conf->event_count; i++)
+        name_event(&redis.events[i], conf->events[i].name);
+    link_plan(&redis.link, &conf->redis, a,
+              HEAD_ARGS + SETTLE_MAX * CHANGE_ARGS + BATCH_MAX * ITEM_ARGS);
+    return &redis.stock;
+}

@@ -1,0 +1,55 @@
+/*
+ * The thin front of both kinds of stock: it looks the call up and checks what the caller promised.
+ */
+#include <sodium.h>
+#include <string.h>
+
+#include "storage/stock/private.h"
+
+void stock_init(struct stock *s, const struct arena *a)
+{
+    s->ops->init(s, a);
+}
+
+enum stock_result stock_connect(struct stock *s, struct fault *f)
+{
+    return s->ops->connect(s, f);
+}
+
+enum stock_result stock_attach(struct stock *s, struct stock_attach *at, struct fault *f)
+{
+    ASSERT(at->event < s->conf->event_count && at->epoch > 0);
+    return s->ops->attach(s, at, f);
+}
+
+enum stock_result stock_step(struct stock *s, struct stock_step *st, struct fault *f)
+{
+    ASSERT(st->event < s->conf->event_count);
+    ASSERT(st->change_count <= SETTLE_MAX && st->item_count <= BATCH_MAX);
+    ASSERT(st->from <= st->to && st->change_count <= st->to - st->from);
+    return s->ops->step(s, st, f);
+}
+
+enum stock_result stock_last_beat(struct stock *s, uint32_t event, uint64_t *beat, uint64_t *now,
+                                  struct fault *f)
+{
+    return s->ops->last_beat(s, event, beat, now, f);
+}
+
+void stock_disconnect(struct stock *s)
+{
+    s->ops->disconnect(s);
+}
+
+void stock_set_timeout(struct stock *s, uint64_t timeout_ms)
+{
+    s->timeout_us = timeout_ms * 1000;
+}
+
+void stock_new_sale(struct stock_sale *sale)
+{
+    uint8_t id[STOCK_SALE_TEXT / 2];
+    randombytes_buf(id, sizeof id);
+    randombytes_buf(sale->secret, sizeof sale->secret);
+    sodium_bin2hex(sale->id, sizeof sale->id, id, sizeof id);
+}

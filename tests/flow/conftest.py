@@ -1,0 +1,49 @@
+"""Fixtures of the flow tests: a place per test, and one per file where starting is not the point."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+
+import spike  # noqa: E402  (the path comes first)
+
+PLACES = []
+
+
+def _place():
+    place = spike.Place()
+    PLACES.append(place)
+    try:
+        yield place
+    finally:
+        PLACES.remove(place)
+        place.close()
+
+
+@pytest.fixture
+def place():
+    yield from _place()
+
+
+@pytest.fixture(scope="module")
+def shared_place():
+    yield from _place()
+
+
+@pytest.fixture
+def preload():
+    """Answers the path of a preload library; such tests need the plain build."""
+    if spike.BUILD:
+        pytest.skip(f"a preload and {spike.BUILD} do not go together")
+    return lambda name: spike.TOOLS / f"{name}.so"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows what the servers said: the files are gone a moment later."""
+    report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        for place in PLACES:
+            report.sections.append(("servers", place.logs()))

@@ -1,0 +1,169 @@
+"""Why: an operator sees the sale by /stats and /healthz alone, and other programs read them: the
+fields are a contract, and nobody but the operator may ask."""
+
+import os
+import time
+
+import pytest
+
+import spike
+from spike import ask
+
+STATS = {
+    "node": int, "version": str, "state": str, "uptime_s": int, "time_ms": int,
+    "events": [{"name": str, "state": str, "total": int, "sold": int, "left": int,
+                "node_sold": int, "node_held": int, "local_stock": (int, type(None)),
+                "refused": int}],
+    "http": {"requests": int, "connections": int, "connections_max": int,
+             "answers": {"2xx": int, "4xx": int, "5xx": int}},
+    "latency_us": {"p50": int, "p99": int, "max": int},
+    "redis": {"state": str, "rtt_us": int, "reconnects": int},
+    "journal": {"records": int, "used_bytes": int, "size_bytes": int, "commit_p99_us": int},
+    "memory": {"arena_bytes": int, "rss_bytes": int,
+               "pools": [{"name": str, "used": int, "size": int}]},
+}
+
+
+def check_shape(value, shape, where="stats"):
+    if isinstance(shape, dict):
+        assert shape.keys() <= value.keys(), where
+        for key, inner in shape.items():
+            check_shape(value[key], inner, f"{where}.{key}")
+    elif isinstance(shape, list):
+        assert value, where
+        for one in value:
+            check_shape(one, shape[0], f"{where}[]")
+    else:
+        assert isinstance(value, shape) and not isinstance(value, bool), (where, value)
+
+
+def test_stats(place):
+    """All fields of the design, with true figures."""
+    redis = place.redis()
+    node = place.node(3, redis=redis,
+                      events={"ticket": {"total": 100, "local-stock": 10}, "more": {"total": 50}})
+    before = node.stats()
+    check_shape(before, STATS)
+    place.load(node, connections=5, requests=40).join()
+    node.ask("GET", "/nothing")
+    after = node.stats()
+    check_shape(after, STATS)
+    assert (after["node"], after["state"]) == (3, "up")
+    assert abs(after["time_ms"] - time.time() * 1000) < 2000
+    ticket, more = after["events"]
+    assert ticket == {**ticket, "name": "ticket", "state": "open", "total": 100, "sold": 10,
+                      "left": 90, "node_sold": 10, "node_held": 0, "local_stock": 10, "refused": 30}
+    assert more == {**more, "name": "more", "sold": 0, "local_stock": None, "refused": 0}
+    assert after["http"]["requests"] - before["http"]["requests"] >= 41
+    assert after["http"]["answers"]["4xx"] - before["http"]["answers"]["4xx"] == 1
+    assert after["http"]["answers"]["2xx"] - before["http"]["answers"]["2xx"] >= 40
+    assert after["http"]["connections_max"] >= 1
+    assert 0 < after["latency_us"]["p50"] <= after["latency_us"]["p99"] <= after["latency_us"]["max"]
+    assert after["redis"]["state"] == "up" and after["redis"]["rtt_us"] > 0
+    assert after["journal"]["records"] == len(node.records())
+    assert 0 < after["journal"]["used_bytes"] <= after["journal"]["size_bytes"]
+    assert after["journal"]["commit_p99_us"] > 0
+    assert after["memory"]["arena_bytes"] > 0 and after["memory"]["rss_bytes"] > 0
+    assert "connections" in [pool["name"] for pool in after["memory"]["pools"]]
+
+
+def test_stats_standalone(place):
+    node = place.node()
+    check_shape(node.stats(), STATS)
+    assert node.stats()["redis"]["state"] == "off"
+
+
+def test_stats_are_bare_and_bounded(place):
+    """Sixteen events, and /stats is still one JSON object, in one answer."""
+    events = {f"event-{i:02}-" + "x" * 22: {"total": 5} for i in range(16)}
+    node = place.node(events=events)
+    answer = ask(node.admin, "GET", "/stats")
+    assert answer.status == 200
+    assert [e["name"] for e in answer.json["events"]] == list(events)
+    assert b"\n" not in answer.body.strip() and b": " not in answer.body
+
+
+def test_healthz(place):
+    """200 while it sells; 503 with the reason otherwise."""
+    redis = place.redis()
+    node = place.node(redis=redis)
+    answer = node.health()
+    assert (answer.status, answer.code) == (200, 1)
+    assert answer.json["data"] is None or isinstance(answer.json["data"], dict)
+    redis.kill()
+    fresh = place.node(2, nodes=[1, 2], redis=redis, healthy=False)
+    answer = fresh.health()
+    assert (answer.status, answer.json["msg"]) == (503, "starting")
+    assert fresh.stats()["state"] == "starting"
+    assert fresh.stats()["redis"]["state"] == "down"
+
+
+def test_sides_are_apart(place):
+    """Operators' paths are 404 for buyers; buyers' paths are 404 for operators."""
+    node = place.node()
+    for path in ("/stats", "/healthz", "/metrics", "/drain", "/pause?event=ticket"):
+        for method in ("GET", "POST"):
+            assert node.ask(method, path).status == 404, path
+    assert ask(node.admin, "GET", "/buy/ticket").status == 404
+    assert node.stock()["sold"] == 0
+    assert ask(node.admin, "POST", "/stats").headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize("host, status", [("127.0.0.1", 200), ("127.0.0.1:80", 200),
+                                          ("localhost", 200), ("[::1]:3905", 200),
+                                          ("evil.example", 403), ("evil.example:3905", 403),
+                                          ("127.0.0.1.evil.example", 403)])
+def test_foreign_host(shared_place, host, status):
+    """A web page that rebinds its name to 127.0.0.1 gets nothing."""
+    node = getattr(shared_place, "node_of_hosts", None) or shared_place.node()
+    shared_place.node_of_hosts = node
+    assert ask(node.admin, "GET", "/stats", host=host).status == status
+
+
+def test_origin_is_refused(place):
+    """No web page may ask at all."""
+    node = place.node()
+    for origin in ("http://127.0.0.1", "null", "https://evil.example"):
+        answer = ask(node.admin, "GET", "/healthz", headers=[f"Origin: {origin}"])
+        assert (answer.status, answer.code) == (403, -403)
+
+
+def test_admin_off_loopback_needs_a_token(place):
+    """An admin listener that others can reach needs a token file, else the server does not start."""
+    node = place.node(start=False, admin="0.0.0.0:0")
+    done = spike.run_server("-c", node.conf)
+    assert done.code == 1
+    assert "token" in done.err
+
+
+def test_token(place):
+    """With a token file only who says the token is answered."""
+    token = place.dir / "token"
+    token.write_text("open-sesame-0123456789\n")
+    os.chmod(token, 0o600)
+    node = place.node(start=False, admin="0.0.0.0:0", admin_token=token)
+    node.start(healthy=False)
+    node.admin = ("127.0.0.1", node.admin[1])
+    good = ["Authorization: Bearer open-sesame-0123456789"]
+    spike.wait("health", lambda: ask(node.admin, "GET", "/healthz", headers=good).status == 200)
+    for headers in ([], ["Authorization: Bearer open-sesame"], ["Authorization: Basic b3Blbg=="],
+                    ["Authorization: Bearer open-sesame-0123456789x"]):
+        for path in ("/stats", "/healthz"):
+            answer = ask(node.admin, "GET", path, headers=headers)
+            assert (answer.status, answer.code) == (401, -401), (path, headers)
+
+
+def test_admin_on_a_unix_socket(place):
+    path = place.dir / "admin.sock"
+    node = place.node(admin=f"unix:{path}")
+    assert node.admin == str(path)
+    check_shape(node.stats(), STATS)
+
+
+def test_no_admin(place):
+    """Without an admin line there is none, and the sale goes on all the same."""
+    node = place.node(start=False)
+    text = node.conf.read_text().replace("admin 127.0.0.1:0;\n", "")
+    node.conf.write_text(text)
+    node.start(healthy=False)
+    spike.wait("a sale", lambda: node.buy().code == 1)

@@ -1,0 +1,96 @@
+"""Why: P2. kill -9 leaves the page cache intact and proves nothing about syncing; this does: a
+recorder between server and libc notes every write, every sync that returned, and every yes.
+
+An order's record must have been written to the journal, then a data sync of that file must have
+returned, then the write of the meta page through the O_DSYNC descriptor, and only then may the
+order's id go to a socket.
+"""
+
+import re
+import struct
+
+
+WRITE, SYNC, YES = 1, 2, 3
+EVENTS_MAX, HEADER, EVENT = 1 << 20, 16, struct.Struct("<IiIIQ")
+
+
+class Recording:
+    def __init__(self, path):
+        self.file = open(path, "rb")
+        used, bytes_used = struct.unpack("<QQ", self.file.read(HEADER))
+        assert used < EVENTS_MAX and bytes_used < 512 << 20, "the recorder was full"
+        raw = self.file.read(used * EVENT.size)
+        self.events = list(EVENT.iter_unpack(raw))
+
+    def data(self, event):
+        self.file.seek(HEADER + EVENTS_MAX * EVENT.size + event[4])
+        return self.file.read(event[3])
+
+    def close(self):
+        self.file.close()
+
+
+# kind GRANT, state SOLD, no buyer, no key, then seq: how such a record's bytes go on after its CRC.
+GRANT_SOLD = re.compile(rb"(?=\x04\x02\x00\x00(.{8}))", re.DOTALL)
+
+
+def durable_from(recording, grants):
+    """seq -> the place in the row from which on its record was safe on disk."""
+    written, safe, waiting, data_synced = set(), {}, [], False
+    for place, event in enumerate(recording.events):
+        kind, _, self_syncing = event[:3]
+        if kind == WRITE and not self_syncing:
+            found = {int.from_bytes(m[1], "little")
+                     for m in GRANT_SOLD.finditer(recording.data(event))}
+            fresh = (found & grants.keys()) - written
+            written |= fresh
+            waiting += fresh
+            data_synced = False
+        elif kind == SYNC:
+            data_synced = True
+        elif kind == WRITE and data_synced:
+            safe.update((seq, place) for seq in waiting)
+            waiting = []
+    return safe
+
+
+def check(recording, node):
+    grants = {r["seq"]: r["order"] for r in node.records() if r["kind"] == "grant"}
+    safe = durable_from(recording, grants)
+    by_order = {order: safe.get(seq) for seq, order in grants.items()}
+    yeses = [(place, recording.data(event).decode())
+             for place, event in enumerate(recording.events) if event[0] == YES]
+    early = [order for place, order in yeses if not by_order[order] or by_order[order] > place]
+    assert not early, f"{len(early)} of {len(yeses)} yeses were said before their sync: {early[:3]}"
+    return len(yeses)
+
+
+def test_no_yes_before_its_sync(place, preload):
+    """Under load, with batches: every yes stands behind its commit's last sync."""
+    path = place.dir / "record"
+    node = place.node(redis=place.redis(), preload=preload("recorder"),
+                      env={"SPIKE_RECORD": str(path)}, events={"ticket": {"total": 3000}})
+    load = place.load(node, connections=64, requests=3500).join()
+    assert load.codes == {1: 3000, -1: 500}
+    assert node.term() == 0
+    recording = Recording(path)
+    try:
+        assert check(recording, node) == 3000
+    finally:
+        recording.close()
+
+
+def test_the_recorder_sees_what_it_should(place, preload):
+    """One buyer: each yes costs its own write, sync and meta write; else the test above is blind."""
+    path = place.dir / "record"
+    node = place.node(preload=preload("recorder"), env={"SPIKE_RECORD": str(path)})
+    place.load(node, connections=1, requests=20).join()
+    assert node.term() == 0
+    recording = Recording(path)
+    try:
+        assert check(recording, node) == 20
+        kinds = [e[0] for e in recording.events]
+        assert kinds.count(SYNC) >= 20
+        assert sum(1 for e in recording.events if e[0] == WRITE and e[2]) >= 20
+    finally:
+        recording.close()

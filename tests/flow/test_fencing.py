@@ -1,0 +1,128 @@
+"""Why: P1. A node number is one journal. A second server under the same number, or on a copy of the
+journal from yesterday, would sell tickets twice; it must be refused, and the first one sell on."""
+
+import shutil
+
+import pytest
+
+import spike
+
+
+def sentence(done):
+    """What the operator reads last: one plain line that says what is wrong."""
+    assert done.code == 1, done
+    last = done.err.strip().splitlines()[-1]
+    assert len(last.split()) > 5, last
+    return last
+
+
+def start_twin(place, first, journal):
+    """Runs a second server with the first one's conf, but on another journal; answers its end."""
+    conf = place.dir / f"twin-{journal.name}.conf"
+    conf.write_text(first.conf.read_text().replace(str(first.journal), str(journal)))
+    return spike.run_server("-c", conf)
+
+
+def sells_on(first, redis, total=10000):
+    assert first.is_running()
+    load_yes = [first.buy() for _ in range(20)]
+    assert [answer.code for answer in load_yes] == [1] * 20
+    assert redis.figure() == sum(first.orders().values())
+
+
+def test_same_directory(place):
+    """Two servers on one journal: the second ends at once and says that it is in use."""
+    redis = place.redis()
+    first = place.node(redis=redis)
+    done = spike.run_server("-c", first.conf)
+    assert "in use" in sentence(done)
+    sells_on(first, redis)
+
+
+def test_same_number_on_an_empty_directory(place):
+    """The number's journal is elsewhere: an empty one is refused, before and after sales."""
+    redis = place.redis()
+    first = place.node(redis=redis)
+    sentence(start_twin(place, first, place.dir / "empty1"))
+    sells_on(first, redis)
+    sentence(start_twin(place, first, place.dir / "empty2"))
+    sells_on(first, redis)
+
+
+def test_same_number_while_the_first_is_down(place):
+    """Also while nobody else runs: Redis knows of sales that the new journal does not."""
+    redis = place.redis()
+    first = place.node(redis=redis)
+    assert first.buy().code == 1
+    first.kill9()
+    sentence(start_twin(place, first, place.dir / "empty"))
+    first.start()
+    sells_on(first, redis)
+
+
+def test_same_number_again_and_again(place):
+    """A supervisor that restarts the refused one does not wear the first one down: every start
+    raises the epoch in the second journal, but never past who is alive."""
+    redis = place.redis()
+    first = place.node(redis=redis)
+    for _ in range(4):
+        sentence(start_twin(place, first, place.dir / "empty"))
+        assert first.is_running()
+    sells_on(first, redis)
+
+
+def test_exact_copy_beside_the_first(place):
+    """A copy that lacks nothing yet: only that the first one is alive tells them apart."""
+    redis = place.redis()
+    first = place.node(redis=redis)
+    for _ in range(10):
+        assert first.buy().code == 1
+    copy = place.dir / "copy"
+    shutil.copytree(first.journal, copy)
+    sentence(start_twin(place, first, copy))
+    sells_on(first, redis)
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["copied-stopped", "copied-running"])
+@pytest.mark.parametrize("down", [False, True], ids=["beside", "alone"])
+def test_old_copy_of_the_journal(place, running, down):
+    """A copy from before the last sales: Redis is ahead of it, so it is not this node's journal."""
+    redis = place.redis()
+    first = place.node(redis=redis)
+    for _ in range(10):
+        assert first.buy().code == 1
+    copy = place.dir / "copy"
+    if not running:
+        assert first.term() == 0
+    shutil.copytree(first.journal, copy)
+    if not running:
+        first.start()
+    sells_on(first, redis)
+    if down:
+        first.kill9()
+    sentence(start_twin(place, first, copy))
+    if down:
+        first.start()
+    sells_on(first, redis)
+
+
+def test_other_sale(place):
+    """The journal of another sale is refused by this Redis: its tickets are not for sale here."""
+    redis, other = place.redis(), place.redis(name="other")
+    first = place.node(redis=redis)
+    assert first.buy().code == 1
+    stranger = place.node(redis=other, name="stranger")
+    assert stranger.buy().code == 1
+    assert stranger.term() == 0
+    text = stranger.conf.read_text().replace(other.address, redis.address)
+    stranger.conf.write_text(text)
+    sentence(spike.run_server("-c", stranger.conf))
+    sells_on(first, redis)
+
+
+def test_other_node_number(place):
+    """A journal belongs to the number it was made for."""
+    node = place.node(1)
+    assert node.term() == 0
+    node.conf.write_text(node.conf.read_text().replace("node 1;", "node 2;", 1))
+    assert "node" in sentence(spike.run_server("-c", node.conf))

@@ -1,0 +1,56 @@
+"""Why: P2. A process can die at any instant; whoever read a "yes" has a ticket all the same.
+
+SPIKE_KILLS=50 makes it the long run.
+"""
+
+import os
+
+import pytest
+
+import spike
+
+KILLS = int(os.environ.get("SPIKE_KILLS", "12"))
+TOTAL = 2500 * KILLS
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+def test_kill_9_under_load(place, standalone):
+    """kill -9 at random times, restart each time: no yes is lost or doubled, nothing is stranded."""
+    redis = None if standalone else place.redis()
+    node = place.node(redis=redis, events={"ticket": {"total": TOTAL}})
+    load = place.load(node, connections=40, pause_s=0.01)
+    kills = KILLS if redis else max(3, KILLS // 3)
+    for _ in range(kills):
+        before = load.yes_count()
+        wanted = before + place.random.randrange(1, 400)
+        spike.wait("sales", lambda wanted=wanted: load.yes_count() >= wanted)
+        node.kill9()
+        assert load.codes[-1] == 0, "told sold out while there was stock"
+        node.start()
+    load.stop()
+    assert load.unanswered == 0
+    print(f"{kills} kills: {load.codes}")
+    yeses = load.yeses + spike.drain(node, TOTAL, redis)
+    spike.check_promises([node], yeses, TOTAL, TOTAL)
+    assert node.stock()["left"] == 0
+    if redis:
+        assert redis.figure() == TOTAL
+
+
+def test_kill_9_of_two_nodes(place):
+    """The same with two nodes that die in turn: the stock they share comes out even."""
+    redis = place.redis()
+    nodes = [place.node(i, nodes=[1, 2], redis=redis, events={"ticket": {"total": TOTAL}},
+                        workers=1, healthy=False) for i in (1, 2)]
+    for node in nodes:
+        node.wait_healthy()
+    load = place.load(*nodes, connections=40, pause_s=0.01)
+    for i in range(max(4, KILLS // 2)):
+        wanted = load.yes_count() + place.random.randrange(50, 400)
+        spike.wait("sales", lambda wanted=wanted: load.yes_count() >= wanted)
+        nodes[i % 2].kill9()
+        nodes[i % 2].start()
+    load.stop()
+    assert load.codes[-1] == 0, "told sold out while there was stock"
+    yeses = load.yeses + spike.drain(nodes[0], TOTAL, redis)
+    spike.check_promises(nodes, yeses, TOTAL, TOTAL)

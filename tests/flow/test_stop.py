@@ -1,0 +1,214 @@
+"""Why: a stop is no accident. TERM answers what is under way, leaves nothing in doubt and exits 0;
+and what cannot start says why in one line and exits 1 or 2."""
+
+import signal
+import socket
+
+import pytest
+
+import spike
+
+CONF = "node 1; listen 127.0.0.1:0; journal {journal}; event ticket {{ total 10; }}\n"
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGQUIT], ids=["TERM", "QUIT"])
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+def test_stop_under_load(place, standalone, sig):
+    """Exit 0; every yes is in the journal; nothing is pending in Redis; it goes on afterwards."""
+    redis = None if standalone else place.redis()
+    node = place.node(redis=redis, events={"ticket": {"total": 20000}})
+    load = place.load(node, connections=50)
+    for _ in range(3):
+        goal = load.yes_count() + 100
+        spike.wait("sales", lambda goal=goal: load.yes_count() >= goal)
+        node.process.send_signal(sig)
+        assert node.wait_end() == 0
+        if redis:
+            assert redis.figure() == sum(node.orders().values())
+        node.start()
+    load.stop()
+    assert load.unanswered == 0
+    spike.check_promises([node], load.yeses, 20000, node.stock()["sold"])
+
+
+def test_answers_under_way(place):
+    """A buyer whose order is under way gets his answer before the server goes."""
+    redis = place.redis()
+    proxy = place.proxy(redis)
+    node = place.node(redis=proxy)
+    proxy.delay_s = 0.2
+    with spike.Wire(node.address) as wire:
+        wire.send(spike.request("GET", "/buy/ticket"))
+        spike.wait("the request to arrive", lambda: node.stats()["http"]["connections"] >= 1)
+        node.process.terminate()
+        answer = wire.answer()
+        assert answer.headers["connection"] == "close"
+        assert wire.is_closed()
+    assert node.wait_end() == 0
+    assert answer.code in (1, -6)
+    orders = node.orders()
+    assert len(orders) == (answer.code == 1)
+    assert redis.figure() == len(orders)
+
+
+def test_stop_with_redis_down(place):
+    """TERM does not wait for a Redis that is away."""
+    redis = place.redis()
+    node = place.node(redis=redis)
+    assert node.buy().code == 1
+    redis.pause()
+    assert node.term(5) == 0
+    redis.resume()
+    node.start()
+    spike.check_promises([node], [], 10000, redis.figure())
+
+
+def test_stop_before_the_first_attach(place):
+    redis = place.redis()
+    redis.kill()
+    node = place.node(redis=redis, healthy=False)
+    assert node.term(5) == 0
+
+
+def test_idle_connections_do_not_keep_it(place):
+    node = place.node()
+    with spike.Wire(node.address) as idle, spike.Wire(node.address) as half:
+        half.send("GET /buy/ticket HTTP/1.1\r\n")
+        idle.send(spike.request("GET", "/buy/ticket"))
+        idle.answer()
+        assert node.term(5) == 0
+        assert idle.is_closed()
+
+
+def test_second_term(place):
+    """A second TERM ends it at once, with exit 1."""
+    redis = place.redis()
+    proxy = place.proxy(redis)
+    node = place.node(redis=proxy, answer_timeout="20s", redis_timeout="20s")
+    proxy.hold()
+    proxy.longest_quiet = 0
+    with spike.Wire(node.address) as wire:
+        wire.send(spike.request("GET", "/buy/ticket"))
+        spike.wait("a call that hangs", lambda: proxy.held_link)
+        node.process.terminate()
+        spike.wait("the stop to begin", lambda: not accepts(node))
+        assert node.is_running(), "nothing was under way: this test shows nothing"
+        node.process.terminate()
+        assert node.wait_end(3) == 1
+
+
+def accepts(node):
+    try:
+        spike.connect(node.address, 1).close()
+        return True
+    except OSError:
+        return False
+
+
+def test_version_and_help():
+    for option in ("-V", "-h"):
+        done = spike.run_server(option)
+        assert done.code == 0
+        assert "spike-server" in done.out
+
+
+@pytest.mark.parametrize("arguments", [[], ["-x"], ["-c"], ["-t"], ["-c", "x", "extra"]],
+                         ids=lambda a: " ".join(a) or "nothing")
+def test_usage(arguments):
+    done = spike.run_server(*arguments)
+    assert done.code == 2
+    assert "usage" in done.err.lower()
+
+
+BAD_CONFS = {
+    "unknown key": ("node 1;\nlistne 127.0.0.1:0;\n", 2, "listen"),
+    "no semicolon": ("node 1;\nlisten 127.0.0.1:0\njournal x;\n", None, ""),
+    "unclosed block": ("node 1;\nevent ticket {\ntotal 1;\n", None, ""),
+    "out of range": ("\nnode 65536;\n", 2, "65536"),
+    "missing include": ("include nowhere.conf;\n", 1, "nowhere.conf"),
+    "repeated": ("node 1;\nnode 1;\n", 2, "node"),
+}
+
+
+@pytest.mark.parametrize("test", [[], ["-t"]], ids=["start", "-t"])
+@pytest.mark.parametrize("name", BAD_CONFS)
+def test_bad_conf(place, name, test):
+    """FILE:LINE: what is wrong. Exit 1."""
+    text, line, word = BAD_CONFS[name]
+    conf = place.dir / "bad.conf"
+    conf.write_text(text)
+    done = spike.run_server("-c", conf, *test)
+    assert done.code == 1
+    assert f"{conf}:{line or ''}" in done.err
+    assert word in done.err
+
+
+def test_no_conf(place):
+    for path in (place.dir / "nowhere", place.dir):
+        done = spike.run_server("-c", path)
+        assert done.code == 1
+        assert str(path) in done.err
+
+
+def test_address_in_use(place):
+    """By a stranger, and by another spike-server, which could share the port unnoticed."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        address = "127.0.0.1:%d" % stranger.getsockname()[1]
+        node = place.node(name="late", listen=address, start=False)
+        done = spike.run_server("-c", node.conf)
+        assert done.code == 1
+        assert address in done.err and "in use" in done.err.lower()
+    first = place.node()
+    taken = "%s:%d" % first.address
+    second = place.node(name="second", listen=taken, start=False)
+    done = spike.run_server("-c", second.conf)
+    assert done.code == 1
+    assert taken in done.err
+    assert first.buy().code == 1
+
+
+def test_too_few_descriptors(place):
+    """Said at start, with the figure, not in the middle of a sale."""
+    node = place.node(start=False, connections=5000)
+    done = spike.run_server("-c", node.conf, limit=1000)
+    assert done.code == 1
+    assert "descriptors" in done.err or "ulimit" in done.err
+    assert "5000" in done.err or "1000" in done.err
+
+
+def test_damaged_journal(place):
+    """A journal that does not read is refused, with words; the server does not crash on it."""
+    node = place.node()
+    for _ in range(50):
+        node.buy()
+    node.kill9()
+    data = node.journal / "data.mdb"
+    raw = bytearray(data.read_bytes())
+    for at in range(8192, len(raw), 512):
+        raw[at:at + 16] = b"\xff" * 16
+    data.write_bytes(raw)
+    done = spike.run_server("-c", node.conf)
+    assert done.code == 1
+    assert "journal" in done.err
+
+
+def test_plan(place):
+    """-t prints the memory plan and touches neither network nor journal."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        conf = place.dir / "plan.conf"
+        text = CONF.format(journal=place.dir / "journal")
+        conf.write_text(text.replace("127.0.0.1:0", "127.0.0.1:%d" % stranger.getsockname()[1]))
+        done = spike.run_server("-t", "-c", conf)
+    assert done.code == 0
+    last = done.out.splitlines()[-1].split()
+    assert (last[0], last[2]) == ("total", "bytes")
+    assert int(last[1]) > 0
+    assert not (place.dir / "journal").exists()
+
+
+def test_plan_is_what_it_takes(place):
+    """The sum of -t is arena_bytes of /stats: one plan, not two."""
+    node = place.node()
+    done = spike.run_server("-t", "-c", node.conf)
+    assert done.code == 0
+    assert int(done.out.splitlines()[-1].split()[1]) == node.stats()["memory"]["arena_bytes"]

@@ -1,0 +1,92 @@
+/*
+ * journal-dump DIR: every record of a journal as one JSON line, beside a running server or after
+ * it.
+ *
+ * For the tests, which hold what buyers were told against what the journal says. Order ids are
+ * made here again from the sale's secret, as the server makes them.
+ *
+ * Owner: one thread, one process. It only reads; if it dies, nothing happens.
+ */
+/* needs: conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/orderid.c
+ *        storage/journal/journal.c storage/journal/journal_open.c
+ *        storage/journal/names.c storage/journal/home.c
+ *        storage/journal/pages.c storage/journal/record.c storage/journal/tally.c
+ *        storage/journal/verify.c -llmdb -lsodium -lz */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/base/orderid.h"
+#include "storage/journal/journal.h"
+
+struct dump {
+    const char *event;
+    uint16_t node;
+    uint8_t slot;
+    uint8_t secret[ORDERID_SECRET];
+};
+
+static const char *kind_word(uint8_t kind)
+{
+    static const char *const words[] = {
+        [RECORD_SALE] = "sale",   [RECORD_EPOCH] = "epoch",   [RECORD_KNOWN] = "known",
+        [RECORD_GRANT] = "grant", [RECORD_CHANGE] = "change", [RECORD_ADMIN] = "admin",
+    };
+    return kind < ARRAY_LEN(words) && words[kind] ? words[kind] : "unknown";
+}
+
+static void print_order(const struct dump *d, const struct record *r)
+{
+    struct orderid id = {.node = d->node, .slot = d->slot, .number = r->number};
+    char text[ORDERID_TEXT];
+    id.tag = orderid_tag(id.node, id.slot, id.number, d->secret);
+    orderid_print(text, &id);
+    printf(",\"number\":%" PRIu64 ",\"order\":\"%.*s\",\"state\":\"%s\",\"n\":%u", r->number,
+           ORDERID_TEXT, text, order_state_word((enum order_state)r->state), r->n);
+}
+
+static bool print_record(void *context, const struct record *r)
+{
+    struct dump *d = context;
+    if (r->kind == RECORD_SALE)
+        memcpy(d->secret, r->secret, sizeof d->secret);
+    printf("{\"event\":\"%s\",\"seq\":%" PRIu64 ",\"kind\":\"%s\",\"time_ms\":%" PRIu64, d->event,
+           r->seq, kind_word(r->kind), r->time_wall_ms);
+    if (r->kind == RECORD_GRANT || r->kind == RECORD_CHANGE)
+        print_order(d, r);
+    else if (r->kind == RECORD_EPOCH)
+        printf(",\"epoch\":%" PRIu64, r->epoch);
+    else if (r->kind == RECORD_KNOWN)
+        printf(",\"node\":%u", r->node);
+    else
+        printf(",\"total\":%u,\"version\":%u", r->total, r->version);
+    printf("}\n");
+    return !ferror(stdout);
+}
+
+static bool dump_all(struct journal *j, struct fault *f)
+{
+    for (uint32_t i = 0; i < journal_event_count(j); i++) {
+        struct dump d = {
+            .event = journal_event_name(j, i), .node = journal_node(j), .slot = journal_slot(j, i)};
+        if (!journal_walk(j, i, print_record, &d, f))
+            return false;
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct fault f;
+    if (argc != 2) {
+        fprintf(stderr, "usage: journal-dump DIR\n");
+        return 2;
+    }
+    struct journal *j = journal_open_reader(argv[1], &f);
+    bool good = j != NULL && dump_all(j, &f);
+    if (j)
+        journal_close(j);
+    if (!good)
+        fprintf(stderr, "journal-dump: %s\n", f.text);
+    return good && fflush(stdout) == 0 ? 0 : 1;
+}

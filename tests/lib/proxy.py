@@ -1,0 +1,164 @@
+"""A TCP proxy between the server and its Redis, for what a network can do to a call.
+
+  delay_s          every chunk from the server waits that long
+  cut_reply()      the next call with orders reaches Redis and runs; its reply is thrown away and
+                   the connection closed
+  hold(through)    of the next call with orders only the first `through` bytes go on; the rest
+                   stays here, also when the server has long closed that connection, until release()
+
+"With orders" is judged by size: a beat is short, a call that deducts under load is longer than the
+calls seen while nobody bought. Two threads a connection; all of them are daemons and end with it.
+"""
+
+import socket
+import threading
+import time
+
+
+class Link:
+    """One connection of the server and its other half to Redis."""
+
+    def __init__(self, server, upstream):
+        self.server = server
+        self.upstream = socket.socket(socket.AF_UNIX)
+        self.upstream.connect(upstream)
+        self.cut = False
+        self.held = b""
+        self.late_reply = b""
+
+    def close(self):
+        for sock in (self.server, self.upstream):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            sock.close()
+
+
+class Proxy:
+    def __init__(self, upstream):
+        self.upstream = upstream
+        self.delay_s = 0.0
+        self.lock = threading.Lock()
+        self.links, self.connects = [], 0
+        self.longest_quiet, self.watching_quiet = 0, False
+        self.cutting, self.holding = False, None
+        self.cut_done, self.held_link = threading.Event(), None
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    # -- for tests
+
+    def learn_quiet(self, seconds=0.5):
+        """Nobody buys now: what passes is no call with orders."""
+        self.watching_quiet = True
+        time.sleep(seconds)  # a beat is due several times in here
+        self.watching_quiet = False
+
+    def cut_reply(self):
+        self.cut_done.clear()
+        self.cutting = True
+
+    def hold(self, through=0):
+        self.held_link, self.holding = None, through
+
+    def release(self, seconds=5):
+        """Sends the held bytes and answers what Redis says to them."""
+        link = self.held_link
+        link.upstream.settimeout(seconds)
+        link.upstream.sendall(link.held)
+        link.held = b""
+        end = time.monotonic() + seconds
+        while not link.late_reply and time.monotonic() < end:
+            time.sleep(0.01)
+        return link.late_reply
+
+    def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+        for link in self.links:
+            link.close()
+
+    # -- the threads
+
+    def _accept(self):
+        while True:
+            try:
+                server, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                link = Link(server, self.upstream)
+            except OSError:
+                server.close()  # Redis is away: so is the proxy
+                continue
+            self.connects += 1
+            self.links.append(link)
+            threading.Thread(target=self._forth, args=(link,), daemon=True).start()
+            threading.Thread(target=self._back, args=(link,), daemon=True).start()
+
+    def _forth(self, link):
+        """Server to Redis."""
+        while True:
+            data = receive(link.server)
+            if not data:
+                break
+            if self.watching_quiet:
+                self.longest_quiet = max(self.longest_quiet, len(data))
+            if self.delay_s:
+                time.sleep(self.delay_s)
+            data = self._meddle(link, data)
+            if not send(link.upstream, data):
+                break
+        if not link.held:
+            link.close()
+
+    def _meddle(self, link, data):
+        with self.lock:
+            if link.held:
+                link.held += data
+                return b""
+            if b"EVALSHA" not in data[:64].upper() or len(data) <= self.longest_quiet:
+                return data
+            if self.cutting:
+                self.cutting, link.cut = False, True
+            elif self.holding is not None:
+                through, self.holding = self.holding, None
+                link.held = data[through:]
+                self.held_link = link
+                return data[:through]
+            return data
+
+    def _back(self, link):
+        """Redis to server."""
+        while True:
+            data = receive(link.upstream)
+            if not data:
+                break
+            if link.cut:
+                self.cut_done.set()
+                break
+            if link is self.held_link:
+                link.late_reply += data
+            elif not send(link.server, data):
+                break
+        link.close()
+
+
+def receive(sock):
+    try:
+        return sock.recv(1 << 20)
+    except (OSError, ValueError):
+        return b""
+
+
+def send(sock, data):
+    try:
+        sock.sendall(data)
+        return True
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,356 @@
+/*
+ * Why: a disk may give back other bytes than it was given. A server that sells from a damaged
+ * journal sells tickets twice, and one damaged page can kill whoever reads it. So every flip of a
+ * bit and every cut must end in one of two ways: refused in words, or opened with every record as
+ * it was (the bit was in no use). The process that opens must live in either case.
+ */
+/* needs: storage/journal/journal.c storage/journal/journal_open.c storage/journal/names.c
+ * storage/journal/home.c storage/journal/verify.c storage/journal/pages.c storage/journal/record.c
+ * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -lz */
+#include "tests/unit/journal_dir.h"
+
+#include <fcntl.h>
+#include <lmdb.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include "storage/journal/verify.h"
+
+#define SIZE (4 * MEGABYTE)
+
+/* A journal of some thirty pages with a history: two events, many commits, a restart. */
+struct sample {
+    struct place place;
+    uint64_t tickets, seats;
+    int fd; /* of its data */
+    off_t bytes;
+};
+
+static int setup(void **state)
+{
+    static struct sample s;
+    struct stat st;
+    s.tickets = s.seats = 0;
+    place_make(&s.place);
+    for (int start = 0; start < 2; start++) {
+        struct journal *j = place_open(&s.place, SIZE);
+        for (uint64_t i = 1; i <= 40; i++) {
+            append_orders(j, 0, i % 8);
+            append_orders(j, 1, i % 3 + 1);
+            commit(j);
+        }
+        s.tickets = journal_end(j, 0);
+        s.seats = journal_end(j, 1);
+        journal_close(j);
+    }
+    s.fd = open(s.place.data, O_RDWR | O_CLOEXEC);
+    assert_true(s.fd >= 0);
+    assert_int_equal(fstat(s.fd, &st), 0);
+    s.bytes = st.st_size;
+    *state = &s;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    const struct sample *s = *state;
+    close(s->fd);
+    place_remove(&s->place);
+    return 0;
+}
+
+/* True: refused. Otherwise everything must be there. */
+static bool is_refused(const struct sample *s)
+{
+    struct fault f = {""};
+    struct journal *j = place_try(&s->place, SIZE, &f);
+    if (j == NULL) {
+        assert_non_null(strstr(f.text, s->place.dir));
+        assert_null(strstr(f.text, "died of")); /* what kills readers was seen before it could */
+        return true;
+    }
+    check_orders(j, 0, s->tickets);
+    check_orders(j, 1, s->seats);
+    journal_close(j);
+    return false;
+}
+
+static bool refuses_flip(const struct sample *s, off_t at, unsigned bit)
+{
+    unsigned char was, now;
+    assert_int_equal(pread(s->fd, &was, 1, at), 1);
+    now = (unsigned char)(was ^ 1u << bit);
+    assert_int_equal(pwrite(s->fd, &now, 1, at), 1);
+    bool refused = is_refused(s);
+    assert_int_equal(pwrite(s->fd, &was, 1, at), 1);
+    return refused;
+}
+
+static void a_sound_journal_is_taken(void **state)
+{
+    struct fault f;
+    const struct sample *s = *state;
+    if (!journal_verify(s->place.dir, &f))
+        fail_msg("%s", f.text);
+    assert_false(is_refused(s));
+}
+
+/* The two meta pages: magic, version, root pages, last page and commit number decide everything. */
+static void flips_in_the_meta_pages(void **state)
+{
+    unsigned tried = 0, refused = 0;
+    for (off_t page = 0; page < 2; page++)
+        for (off_t at = 0; at < 16 + 136; at++)
+            for (unsigned bit = 0; bit < 8; bit += at < 24 ? 3 : 1, tried++)
+                refused += refuses_flip(*state, 4096 * page + at, bit);
+    printf("meta pages: %u of %u flips refused\n", refused, tried);
+    assert_true(refused > tried / 3);
+}
+
+/* A commit number that falls back by two makes the last commit look like the one before. */
+static void a_meta_page_out_of_order_is_refused(void **state)
+{
+    for (off_t page = 0; page < 2; page++)
+        for (unsigned bit = 0; bit < 8; bit++)
+            assert_true(refuses_flip(*state, 4096 * page + 16 + 128, bit));
+}
+
+/* Every page, in every region: head, offsets, free room, nodes. */
+static void flips_in_every_page(void **state)
+{
+    const struct sample *s = *state;
+    unsigned tried = 0, refused = 0;
+    for (off_t page = 2; page < s->bytes / 4096; page++)
+        for (off_t at = 0; at < 4096; at += at < 40 ? 3 : 173, tried++)
+            refused += refuses_flip(s, 4096 * page + at, (unsigned)(page + at) % 8);
+    printf("other pages: %u of %u flips refused\n", refused, tried);
+    assert_true(refused > tried / 5);
+}
+
+static void every_cut_is_refused(void **state)
+{
+    const struct sample *s = *state;
+    unsigned char *all = malloc((size_t)s->bytes);
+    assert_int_equal(pread(s->fd, all, (size_t)s->bytes, 0), s->bytes);
+    for (off_t at = 0; at < s->bytes; at += at < 8192 ? 311 : 1367) {
+        assert_int_equal(ftruncate(s->fd, at), 0);
+        if (!is_refused(s))
+            fail_msg("cut at %ld was taken", (long)at);
+        assert_int_equal(pwrite(s->fd, all, (size_t)s->bytes, 0), s->bytes);
+    }
+    free(all);
+    assert_false(is_refused(s));
+}
+
+static void a_lost_file_is_no_beginning(void **state)
+{
+    const struct sample *s = *state;
+    struct fault f;
+    assert_int_equal(unlink(s->place.data), 0);
+    assert_null(place_try(&s->place, SIZE, &f));
+    assert_non_null(strstr(f.text, "empty or gone, and it held a journal"));
+}
+
+/* A power cut before the first commit leaves an empty file, or zeros. */
+static void a_beginning_may_start_over(void **state)
+{
+    struct place p;
+    (void)state;
+    for (off_t bytes = 0; bytes <= 8192; bytes += 4096) {
+        place_make(&p);
+        assert_int_equal(mkdir(p.dir, 0700), 0);
+        int fd = open(p.data, O_RDWR | O_CREAT, 0600);
+        assert_int_equal(ftruncate(fd, bytes), 0);
+        close(fd);
+        journal_close(place_open(&p, SIZE));
+        place_remove(&p);
+    }
+}
+
+/* Changes records behind the journal's back, in well-formed LMDB. */
+struct surgery {
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+};
+
+static void cut_open(struct surgery *g, const struct sample *s)
+{
+    assert_int_equal(mdb_env_create(&g->env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(g->env, 4), 0);
+    assert_int_equal(mdb_env_open(g->env, s->place.dir, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(g->env, NULL, 0, &g->txn), 0);
+    assert_int_equal(mdb_dbi_open(g->txn, "event:ticket", MDB_INTEGERKEY, &g->dbi), 0);
+}
+
+static void sew_up(struct surgery *g)
+{
+    assert_int_equal(mdb_txn_commit(g->txn), 0);
+    mdb_env_close(g->env);
+}
+
+static void must_refuse(const struct sample *s, const char *words)
+{
+    struct fault f = {""};
+    assert_false(journal_verify(s->place.dir, &f));
+    if (strstr(f.text, words) == NULL)
+        fail_msg("'%s' does not say '%s'", f.text, words);
+    assert_true(is_refused(s));
+}
+
+static void a_missing_record_is_refused(void **state)
+{
+    struct surgery g;
+    uint64_t seq = 30;
+    MDB_val key = {sizeof seq, &seq};
+    cut_open(&g, *state);
+    assert_int_equal(mdb_del(g.txn, g.dbi, &key, NULL), 0);
+    sew_up(&g);
+    must_refuse(*state, "last commit holds"); /* fewer records than before */
+}
+
+/* The gap is as many records as are added behind it, so only their numbers tell. */
+static void a_gap_is_refused(void **state)
+{
+    const struct sample *s = *state;
+    struct surgery g;
+    uint64_t seq = 30, end = s->tickets + 1;
+    MDB_val key = {sizeof seq, &seq}, last = {sizeof end, &end}, data;
+    unsigned char bytes[RECORD_BYTES_MAX];
+    cut_open(&g, s);
+    assert_int_equal(mdb_get(g.txn, g.dbi, &key, &data), 0);
+    size_t len = data.mv_size;
+    memcpy(bytes, data.mv_data, len);
+    assert_int_equal(mdb_del(g.txn, g.dbi, &key, NULL), 0);
+    data = (MDB_val){len, bytes};
+    assert_int_equal(mdb_put(g.txn, g.dbi, &last, &data, 0), 0);
+    sew_up(&g);
+    must_refuse(s, "record 29 of event ticket: records are missing");
+}
+
+static void a_changed_record_is_refused(void **state)
+{
+    struct surgery g;
+    uint64_t seq = 30;
+    MDB_val key = {sizeof seq, &seq}, data;
+    unsigned char bytes[RECORD_BYTES_MAX];
+    struct record r = order_of(30);
+    uint32_t crc = 0;
+    cut_open(&g, *state);
+    assert_int_equal(mdb_get(g.txn, g.dbi, &key, &data), 0);
+    r.seq = 30;
+    r.n = 2;
+    data.mv_size = record_encode(&r, &crc, bytes); /* sound in itself, but not in the chain */
+    data.mv_data = bytes;
+    assert_int_equal(mdb_put(g.txn, g.dbi, &key, &data, 0), 0);
+    sew_up(&g);
+    must_refuse(*state, "record 30 of event ticket: its bytes");
+}
+
+static void moved_records_are_refused(void **state)
+{
+    struct surgery g;
+    uint64_t seqs[2] = {40, 43}; /* of one length */
+    unsigned char bytes[2][RECORD_BYTES_MAX];
+    size_t lens[2];
+    cut_open(&g, *state);
+    for (int i = 0; i < 2; i++) {
+        MDB_val key = {sizeof seqs[i], &seqs[i]}, data;
+        assert_int_equal(mdb_get(g.txn, g.dbi, &key, &data), 0);
+        lens[i] = data.mv_size;
+        memcpy(bytes[i], data.mv_data, data.mv_size);
+    }
+    for (int i = 0; i < 2; i++) {
+        MDB_val key = {sizeof seqs[i], &seqs[i]}, data = {lens[!i], bytes[!i]};
+        assert_int_equal(mdb_put(g.txn, g.dbi, &key, &data, 0), 0);
+    }
+    sew_up(&g);
+    must_refuse(*state, "record 40 of event ticket: its bytes");
+}
+
+static void another_format_is_refused(void **state)
+{
+    struct surgery g;
+    struct fault f;
+    const struct sample *s = *state;
+    char name[] = "meta:format";
+    MDB_val key = {sizeof name - 1, name}, data;
+    unsigned char bytes[8] = {2}; /* the number, then the CRC of key and number */
+    MDB_dbi names;
+    cut_open(&g, s);
+    assert_int_equal(mdb_dbi_open(g.txn, NULL, 0, &names), 0);
+    uint32_t crc = (uint32_t)crc32(crc32(0, key.mv_data, (uInt)key.mv_size), bytes, 4);
+    memcpy(bytes + 4, &crc, 4);
+    data = (MDB_val){sizeof bytes, bytes};
+    assert_int_equal(mdb_put(g.txn, names, &key, &data, 0), 0);
+    sew_up(&g);
+    assert_null(place_try(&s->place, SIZE, &f));
+    assert_non_null(strstr(f.text, "has format 2, this program reads format 1"));
+}
+
+/* Records that are sound as bytes and cannot be true. Each begins after one sold order. */
+static void impossible_histories_are_refused(void **state)
+{
+#define GRANT(number_, state_)                                               \
+    {                                                                        \
+        .kind = RECORD_GRANT, .number = (number_), .state = (state_), .n = 1 \
+    }
+#define CHANGE(number_, was_, state_)                                                        \
+    {                                                                                        \
+        .kind = RECORD_CHANGE, .number = (number_), .was = (was_), .state = (state_), .n = 1 \
+    }
+    static const struct {
+        const char *words; /* NULL: possible */
+        struct record records[2];
+    } cases[] = {
+        {NULL, {GRANT(2, ORDER_HELD), CHANGE(2, ORDER_HELD, ORDER_EXPIRED)}},
+        {NULL, {GRANT(2, ORDER_SOLD), CHANGE(1, ORDER_SOLD, ORDER_CANCELLED)}},
+        {NULL, {GRANT(2, ORDER_HELD), CHANGE(2, ORDER_HELD, ORDER_SOLD)}},
+        {"does not follow", {GRANT(2, ORDER_SOLD), GRANT(2, ORDER_SOLD)}},
+        {"does not follow", {GRANT(3, ORDER_SOLD), GRANT(4, ORDER_SOLD)}},
+        {"neither held nor sold", {GRANT(2, ORDER_EXPIRED), GRANT(3, ORDER_SOLD)}},
+        {"never granted", {GRANT(2, ORDER_HELD), CHANGE(3, ORDER_HELD, ORDER_SOLD)}},
+        {"cannot change", {GRANT(2, ORDER_SOLD), CHANGE(2, ORDER_SOLD, ORDER_EXPIRED)}},
+        {"another state", {GRANT(2, ORDER_SOLD), CHANGE(2, ORDER_HELD, ORDER_CANCELLED)}},
+        {"another state",
+         {CHANGE(1, ORDER_SOLD, ORDER_CANCELLED), CHANGE(1, ORDER_SOLD, ORDER_CANCELLED)}},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct place p;
+        struct fault f;
+        place_make(&p);
+        struct journal *j = place_open(&p, SIZE);
+        append_orders(j, 1, 1);
+        for (size_t k = 0; k < 2; k++) {
+            struct record r = cases[i].records[k];
+            journal_append(j, 1, &r, 1);
+        }
+        commit(j);
+        journal_close(j);
+        bool good = journal_verify(p.dir, &f);
+        if (good != (cases[i].words == NULL) || (!good && !strstr(f.text, cases[i].words)))
+            fail_msg("case %zu: %s", i, good ? "taken" : f.text);
+        place_remove(&p);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_sound_journal_is_taken, setup, teardown),
+        cmocka_unit_test(a_beginning_may_start_over),
+        cmocka_unit_test_setup_teardown(a_lost_file_is_no_beginning, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_format_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_missing_record_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_gap_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_changed_record_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(moved_records_are_refused, setup, teardown),
+        cmocka_unit_test(impossible_histories_are_refused),
+        cmocka_unit_test_setup_teardown(every_cut_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_meta_page_out_of_order_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(flips_in_the_meta_pages, setup, teardown),
+        cmocka_unit_test_setup_teardown(flips_in_every_page, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,114 @@
+/*
+ * journal_dir: what the tests of the journal share: a directory of their own, orders to fill it
+ * with, and a look at what is in it.
+ */
+#ifndef SPIKE_TESTS_JOURNAL_DIR_H
+#define SPIKE_TESTS_JOURNAL_DIR_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "storage/journal/journal.h"
+
+#define MEGABYTE (UINT64_C(1) << 20)
+
+struct place {
+    char root[64]; /* made by the test, and removed */
+    char dir[96];  /* the journal in it */
+    char data[112];
+};
+
+static inline void place_make(struct place *p)
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(p->root, sizeof p->root, "%.32s/spike-test-XXXXXX", base ? base : "/tmp");
+    assert_non_null(mkdtemp(p->root));
+    snprintf(p->dir, sizeof p->dir, "%s/journal", p->root);
+    snprintf(p->data, sizeof p->data, "%s/data.mdb", p->dir);
+}
+
+static inline void place_remove(const struct place *p)
+{
+    static const char *const names[] = {"journal/data.mdb", "journal/lock.mdb", "journal/lock"};
+    char path[160];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        snprintf(path, sizeof path, "%s/%s", p->root, names[i]);
+        unlink(path);
+    }
+    rmdir(p->dir);
+    assert_int_equal(rmdir(p->root), 0);
+}
+
+/* Opens it for node 7 with the events "ticket" and "seat". */
+static inline struct journal *place_try(const struct place *p, uint64_t size, struct fault *f)
+{
+    const struct journal_options o = {
+        .dir = p->dir, .size = size, .node = 7, .events = {"ticket", "seat"}, .event_count = 2};
+    return journal_open(&o, f);
+}
+
+static inline struct journal *place_open(const struct place *p, uint64_t size)
+{
+    struct fault f = {""};
+    struct journal *j = place_try(p, size, &f);
+    if (j == NULL)
+        fail_msg("%s", f.text);
+    return j;
+}
+
+/* An order as it is told from its number, so that a test knows what it must find. */
+static inline struct record order_of(uint64_t number)
+{
+    struct record r = {.kind = RECORD_GRANT, .state = ORDER_SOLD, .number = number, .n = 1};
+    if (number % 3 == 0) {
+        r.buyer_len = PARAM_MAX;
+        r.key_len = (uint8_t)(number % PARAM_MAX);
+        memset(r.buyer, 'b', PARAM_MAX);
+        memset(r.key, 'k', r.key_len);
+    }
+    return r;
+}
+
+/* Appends `count` orders behind the last one of an event that holds nothing else. */
+static inline void append_orders(struct journal *j, uint32_t event, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct record r = order_of(journal_end(j, event) + 1);
+        journal_append(j, event, &r, r.number * 10);
+    }
+}
+
+static inline void commit(struct journal *j)
+{
+    struct fault f;
+    if (!journal_commit(j, &f))
+        fail_msg("%s", f.text);
+}
+
+static inline bool is_order(void *context, const struct record *r)
+{
+    uint64_t *seen = context;
+    struct record want = order_of(++*seen);
+    want.seq = *seen;
+    want.time_wall_ms = *seen * 10;
+    assert_memory_equal(r, &want, sizeof want);
+    return true;
+}
+
+/* Exactly the orders 1 .. count are there, each as it was written. */
+static inline void check_orders(struct journal *j, uint32_t event, uint64_t count)
+{
+    struct fault f;
+    uint64_t seen = 0;
+    if (!journal_walk(j, event, is_order, &seen, &f))
+        fail_msg("%s", f.text);
+    assert_int_equal(seen, count);
+}
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * Why: a journal that is full must stop sales, never returns: the ledger sells only what
+ * journal_room() says will fit. So whatever was within the room must be committed, in batches of
+ * any size, up to the last record, and pages that commits leave behind must be used again.
+ */
+/* needs: storage/journal/journal.c storage/journal/journal_open.c storage/journal/names.c
+ * storage/journal/home.c storage/journal/verify.c storage/journal/pages.c storage/journal/record.c
+ * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -lz */
+#include "tests/unit/journal_dir.h"
+
+#include <sys/stat.h>
+
+#include "conf/base/log.h"
+
+static uint64_t seed;
+
+static int setup(void **state)
+{
+    static struct place place;
+    place_make(&place);
+    *state = &place;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    place_remove(*state);
+    return 0;
+}
+
+/* xorshift64 (G. Marsaglia, 2003): the same run for the same seed. */
+static uint64_t below(uint64_t bound)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed % bound;
+}
+
+/* The largest records there are. */
+static void append_large(struct journal *j, uint32_t event, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        struct record r = {.kind = RECORD_GRANT, .state = ORDER_SOLD, .n = 1, .key_len = 1};
+        r.number = journal_end(j, event) + 1;
+        journal_append(j, event, &r, 1);
+    }
+}
+
+/* Fills the journal in batches of up to `most`, shared out to both events. */
+static void fill(struct journal *j, uint64_t most)
+{
+    for (uint64_t room; (room = journal_room(j)) > 0;) {
+        uint64_t batch = 1 + below(most < room ? most : room);
+        uint64_t ours = below(batch + 1);
+        append_large(j, 0, ours);
+        append_large(j, 1, batch - ours);
+        assert_true(journal_room(j) <= room - batch);
+        commit(j);
+    }
+}
+
+/* The room may fall faster than records come, by the pages that commits work in; but what it once
+ * promised is kept. */
+static void keep_promise(struct journal *j, uint64_t promised)
+{
+    while (journal_end(j, 0) + journal_end(j, 1) < promised) {
+        append_large(j, (uint32_t)below(2), 1);
+        commit(j);
+    }
+    assert_true(journal_used_bytes(j) <= journal_size_bytes(j));
+}
+
+static void what_fits_can_be_committed(void **state)
+{
+    static const uint64_t batches[] = {1, 7, 64, 512, UINT64_MAX};
+    static const uint64_t sizes[] = {MEGABYTE, 3 * MEGABYTE};
+    (void)state;
+    for (size_t s = 0; s < ARRAY_LEN(sizes); s++)
+        for (size_t i = s; i < ARRAY_LEN(batches); i++) {
+            struct place p;
+            place_make(&p);
+            struct journal *j = place_open(&p, sizes[s]);
+            uint64_t promised = journal_room(j);
+            fill(j, batches[i]);
+            keep_promise(j, promised);
+            journal_close(j);
+            place_remove(&p);
+        }
+}
+
+/* All the room at once, and after a restart. */
+static void one_commit_may_take_it_all(void **state)
+{
+    struct journal *j = place_open(*state, 2 * MEGABYTE);
+    append_large(j, 0, 500);
+    commit(j);
+    journal_close(j);
+    j = place_open(*state, 2 * MEGABYTE);
+    append_large(j, 0, journal_room(j));
+    assert_int_equal(journal_room(j), 0);
+    commit(j);
+    journal_close(j);
+    journal_close(place_open(*state, 2 * MEGABYTE));
+}
+
+/* The ledger stops sales while there is room for what is held; that may come one by one. */
+static void a_promised_rest_may_come_one_by_one(void **state)
+{
+    struct journal *j = place_open(*state, MEGABYTE);
+    uint64_t rest = 600;
+    while (journal_room(j) > rest) {
+        uint64_t batch = journal_room(j) - rest;
+        append_large(j, 0, batch < 50 ? batch : 50);
+        commit(j);
+    }
+    rest = journal_room(j);
+    for (uint64_t i = 0; i < rest; i++) {
+        append_large(j, i % 2, 1);
+        commit(j);
+        if (i % 100 == 0) {
+            journal_close(j);
+            j = place_open(*state, MEGABYTE);
+        }
+    }
+    journal_close(j);
+}
+
+static void commits_use_pages_again(void **state)
+{
+    struct journal *j = place_open(*state, 8 * MEGABYTE);
+    for (int i = 0; i < 10000; i++) {
+        struct record r = {.kind = RECORD_EPOCH, .epoch = (uint64_t)i + 1};
+        journal_append(j, 0, &r, 1);
+        commit(j);
+    }
+    /* 82 bytes a record, and a fixed number of pages besides. */
+    assert_true(journal_used_bytes(j) < 10000 * 84 + 40 * 4096);
+    journal_close(j);
+}
+
+static void a_smaller_size_takes_nothing_away(void **state)
+{
+    struct stat st;
+    const struct place *p = *state;
+    struct journal *j = place_open(p, 3 * MEGABYTE);
+    append_large(j, 0, 6000);
+    commit(j);
+    uint64_t room = journal_room(j);
+    journal_close(j);
+    log_set_level(LOG_ERROR); /* it warns, as it should */
+    j = place_open(p, MEGABYTE);
+    assert_int_equal(journal_size_bytes(j), 3 * MEGABYTE);
+    assert_int_equal(journal_room(j), room);
+    append_large(j, 0, room);
+    commit(j);
+    journal_close(j);
+    j = place_open(p, 6 * MEGABYTE);
+    assert_int_equal(journal_size_bytes(j), 6 * MEGABYTE);
+    assert_true(journal_room(j) > 10000);
+    assert_int_equal(stat(p->data, &st), 0);
+    assert_int_equal(st.st_size, journal_used_bytes(j));
+    journal_close(j);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(commits_use_pages_again, setup, teardown),
+        cmocka_unit_test(what_fits_can_be_committed),
+        cmocka_unit_test_setup_teardown(one_commit_may_take_it_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_promised_rest_may_come_one_by_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_smaller_size_takes_nothing_away, setup, teardown),
+    };
+    seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)getpid() + 1;
+    printf("seed %llu\n", (unsigned long long)seed);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

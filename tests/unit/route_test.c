@@ -1,0 +1,429 @@
+/*
+ * Why: the router decides what a request may ask for. A parameter read twice, in two ways, or cut
+ * short sells the wrong number of tickets to the wrong buyer; an operator's page answered under a
+ * foreign name hands the sale to whoever owns that name. Every refusal is a row here.
+ */
+/* needs: server/http/route.c server/http/request.c conf/base/check.c conf/base/verdict.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/http/route.h"
+
+enum { TICKET, VIP, LIMITED };
+
+static struct conf conf = {
+    .buy_with_get = true,
+    .event_count = 3,
+    .events = {{.name = "ticket", .max_order = 4},
+               {.name = "v-i_p-name-of-thirty-two-bytes-0", .max_order = 100000000},
+               {.name = "limited", .max_order = 1, .limit = 2}},
+};
+
+#define FORM      "application/x-www-form-urlencoded"
+#define FORM_TYPE "Content-Type: " FORM "\r\n"
+
+/* From bytes of its own, as many as it has, so that a sanitizer sees a look further. */
+static enum verdict route_of(struct route *route, const char *text, size_t len,
+                             enum route_side side)
+{
+    static const struct request_limits limits = {8192, 4096};
+    struct request r;
+    enum verdict why = VERDICT_YES;
+    char *bytes = malloc(len);
+    assert_non_null(bytes);
+    memcpy(bytes, text, len);
+    if (request_parse(&r, &why, bytes, len, &limits) != REQUEST_DONE)
+        fail_msg("%s: not parsed: %d", text, verdict_code(why));
+    why = route_find(route, &r, &conf, side);
+    free(bytes);
+    return why;
+}
+
+/* Parses a request, with `header` lines and, unless NULL, a body, and asks for its route. */
+static enum verdict ask_side(struct route *route, const char *line, const char *header,
+                             const char *body, enum route_side side)
+{
+    static char text[4096];
+    char length[64] = "";
+    if (body != NULL)
+        snprintf(length, sizeof length, "Content-Length: %zu\r\n", strlen(body));
+    int len = snprintf(text, sizeof text, "%s HTTP/1.0\r\n%s%s\r\n%s", line, header, length,
+                       body != NULL ? body : "");
+    assert_in_range(len, 1, sizeof text - 1);
+    return route_of(route, text, (size_t)len, side);
+}
+
+static enum verdict ask(const char *line, const char *header, const char *body)
+{
+    struct route route;
+    return ask_side(&route, line, header, body, ROUTE_BUYERS);
+}
+
+static void check(enum verdict expected, const char *line, const char *header, const char *body)
+{
+    enum verdict said = ask(line, header, body);
+    if (said != expected)
+        fail_msg("%s, %s: %d instead of %d", line, header, verdict_code(said),
+                 verdict_code(expected));
+}
+
+#define SAYS(name, line, header, body) check(VERDICT_##name, line, header, body)
+
+static void test_paths(void **state)
+{
+    (void)state;
+    SAYS(YES, "GET /buy/ticket", "", NULL);
+    SAYS(YES, "POST /buy/ticket", "", NULL);
+    SAYS(YES, "GET /stock/ticket", "", NULL);
+    SAYS(YES, "GET /stock/ticket?n=0&%zz", "", NULL);
+    SAYS(YES, "GET /buy/v-i_p-name-of-thirty-two-bytes-0", "", NULL);
+    static const char *const unknown[] = {
+        "/",
+        "/buy",
+        "/buy/",
+        "/buy/ticket/",
+        "/buy/ticke",
+        "/buy/tickets",
+        "/buy//ticket",
+        "//buy/ticket",
+        "/buy/Ticket",
+        "/BUY/ticket",
+        "/buy/%74icket",
+        "/buy/ticket%00",
+        "/stock",
+        "/stock/",
+        "/stock/other",
+        "/stats",
+        "/healthz",
+        "/x",
+        "/buy/../stock/ticket",
+        "/buy/v-i_p-name-of-thirty-two-bytes-0x",
+    };
+    static const char *const methods[] = {"GET", "POST", "HEAD", "DELETE", "CONNECT"};
+    for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+        for (size_t k = 0; k < ARRAY_LEN(methods); k++) {
+            char line[128];
+            snprintf(line, sizeof line, "%s %s", methods[k], unknown[i]);
+            SAYS(NOT_FOUND, line, "", NULL);
+        }
+    SAYS(NOT_FOUND, "OPTIONS *", "", NULL);
+}
+
+static void test_kind_and_event(void **state)
+{
+    (void)state;
+    struct route route;
+    assert_int_equal(ask_side(&route, "GET /stock/limited", "", NULL, ROUTE_BUYERS), VERDICT_YES);
+    assert_int_equal(route.kind, ROUTE_STOCK);
+    assert_int_equal(route.event, LIMITED);
+    assert_int_equal(ask_side(&route, "GET /buy/ticket", "", NULL, ROUTE_BUYERS), VERDICT_YES);
+    assert_int_equal(route.kind, ROUTE_BUY);
+    assert_int_equal(route.event, TICKET);
+    assert_int_equal(route.n, 1);
+    assert_int_equal(route.buyer_len, 0);
+    assert_int_equal(route.key_len, 0);
+    /* The event is known to the answers also when the request is wrong. */
+    assert_int_equal(ask_side(&route, "GET /buy/limited?n=9", "", NULL, ROUTE_BUYERS),
+                     VERDICT_BAD_REQUEST);
+    assert_int_equal(route.event, LIMITED);
+    assert_int_equal(ask_side(&route, "PUT /buy/limited", "", NULL, ROUTE_BUYERS), VERDICT_METHOD);
+    assert_int_equal(route.event, LIMITED);
+    assert_int_equal(ask_side(&route, "GET /buy/nothing", "", NULL, ROUTE_BUYERS),
+                     VERDICT_NOT_FOUND);
+    assert_int_equal(route.event, -1);
+}
+
+static void check_allow(const char *line, enum route_side side, const char *allow)
+{
+    struct route route;
+    assert_int_equal(ask_side(&route, line, "", NULL, side), VERDICT_METHOD);
+    assert_string_equal(route.allow, allow);
+}
+
+static void test_methods(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"HEAD",  "PUT",   "DELETE", "OPTIONS",
+                                         "PATCH", "TRACE", "CONNECT"};
+    char line[64];
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        snprintf(line, sizeof line, "%s /buy/ticket", others[i]);
+        check_allow(line, ROUTE_BUYERS, "GET, POST");
+        snprintf(line, sizeof line, "%s /stock/ticket", others[i]);
+        check_allow(line, ROUTE_BUYERS, "GET");
+        snprintf(line, sizeof line, "%s /stats", others[i]);
+        check_allow(line, ROUTE_OPERATORS, "GET");
+    }
+    check_allow("POST /stock/ticket", ROUTE_BUYERS, "GET");
+    check_allow("POST /healthz", ROUTE_OPERATORS, "GET");
+}
+
+static void test_buying_by_post_alone(void **state)
+{
+    (void)state;
+    conf.buy_with_get = false;
+    check_allow("GET /buy/ticket", ROUTE_BUYERS, "POST");
+    check_allow("HEAD /buy/ticket", ROUTE_BUYERS, "POST");
+    SAYS(YES, "POST /buy/ticket?n=2", "", NULL);
+    SAYS(YES, "GET /stock/ticket", "", NULL);
+    conf.buy_with_get = true;
+}
+
+static void test_number(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "n=",
+        "n",
+        "n=0",
+        "n=5",
+        "n=-1",
+        "n=%2B1",
+        "n=+1",
+        "n=1+",
+        "n=1.5",
+        "n=1e0",
+        "n=0x1",
+        "n=01",
+        "n=1,2",
+        "n=one",
+        "n=1%00",
+        "n=%201",
+        "n==1",
+        "n=1&n=1",
+        "n=1&n",
+        "n=1&%6e=2",
+        "n=4294967297",
+        "n=9999999999",
+        "n=18446744073709551617",
+    };
+    static const char *const good[] = {"n=1", "n=4", "n=%34", "%6E=4", "&n=4&", "n=2&&x=n=3"};
+    char line[128];
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        snprintf(line, sizeof line, "GET /buy/ticket?%s", bad[i]);
+        SAYS(BAD_REQUEST, line, "", NULL);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+        snprintf(line, sizeof line, "GET /buy/ticket?%s", good[i]);
+        SAYS(YES, line, "", NULL);
+    }
+    struct route route;
+    assert_int_equal(ask_side(&route, "GET /buy/ticket?n=4", "", NULL, ROUTE_BUYERS), VERDICT_YES);
+    assert_int_equal(route.n, 4);
+    static const char most[] = "GET /buy/v-i_p-name-of-thirty-two-bytes-0?n=100000000";
+    assert_int_equal(ask_side(&route, most, "", NULL, ROUTE_BUYERS), VERDICT_YES);
+    assert_int_equal(route.n, 100000000);
+    SAYS(BAD_REQUEST, "GET /buy/v-i_p-name-of-thirty-two-bytes-0?n=100000001", "", NULL);
+}
+
+static void test_buyer_and_key(void **state)
+{
+    (void)state;
+    struct route route;
+    assert_int_equal(
+        ask_side(&route, "GET /buy/ticket?buyer=a%2bn%6E~&key=!", "", NULL, ROUTE_BUYERS),
+        VERDICT_YES);
+    assert_int_equal(route.buyer_len, 5);
+    assert_memory_equal(route.buyer, "a+nn~", 5);
+    assert_int_equal(route.key_len, 1);
+    assert_memory_equal(route.key, "!", 1);
+    assert_int_equal(ask_side(&route, "POST /buy/ticket",
+                              "X-Buyer: ann\r\nIdempotency-Key: \"k+%41\"\r\n", NULL, ROUTE_BUYERS),
+                     VERDICT_YES);
+    assert_int_equal(route.buyer_len, 3);
+    assert_memory_equal(route.buyer, "ann", 3);
+    assert_int_equal(route.key_len, 7); /* a header is not decoded */
+    assert_memory_equal(route.key, "\"k+%41\"", 7);
+}
+
+#define TEXT_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void test_buyer_and_key_are_checked(void **state)
+{
+    (void)state;
+    SAYS(YES, "GET /buy/ticket?buyer=" TEXT_64 "&key=" TEXT_64, "", NULL);
+    SAYS(YES,
+         "GET /buy/ticket?key=%30"
+         "123456789abcdef0123456789abcdef0123456789abcdef0123456789"
+         "abcdef",
+         "", NULL);
+    SAYS(YES, "GET /buy/ticket", "X-Buyer: " TEXT_64 "\r\n", NULL);
+    SAYS(BAD_REQUEST, "GET /buy/ticket?buyer=" TEXT_64 "x", "", NULL);
+    SAYS(BAD_REQUEST, "GET /buy/ticket?key=" TEXT_64 "x", "", NULL);
+    SAYS(BAD_REQUEST, "GET /buy/ticket?key=" TEXT_64 TEXT_64 TEXT_64 TEXT_64 TEXT_64, "", NULL);
+    SAYS(BAD_REQUEST, "GET /buy/ticket", "X-Buyer: " TEXT_64 "x\r\n", NULL);
+    static const char *const bad[] = {
+        "buyer=",           "buyer",   "key=",    "key=a+b",    "key=a%20b",   "key=%00",
+        "key=%0a",          "key=%7f", "key=%80", "key=%c3%bc", "key=a&key=a", "buyer=a&buyer=b",
+        "buyer=a&%62uyer=b"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char line[128];
+        snprintf(line, sizeof line, "GET /buy/ticket?%s", bad[i]);
+        SAYS(BAD_REQUEST, line, "", NULL);
+    }
+    SAYS(BAD_REQUEST, "GET /buy/ticket", "X-Buyer:\r\n", NULL);
+    SAYS(BAD_REQUEST, "GET /buy/ticket", "X-Buyer: a b\r\n", NULL);
+    SAYS(BAD_REQUEST, "GET /buy/ticket", "Idempotency-Key: \xc3\xbc\r\n", NULL);
+}
+
+static void test_one_place_only(void **state)
+{
+    (void)state;
+    SAYS(BAD_REQUEST, "GET /buy/ticket?buyer=a", "X-Buyer: a\r\n", NULL);
+    SAYS(BAD_REQUEST, "GET /buy/ticket?key=b", "Idempotency-Key: a\r\n", NULL);
+    SAYS(BAD_REQUEST, "POST /buy/ticket", FORM_TYPE "X-Buyer: a\r\n", "buyer=a");
+    SAYS(BAD_REQUEST, "POST /buy/ticket?n=2", FORM_TYPE, "n=2");
+    SAYS(BAD_REQUEST, "POST /buy/ticket?key=a", FORM_TYPE, "key=a");
+    SAYS(YES, "POST /buy/ticket?n=2", FORM_TYPE "X-Buyer: a\r\n", "key=k");
+}
+
+static void test_unknown_parameters(void **state)
+{
+    (void)state;
+    SAYS(YES, "GET /buy/ticket?", "", NULL);
+    SAYS(YES, "GET /buy/ticket?debug", "", NULL);
+    SAYS(YES, "GET /buy/ticket?_=1&_=2&N=0&buyers=&keys&=x&=", "", NULL);
+    SAYS(YES, "GET /buy/ticket?a-name-longer-than-any-of-ours=" TEXT_64 TEXT_64, "", NULL);
+    SAYS(YES, "GET /buy/ticket?buyer%00=&n%20=", "", NULL);
+    static const char *const bad[] = {"x=%",   "x=%4",   "x=%4&n=1", "x=%4g",
+                                      "%zz=1", "x=%%41", "x=%+1"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        char line[128];
+        snprintf(line, sizeof line, "GET /buy/ticket?%s", bad[i]);
+        SAYS(BAD_REQUEST, line, "", NULL);
+    }
+}
+
+static void test_form(void **state)
+{
+    (void)state;
+    struct route route;
+    assert_int_equal(
+        ask_side(&route, "POST /buy/ticket?x=1", FORM_TYPE, "n=3&buyer=%61nn&key=k", ROUTE_BUYERS),
+        VERDICT_YES);
+    assert_int_equal(route.n, 3);
+    assert_int_equal(route.buyer_len, 3);
+    assert_int_equal(route.key_len, 1);
+    SAYS(YES, "POST /buy/ticket", "", "n=3");
+    SAYS(YES, "POST /buy/ticket", "Content-Type: " FORM "; charset=UTF-8\r\n", "n=3");
+    SAYS(YES, "POST /buy/ticket", "Content-Type: Application/X-WWW-Form-URLEncoded ;x\r\n", "n=3");
+    SAYS(YES, "POST /buy/ticket", "Content-Type: application/json\r\n", NULL);
+    SAYS(YES, "POST /buy/ticket", "Content-Type: application/json\r\n", "");
+    SAYS(YES, "POST /buy/ticket", "", "&n=1&&");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", "Content-Type: application/json\r\n", "{\"n\":1}");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", "Content-Type: " FORM "x\r\n", "n=3");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", "Content-Type: " FORM " x\r\n", "n=3");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", "Content-Type: multipart/form-data; b=x\r\n", "n=3");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", "Content-Type:\r\n", "n=3");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", "", "{\"n\":1}");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", "", "n=3\r\n");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", "", "n=3 ");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", FORM_TYPE, "x=\xc3\xbc");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", FORM_TYPE, "n");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", FORM_TYPE, "x=%4");
+    SAYS(BAD_REQUEST, "POST /buy/ticket", FORM_TYPE, "n=5");
+    /* The body of a GET means nothing. */
+    SAYS(YES, "GET /buy/ticket", FORM_TYPE, "n=5");
+    SAYS(YES, "GET /stock/ticket", "", "{");
+}
+
+static void test_limit_needs_a_buyer(void **state)
+{
+    (void)state;
+    SAYS(BAD_REQUEST, "GET /buy/limited", "", NULL);
+    SAYS(BAD_REQUEST, "GET /buy/limited?key=k", "", NULL);
+    SAYS(YES, "GET /buy/limited?buyer=ann", "", NULL);
+    SAYS(YES, "GET /buy/limited", "X-Buyer: ann\r\n", NULL);
+    SAYS(YES, "POST /buy/limited", FORM_TYPE, "buyer=ann");
+    SAYS(YES, "GET /stock/limited", "", NULL);
+}
+
+static void check_operator(const char *line, const char *header, enum verdict expected)
+{
+    struct route route;
+    enum verdict v = ask_side(&route, line, header, NULL, ROUTE_OPERATORS);
+    if (v != expected)
+        fail_msg("%s, %s: %d instead of %d", line, header, verdict_code(v), verdict_code(expected));
+}
+
+static void test_operators(void **state)
+{
+    (void)state;
+    struct route route;
+    assert_int_equal(ask_side(&route, "GET /stats?x", "", NULL, ROUTE_OPERATORS), VERDICT_YES);
+    assert_int_equal(route.kind, ROUTE_STATS);
+    assert_int_equal(route.event, -1);
+    assert_int_equal(ask_side(&route, "GET /healthz", "", NULL, ROUTE_OPERATORS), VERDICT_YES);
+    assert_int_equal(route.kind, ROUTE_HEALTHZ);
+    check_operator("GET /buy/ticket", "", VERDICT_NOT_FOUND);
+    check_operator("GET /stock/ticket", "", VERDICT_NOT_FOUND);
+    check_operator("GET /stats/", "", VERDICT_NOT_FOUND);
+    check_operator("GET /stat", "", VERDICT_NOT_FOUND);
+}
+
+static void test_operators_under_a_foreign_name(void **state)
+{
+    (void)state;
+    static const char *const ours[] = {
+        "",      "127.0.0.1",  "127.0.0.1:3905", "10.1.2.3:80", "localhost", "LocalHost:3905",
+        "[::1]", "[::1]:3905", "[fe80::1]",      "127.0.0.1:",
+    };
+    static const char *const foreign[] = {
+        "evil.example",
+        "evil.example:3905",
+        "localhost.evil.example",
+        "notlocalhost",
+        "localhost.",
+        "127.0.0.1.nip.io",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "[::1::]",
+        "[1.2.3.4]",
+        "127.0.0.1.",
+        "1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20.21.22.23.24",
+    };
+    char header[128];
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+        snprintf(header, sizeof header, "Host: %s\r\n", ours[i]);
+        check_operator("GET /stats", header, VERDICT_YES);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+        snprintf(header, sizeof header, "Host: %s\r\n", foreign[i]);
+        check_operator("GET /stats", header, VERDICT_FORBIDDEN);
+        check_operator("GET /unknown", header, VERDICT_FORBIDDEN);
+        assert_int_equal(ask("GET /stock/ticket", header, NULL), VERDICT_YES);
+    }
+    check_operator("GET http://evil.example/stats", "Host: localhost\r\n", VERDICT_FORBIDDEN);
+    check_operator("GET http://127.0.0.1/stats", "Host: evil.example\r\n", VERDICT_YES);
+    check_operator("GET /stats", "Origin: http://127.0.0.1:3905\r\n", VERDICT_FORBIDDEN);
+    check_operator("GET /stats", "Origin:\r\n", VERDICT_FORBIDDEN);
+    SAYS(YES, "GET /buy/ticket", "Origin: https://sale.example\r\n", NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_kind_and_event),
+        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_buying_by_post_alone),
+        cmocka_unit_test(test_number),
+        cmocka_unit_test(test_buyer_and_key),
+        cmocka_unit_test(test_buyer_and_key_are_checked),
+        cmocka_unit_test(test_one_place_only),
+        cmocka_unit_test(test_unknown_parameters),
+        cmocka_unit_test(test_form),
+        cmocka_unit_test(test_limit_needs_a_buyer),
+        cmocka_unit_test(test_operators),
+        cmocka_unit_test(test_operators_under_a_foreign_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

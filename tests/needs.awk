@@ -2,14 +2,20 @@
 #
 #     /* needs: conf/base/conf.c conf/base/fault.c -lz */     (may go on over several lines)
 #     /* preload */                                           a library for LD_PRELOAD
+#     /* helper ... */                                        linked into others, named by their needs
 #
 # tests/unit/x_test.c becomes B/tests/unit/x_test, tests/fuzz/x_fuzz.c B/x_fuzz, tests/lib/x_y.c
 # B/tests/x-y or B/tests/x_y.so. A test that never says is an error: it would be skipped in silence.
 
 function object(file) { sub(/\.c$/, ".o", file); return B "/obj/" file }
 
+function complain(what) {
+    print what >"/dev/stderr"
+    bad = 1
+}
+
 function finish(   kind, name, target, count, words, i, objects, libs) {
-    if (file == "")
+    if (file == "" || helper)
         return
     name = file
     sub(/.*\//, "", name)
@@ -20,7 +26,7 @@ function finish(   kind, name, target, count, words, i, objects, libs) {
         return
     }
     if (!found) {
-        print "$(error " file " has no `needs:` line)"
+        complain(file " has no `needs:` line")
         return
     }
     objects = object(file)
@@ -31,7 +37,7 @@ function finish(   kind, name, target, count, words, i, objects, libs) {
         else if (words[i] ~ /^-l/)
             libs = libs " " words[i]
         else if (words[i] != "")
-            print "$(error " file ": needs: what is `" words[i] "`?)"
+            complain(file ": needs: what is `" words[i] "`?")
     }
     if (file ~ /^tests\/unit\//) {
         kind = "UNITS"
@@ -58,6 +64,7 @@ FNR == 1 {
     needs = ""
     found = reading = threads = 0
     preload = /^\/\* preload/
+    helper = /^\/\* helper/
 }
 /pthread_create/ { threads = 1 }
 FNR <= 60 && !found && /needs:/ {
@@ -72,4 +79,7 @@ reading {
     sub(/^[ \t]*\*+[ \t]/, " ", line)
     needs = needs " " line
 }
-END { finish() }
+END {
+    finish()
+    exit bad
+}

@@ -127,7 +127,8 @@ end
 if lost then
     redis.call('HDEL', H, 'begun') -- and who had come before must attach again, to this sale
     for _, id in ipairs(ids) do
-        for _, field in ipairs({'epoch', 'last', 'pos', 'done', 'pending', 'held', 'sold', 'gone'}) do
+        for _, field in ipairs({'epoch', 'ready', 'last', 'pos', 'done', 'pending', 'held',
+            'sold', 'gone'}) do
             redis.call('HDEL', H, id .. ':' .. field)
         end
     end

@@ -114,7 +114,7 @@ spike-server sells 10,000 tickets on 127.0.0.1:$port${LOCAL_STOCK:+, $LOCAL_STOC
     curl http://127.0.0.1:$port/stock/ticket
     ab -n 10000 -c 100 http://127.0.0.1:$port/buy/ticket
     curl http://127.0.0.1:$admin/stats
-    redis-cli -s $run/redis.sock hgetall ticket_hash_key
+    redis-cli -s $run/redis.sock hmget ticket_hash_key ticket_total_nums ticket_sold_nums
 
 Its log is $run/server.log. Ctrl-C stops it, and the next make run begins a new sale.
 TEXT

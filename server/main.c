@@ -151,7 +151,8 @@ static void make_plan(void)
     plan_operators();
     node.ledger = ledger_plan(&node.conf, &node.arena);
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
-    evmem_plan(&node.arena, loops(), descriptors, node.conf.connections);
+    evmem_plan(&node.arena, loops(), descriptors,
+               node.conf.workers * node.conf.connections + WORKER_OPERATORS);
 }
 
 /* ---- boot ----------------------------------------------------------------------------------- */
@@ -408,6 +409,8 @@ int main(int argc, char **argv)
     }
     make_plan();
     if (check) {
+        conf_print(&node.conf);
+        printf("\n");
         arena_print(&node.arena);
         return 0;
     }

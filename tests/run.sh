@@ -11,7 +11,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 root=build
-export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=1:detect_stack_use_after_return=1:abort_on_error=0}
+export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS-print_stacktrace=1:halt_on_error=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1}
 export PYTHONDONTWRITEBYTECODE=1
@@ -42,7 +42,7 @@ layout() {
 
 one_unit() {
     local program=$1 log=$1.log start=$EPOCHREALTIME rc=0 passed failed skipped
-    layout "$program" timeout -k 5 120 "$program" >"$log" 2>&1 </dev/null || rc=$?
+    layout "$program" timeout -k 5 300 "$program" >"$log" 2>&1 </dev/null || rc=$?
     passed=$(cmocka_count PASSED "$log")
     failed=$(cmocka_count FAILED "$log")
     skipped=$(cmocka_count SKIPPED "$log")

@@ -103,17 +103,27 @@ void response_pad(struct response *r, size_t length)
         put(r, "%*s", (int)(length - body), "");
 }
 
+/* The digits take the place that was kept for them, and what is left of it is closed. */
+static void fill_length(struct response *r, const char *digits, size_t n)
+{
+    char *at = r->buf + r->length_at;
+    size_t gap = LENGTH_DIGITS - n;
+    memcpy(at, digits, n);
+    memmove(at + n, at + LENGTH_DIGITS, r->len - r->length_at - LENGTH_DIGITS);
+    r->len -= gap;
+    r->body_at -= gap;
+}
+
 bool response_end(struct response *r)
 {
     close_header(r);
     if (r->failed)
         return false;
     char digits[24];
-    size_t body = r->len - r->body_at;
-    int n = snprintf(digits, sizeof digits, "%*zu", LENGTH_DIGITS, body);
-    if (n != LENGTH_DIGITS)
+    int n = snprintf(digits, sizeof digits, "%zu", r->len - r->body_at);
+    if (n < 1 || n > LENGTH_DIGITS)
         return false;
-    memcpy(r->buf + r->length_at, digits, LENGTH_DIGITS);
+    fill_length(r, digits, (size_t)n);
     if (r->without_body)
         r->len = r->body_at;
     return true;

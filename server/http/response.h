@@ -2,7 +2,7 @@
  * response: writes one HTTP/1.1 answer into a fixed buffer.
  *
  * Sticky failure: what does not fit is remembered, and response_end() says so once. The header
- * comes first, so the length is a field of fixed width that response_end() fills in.
+ * comes first, so the length gets a place that response_end() fills in and closes.
  *
  *     response_begin(r, VERDICT_YES, RESPONSE_JSON);
  *     response_put(r, "{\"code\":%d", 1);

@@ -92,11 +92,19 @@ enum bought buy(struct worker *w, struct connection *c, const struct route *rout
     return BUY_ANSWERED;
 }
 
+/* This yes will not come back as LEFT: the ledger need not keep room for its return. */
+static void yes_is_done(struct worker *w)
+{
+    COUNT(w->o.exchange->yes_done, 1);
+}
+
 /* A verdict for which no buyer waits any more. */
 static void orphan(struct worker *w, struct message *m)
 {
     m->conn = NULL;
     if (m->verdict != VERDICT_YES || m->key_len > 0) {
+        if (m->verdict == VERDICT_YES)
+            yes_is_done(w);
         pool_put(&w->messages, m);
         return;
     }
@@ -180,6 +188,7 @@ void buy_abandon(struct worker *w, struct connection *c)
 
 void buy_told(struct worker *w, struct connection *c)
 {
+    yes_is_done(w);
     pool_put(&w->messages, c->message);
     c->message = NULL;
 }

@@ -46,6 +46,7 @@ def test_stats(place):
     check_shape(before, STATS)
     place.load(node, connections=5, requests=40).join()
     node.ask("GET", "/nothing")
+    spike.wait("a second's figures", lambda: node.stats()["journal"]["commit_p99_us"] > 0)
     after = node.stats()
     check_shape(after, STATS)
     assert (after["node"], after["state"]) == (3, "up")
@@ -62,7 +63,6 @@ def test_stats(place):
     assert after["redis"]["state"] == "up" and after["redis"]["rtt_us"] > 0
     assert after["journal"]["records"] == len(node.records())
     assert 0 < after["journal"]["used_bytes"] <= after["journal"]["size_bytes"]
-    assert after["journal"]["commit_p99_us"] > 0
     assert after["memory"]["arena_bytes"] > 0 and after["memory"]["rss_bytes"] > 0
     assert "connections" in [pool["name"] for pool in after["memory"]["pools"]]
 

@@ -194,11 +194,18 @@ def test_fault_with_two_nodes(place, fault):
     sale.ends_well()
 
 
-def test_lost_while_a_node_was_down(place):
-    """Redis loses everything while one node is dead: the other waits for it, for its sales count."""
-    sale = Sale(place, place.redis(), nodes=2)
+@pytest.mark.parametrize("old_dump", [False, True], ids=["empty", "old-dump"])
+def test_lost_while_a_node_was_down(place, old_dump):
+    """Redis loses writes while one node is dead: the other waits for it, for its sales count."""
+    redis = place.redis()
+    sale = Sale(place, redis, nodes=2)
+    redis.keep_dump()
+    sale.goes_on()
     sale.nodes[1].kill9()
-    sale.redis.restart_empty()
+    if old_dump:
+        redis.restart_from_old_dump()
+    else:
+        redis.restart_empty()
     spike.wait("repair", lambda: sale.nodes[0].health().json["msg"] == "repair")
     assert sale.nodes[0].buy().code == -6
     sale.nodes[1].start()

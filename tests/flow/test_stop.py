@@ -70,6 +70,25 @@ def test_stop_before_the_first_attach(place):
     assert node.term(5) == 0
 
 
+def test_stop_with_a_batch_in_doubt(place):
+    """The stop begins while a call's reply is missing: the order it may have made is given back
+    before the end, for nobody knows when this node starts again."""
+    redis = place.redis()
+    proxy = place.proxy(redis)
+    node = place.node(redis=proxy)
+    proxy.learn_quiet()
+    proxy.cut_reply(close=False)
+    with spike.Wire(node.address) as wire:
+        wire.send(spike.request("GET", "/buy/ticket"))
+        assert proxy.cut_done.wait(5)
+        assert redis.figure() == 1
+        assert node.term() == 0
+        answer = wire.answer()
+        assert (answer.code, answer.headers["connection"]) == (-6, "close")
+    assert node.orders() == {}
+    assert redis.figure() == 0
+
+
 def test_idle_connections_do_not_keep_it(place):
     node = place.node()
     with spike.Wire(node.address) as idle, spike.Wire(node.address) as half:

@@ -44,8 +44,8 @@ class Load:
         self.stopping, self.broken = False, None
         self.poll = select.epoll()
         self.by_fd = {}
-        self.resting = collections.deque()
-        self.pausing = collections.deque()
+        # Who waits until when, and on which connection (None: for one).
+        self.resting, self.pausing = collections.deque(), collections.deque()
         self.buyers = [Buyer(targets[i % len(targets)]) for i in range(connections)]
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
@@ -122,11 +122,15 @@ class Load:
         self.poll.close()
 
     def _wake(self, now):
-        while self.resting and self.resting[0][0] <= now:
-            buyer = self.resting.popleft()[1]
-            self._send(buyer) if buyer.sock else self._connect(buyer)
-        while self.pausing and self.pausing[0][0] <= now:
-            self._send(self.pausing.popleft()[1])
+        for queue in (self.resting, self.pausing):
+            while queue and queue[0][0] <= now:
+                _, buyer, sock = queue.popleft()
+                if buyer.sock is not sock:
+                    continue  # that connection broke meanwhile, and the buyer queued anew
+                if sock:
+                    self._send(buyer)
+                else:
+                    self._connect(buyer)
 
     def _connect(self, buyer):
         if self.stopping or self.to_send <= 0:
@@ -184,10 +188,12 @@ class Load:
             return
         length = int(LENGTH.search(buyer.data, 0, top)[1])
         if len(buyer.data) >= top + 4 + length:
+            assert len(buyer.data) == top + 4 + length, f"more than one answer: {buyer.data!r}"
             self._answered(buyer)
 
     def _answered(self, buyer):
         data, buyer.data = buyer.data, b""
+        assert buyer.sent, f"an answer that nobody asked for: {data!r}"
         code = CODE.search(data)
         order = ORDER.search(data)
         row = Row(buyer.sent, time.monotonic(), int(data[9:12]), int(code[1]) if code else 0,
@@ -200,7 +206,7 @@ class Load:
         elif row.code == -6:
             self._rest(buyer)
         elif self.pause_s:
-            self.pausing.append((time.monotonic() + self.pause_s, buyer))
+            self.pausing.append((time.monotonic() + self.pause_s, buyer, buyer.sock))
         else:
             self._send(buyer)
 
@@ -212,7 +218,7 @@ class Load:
         self._rest(buyer)
 
     def _rest(self, buyer):
-        self.resting.append((time.monotonic() + REST_S, buyer))
+        self.resting.append((time.monotonic() + REST_S, buyer, buyer.sock))
 
     def _drop(self, buyer):
         if buyer.sock:

@@ -1,8 +1,8 @@
 """A TCP proxy between the server and its Redis, for what a network can do to a call.
 
   delay_s          every chunk from the server waits that long
-  cut_reply()      the next call with orders reaches Redis and runs; its reply is thrown away and
-                   the connection closed
+  cut_reply()      the next call with orders reaches Redis and runs; its reply is thrown away, and
+                   the connection closed (or, with close=False, silent from then on)
   hold(through)    of the next call with orders only the first `through` bytes go on; the rest
                    stays here, also when the server has long closed that connection, until release()
 
@@ -42,7 +42,7 @@ class Proxy:
         self.lock = threading.Lock()
         self.links, self.connects = [], 0
         self.longest_quiet, self.watching_quiet = 0, False
-        self.cutting, self.holding = False, None
+        self.cutting, self.cut_closes, self.holding = False, True, None
         self.cut_done, self.held_link = threading.Event(), None
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
@@ -56,8 +56,9 @@ class Proxy:
         time.sleep(seconds)  # a beat is due several times in here
         self.watching_quiet = False
 
-    def cut_reply(self):
+    def cut_reply(self, close=True):
         self.cut_done.clear()
+        self.cut_closes = close
         self.cutting = True
 
     def hold(self, through=0):
@@ -141,7 +142,9 @@ class Proxy:
                 break
             if link.cut:
                 self.cut_done.set()
-                break
+                if self.cut_closes:
+                    break
+                continue
             if link is self.held_link:
                 link.late_reply += data
             elif not send(link.server, data):

@@ -356,7 +356,7 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
     struct fault f;
     if (error == 0)
         return;
-    fault(&f, "cannot start a thread: %s", strerror(error));
+    fault_say(&f, "cannot start a thread: %s", strerror(error));
     die(&f);
 }
 

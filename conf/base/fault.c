@@ -3,11 +3,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool fault(struct fault *f, const char *format, ...)
+void fault_say(struct fault *f, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(f->text, sizeof f->text, format, arguments);
     va_end(arguments);
-    return false;
 }

@@ -17,7 +17,9 @@ struct fault {
     char text[FAULT_TEXT]; /* one line without newline; cut if longer */
 };
 
-/* Writes the text and returns false, always. */
-bool fault(struct fault *f, const char *format, ...) PRINTF(2, 3);
+/* Writes the text and is false, always; a macro, so that the compiler and the analyzer know it. */
+#define fault(f, ...) (fault_say((f), __VA_ARGS__), false)
+
+void fault_say(struct fault *f, const char *format, ...) PRINTF(2, 3);
 
 #endif

@@ -47,10 +47,11 @@ void ledger_detach(struct ledger *l, uint64_t now_mono_us, const struct fault *w
 static _Noreturn void die_other(const struct ledger *l, const struct fault *f)
 {
     struct fault all;
-    fault(&all,
-          "%s; node %u must not sell: is another server running under this number, or is journal "
-          "%s not the one it last used?",
-          f->text, (unsigned)l->conf->node, l->conf->journal);
+    fault_say(
+        &all,
+        "%s; node %u must not sell: is another server running under this number, or is journal "
+        "%s not the one it last used?",
+        f->text, (unsigned)l->conf->node, l->conf->journal);
     ledger_die(all.text);
 }
 
@@ -66,7 +67,7 @@ static enum stock_result nobody_beats(struct ledger *l, struct fault *f)
     nanosleep(&wait, NULL);
     result = stock_last_beat(l->stock, 0, &after, &now, f);
     if (result == STOCK_OK && after != before) {
-        fault(f, "redis %s: somebody beats under this node's number", l->conf->redis.text);
+        fault_say(f, "redis %s: somebody beats under this node's number", l->conf->redis.text);
         return STOCK_OTHER;
     }
     return result;
@@ -160,12 +161,14 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e, 
     if (at.figures.total != e->conf->total && !l->started)
         log_line(LOG_WARN, "event %s: total is %u as the stock has it, not %u as configured",
                  e->conf->name, at.figures.total, e->conf->total);
-    log_line(at.voided > 0 || at.figures.repair ? LOG_WARN : LOG_INFO,
-             "event %s: attached, epoch %llu, %u orders in doubt given back, %llu records to "
-             "settle%s",
-             e->conf->name, (unsigned long long)e->epoch, at.voided,
-             (unsigned long long)(e->tally.end - at.pos),
-             at.figures.repair ? "; nobody sells until every node of the sale has settled" : "");
+    log_line(
+        at.voided > 0 ? LOG_WARN : LOG_INFO,
+        "event %s: attached, epoch %llu, %u orders in doubt given back, %llu records to settle",
+        e->conf->name, (unsigned long long)e->epoch, at.voided,
+        (unsigned long long)(e->tally.end - at.pos));
+    if (at.figures.repair)
+        log_line(LOG_INFO, "event %s: selling begins when every node of the sale has settled",
+                 e->conf->name);
     return STOCK_OK;
 }
 

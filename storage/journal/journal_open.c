@@ -2,14 +2,15 @@
  * journal_open: how a journal is opened and closed; promises in journal.h.
  *
  * Order: lock the directory; verify what is there in a child; open LMDB; in one write transaction
- * read the names, make those that are new, find each event's end; commit; then mark the directory and
- * make its names durable; last, the reading transaction with a cursor for each event, so that
+ * read the names, make those that are new, find each event's end; commit; then mark the directory
+ * and make its names durable; last, the reading transaction with a cursor for each event, so that
  * reading allocates nothing. The write transaction comes first because it alone takes LMDB's own
  * lock, and with it the newest commit, also when a server died beside a living reader.
  *
  * Dying anywhere here leaves a journal that opens the same way again.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -91,10 +92,10 @@ static bool keep_size(struct journal *j, uint64_t size, uint32_t events, struct 
     journal_measure(j);
     if (journal_size_bytes(j) > size)
         log_line(LOG_WARN,
-                 "journal %s: %llu bytes are used, so it keeps its size of %llu; size %llu is too "
+                 "journal %s: %" PRIu64 " bytes are used, so it keeps its size of %" PRIu64
+                 "; size %" PRIu64 " is too "
                  "small",
-                 j->dir, (unsigned long long)journal_used_bytes(j),
-                 (unsigned long long)journal_size_bytes(j), (unsigned long long)size);
+                 j->dir, journal_used_bytes(j), journal_size_bytes(j), size);
     return true;
 }
 
@@ -199,6 +200,20 @@ static bool start_reading(struct journal *j, struct fault *f)
     return true;
 }
 
+/* Ready to sell, as far as room goes? */
+static struct journal *opened(struct journal *j)
+{
+    journal_measure(j);
+    if (journal_room(j) == 0)
+        log_line(LOG_WARN,
+                 "journal %s: no room for sales: %" PRIu64 " of %" PRIu64
+                 " bytes are used and %" PRIu64 " are kept for "
+                 "commits to work in; raise its size, or make room on the disk",
+                 j->dir, journal_used_bytes(j), journal_size_bytes(j),
+                 journal_reserve_pages(j->event_count) * j->page_size);
+    return j;
+}
+
 struct journal *journal_open(const struct journal_options *o, struct fault *f)
 {
     ASSERT(o->event_count <= EVENTS_MAX);
@@ -207,10 +222,8 @@ struct journal *journal_open(const struct journal_options *o, struct fault *f)
     if (j == NULL)
         return NULL;
     if (open_home(j, f) && open_env(j, size, 0, f) && keep_size(j, size, o->event_count, f) &&
-        open_events(j, o, f) && home_mark(j->dir, j->lock, f) && start_reading(j, f)) {
-        journal_measure(j);
-        return j;
-    }
+        open_events(j, o, f) && home_mark(j->dir, j->lock, f) && start_reading(j, f))
+        return opened(j);
     journal_close(j);
     return NULL;
 }

@@ -80,10 +80,11 @@ struct walk {
     const unsigned char *file;
     uint64_t size;
     uint64_t page_size;
-    const struct meta *meta;
-    unsigned char *used; /* by page */
-    bool shallow;        /* only the names: event trees are counted by what is said of them */
-    uint64_t total;      /* names and records */
+    struct meta metas[2];    /* of page 0 and page 1 */
+    const struct meta *meta; /* of the commit that is walked */
+    unsigned char *used;     /* by page */
+    bool shallow;            /* only the names: event trees are counted by what is said of them */
+    uint64_t total;          /* names and records */
     struct fault *fault;
 };
 
@@ -388,16 +389,17 @@ static bool check_meta(struct walk *w, const struct meta *m, const struct head *
     return true;
 }
 
-static bool read_metas(struct walk *w, struct meta metas[2])
+static bool read_metas(struct walk *w)
 {
+    struct meta *metas = w->metas;
     struct head head;
     for (uint64_t i = 0; i < 2; i++) {
         /* Where the second one lies is known from the first. */
         uint64_t at = i == 0 ? 0 : metas[0].free.pad;
-        if (w->size < at + sizeof head + sizeof metas[i])
+        if (w->size < at + sizeof head + sizeof *metas)
             return fault(w->fault, "%s: damaged: cut short at %" PRIu64 " bytes", w->path, w->size);
         memcpy(&head, w->file + at, sizeof head);
-        memcpy(&metas[i], w->file + at + sizeof head, sizeof metas[i]);
+        memcpy(&metas[i], w->file + at + sizeof head, sizeof *metas);
         if (!check_meta(w, &metas[i], &head, i))
             return false;
     }
@@ -426,8 +428,8 @@ static bool check_pair(struct walk *w, const struct meta *older, const struct me
 
 static bool check_file(struct walk *w)
 {
-    struct meta metas[2];
-    if (!read_metas(w, metas))
+    const struct meta *metas = w->metas;
+    if (!read_metas(w))
         return false;
     int newest = metas[1].txnid > metas[0].txnid;
     const struct meta *newer = &metas[newest], *older = &metas[!newest];

@@ -128,7 +128,7 @@ void link_add_number(struct link *l, int64_t number)
 
 static redisReply *in_doubt(struct link *l, struct fault *f, const char *doing, const char *why)
 {
-    fault(f, "redis %s: %s: %s", l->addr->text, doing, why);
+    fault_say(f, "redis %s: %s: %s", l->addr->text, doing, why);
     link_close(l);
     return NULL;
 }

@@ -68,13 +68,13 @@ static enum stock_result local_attach(struct stock *s, struct stock_attach *at, 
 {
     struct local_event *e = event_of(s, at->event);
     if (e->epoch >= at->epoch) {
-        fault(f, "epoch %lu of this node is in use, the journal is at %lu", (unsigned long)e->epoch,
-              (unsigned long)at->epoch);
+        fault_say(f, "epoch %lu of this node is in use, the journal is at %lu",
+                  (unsigned long)e->epoch, (unsigned long)at->epoch);
         return STOCK_OTHER;
     }
     if (e->pos > at->end || e->done > at->last) {
-        fault(f, "settled up to record %lu, the journal ends at %lu", (unsigned long)e->pos,
-              (unsigned long)at->end);
+        fault_say(f, "settled up to record %lu, the journal ends at %lu", (unsigned long)e->pos,
+                  (unsigned long)at->end);
         return STOCK_OTHER;
     }
     if (e->epoch == 0) {
@@ -135,7 +135,7 @@ static enum stock_result local_step(struct stock *s, struct stock_step *st, stru
     else if (st->item_count > 0 && (!e->ready || e->last != st->first - 1))
         why = "not ready, or the first number is not the next";
     if (why != NULL) {
-        fault(f, "%s", why);
+        fault_say(f, "%s", why);
         return STOCK_ATTACH;
     }
     for (uint32_t i = 0; i < st->change_count; i++)

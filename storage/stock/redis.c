@@ -110,9 +110,10 @@ static enum stock_result doubt(struct redis *r, const redisReply *reply, const c
                                struct fault *f)
 {
     if (reply->type == REDIS_REPLY_ERROR)
-        fault(f, "redis %s: %s: %s", r->link.addr->text, doing, reply->str);
+        fault_say(f, "redis %s: %s: %s", r->link.addr->text, doing, reply->str);
     else
-        fault(f, "redis %s: %s: the answer is not of the expected form", r->link.addr->text, doing);
+        fault_say(f, "redis %s: %s: the answer is not of the expected form", r->link.addr->text,
+                  doing);
     link_close(&r->link);
     return STOCK_DOUBT;
 }
@@ -236,7 +237,8 @@ static enum stock_result status_of(struct redis *r, const redisReply *reply, con
     if (strcmp(status, "OK") == 0)
         return STOCK_OK;
     const char *why = text_at(reply, 1);
-    fault(f, "redis %s: %s: %s", r->link.addr->text, doing, why != NULL ? why : "no reason given");
+    fault_say(f, "redis %s: %s: %s", r->link.addr->text, doing,
+              why != NULL ? why : "no reason given");
     if (strcmp(status, "ATTACH") == 0)
         return STOCK_ATTACH;
     if (strcmp(status, "OTHER") == 0)

@@ -9,6 +9,7 @@ order's id go to a socket.
 import re
 import struct
 
+import spike
 
 WRITE, SYNC, YES = 1, 2, 3
 EVENTS_MAX, HEADER, EVENT = 1 << 20, 16, struct.Struct("<IiIIQ")
@@ -94,3 +95,24 @@ def test_the_recorder_sees_what_it_should(place, preload):
         assert sum(1 for e in recording.events if e[0] == WRITE and e[2]) >= 20
     finally:
         recording.close()
+
+
+def test_full_journal(place):
+    """What cannot be written is not sold: a full journal answers -6, before and after a restart,
+    and with a larger size the sale goes on with nothing lost."""
+    node = place.node(redis=place.redis(), journal_size="1m", events={"ticket": {"total": 9000}})
+    load = place.load(node, connections=50)
+    spike.wait("a full journal", lambda: load.codes[-6] > 100)
+    load.stop()
+    assert load.codes.keys() == {1, -6}
+    assert node.ask("GET", "/stock/ticket").status == 200
+    assert "full" in node.log_text()
+    assert node.term() == 0
+    node.start()
+    assert node.buy().code == -6
+    spike.check_promises([node], load.yeses, 9000, node.stock()["sold"])
+    assert node.term() == 0
+    node.conf.write_text(node.conf.read_text().replace("1m;", "64m;"))
+    node.start()
+    rest = spike.drain(node, 9000)
+    spike.check_promises([node], load.yeses + rest, 9000, 9000)

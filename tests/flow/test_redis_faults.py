@@ -302,6 +302,24 @@ def test_slow_redis(place):
     sale.ends_well()
 
 
+def test_answer_deadline(place):
+    """P7: the answer's deadline is the worker's, whatever Redis is allowed to take: -6 in time, and
+    the orders that are granted too late are given back."""
+    redis = place.redis()
+    proxy = place.proxy(redis)
+    node = place.node(redis=proxy, redis_timeout="5s", answer_timeout="300ms")
+    proxy.delay_s = 1.0
+    load = place.load(node, connections=10, requests=10).join()
+    assert load.codes == {-6: 10}
+    assert load.slowest_s() < 0.8 * spike.PATIENCE
+    proxy.delay_s = 0
+    cancelled = lambda: [r for r in node.records() if r["kind"] == "change"]
+    spike.wait("cancellations", cancelled)
+    spike.wait("their settling", lambda: redis.figure() == 0 and not node.orders())
+    assert node.event_stats()["node_sold"] == 0
+    assert node.buy().code == 1
+
+
 def test_server_killed_while_redis_is_away(place):
     """Both die: the node comes back first, Redis empty later; the journal alone remembers."""
     sale = Sale(place, place.redis())

@@ -77,8 +77,9 @@ static bool oracle_knows_method(const struct oracle *o, enum method m)
 static bool oracle_is_mistaken(const char *buf, size_t len)
 {
     static const char name[] = "\ntransfer-encoding";
-    for (size_t i = 0; i + sizeof name <= len; i++)
-        if (strncasecmp(buf + i, name, sizeof name - 1) == 0 && buf[i + sizeof name - 1] != ':')
+    const size_t name_len = sizeof name - 1;
+    for (const char *at = buf; len > name_len && at < buf + len - name_len; at++)
+        if (strncasecmp(at, name, name_len) == 0 && at[name_len] != ':')
             return true;
     return false;
 }

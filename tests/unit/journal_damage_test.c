@@ -154,7 +154,7 @@ static void a_lost_file_is_no_beginning(void **state)
 /* A power cut before the first commit leaves an empty file, or zeros. */
 static void a_beginning_may_start_over(void **state)
 {
-    struct place p;
+    struct place p = {""};
     (void)state;
     for (off_t bytes = 0; bytes <= 8192; bytes += 4096) {
         place_make(&p);
@@ -174,12 +174,12 @@ struct surgery {
     MDB_dbi dbi;
 };
 
-static void cut_open(struct surgery *g, const struct sample *s)
+static void cut_open(struct surgery *g, const struct sample *s, unsigned flags)
 {
     assert_int_equal(mdb_env_create(&g->env), 0);
     assert_int_equal(mdb_env_set_maxdbs(g->env, 4), 0);
     assert_int_equal(mdb_env_open(g->env, s->place.dir, 0, 0600), 0);
-    assert_int_equal(mdb_txn_begin(g->env, NULL, 0, &g->txn), 0);
+    assert_int_equal(mdb_txn_begin(g->env, NULL, flags, &g->txn), 0);
     assert_int_equal(mdb_dbi_open(g->txn, "event:ticket", MDB_INTEGERKEY, &g->dbi), 0);
 }
 
@@ -198,12 +198,66 @@ static void must_refuse(const struct sample *s, const char *words)
     assert_true(is_refused(s));
 }
 
+/* Every list of free pages, one behind the other: count, numbers, count, numbers ... */
+static size_t free_lists(const struct sample *s, uint64_t *out, size_t max)
+{
+    struct surgery g;
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    size_t len = 0;
+    cut_open(&g, s, MDB_RDONLY);
+    assert_int_equal(mdb_cursor_open(g.txn, 0, &cursor), 0);
+    while (mdb_cursor_get(cursor, &key, &data, MDB_NEXT) == 0) {
+        assert_true(len + data.mv_size / 8 <= max);
+        memcpy(out + len, data.mv_data, data.mv_size);
+        len += data.mv_size / 8;
+    }
+    mdb_cursor_close(cursor);
+    mdb_txn_abort(g.txn);
+    mdb_env_close(g.env);
+    return len;
+}
+
+/* Writes another number into a list, wherever the file holds this list. */
+static void patch_list(const struct sample *s, uint64_t *list, size_t at, uint64_t number)
+{
+    size_t bytes = (size_t)s->bytes;
+    unsigned char *all = malloc(bytes), *hit;
+    assert_int_equal(pread(s->fd, all, bytes, 0), s->bytes);
+    for (size_t i = 0; (hit = memmem(all + i, bytes - i, list, 8 * (list[0] + 1))) != NULL;) {
+        memcpy(hit + 8 * at, &number, 8);
+        i = (size_t)(hit - all) + 8;
+    }
+    assert_int_equal(pwrite(s->fd, all, bytes, 0), s->bytes);
+    free(all);
+    list[at] = number;
+}
+
+/* The next commits would write over records: nothing that is read today shows it. */
+static void a_page_in_use_among_the_free_is_refused(void **state)
+{
+    const struct sample *s = *state;
+    uint64_t lists[512];
+    size_t len = free_lists(s, lists, ARRAY_LEN(lists)), tried = 0;
+    for (size_t list = 0; list < len; list += lists[list] + 1)
+        for (size_t i = 1; i <= lists[list]; i++) {
+            uint64_t was = lists[list + i], next = i < lists[list] ? lists[list + i + 1] : 1;
+            for (uint64_t other = was - 1; other > next; other--, tried++) {
+                patch_list(s, lists + list, i, other);
+                must_refuse(s, "in use twice");
+                patch_list(s, lists + list, i, was);
+            }
+        }
+    assert_true(tried > 0);
+    assert_false(is_refused(s));
+}
+
 static void a_missing_record_is_refused(void **state)
 {
     struct surgery g;
     uint64_t seq = 30;
     MDB_val key = {sizeof seq, &seq};
-    cut_open(&g, *state);
+    cut_open(&g, *state, 0);
     assert_int_equal(mdb_del(g.txn, g.dbi, &key, NULL), 0);
     sew_up(&g);
     must_refuse(*state, "last commit holds"); /* fewer records than before */
@@ -217,7 +271,7 @@ static void a_gap_is_refused(void **state)
     uint64_t seq = 30, end = s->tickets + 1;
     MDB_val key = {sizeof seq, &seq}, last = {sizeof end, &end}, data;
     unsigned char bytes[RECORD_BYTES_MAX];
-    cut_open(&g, s);
+    cut_open(&g, s, 0);
     assert_int_equal(mdb_get(g.txn, g.dbi, &key, &data), 0);
     size_t len = data.mv_size;
     memcpy(bytes, data.mv_data, len);
@@ -236,7 +290,7 @@ static void a_changed_record_is_refused(void **state)
     unsigned char bytes[RECORD_BYTES_MAX];
     struct record r = order_of(30);
     uint32_t crc = 0;
-    cut_open(&g, *state);
+    cut_open(&g, *state, 0);
     assert_int_equal(mdb_get(g.txn, g.dbi, &key, &data), 0);
     r.seq = 30;
     r.n = 2;
@@ -253,7 +307,7 @@ static void moved_records_are_refused(void **state)
     uint64_t seqs[2] = {40, 43}; /* of one length */
     unsigned char bytes[2][RECORD_BYTES_MAX];
     size_t lens[2];
-    cut_open(&g, *state);
+    cut_open(&g, *state, 0);
     for (int i = 0; i < 2; i++) {
         MDB_val key = {sizeof seqs[i], &seqs[i]}, data;
         assert_int_equal(mdb_get(g.txn, g.dbi, &key, &data), 0);
@@ -277,7 +331,7 @@ static void another_format_is_refused(void **state)
     MDB_val key = {sizeof name - 1, name}, data;
     unsigned char bytes[8] = {2}; /* the number, then the CRC of key and number */
     MDB_dbi names;
-    cut_open(&g, s);
+    cut_open(&g, s, 0);
     assert_int_equal(mdb_dbi_open(g.txn, NULL, 0, &names), 0);
     uint32_t crc = (uint32_t)crc32(crc32(0, key.mv_data, (uInt)key.mv_size), bytes, 4);
     memcpy(bytes + 4, &crc, 4);
@@ -317,7 +371,7 @@ static void impossible_histories_are_refused(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct place p;
+        struct place p = {""};
         struct fault f;
         place_make(&p);
         struct journal *j = place_open(&p, SIZE);
@@ -346,6 +400,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_gap_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_changed_record_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(moved_records_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_page_in_use_among_the_free_is_refused, setup, teardown),
         cmocka_unit_test(impossible_histories_are_refused),
         cmocka_unit_test_setup_teardown(every_cut_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_meta_page_out_of_order_is_refused, setup, teardown),

@@ -24,10 +24,14 @@ struct place {
     char data[112];
 };
 
+/* In memory where there is such a place: these tests commit by the ten thousand, and what they show
+ * does not hang on a disk. */
 static inline void place_make(struct place *p)
 {
     const char *base = getenv("TMPDIR");
-    snprintf(p->root, sizeof p->root, "%.32s/spike-test-XXXXXX", base ? base : "/tmp");
+    if (base == NULL)
+        base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    snprintf(p->root, sizeof p->root, "%.32s/spike-test-XXXXXX", base);
     assert_non_null(mkdtemp(p->root));
     snprintf(p->dir, sizeof p->dir, "%s/journal", p->root);
     snprintf(p->data, sizeof p->data, "%s/data.mdb", p->dir);

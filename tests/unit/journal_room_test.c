@@ -78,7 +78,7 @@ static void what_fits_can_be_committed(void **state)
     (void)state;
     for (size_t s = 0; s < ARRAY_LEN(sizes); s++)
         for (size_t i = s; i < ARRAY_LEN(batches); i++) {
-            struct place p;
+            struct place p = {""};
             place_make(&p);
             struct journal *j = place_open(&p, sizes[s]);
             uint64_t promised = journal_room(j);
@@ -92,16 +92,40 @@ static void what_fits_can_be_committed(void **state)
 /* All the room at once, and after a restart. */
 static void one_commit_may_take_it_all(void **state)
 {
-    struct journal *j = place_open(*state, 2 * MEGABYTE);
+    struct journal *j = place_open(*state, 16 * MEGABYTE);
     append_large(j, 0, 500);
     commit(j);
     journal_close(j);
-    j = place_open(*state, 2 * MEGABYTE);
+    j = place_open(*state, 16 * MEGABYTE);
     append_large(j, 0, journal_room(j));
     assert_int_equal(journal_room(j), 0);
     commit(j);
     journal_close(j);
-    journal_close(place_open(*state, 2 * MEGABYTE));
+    journal_close(place_open(*state, 16 * MEGABYTE));
+}
+
+/* Each event has a last leaf of its own, hardly filled, and a path to it. */
+static void many_events_share_the_room(void **state)
+{
+    static const char *const names[EVENTS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h",
+                                                  "i", "j", "k", "l", "m", "n", "o", "p"};
+    const struct place *p = *state;
+    struct journal_options o = {
+        .dir = p->dir, .size = 3 * MEGABYTE / 2, .node = 7, .event_count = EVENTS_MAX};
+    struct fault f;
+    memcpy(o.events, names, sizeof names);
+    struct journal *j = journal_open(&o, &f);
+    assert_non_null(j);
+    for (uint64_t room, i = 0; (room = journal_room(j)) > 0; i++) {
+        uint64_t batch = i == 0 ? room - 100 : 40;
+        for (uint64_t k = 0; k < batch && k < room; k++)
+            append_large(j, (uint32_t)(k % EVENTS_MAX), 1);
+        commit(j);
+    }
+    journal_close(j);
+    j = journal_open(&o, &f);
+    assert_non_null(j);
+    journal_close(j);
 }
 
 /* The ledger stops sales while there is room for what is held; that may come one by one. */
@@ -148,7 +172,6 @@ static void a_smaller_size_takes_nothing_away(void **state)
     commit(j);
     uint64_t room = journal_room(j);
     journal_close(j);
-    log_set_level(LOG_ERROR); /* it warns, as it should */
     j = place_open(p, MEGABYTE);
     assert_int_equal(journal_size_bytes(j), 3 * MEGABYTE);
     assert_int_equal(journal_room(j), room);
@@ -169,10 +192,12 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(commits_use_pages_again, setup, teardown),
         cmocka_unit_test(what_fits_can_be_committed),
         cmocka_unit_test_setup_teardown(one_commit_may_take_it_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_events_share_the_room, setup, teardown),
         cmocka_unit_test_setup_teardown(a_promised_rest_may_come_one_by_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_smaller_size_takes_nothing_away, setup, teardown),
     };
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)getpid() + 1;
+    log_set_level(LOG_ERROR); /* full and shrunk journals warn, as they should */
     printf("seed %llu\n", (unsigned long long)seed);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

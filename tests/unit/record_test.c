@@ -59,9 +59,9 @@ static void name(struct record *r, size_t buyer_len, size_t key_len)
 static void every_kind_comes_back(void **state)
 {
     (void)state;
-    for (uint8_t kind = RECORD_SALE; kind <= RECORD_ADMIN; kind++) {
+    for (unsigned kind = RECORD_SALE; kind <= RECORD_ADMIN; kind++) {
         unsigned char bytes[RECORD_BYTES_MAX];
-        struct record r = sample(kind), back;
+        struct record r = sample((uint8_t)kind), back;
         uint32_t crc = 0x1234, again = 0x1234;
         assert_int_equal(record_encode(&r, &crc, bytes), RECORD_BYTES);
         assert_true(record_decode(&back, &again, bytes, RECORD_BYTES));

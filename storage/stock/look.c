@@ -1,0 +1,313 @@
+/*
+ * look: see look.h. Commands: HGETALL of the hash, XINFO STREAM and XRANGE of the stream; nothing
+ * here writes. The fields are those of attach.lua and step.lua. If this dies, Redis has not noticed.
+ */
+#include "storage/stock/look.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/base/clock.h"
+#include "storage/stock/link.h"
+
+#define ARGS_MAX     8
+#define KEY_TEXT     (EVENT_NAME_MAX + 32)
+#define ID_TEXT      64
+#define ENTRIES_MAX  1000 /* of the stream, in one call */
+#define HASH_SUFFIX  "_hash_key"
+#define TOTAL_SUFFIX "_total_nums"
+#define SOLD_SUFFIX  "_sold_nums"
+
+struct look {
+    struct link link;
+    uint64_t timeout_us;
+    const char *argv[ARGS_MAX];
+    size_t lens[ARGS_MAX];
+    char text[ARGS_MAX * 20];
+};
+
+struct look *look_open(const struct conf *conf, struct fault *f)
+{
+    ASSERT(conf->redis.len > 0);
+    struct look *l = calloc(1, sizeof *l);
+    if (l == NULL) {
+        (void)fault(f, "redis %s: %s", conf->redis.text, strerror(errno));
+        return NULL;
+    }
+    l->link.addr = &conf->redis;
+    l->link.args = (struct link_args){.argv = l->argv,
+                                      .lens = l->lens,
+                                      .text = l->text,
+                                      .max = ARGS_MAX,
+                                      .text_max = sizeof l->text};
+    l->timeout_us = conf->redis_timeout_ms * 1000;
+    if (link_open(&l->link, clock_mono_us() + l->timeout_us, f))
+        return l;
+    free(l);
+    return NULL;
+}
+
+void look_close(struct look *l)
+{
+    link_close(&l->link);
+    free(l);
+}
+
+/* An error reply is a failure here; the connection stays. */
+static redisReply *call(struct look *l, struct fault *f)
+{
+    if (l->link.redis == NULL && !link_open(&l->link, clock_mono_us() + l->timeout_us, f))
+        return NULL;
+    redisReply *reply = link_call(&l->link, clock_mono_us() + l->timeout_us, f);
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR)
+        return reply;
+    (void)fault(f, "redis %s: %s", l->link.addr->text, reply->str);
+    freeReplyObject(reply);
+    return NULL;
+}
+
+static bool malformed(const struct look *l, const char *what, struct fault *f)
+{
+    return fault(f, "redis %s: %s: the answer is not of the expected form", l->link.addr->text,
+                 what);
+}
+
+/* ---- the hash ------------------------------------------------------------------------------- */
+
+static uint64_t number_of(const char *text)
+{
+    return text[0] == '-' ? 0 : strtoull(text, NULL, 10); /* a total of -1 stands aside */
+}
+
+/* Finds the node or adds it; NULL when there are too many. */
+static struct look_node *node_at(struct look_event *e, unsigned long id)
+{
+    for (uint32_t i = 0; i < e->node_count; i++)
+        if (e->nodes[i].node == id)
+            return &e->nodes[i];
+    if (id < 1 || id > NODE_MAX || e->node_count == NODES_MAX)
+        return NULL;
+    e->nodes[e->node_count].node = (uint16_t)id;
+    return &e->nodes[e->node_count++];
+}
+
+static bool take_known(struct look_event *e, const char *at)
+{
+    while (*at != '\0') {
+        char *end;
+        unsigned long id = strtoul(at, &end, 10);
+        if (end == at || node_at(e, id) == NULL)
+            return false;
+        at = *end == ' ' ? end + 1 : end;
+    }
+    return true;
+}
+
+/* A line for each order: its tickets. */
+static void take_pending(struct look_node *n, const char *at)
+{
+    for (; *at != '\0'; at++) {
+        n->pending += strtoull(at, NULL, 10);
+        n->pending_orders++;
+        at += strcspn(at, "\n");
+        if (*at == '\0')
+            return;
+    }
+}
+
+static void take_node_field(struct look_node *n, const char *field, const char *value)
+{
+    const struct {
+        const char *name;
+        uint64_t *to;
+    } numbers[] = {{"last", &n->last}, {"done", &n->done}, {"pos", &n->pos},
+                   {"held", &n->held}, {"sold", &n->sold}, {"gone", &n->gone}};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        if (strcmp(field, numbers[i].name) == 0)
+            *numbers[i].to = number_of(value);
+    if (strcmp(field, "ready") == 0)
+        n->ready = strcmp(value, "1") == 0;
+    else if (strcmp(field, "pending") == 0)
+        take_pending(n, value);
+}
+
+/* Is the field of that name, where the event's name stands in front? */
+static bool is_named(const char *field, const char *event, const char *suffix)
+{
+    size_t len = strlen(event);
+    return strncmp(field, event, len) == 0 && strcmp(field + len, suffix) == 0;
+}
+
+/* False: too many nodes, or a sale id that is none. Fields of others are left alone. */
+static bool take_field(struct look_event *e, const char *event, const char *field,
+                       const char *value)
+{
+    char *end;
+    unsigned long id = strtoul(field, &end, 10);
+    if (end != field && *end == ':') {
+        struct look_node *n = node_at(e, id);
+        if (n != NULL)
+            take_node_field(n, end + 1, value);
+        return n != NULL;
+    }
+    if (strcmp(field, "known") == 0)
+        return take_known(e, value);
+    if (strcmp(field, "sale") == 0) {
+        memccpy(e->sale, value, '\0', sizeof e->sale);
+        return strlen(value) == LOOK_SALE_TEXT;
+    }
+    if (is_named(field, event, TOTAL_SUFFIX) && !e->repair)
+        e->total = number_of(value);
+    else if (is_named(field, event, SOLD_SUFFIX))
+        e->gone = number_of(value);
+    else if (strcmp(field, "ours") == 0)
+        e->ours = number_of(value);
+    else if (strcmp(field, "version") == 0)
+        e->version = number_of(value);
+    else if (strcmp(field, "aside") == 0) {
+        e->repair = true;
+        e->total = number_of(value);
+    }
+    return true;
+}
+
+static bool take_hash(const redisReply *reply, const char *event, struct look_event *e)
+{
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return false;
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        const redisReply *field = reply->element[i], *value = reply->element[i + 1];
+        if (field->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING ||
+            !take_field(e, event, field->str, value->str))
+            return false;
+    }
+    e->exists = reply->elements > 0;
+    return true;
+}
+
+bool look_event(struct look *l, const char *event, struct look_event *out, struct fault *f)
+{
+    char key[KEY_TEXT];
+    snprintf(key, sizeof key, "%s" HASH_SUFFIX, event);
+    memset(out, 0, sizeof *out);
+    link_begin(&l->link);
+    link_add_text(&l->link, "HGETALL");
+    link_add_text(&l->link, key);
+    redisReply *reply = call(l, f);
+    if (reply == NULL)
+        return false;
+    bool good = take_hash(reply, event, out) || malformed(l, key, f);
+    freeReplyObject(reply);
+    return good;
+}
+
+/* ---- the stream ----------------------------------------------------------------------------- */
+
+static void stream_key(char key[KEY_TEXT], const char *event)
+{
+    snprintf(key, KEY_TEXT, "{%s" HASH_SUFFIX "}:orders", event);
+}
+
+bool look_stream_size(struct look *l, const char *event, uint64_t *length, uint64_t *added,
+                      struct fault *f)
+{
+    char key[KEY_TEXT];
+    *length = *added = 0;
+    stream_key(key, event);
+    link_begin(&l->link);
+    link_add_text(&l->link, "XINFO");
+    link_add_text(&l->link, "STREAM");
+    link_add_text(&l->link, key);
+    redisReply *reply = call(l, f);
+    if (reply == NULL)
+        return strstr(f->text, "no such key") != NULL;
+    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+        const redisReply *value = reply->element[i + 1];
+        if (value->type != REDIS_REPLY_INTEGER)
+            continue;
+        if (strcmp(reply->element[i]->str, "length") == 0)
+            *length = (uint64_t)value->integer;
+        else if (strcmp(reply->element[i]->str, "entries-added") == 0)
+            *added = (uint64_t)value->integer;
+    }
+    freeReplyObject(reply);
+    return true;
+}
+
+static bool all_texts(const redisReply *list)
+{
+    if (list->type != REDIS_REPLY_ARRAY || list->elements % 2 != 0)
+        return false;
+    for (size_t i = 0; i < list->elements; i++)
+        if (list->element[i]->type != REDIS_REPLY_STRING)
+            return false;
+    return true;
+}
+
+static bool take_entry(const redisReply *fields, struct look_entry *e)
+{
+    *e = (struct look_entry){.order = "", .state = ""};
+    if (!all_texts(fields))
+        return false;
+    for (size_t i = 0; i < fields->elements; i += 2) {
+        const char *name = fields->element[i]->str, *value = fields->element[i + 1]->str;
+        if (strcmp(name, "node") == 0)
+            e->node = number_of(value);
+        else if (strcmp(name, "seq") == 0)
+            e->seq = number_of(value);
+        else if (strcmp(name, "n") == 0)
+            e->n = number_of(value);
+        else if (strcmp(name, "time_ms") == 0)
+            e->time_wall_ms = number_of(value);
+        else if (strcmp(name, "order") == 0)
+            e->order = value;
+        else if (strcmp(name, "state") == 0)
+            e->state = value;
+    }
+    return true;
+}
+
+/* Visits a piece of the stream; *from becomes the place behind its last entry. */
+static bool visit_piece(const redisReply *piece, look_visit *visit, void *context,
+                        char from[ID_TEXT])
+{
+    if (piece->type != REDIS_REPLY_ARRAY)
+        return false;
+    for (size_t i = 0; i < piece->elements; i++) {
+        const redisReply *pair = piece->element[i];
+        struct look_entry e;
+        if (pair->type != REDIS_REPLY_ARRAY || pair->elements != 2 ||
+            pair->element[0]->type != REDIS_REPLY_STRING || !take_entry(pair->element[1], &e))
+            return false;
+        visit(context, &e);
+        snprintf(from, ID_TEXT, "(%s", pair->element[0]->str);
+    }
+    return true;
+}
+
+bool look_stream(struct look *l, const char *event, look_visit *visit, void *context,
+                 struct fault *f)
+{
+    char key[KEY_TEXT], from[ID_TEXT] = "-";
+    stream_key(key, event);
+    for (size_t count = ENTRIES_MAX; count == ENTRIES_MAX;) {
+        link_begin(&l->link);
+        link_add_text(&l->link, "XRANGE");
+        link_add_text(&l->link, key);
+        link_add_text(&l->link, from);
+        link_add_text(&l->link, "+");
+        link_add_text(&l->link, "COUNT");
+        link_add_number(&l->link, ENTRIES_MAX);
+        redisReply *reply = call(l, f);
+        if (reply == NULL)
+            return false;
+        count = reply->elements;
+        bool good = visit_piece(reply, visit, context, from) || malformed(l, key, f);
+        freeReplyObject(reply);
+        if (!good)
+            return false;
+    }
+    return true;
+}

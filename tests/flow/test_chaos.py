@@ -1,0 +1,122 @@
+"""Why: faults do not come one at a time. Three nodes, one Redis, and for a while everything that
+test_redis_faults.py and test_kill.py do, in random order and on top of each other; then all are
+well again and the books must balance.
+
+SPIKE_CHAOS=600 makes it ten minutes; SPIKE_SEED repeats the choices (not the timing).
+"""
+
+import os
+import time
+
+import spike
+
+SECONDS = float(os.environ.get("SPIKE_CHAOS", "8"))
+
+
+class Chaos:
+    def __init__(self, place, total):
+        self.random, self.total = place.random, total
+        self.redis = place.redis()
+        self.nodes = [place.node(i, nodes=[1, 2, 3], redis=self.redis, workers=1, healthy=False,
+                                 events={"ticket": {"total": total}}) for i in (1, 2, 3)]
+        for node in self.nodes:
+            node.wait_healthy()
+        self.redis.keep_dump()
+        self.load = place.load(*self.nodes, connections=30, pause_s=0.01)
+
+    def kill_node(self):
+        node = self.random.choice(self.nodes)
+        if node.is_running():
+            node.kill9()
+
+    def start_node(self):
+        for node in self.nodes:
+            if not node.is_running():
+                node.start(healthy=False)
+
+    def empty(self):
+        self.redis.restart_empty()
+
+    def old_dump(self):
+        self.redis.restart_from_old_dump()
+
+    def keep_dump(self):
+        self.redis.keep_dump()
+
+    def flushall(self):
+        self.redis.client.flushall()
+
+    def delete_hash(self):
+        self.redis.client.delete(spike.HASH)
+
+    def delete_others(self):
+        for key in self.redis.client.keys("{*"):
+            self.redis.client.delete(key)
+
+    def client_kill(self):
+        self.redis.client.client_kill_filter(_type="normal", skipme=True)
+
+    def script_flush(self):
+        self.redis.client.script_flush()
+
+    def pause(self):
+        self.redis.pause()
+        time.sleep(self.random.random())  # how long it hangs is the fault
+        self.redis.resume()
+
+    def breathe(self):
+        """Time for the sale to come back, so that there is something to lose."""
+        self.start_node()
+        heard = len(self.load.rows)
+        spike.wait("the sale to go on", lambda: self.verdicts_since(heard) > 200, 20)
+
+    def verdicts_since(self, heard):
+        return sum(1 for row in self.load.rows[heard:] if row.code in (1, -1))
+
+    def run(self, seconds):
+        faults = [self.kill_node, self.kill_node, self.start_node, self.empty, self.old_dump,
+                  self.keep_dump, self.flushall, self.delete_hash, self.delete_others,
+                  self.client_kill, self.script_flush, self.pause, self.breathe, self.breathe]
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            fault = self.random.choice(faults)
+            print(f"{time.monotonic():.3f} {fault.__name__}")
+            fault()
+            time.sleep(self.random.random() * 0.3)  # so that faults meet the sale anywhere
+
+
+def books_balance(chaos):
+    """Waits until Redis and the journals say the same, and answers how many tickets are gone."""
+    spike.wait("the books to balance", lambda: chaos.redis.figure() == sum(
+        sum(node.orders().values()) for node in chaos.nodes))
+    return chaos.redis.figure()
+
+
+def run(place, total):
+    """The faults, their end, and what holds for every sale."""
+    chaos = Chaos(place, total)
+    chaos.run(SECONDS)
+    chaos.breathe()
+    load = chaos.load.stop()
+    print(load.codes, f"slowest {load.slowest_s():.3f} s")
+    assert load.unanswered == 0
+    assert load.slowest_s() < 1.5 * spike.PATIENCE
+    for node in chaos.nodes:
+        node.wait_healthy()
+    gone = books_balance(chaos)
+    spike.check_promises(chaos.nodes, load.yeses, total, gone)
+    assert chaos.redis.figure(spike.TOTAL) == total
+    return chaos
+
+
+def test_with_much_left(place):
+    """P2, P3, P5: nothing is lost or stranded, and nobody hears "sold out"."""
+    chaos = run(place, 200000)
+    assert chaos.load.codes[-1] == 0, "sold out was said while there was stock"
+
+
+def test_around_the_last_ticket(place):
+    """P1: most of the faults meet a sale that is sold out or about to be; not one ticket too many."""
+    chaos = run(place, 1500)
+    rest = spike.drain(chaos.nodes[0], 1500, chaos.redis)
+    spike.check_promises(chaos.nodes, chaos.load.yeses + rest, 1500, 1500)

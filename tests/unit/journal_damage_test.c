@@ -154,7 +154,7 @@ static void a_lost_file_is_no_beginning(void **state)
 /* A power cut before the first commit leaves an empty file, or zeros. */
 static void a_beginning_may_start_over(void **state)
 {
-    struct place p = {""};
+    struct place p = {.root = ""};
     (void)state;
     for (off_t bytes = 0; bytes <= 8192; bytes += 4096) {
         place_make(&p);
@@ -371,7 +371,7 @@ static void impossible_histories_are_refused(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct place p = {""};
+        struct place p = {.root = ""};
         struct fault f;
         place_make(&p);
         struct journal *j = place_open(&p, SIZE);

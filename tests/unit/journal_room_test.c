@@ -78,7 +78,7 @@ static void what_fits_can_be_committed(void **state)
     (void)state;
     for (size_t s = 0; s < ARRAY_LEN(sizes); s++)
         for (size_t i = s; i < ARRAY_LEN(batches); i++) {
-            struct place p = {""};
+            struct place p = {.root = ""};
             place_make(&p);
             struct journal *j = place_open(&p, sizes[s]);
             uint64_t promised = journal_room(j);

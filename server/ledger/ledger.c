@@ -77,6 +77,33 @@ static bool init_event(struct ledger *l, uint32_t index, struct message **batch,
     return true;
 }
 
+/* What the journal can still hold, less two records for every order that may still change: those
+ * held, and those whose YES may come back because the buyer has left. */
+static uint64_t room_for_sales(struct ledger *l)
+{
+    uint64_t open = 0, room = journal_room(l->journal);
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        open += l->events[i].tally.held;
+    for (uint32_t i = 0; i < l->workers; i++)
+        open +=
+            l->yes_sent[i] - atomic_load_explicit(&l->exchanges[i].yes_done, memory_order_relaxed);
+    uint64_t reserved = 2 * open + 2 * BATCH_MAX;
+    return room > reserved ? (room - reserved) / 3 : 0; /* each new one needs itself and two */
+}
+
+/* A journal that is full was good once and must start, to settle and return; a new one that could
+ * never sell is a mistake in the configuration. */
+static bool can_ever_sell(struct ledger *l, struct fault *f)
+{
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        if (l->events[i].tally.end > 0)
+            return true;
+    return room_for_sales(l) > 0 ||
+           fault(f,
+                 "journal %s: size %llu has no room for a single order of %u events; raise `size`",
+                 l->conf->journal, (unsigned long long)l->conf->journal_size, l->conf->event_count);
+}
+
 bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journal,
                  struct board *board, struct exchange *exchanges, uint32_t workers, struct fault *f)
 {
@@ -96,7 +123,7 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
         if (!init_event(l, i, batches + (size_t)i * BATCH_MAX, f))
             return false;
     ledger_publish(l);
-    return true;
+    return can_ever_sell(l, f);
 }
 
 struct doorbell *ledger_bell(struct ledger *l)
@@ -172,20 +199,6 @@ static bool turn_is_full(const struct ledger *l)
         if (l->events[i].batch_count == BATCH_MAX)
             return true;
     return false;
-}
-
-/* What the journal can still hold, less two records for every order that may still change: those
- * held, and those whose YES may come back because the buyer has left. */
-static uint64_t room_for_sales(struct ledger *l)
-{
-    uint64_t open = 0, room = journal_room(l->journal);
-    for (uint32_t i = 0; i < l->conf->event_count; i++)
-        open += l->events[i].tally.held;
-    for (uint32_t i = 0; i < l->workers; i++)
-        open +=
-            l->yes_sent[i] - atomic_load_explicit(&l->exchanges[i].yes_done, memory_order_relaxed);
-    uint64_t reserved = 2 * open + 2 * BATCH_MAX;
-    return room > reserved ? (room - reserved) / 3 : 0; /* each new one needs itself and two */
 }
 
 static void note_full(struct ledger *l)

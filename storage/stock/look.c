@@ -1,6 +1,7 @@
 /*
  * look: see look.h. Commands: HGETALL of the hash, XINFO STREAM and XRANGE of the stream; nothing
- * here writes. The fields are those of attach.lua and step.lua. If this dies, Redis has not noticed.
+ * here writes. The fields are those of attach.lua and step.lua. If this dies, Redis has not
+ * noticed.
  */
 #include "storage/stock/look.h"
 

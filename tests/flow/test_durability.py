@@ -97,22 +97,41 @@ def test_the_recorder_sees_what_it_should(place, preload):
         recording.close()
 
 
+def fill(place, node):
+    """Buys until the journal is full; answers the order ids."""
+    load = place.load(node, connections=50)
+    spike.wait("a full journal", lambda: load.codes[-6] > 100)
+    load.stop()
+    assert load.codes.keys() <= {1, -6}
+    assert "full" in node.log_text()
+    return load.yeses
+
+
 def test_full_journal(place):
     """What cannot be written is not sold: a full journal answers -6, before and after a restart,
     and with a larger size the sale goes on with nothing lost."""
     node = place.node(redis=place.redis(), journal_size="1m", events={"ticket": {"total": 9000}})
-    load = place.load(node, connections=50)
-    spike.wait("a full journal", lambda: load.codes[-6] > 100)
-    load.stop()
-    assert load.codes.keys() == {1, -6}
+    yeses = fill(place, node)
+    assert yeses
     assert node.ask("GET", "/stock/ticket").status == 200
-    assert "full" in node.log_text()
     assert node.term() == 0
     node.start()
-    assert node.buy().code == -6
-    spike.check_promises([node], load.yeses, 9000, node.stock()["sold"])
+    yeses += fill(place, node)
+    spike.check_promises([node], yeses, 9000, node.stock()["sold"])
     assert node.term() == 0
     node.conf.write_text(node.conf.read_text().replace("1m;", "64m;"))
     node.start()
-    rest = spike.drain(node, 9000)
-    spike.check_promises([node], load.yeses + rest, 9000, 9000)
+    yeses += spike.drain(node, 9000)
+    spike.check_promises([node], yeses, 9000, 9000)
+
+
+def test_journal_without_room_for_one_order(place):
+    """A new journal that could never sell is a mistake that must be said, not a busy for ever."""
+    conf = place.dir / "small.conf"
+    events = "".join(f"event e{i} {{ total 1; }}\n" for i in range(16))
+    conf.write_text(
+        f"node 1;\nlisten 127.0.0.1:0;\njournal {place.dir}/small {{ size 1m; }}\n{events}"
+    )
+    done = spike.run_server("-c", conf)
+    assert done.code == 1
+    assert "raise `size`" in done.err

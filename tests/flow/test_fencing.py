@@ -83,6 +83,20 @@ def test_exact_copy_beside_the_first(place):
     sells_on(first, redis)
 
 
+def test_exact_copy_with_another_event_first(place):
+    """The twin's first event has never beaten: the others must be looked at too."""
+    redis = place.redis()
+    first = place.node(redis=redis)
+    assert first.buy().code == 1
+    copy = place.dir / "copy"
+    shutil.copytree(first.journal, copy)
+    conf = place.dir / "twin.conf"
+    text = first.conf.read_text().replace(str(first.journal), str(copy))
+    conf.write_text(text.replace("event ticket", "event new { total 5; }\nevent ticket", 1))
+    sentence(spike.run_server("-c", conf))
+    sells_on(first, redis)
+
+
 @pytest.mark.parametrize("running", [False, True], ids=["copied-stopped", "copied-running"])
 @pytest.mark.parametrize("down", [False, True], ids=["beside", "alone"])
 def test_old_copy_of_the_journal(place, running, down):

@@ -25,6 +25,7 @@ import time
 
 import redis as redis_client
 
+from books import journal_records, live_orders
 from load import Load
 from proxy import Proxy
 
@@ -287,6 +288,8 @@ class Node:
         self.journal = self.dir / "journal"
         self.conf, self.log = self.dir / "spike.conf", self.dir / "log"
         self.env = dict(os.environ, **(env or {}))
+        # Whoever ends at once, as a second TERM asks, leaves its threads: that is no leak.
+        self.env.setdefault("TSAN_OPTIONS", "report_thread_leaks=0")
         if preload:
             self.env["LD_PRELOAD"] = str(preload)
         settings = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "workers": 2,
@@ -383,7 +386,7 @@ class Node:
         return next(e for e in self.stats()["events"] if e["name"] == name)
 
     def records(self):
-        return journal_records(self.journal)
+        return journal_records(TOOLS, self.journal)
 
     def orders(self, event="ticket"):
         return live_orders(self.records(), event)
@@ -395,29 +398,6 @@ def parse_address(text):
         return text[5:]
     host, port = text.rsplit(":", 1)
     return host.strip("[]"), int(port)
-
-
-def journal_records(directory):
-    """All records of a journal, as journal-dump prints them."""
-    done = subprocess.run([str(TOOLS / "journal-dump"), str(directory)], capture_output=True,
-                          text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def live_orders(records, event="ticket"):
-    """Order id -> tickets, of the orders that were not given back. No number may come twice."""
-    orders, numbers = {}, set()
-    for r in records:
-        if r["event"] != event:
-            continue
-        if r["kind"] == "grant":
-            assert r["number"] not in numbers, f"granted twice: {r}"
-            numbers.add(r["number"])
-            orders[r["order"]] = r["n"]
-        elif r["kind"] == "change" and r["state"] in ("cancelled", "expired"):
-            orders.pop(r["order"])
-    return orders
 
 
 class Place:

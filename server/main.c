@@ -25,6 +25,7 @@
 #include "server/admin/admin.h"
 #include "server/ledger/ledger.h"
 #include "server/net/evmem.h"
+#include "server/reload.h"
 
 #define EXIT_TROUBLE 1
 #define EXIT_USAGE   2
@@ -188,18 +189,6 @@ static bool open_journal(struct fault *f)
     return node.journal != NULL;
 }
 
-static void publish_tunables(const struct conf *c)
-{
-    struct board_tunables *t = &node.board.tunables;
-    atomic_store(&t->header_timeout_ms, c->header_timeout_ms);
-    atomic_store(&t->idle_timeout_ms, c->idle_timeout_ms);
-    atomic_store(&t->answer_timeout_ms, c->answer_timeout_ms);
-    atomic_store(&t->redis_timeout_ms, c->redis_timeout_ms);
-    for (uint32_t i = 0; i < c->event_count; i++)
-        atomic_store(&node.board.events[i].local_stock, c->events[i].local_stock);
-    log_set_level((enum log_level)c->log_level);
-}
-
 static bool open_listeners(struct fault *f)
 {
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
@@ -277,22 +266,6 @@ static void on_stop(struct ev_loop *loop, ev_signal *s, int events)
         worker_stop(node.workers[i]);
 }
 
-/* What the running process cannot take over, by name. */
-static void name_unchanged(const struct conf *old, const struct conf *new)
-{
-    bool same = old->node == new->node && old->workers == new->workers &&
-                old->connections == new->connections && old->listen_count == new->listen_count &&
-                old->event_count == new->event_count && old->max_header == new->max_header &&
-                old->max_body == new->max_body && old->journal_size == new->journal_size &&
-                old->buy_with_get == new->buy_with_get &&strcmp(old->journal, new->journal) == 0 &&
-                strcmp(old->redis.text, new->redis.text) == 0 &&
-                strcmp(old->admin.text, new->admin.text) == 0;
-    if (!same)
-        log_line(LOG_WARN, "reload: node, listen, admin, workers, connections, journal, redis, "
-                           "max-header, max-body, buy-with-get and the list of events change with "
-                           "a restart only");
-}
-
 static void on_reload(struct ev_loop *loop, ev_signal *s, int events)
 {
     (void)loop;
@@ -303,10 +276,7 @@ static void on_reload(struct ev_loop *loop, ev_signal *s, int events)
         log_line(LOG_ERROR, "reload: %s; going on as before", f.text);
         return;
     }
-    name_unchanged(&node.conf, &node.reloaded);
-    if (node.reloaded.event_count == node.conf.event_count)
-        publish_tunables(&node.reloaded);
-    log_line(LOG_INFO, "reload: log level, time-outs and local-stock are as in %s", node.conf_path);
+    reload(&node.conf, &node.reloaded, &node.board);
 }
 
 static void on_reopen(struct ev_loop *loop, ev_signal *s, int events)
@@ -415,7 +385,7 @@ int main(int argc, char **argv)
         return 0;
     }
     block_signals(SIG_BLOCK);
-    publish_tunables(&node.conf);
+    reload_publish(&node.conf, &node.conf, &node.board);
     if (sodium_init() < 0 || !raise_descriptors(&f) || !init_admin(&f) || !open_journal(&f) ||
         !open_listeners(&f) || !init_rooms(&f))
         die(&f);

@@ -71,4 +71,12 @@ MUST_CHECK bool conf_load(struct conf *conf, const char *path, struct fault *f);
 /* The settings in effect, on standard output, in the words of the file. */
 void conf_print(const struct conf *conf);
 
+/* NULL: no event of that name. */
+const struct conf_event *conf_find_event(const struct conf *conf, const char *name);
+
+/* Tells every setting that differs; event NULL: not of an event. An event that only one of the two
+ * has is told as its setting "event". */
+typedef void conf_differs(void *context, const char *event, const char *setting);
+void conf_diff(const struct conf *old, const struct conf *new, conf_differs *tell, void *context);
+
 #endif

@@ -82,7 +82,7 @@ static enum stock_result nobody_beats(struct ledger *l, struct fault *f)
     nanosleep(&wait, NULL);
     result = ask_beats(l, after, &recent, f);
     for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++) {
-        if (after[i] != before[i]) {
+        if (after[i] > before[i]) { /* less: Redis has forgotten it */
             fault_say(f, "redis %s: somebody beats under this node's number", l->conf->redis.text);
             result = STOCK_OTHER;
         }
@@ -130,13 +130,25 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
     at->total = t->has_sale ? t->total : e->conf->total;
     at->version = t->version;
     at->state = (enum stock_state)t->state;
-    at->foreign = e->figures.foreign;
+    at->seen = e->figures;
+    at->nodes = e->nodes;
+    at->node_count = e->node_count;
     if (t->has_sale) {
         sodium_bin2hex(at->sale.id, sizeof at->sale.id, t->sale, sizeof t->sale);
         memcpy(at->sale.secret, t->secret, sizeof at->sale.secret);
     }
     add_known(at, l->conf->nodes, l->conf->node_count);
     add_known(at, t->known, t->known_count);
+}
+
+void ledger_learn_node(struct ledger *l, struct ledger_event *e, uint16_t node)
+{
+    struct record r = {.kind = RECORD_KNOWN, .node = node};
+    if (has_node(e->tally.known, e->tally.known_count, node))
+        return;
+    if (e->tally.known_count == NODES_MAX)
+        ledger_die("the sale has more nodes than spike can know (256); attach fewer");
+    ledger_append(l, e, &r);
 }
 
 /* Journals what the stock says of the sale and the journal does not know yet. */
@@ -154,11 +166,8 @@ static void learn_sale(struct ledger *l, struct ledger_event *e, const struct st
     if (!t->has_sale || memcmp(t->sale, r.sale, sizeof r.sale) != 0 ||
         t->unified != (r.state == SALE_UNIFIED) || t->version != r.version)
         ledger_append(l, e, &r);
-    for (uint32_t i = 0; i < at->known_count; i++) {
-        struct record k = {.kind = RECORD_KNOWN, .node = at->known[i]};
-        if (!has_node(t->known, t->known_count, k.node))
-            ledger_append(l, e, &k);
-    }
+    for (uint32_t i = 0; i < at->known_count; i++)
+        ledger_learn_node(l, e, at->known[i]);
 }
 
 static enum stock_result attach_event(struct ledger *l, struct ledger_event *e, struct fault *f)
@@ -173,8 +182,8 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e, 
     e->asof_mono_us = 0;
     uint32_t gone = e->figures.gone, foreign = e->figures.foreign;
     e->figures = at.figures;
-    e->figures.gone = gone; /* until the first step tells */
-    e->figures.foreign = foreign;
+    e->figures.gone = gone;       /* until the first step tells */
+    e->figures.foreign = foreign; /* figures.turn is the attach's own */
     if (at.figures.total != e->conf->total && !l->started)
         log_line(LOG_WARN, "event %s: total is %u as the stock has it, not %u as configured",
                  e->conf->name, at.figures.total, e->conf->total);

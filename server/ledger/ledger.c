@@ -24,8 +24,7 @@
 #include "conf/base/log.h"
 #include "server/ledger/private.h"
 
-#define BEAT_US     ((uint64_t)BEAT_MS * 1000)
-#define RETURNS_MAX BATCH_MAX
+#define BEAT_US ((uint64_t)BEAT_MS * 1000)
 
 _Noreturn void ledger_die(const char *what)
 {
@@ -152,7 +151,8 @@ static void answer(struct ledger *l, struct message *m, enum verdict v)
 static enum verdict admit(const struct ledger *l, const struct ledger_event *e,
                           const struct message *m, uint64_t now_mono_us)
 {
-    if (m->deadline_mono_us < now_mono_us || !event_sells(l, e))
+    if (m->deadline_mono_us < now_mono_us || !event_sells(l, e) ||
+        atomic_load_explicit(&m->left, memory_order_relaxed))
         return VERDICT_BUSY;
     if (e->conf->open_wall_ms > clock_wall_ms())
         return VERDICT_NOT_OPEN;
@@ -256,7 +256,7 @@ static void step_all(struct ledger *l)
         struct ledger_event *e = &l->events[i];
         uint64_t now = clock_mono_us();
         if (e->batch_count > 0 || unsettled(l, e) || beat_is_due(e, now))
-            ledger_step(l, e, now);
+            ledger_step(l, e);
     }
 }
 

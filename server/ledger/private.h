@@ -21,6 +21,8 @@ struct ledger_event {
     uint64_t settled;      /* seq up to which the stock has heard of the journal */
     uint64_t asof_mono_us; /* when the figures were asked for; 0: never yet */
     struct stock_figures figures;
+    struct stock_node nodes[NODES_MAX]; /* of the sale, as the last beat told */
+    uint32_t node_count;
     struct message **batch; /* admitted in this turn */
     uint32_t batch_count, batch_tickets;
 };
@@ -63,11 +65,14 @@ _Noreturn void ledger_die(const char *what);
 /* attach.c: makes the connection and takes this node's place in every event, when it is time to
  * try. Afterwards l->attached tells. */
 void ledger_attach(struct ledger *l, uint64_t now_mono_us);
+/* Journals that this node belongs to the sale, if the journal does not know it yet: a repair must
+ * wait for it. */
+void ledger_learn_node(struct ledger *l, struct ledger_event *e, uint16_t node);
 /* The stock is lost: what was asked is in doubt; say why, and try again a little later. */
 void ledger_detach(struct ledger *l, uint64_t now_mono_us, const struct fault *why);
 
 /* step.c: one step of an event: settles, deducts the batch, appends the grants. */
-void ledger_step(struct ledger *l, struct ledger_event *e, uint64_t now_mono_us);
+void ledger_step(struct ledger *l, struct ledger_event *e);
 /* Appends a record and folds it into the tally. */
 void ledger_append(struct ledger *l, struct ledger_event *e, struct record *r);
 void ledger_commit(struct ledger *l);

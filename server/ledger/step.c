@@ -76,6 +76,8 @@ static void read_changes(struct ledger *l, struct ledger_event *e, struct stock_
 static void add_items(const struct ledger *l, const struct ledger_event *e, struct stock_step *st)
 {
     st->first = e->tally.last + 1;
+    if (!st->end)
+        return; /* settle first: what is granted must not pile up unsettled */
     st->item_count = e->batch_count;
     for (uint32_t i = 0; i < e->batch_count; i++) {
         const struct message *m = e->batch[i];
@@ -98,14 +100,14 @@ static void grant(struct ledger *l, struct ledger_event *e, struct message *m)
     m->pay_by_wall_ms = 0;
 }
 
-static void judge(struct ledger *l, struct ledger_event *e)
+static void judge(struct ledger *l, struct ledger_event *e, uint32_t count)
 {
     static const enum verdict verdicts[] = {
         [STOCK_YES] = VERDICT_YES,          [STOCK_SOLD_OUT] = VERDICT_SOLD_OUT,
         [STOCK_IS_PAUSED] = VERDICT_PAUSED, [STOCK_IS_CLOSED] = VERDICT_CLOSED,
         [STOCK_IN_REPAIR] = VERDICT_BUSY,
     };
-    for (uint32_t i = 0; i < e->batch_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         struct message *m = e->batch[i];
         m->verdict = (uint8_t)verdicts[l->items[i].verdict];
         if (m->verdict == VERDICT_YES)
@@ -125,23 +127,49 @@ static void take_figures(struct ledger_event *e, const struct stock_step *st,
                  e->figures.total);
 }
 
-void ledger_step(struct ledger *l, struct ledger_event *e, uint64_t now_mono_us)
+/* Nodes that have joined are journaled in this turn's commit. */
+static void take_nodes(struct ledger *l, struct ledger_event *e, const struct stock_step *st)
 {
-    ASSERT_LEDGER();
+    if (st->node_count == 0)
+        return;
+    e->node_count = st->node_count;
+    for (uint32_t i = 0; i < st->node_count; i++)
+        ledger_learn_node(l, e, e->nodes[i].id);
+}
+
+/* True: go on with this event in this turn, for there was too much to settle in one step. */
+static bool step_once(struct ledger *l, struct ledger_event *e)
+{
     struct fault f;
-    struct stock_step st = {
-        .event = e->index, .epoch = e->epoch, .changes = l->changes, .items = l->items};
+    struct stock_step st = {.event = e->index,
+                            .epoch = e->epoch,
+                            .changes = l->changes,
+                            .items = l->items,
+                            .seen = e->figures,
+                            .knows = e->tally.known_count,
+                            .nodes = e->nodes};
     read_changes(l, e, &st);
     add_items(l, e, &st);
+    st.ask_nodes = st.item_count == 0;
+    uint64_t asked = clock_mono_us();
     enum stock_result result = stock_step(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
     if (result != STOCK_OK) {
         l->in_doubt |= result == STOCK_DOUBT && st.item_count > 0;
         ledger_detach(l, after, &f);
-        return;
+        return false;
     }
-    atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - now_mono_us),
+    atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - asked),
                           memory_order_relaxed);
-    take_figures(e, &st, now_mono_us);
-    judge(l, e);
+    take_figures(e, &st, asked);
+    take_nodes(l, e, &st);
+    judge(l, e, st.item_count);
+    return st.item_count < e->batch_count;
+}
+
+void ledger_step(struct ledger *l, struct ledger_event *e)
+{
+    ASSERT_LEDGER();
+    while (step_once(l, e))
+        continue;
 }

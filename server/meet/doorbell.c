@@ -29,12 +29,14 @@ void doorbell_arm(struct doorbell *d)
 
 void doorbell_disarm(struct doorbell *d)
 {
-    /* Who finds the word 0 here has rung: take the ring off, or the next wait would not sleep. */
-    if (atomic_exchange_explicit(&d->asleep, 0, memory_order_acq_rel) == 0) {
-        uint64_t rings;
-        ssize_t ignored = read(d->fd, &rings, sizeof rings);
-        (void)ignored; /* EAGAIN: the ringer is between the word and the write; one idle turn */
-    }
+    atomic_exchange_explicit(&d->asleep, 0, memory_order_acq_rel);
+}
+
+void doorbell_hush(struct doorbell *d)
+{
+    uint64_t rings;
+    ssize_t ignored = read(d->fd, &rings, sizeof rings);
+    (void)ignored; /* EAGAIN: nobody rang, which is as good */
 }
 
 void doorbell_wait(struct doorbell *d, uint64_t timeout_us)
@@ -42,7 +44,10 @@ void doorbell_wait(struct doorbell *d, uint64_t timeout_us)
     struct pollfd p = {.fd = d->fd, .events = POLLIN};
     struct timespec t = {.tv_sec = (time_t)(timeout_us / 1000000),
                          .tv_nsec = (long)(timeout_us % 1000000) * 1000};
-    ppoll(&p, 1, &t, NULL); /* a signal or an error is an early turn of the owner's loop */
+    /* A ringer may be put aside between the word and the write, and its ring arrive after its owner
+     * has long been up: whenever the bell sounds it is hushed, or the next wait would not sleep. */
+    if (ppoll(&p, 1, &t, NULL) > 0)
+        doorbell_hush(d);
 }
 
 void doorbell_ring(struct doorbell *d)

@@ -25,8 +25,10 @@ struct doorbell {
 MUST_CHECK bool doorbell_open(struct doorbell *d, struct fault *f);
 void doorbell_close(struct doorbell *d);
 void doorbell_arm(struct doorbell *d);
-/* Not asleep any more; takes the ring's count off the eventfd. */
+/* Not asleep any more. */
 void doorbell_disarm(struct doorbell *d);
+/* Takes the ring off the eventfd: whenever it is readable, armed or not. doorbell_wait does. */
+void doorbell_hush(struct doorbell *d);
 /* Sleeps until rung or for timeout_us at most; the caller has armed it. */
 void doorbell_wait(struct doorbell *d, uint64_t timeout_us);
 void doorbell_ring(struct doorbell *d);

@@ -14,6 +14,8 @@
 #ifndef SPIKE_MESSAGE_H
 #define SPIKE_MESSAGE_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/base/limits.h"
@@ -32,11 +34,12 @@ struct message {
     uint64_t number, tag;
     uint64_t pay_by_wall_ms;
     uint32_t n;
-    uint8_t kind;               /* enum message_kind */
-    uint8_t event;              /* index in the configuration */
-    uint8_t slot;               /* of the event in the journal, as in orderid.h */
-    uint8_t verdict;            /* enum verdict */
-    uint8_t worker;             /* whose it is; the ledger's note while it has it */
+    uint8_t kind;      /* enum message_kind */
+    uint8_t event;     /* index in the configuration */
+    uint8_t slot;      /* of the event in the journal, as in orderid.h */
+    uint8_t verdict;   /* enum verdict */
+    uint8_t worker;    /* whose it is; the ledger's note while it has it */
+    _Atomic bool left; /* the worker's hint while the ledger has it: nobody waits any more */
     uint8_t buyer_len, key_len; /* 0: none. */
     char buyer[PARAM_MAX], key[PARAM_MAX];
 };

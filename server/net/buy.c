@@ -49,6 +49,7 @@ static void fill(struct worker *w, struct connection *c, struct message *m,
     m->number = m->tag = m->pay_by_wall_ms = 0;
     m->n = route->n;
     m->kind = MESSAGE_BUY;
+    atomic_store_explicit(&m->left, false, memory_order_relaxed);
     m->event = (uint8_t)route->event;
     m->slot = 0;
     m->verdict = VERDICT_BUSY;
@@ -170,6 +171,7 @@ void buy_too_late(struct worker *w, struct connection *c)
     struct message *m = c->message;
     measure(w, c);
     m->conn = NULL; /* the ledger never looks at it; when the baton is back, we do */
+    atomic_store_explicit(&m->left, true, memory_order_relaxed);
     c->message = NULL;
     refuse(w, c, m->event, VERDICT_BUSY, last_word(w, c));
     life_move(w, c, LIFE_IDLE);
@@ -180,10 +182,12 @@ void buy_abandon(struct worker *w, struct connection *c)
 {
     struct message *m = c->message;
     c->message = NULL;
-    if (c->life == LIFE_ORDERED)
-        m->conn = NULL; /* on its way; an orphan when it comes back */
-    else
+    if (c->life != LIFE_ORDERED) {
         orphan(w, m);
+        return;
+    }
+    m->conn = NULL; /* on its way; an orphan when it comes back */
+    atomic_store_explicit(&m->left, true, memory_order_relaxed);
 }
 
 void buy_told(struct worker *w, struct connection *c)

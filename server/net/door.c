@@ -101,7 +101,7 @@ void door_stop(struct worker *w)
 {
     for (uint32_t i = 0; i < w->o.listener_count; i++) {
         ev_io_stop(w->loop, &w->accepts[i]);
-        for (int k = 0; k < ACCEPTS_A_TURN && let_in(w, w->accepts[i].fd); k++)
+        for (uint32_t k = 0; k < w->o.door->limit && let_in(w, w->accepts[i].fd); k++)
             continue; /* whoever the kernel has let in already is answered, not reset */
         ev_timer_stop(w->loop, &w->accept_again);
         listener_leave(&w->o.listeners[i], w->o.number);

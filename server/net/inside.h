@@ -60,7 +60,7 @@ struct worker {
     uint64_t complain_us;   /* not before: the next line about accept */
     uint32_t told;          /* refusals of /buy in this turn of a connection, for the latency */
     bool bell_due;          /* something was pushed since the ledger's bell rang */
-    bool armed, was_armed;  /* our own bell, now and while we slept */
+    bool armed;             /* our own bell */
     bool stopping;
     size_t shared_pool;
     ev_io accepts[LISTEN_MAX], bell;

@@ -182,24 +182,19 @@ static void after_sleep(struct ev_loop *loop, ev_check *check, int revents)
     struct worker *w = check->data;
     (void)loop;
     (void)revents;
-    w->was_armed = w->armed;
     if (w->armed)
         doorbell_disarm(&w->o.exchange->worker);
     w->armed = false;
     look_at_clock(w);
 }
 
-/* A ring that came after we were awake already: only taken off. */
+/* The ring has done its work by waking the loop: before_sleep looks at the verdicts. */
 static void on_bell(struct ev_loop *loop, ev_io *io, int revents)
 {
-    const struct worker *w = io->data;
-    uint64_t rings;
+    struct worker *w = io->data;
     (void)loop;
     (void)revents;
-    if (w->was_armed)
-        return; /* doorbell_disarm has taken it */
-    ssize_t ignored = read(io->fd, &rings, sizeof rings);
-    (void)ignored;
+    doorbell_hush(&w->o.exchange->worker);
 }
 
 /* Who has sent a request already is answered; who has not is let go. */

@@ -11,14 +11,19 @@
 --       6 sale and 7 secret of the journal ('' if it has none)  8 sale and 9 secret for a new one
 --       10 last number and 11 last seq of the journal
 --       12 total  13 version  14 state, of the journal or, if it has no sale, of the configuration
---       15 foreign tickets that the node has seen  16 known nodes, separated by blanks
+--       15 foreign tickets and 16 turn that the node has seen  17 known nodes, separated by blanks
+--       18 the nodes that it has last seen silent: 'id:epoch:gone ...'
 --
--- answers {'OK', sale, secret, pos, state, version, total, repair 0|1, voided, known}
+-- answers {'OK', sale, secret, pos, state, version, total, repair 0|1, voided, known, turn}
 --      or {'OTHER', why}: this is not that node's journal; the caller must exit
+--
+-- turn counts the calls that wrote this hash. A hash whose turn is lower than what a node has seen
+-- is an older one, and a lower count of foreign tickets was written by hand: both are lost writes.
 local H = KEYS[1]
 local node, T, S, run = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local epoch, jlast, jend = tonumber(ARGV[2]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local jsale, jtotal, jversion = ARGV[6], tonumber(ARGV[12]), tonumber(ARGV[13])
+local seen_foreign, seen_turn = tonumber(ARGV[15]), tonumber(ARGV[16])
 local me = node .. ':'
 
 local function int(text)
@@ -34,20 +39,20 @@ for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [5] = 'hash', [6
 end
 local v = redis.call('HMGET', H, 'sale', 'secret', T, S, 'version', 'state', 'aside', 'run',
     'begun', 'known', me .. 'epoch', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
-    me .. 'held', me .. 'sold')
+    me .. 'held', me .. 'sold', 'turn')
 local sale, secret, total, sold = v[1], v[2], tonumber(v[3] or ''), tonumber(v[4] or '')
 if total and total < 0 then
     total = nil -- it stands aside
 end
 local version, state, aside = int(v[5]), v[6], tonumber(v[7] or '')
 local last, pos, done, pending = int(v[12]), int(v[13]), int(v[14]), v[15] or ''
-local held, mine = int(v[16]), int(v[17])
+local held, mine, turn = int(v[16]), int(v[17]), int(v[18])
 
 -- Whose sale is it? A journal with grants never gives up its sale; one without takes the hash's.
 local fresh = not sale and jsale == ''
 local lost = not sale and jsale ~= ''
 if sale and sale ~= jsale then
-    if jlast > 0 and not v[9] then
+    if jlast > 0 and v[9] ~= '1' then
         lost = true -- a node without a journal came first after Redis had lost everything
     elseif jlast > 0 then
         return {'OTHER', 'Redis holds sale ' .. sale .. ', this journal is of sale ' .. jsale}
@@ -64,25 +69,31 @@ if not lost then
 end
 
 local known, ids = {}, {}
-for id in string.gmatch((v[10] or '') .. ' ' .. node .. ' ' .. ARGV[16], '%d+') do
+for id in string.gmatch((v[10] or '') .. ' ' .. node .. ' ' .. ARGV[17], '%d+') do
     if not known[id] then
         known[id] = true
         ids[#ids + 1] = id
     end
 end
-local tickets = {} -- what the other nodes have out
+local gones, ours_before = {}, 0 -- what each node has out, as the hash says
 for i, id in ipairs(ids) do
-    tickets[i] = id .. ':gone'
+    gones[i] = id .. ':gone'
 end
-tickets = redis.call('HMGET', H, unpack(tickets))
+gones = redis.call('HMGET', H, unpack(gones))
+for i, id in ipairs(ids) do
+    gones[id] = lost and 0 or int(gones[i])
+    ours_before = ours_before + gones[id]
+end
+local _, line_count = string.gsub(pending, '\n', '')
 
 -- Has Redis lost something? Then nobody sells until every known node has settled again.
-local behind = last < jlast or not (total or aside) or not sold
+local behind = last < jlast or not (total or aside) or not sold or done + line_count ~= last
+    or turn < seen_turn or sold - ours_before < seen_foreign
 local repair = fresh or lost or behind or v[8] ~= run
 if lost then
-    last, pos, done, pending, held, mine, tickets = 0, 0, 0, '', 0, 0, {}
+    last, pos, done, pending, held, mine = 0, 0, 0, '', 0, 0
     sale, secret, version, state = jsale, ARGV[7], jversion, ARGV[14]
-    sold = (sold or 0) + int(ARGV[15])
+    sold = (sold or 0) + seen_foreign
     aside = jtotal
 elseif fresh then
     sale, secret, version, state = ARGV[8], ARGV[9], 1, 'open'
@@ -112,39 +123,52 @@ end
 pending = #lines > 0 and table.concat(lines, '\n') .. '\n' or ''
 last = math.min(last, keep)
 
--- gone is always held + sold + pending, ours the sum of all nodes' gone, sold = ours + foreign.
-local gone = held + mine + kept
-local ours_before, ours = 0, 0
-for i, id in ipairs(ids) do
-    ours_before = ours_before + int(tickets[i])
-    ours = ours + (id == node and gone or int(tickets[i]))
-end
-sold = (sold or ours_before) + ours - ours_before
-if repair and sold - ours < int(ARGV[15]) then
-    sold = ours + int(ARGV[15])
-end
-
-if lost then
-    redis.call('HDEL', H, 'begun') -- and who had come before must attach again, to this sale
-    for _, id in ipairs(ids) do
-        for _, field in ipairs({'epoch', 'ready', 'last', 'pos', 'done', 'pending', 'held',
-            'sold', 'gone'}) do
-            redis.call('HDEL', H, id .. ':' .. field)
+-- A node that was silent before is not waited for: what was last seen of it stays counted. It has
+-- not come back since, or its epoch would be higher.
+local silent = {}
+if aside then
+    for id, epoch_seen, gone_seen in string.gmatch(ARGV[18], '(%d+):(%d+):(%d+)') do
+        if known[id] and id ~= node and
+            (lost or int(redis.call('HGET', H, id .. ':epoch')) <= tonumber(epoch_seen)) then
+            silent[id] = true
+            gones[id] = math.max(gones[id], tonumber(gone_seen))
         end
     end
 end
-if repair and (v[8] ~= run or not v[7]) then
+
+-- gone is always held + sold + pending, ours the sum of all nodes' gone, sold = ours + foreign.
+gones[node] = held + mine + kept
+local ours = 0
+for _, id in ipairs(ids) do
+    ours = ours + gones[id]
+end
+sold = (sold or ours_before) + ours - ours_before
+if repair then
+    sold = math.max(sold, ours + seen_foreign)
+end
+
+if lost then -- who had come before must attach again, to this sale
     for _, id in ipairs(ids) do
-        redis.call('HSET', H, id .. ':ready', 0)
+        for _, field in ipairs({'epoch', 'ready', 'last', 'pos', 'done', 'pending', 'held', 'sold',
+            'gone', 'knows'}) do
+            redis.call('HDEL', H, id .. ':' .. field)
+        end
+    end
+    redis.call('HSET', H, 'begun', jlast > 0 and 1 or 0)
+end
+local drop = repair and (v[8] ~= run or not v[7])
+for _, id in ipairs(ids) do
+    if drop or silent[id] then
+        redis.call('HSET', H, id .. ':ready', silent[id] and 1 or 0, id .. ':gone', gones[id])
     end
 end
 if aside then
     redis.call('HSET', H, T, -1, 'aside', aside) -- put aside, so that nobody can sell
 end
 redis.call('HSET', H, S, sold, 'ours', ours, 'sale', sale, 'secret', secret, 'version', version,
-    'state', state or 'open', 'run', run, 'known', table.concat(ids, ' '),
+    'turn', math.max(turn, seen_turn) + 1, 'state', state or 'open', 'run', run, 'known', table.concat(ids, ' '),
     me .. 'epoch', epoch, me .. 'fenced', 0, me .. 'ready', 0, me .. 'last', last, me .. 'pos', pos,
     me .. 'done', done, me .. 'pending', pending, me .. 'held', held, me .. 'sold', mine,
-    me .. 'gone', gone)
+    me .. 'gone', gones[node])
 return {'OK', sale, secret, pos, state or 'open', version, aside or total, aside and 1 or 0, voided,
-    table.concat(ids, ' ')}
+    table.concat(ids, ' '), math.max(turn, seen_turn) + 1}

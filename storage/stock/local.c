@@ -11,7 +11,7 @@
 
 #include "storage/stock/private.h"
 
-/* Between two settlings at most a batch and its predecessor are pending. */
+/* A batch is taken only when all that was granted before is settled in the same step. */
 #define PENDING_MAX (2 * BATCH_MAX)
 
 struct local_event {
@@ -145,6 +145,7 @@ static enum stock_result local_step(struct stock *s, struct stock_step *st, stru
         st->items[i].verdict = deduct(e, st->items[i].n);
     e->ready = e->ready || st->end;
     st->figures = figures_of(e);
+    st->node_count = 0;
     return STOCK_OK;
 }
 

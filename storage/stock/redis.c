@@ -23,10 +23,11 @@
 #define RUN_TEXT    40
 #define KEY_COUNT   6
 #define FIELD_TEXT  (EVENT_NAME_MAX + 24)
-#define HEAD_ARGS   (3 + KEY_COUNT + 16) /* of an attach, the longer head */
+#define HEAD_ARGS   (3 + KEY_COUNT + 18) /* of an attach, the longer head */
 #define CHANGE_ARGS 9
 #define ITEM_ARGS   3
 #define KNOWN_TEXT  (NODES_MAX * 6)
+#define SILENT_TEXT (NODES_MAX * 40)
 
 struct redis_event {
     char keys[KEY_COUNT][FIELD_TEXT];
@@ -45,7 +46,7 @@ struct redis {
     char sha1[SCRIPT_COUNT][SHA1_TEXT + 1];
     char secret[2][2 * ORDERID_SECRET + 1]; /* of the journal's sale and of a new one, in hex */
     struct stock_sale fresh;
-    char known[KNOWN_TEXT];
+    char known[KNOWN_TEXT], silent[SILENT_TEXT];
     struct redis_event events[EVENTS_MAX];
 };
 
@@ -256,6 +257,21 @@ static void add_known(struct redis *r, const struct stock_attach *at)
     link_add(&r->link, r->known, used);
 }
 
+/* "id:epoch:gone " of those that were silent when we last heard. */
+static void add_silent(struct redis *r, const struct stock_attach *at)
+{
+    size_t used = 0;
+    for (uint32_t i = 0; i < at->node_count; i++) {
+        const struct stock_node *n = &at->nodes[i];
+        if (n->silent)
+            used +=
+                (size_t)snprintf(r->silent + used, sizeof r->silent - used,
+                                 "%u:%" PRIu64 ":%" PRIu32 " ", (unsigned)n->id, n->epoch, n->gone);
+    }
+    ASSERT(used < sizeof r->silent);
+    link_add(&r->link, r->silent, used);
+}
+
 static void add_attach(struct redis *r, const struct stock_attach *at)
 {
     stock_new_sale(&r->fresh);
@@ -272,8 +288,10 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     link_add_number(&r->link, at->total);
     link_add_number(&r->link, at->version);
     link_add_text(&r->link, state_words[at->state]);
-    link_add_number(&r->link, at->foreign);
+    link_add_number(&r->link, at->seen.foreign);
+    link_add_number(&r->link, (int64_t)at->seen.turn);
     add_known(r, at);
+    add_silent(r, at);
 }
 
 /* "1 2 3" */
@@ -305,7 +323,7 @@ static bool take_attach(const redisReply *reply, struct stock_attach *at)
     if (!number_at(reply, 3, INT64_MAX, &at->pos) || !state_at(reply, 4, &at->figures.state) ||
         !u32_at(reply, 5, &at->figures.version) || !u32_at(reply, 6, &at->figures.total) ||
         !number_at(reply, 7, 1, &repair) || !u32_at(reply, 8, &at->voided) ||
-        !take_known(text_at(reply, 9), at))
+        !take_known(text_at(reply, 9), at) || !number_at(reply, 10, INT64_MAX, &at->figures.turn))
         return false;
     at->figures.repair = repair == 1;
     at->figures.ready = false;
@@ -337,6 +355,11 @@ static void add_step(struct redis *r, const struct stock_step *st)
     link_add_number(l, (int64_t)st->first);
     link_add_number(l, st->change_count);
     link_add_number(l, st->item_count);
+    link_add_number(l, (int64_t)st->seen.turn);
+    link_add_number(l, st->seen.foreign);
+    link_add_number(l, st->knows);
+    link_add_number(l, (int64_t)r->stock.conf->node_timeout_ms);
+    link_add_number(l, st->ask_nodes ? 1 : 0);
     for (uint32_t i = 0; i < st->change_count; i++) {
         const struct stock_change *c = &st->changes[i];
         link_add_number(l, (int64_t)c->time_wall_ms);
@@ -380,6 +403,27 @@ static bool take_verdicts(const redisReply *reply, struct stock_step *st)
     return true;
 }
 
+/* "id:epoch:gone:silent ..." */
+static bool take_nodes(const char *text, struct stock_step *st)
+{
+    st->node_count = 0;
+    while (text != NULL && *text != '\0') {
+        struct stock_node *n = &st->nodes[st->node_count];
+        unsigned id, silent;
+        int used = 0;
+        if (st->node_count == NODES_MAX ||
+            sscanf(text, "%5u:%20" SCNu64 ":%10" SCNu32 ":%1u%n", &id, &n->epoch, &n->gone, &silent,
+                   &used) != 4 ||
+            id < 1 || id > NODE_MAX)
+            return false;
+        n->id = (uint16_t)id;
+        n->silent = silent == 1;
+        st->node_count++;
+        text += used + (text[used] == ' ' ? 1 : 0);
+    }
+    return text != NULL;
+}
+
 static bool take_step(const redisReply *reply, struct stock_step *st)
 {
     struct stock_figures *g = &st->figures;
@@ -388,7 +432,8 @@ static bool take_step(const redisReply *reply, struct stock_step *st)
     if (!take_verdicts(reply, st) || !state_at(reply, 2, &g->state) ||
         !u32_at(reply, 3, &g->version) || !u32_at(reply, 4, &g->total) ||
         !u32_at(reply, 5, &g->gone) || !u32_at(reply, 6, &ours) ||
-        !number_at(reply, 7, 1, &repair) || !number_at(reply, 8, 1, &ready))
+        !number_at(reply, 7, 1, &repair) || !number_at(reply, 8, 1, &ready) ||
+        !number_at(reply, 9, INT64_MAX, &g->turn) || !take_nodes(text_at(reply, 10), st))
         return false;
     g->foreign = g->gone > ours ? g->gone - ours : 0;
     g->repair = repair == 1;

@@ -5,34 +5,45 @@
 -- ARGV  1 node  2 epoch  3 total's field  4 sold's field  5 event
 --       6 pos as the node believes it  7 pos after this call  8 1 if that is the journal's end
 --       9 number of the first grant  10 count of changes  11 count of items
+--       12 turn and 13 foreign tickets that the node has seen  14 nodes that its journal knows
+--       15 milliseconds after which a node is silent  16 1 to be told about the nodes
 --       then per change 9: time_ms, seq, number of a grant or 0, change of held and of sold in
 --                          tickets, order, state, n, buyer
 --       then per item 3: n, buyer, key
 --
--- answers {'OK', a letter per item, state, version, total, sold, ours, repair 0|1, ready 0|1}
+-- answers {'OK', a letter per item, state, version, total, sold, ours, repair 0|1, ready 0|1, turn,
+--          nodes: 'id:epoch:gone:silent ...' if asked for or if the journal does not know them all}
 --         letters: y yes, s sold out, p paused, c closed, b busy (repair)
 --      or {'ATTACH', why}: nothing was written; the node must attach again
 local H, orders = KEYS[1], KEYS[6]
 local node, T, S, event = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local first, changes, items = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local seen_turn, seen_foreign, knows = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local me = node .. ':'
 
 -- All reads and checks come before the first write.
 local v = redis.call('HMGET', H, T, S, 'ours', 'version', 'state', 'aside', 'known', me .. 'epoch',
     me .. 'fenced', me .. 'ready', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
-    me .. 'held', me .. 'sold', me .. 'gone')
+    me .. 'held', me .. 'sold', me .. 'gone', 'turn')
 local total, sold, ours = tonumber(v[1] or ''), tonumber(v[2] or ''), tonumber(v[3] or '')
 local aside, ready, pending = tonumber(v[6] or ''), v[10] == '1', v[14] or ''
 local last, done = tonumber(v[11] or ''), tonumber(v[13] or '')
 local held, mine, gone = tonumber(v[15] or ''), tonumber(v[16] or ''), tonumber(v[17] or '')
+local turn = tonumber(v[18] or '') or 0
 if v[8] ~= ARGV[2] then
     return {'ATTACH', 'epoch is ' .. (v[8] or 'lost') .. ', not ' .. ARGV[2]}
 elseif v[9] == '1' then
     return {'ATTACH', 'this node was fenced'}
-elseif not (total and sold and ours and last and done and held and mine and gone) then
+elseif not (total and sold and ours and last and done and held and mine and gone and v[7]) then
     return {'ATTACH', 'the hash has lost fields'}
 elseif v[12] ~= ARGV[6] then
     return {'ATTACH', 'settled up to ' .. (v[12] or 'nothing') .. ', not ' .. ARGV[6]}
+elseif turn < seen_turn then
+    return {'ATTACH', 'the hash is older than what this node has seen'}
+elseif sold - ours < seen_foreign then
+    return {'ATTACH', 'the count of sold tickets was lowered from outside'}
+elseif done + select(2, string.gsub(pending, '\n', '')) ~= last then
+    return {'ATTACH', 'the hash has lost pending orders'}
 elseif items > 0 and not ready then
     return {'ATTACH', 'another node has found lost writes'}
 elseif items > 0 and last ~= first - 1 then
@@ -46,7 +57,7 @@ end
 -- Changes, in journal order. A grant leaves pending; one that Redis has lost is counted again.
 local waiting = gone - held - mine -- tickets of the pending grants
 local settled = 0                  -- lines that leave pending
-local at = 12
+local at = 17
 for _ = 1, changes do
     local time, seq, number = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
     local n = tonumber(ARGV[at + 7])
@@ -94,19 +105,47 @@ for i = 1, items do
     at = at + 3
 end
 
--- The end of the journal is reached: ready. When all known nodes are, the repair is over.
+-- The nodes of the sale, asked for only when somebody wants to know.
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local ids, nodes = {}, {}
+for id in string.gmatch(v[7], '%d+') do
+    ids[#ids + 1] = id
+end
+if ARGV[16] == '1' or not ready or aside or knows < #ids then
+    local fields = {}
+    for _, id in ipairs(ids) do
+        for _, name in ipairs({':epoch', ':gone', ':beat', ':ready', ':knows'}) do
+            fields[#fields + 1] = id .. name
+        end
+    end
+    local values = redis.call('HMGET', H, unpack(fields))
+    for i, id in ipairs(ids) do
+        local k = 5 * (i - 1)
+        local beat = tonumber(values[k + 3] or '')
+        nodes[i] = {id = id, epoch = values[k + 1] or '0', gone = values[k + 2] or '0',
+            silent = beat ~= nil and now - beat > tonumber(ARGV[15]), never = beat == nil,
+            ready = values[k + 4] == '1', knows = tonumber(values[k + 5] or '') or 0}
+    end
+end
+
+-- The end of the journal is reached: ready, once all who are selling know of this node, so that a
+-- repair will wait for it. When all known nodes are ready, the repair is over.
 if ARGV[8] == '1' and not ready then
     ready = true
-    redis.call('HSET', H, me .. 'ready', 1)
+    for _, n in ipairs(nodes) do
+        if n.id ~= node and n.ready and not n.silent and not n.never and n.knows < #ids then
+            ready = false
+        end
+    end
+    if ready then
+        redis.call('HSET', H, me .. 'ready', 1)
+    end
 end
 if aside and ready then
-    local ids = {}
-    for id in string.gmatch(v[7] or '', '%d+') do
-        ids[#ids + 1] = id .. ':ready'
-    end
     local all = true
-    for _, is in ipairs(redis.call('HMGET', H, unpack(ids))) do
-        all = all and is == '1'
+    for _, n in ipairs(nodes) do
+        all = all and (n.ready or n.id == node)
     end
     if all then
         total = aside
@@ -116,9 +155,13 @@ if aside and ready then
     end
 end
 
-local now = redis.call('TIME')
-redis.call('HSET', H, S, sold, 'ours', ours, me .. 'last', last, me .. 'pos', ARGV[7],
+local about = {}
+for i, n in ipairs(nodes) do
+    about[i] = n.id .. ':' .. n.epoch .. ':' .. n.gone .. ':' .. (n.silent and 1 or 0)
+end
+turn = turn + 1
+redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn, me .. 'last', last, me .. 'pos', ARGV[7],
     me .. 'done', done, me .. 'pending', table.concat(lines), me .. 'held', held, me .. 'sold', mine,
-    me .. 'gone', gone, me .. 'beat', now[1] * 1000 + math.floor(now[2] / 1000))
+    me .. 'gone', gone, me .. 'knows', knows, me .. 'beat', now)
 return {'OK', table.concat(verdicts), v[5] or 'open', tonumber(v[4]), aside or total, sold, ours,
-    aside and 1 or 0, ready and 1 or 0}
+    aside and 1 or 0, ready and 1 or 0, turn, table.concat(about, ' ')}

@@ -49,6 +49,14 @@ struct stock_sale {
     uint8_t secret[ORDERID_SECRET];
 };
 
+/* Another node of the sale, as the stock knows it. */
+struct stock_node {
+    uint16_t id;
+    bool silent;    /* no beat for node-timeout */
+    uint32_t gone;  /* tickets it has out */
+    uint64_t epoch; /* 0: has never attached */
+};
+
 /* What the unified stock said last. */
 struct stock_figures {
     enum stock_state state;
@@ -56,6 +64,7 @@ struct stock_figures {
     uint32_t total;
     uint32_t gone;    /* what the unified stock has given out, foreign included */
     uint32_t foreign; /* through no node of ours */
+    uint64_t turn;    /* calls that wrote the hash; a lower one is an older hash */
     bool repair;      /* nobody sells until every known node is ready */
     bool ready;       /* this node has settled up to its journal's end */
 };
@@ -67,9 +76,11 @@ struct stock_attach {
     struct stock_sale sale;    /* of the journal; in and out */
     uint32_t total, version;   /* of the journal, else of the configuration */
     enum stock_state state;
-    uint32_t foreign;
+    struct stock_figures seen; /* what was last heard, foreign and turn above all */
     uint16_t known[NODES_MAX]; /* in and out */
     uint32_t known_count;
+    const struct stock_node *nodes; /* as last heard; the silent ones are not waited for */
+    uint32_t node_count;
     /* out */
     uint64_t pos;
     uint32_t voided; /* orders that were granted and are not in the journal */
@@ -106,8 +117,13 @@ struct stock_step {
     uint32_t change_count; /* <= SETTLE_MAX */
     struct stock_item *items;
     uint32_t item_count; /* <= BATCH_MAX */
+    struct stock_figures seen;
+    uint32_t knows; /* nodes that the journal knows */
+    bool ask_nodes;
     /* out */
     struct stock_figures figures;
+    struct stock_node *nodes; /* NODES_MAX places of the caller's */
+    uint32_t node_count;      /* 0: not told this time */
 };
 
 struct stock;

@@ -34,11 +34,13 @@ static struct book {
     struct stock_figures figures;
     uint16_t others[4];
     uint32_t others_count, foreign, version;
+    uint64_t turn;
 } book;
 
 static struct stock_change changes[SETTLE_MAX];
 static struct stock_item items[BATCH_MAX];
-static uint32_t change_count;
+static struct stock_node nodes[NODES_MAX];
+static uint32_t change_count, node_count;
 static struct fault f;
 
 static void use(struct stock *(*plan)(const struct conf *, struct arena *))
@@ -55,7 +57,7 @@ static int fresh_local(void **state)
     (void)state;
     on_redis = false;
     memset(&book, 0, sizeof book);
-    change_count = 0;
+    change_count = node_count = 0;
     conf.node = 1;
     use(stock_local_plan);
     return 0;
@@ -66,7 +68,7 @@ static int fresh_redis(void **state)
     (void)state;
     on_redis = true;
     memset(&book, 0, sizeof book);
-    change_count = 0;
+    change_count = node_count = 0;
     conf.node = 1;
     redis_fixture_do(&redis, "FLUSHALL");
     use(stock_redis_plan);
@@ -89,9 +91,11 @@ static enum stock_result attach(void)
                               .sale = book.sale,
                               .total = 10,
                               .version = book.version,
-                              .foreign = book.foreign};
+                              .seen = {.foreign = book.foreign, .turn = book.turn}};
     memcpy(at.known, book.others, sizeof book.others);
     at.known_count = book.others_count;
+    at.nodes = nodes;
+    at.node_count = node_count;
     enum stock_result result = stock_connect(stock, &f);
     if (result == STOCK_OK)
         result = stock_attach(stock, &at, &f);
@@ -100,6 +104,7 @@ static enum stock_result attach(void)
         book.pos = at.pos;
         book.figures = at.figures;
         book.version = at.figures.version;
+        book.turn = at.figures.turn;
     }
     return result;
 }
@@ -131,13 +136,19 @@ static enum stock_result step(uint32_t count, uint32_t n)
                             .changes = changes,
                             .change_count = change_count,
                             .items = items,
-                            .item_count = count};
+                            .item_count = count,
+                            .seen = {.turn = book.turn, .foreign = book.foreign},
+                            .knows = 1 + book.others_count,
+                            .ask_nodes = true,
+                            .nodes = nodes};
     for (uint32_t i = 0; i < count; i++)
         items[i] = (struct stock_item){.n = n, .buyer = "", .key = ""};
     enum stock_result result = stock_step(stock, &st, &f);
     if (result == STOCK_OK) {
         book.pos = st.to;
         book.figures = st.figures;
+        book.turn = st.figures.turn;
+        node_count = st.node_count;
         change_count = 0;
     }
     return result;
@@ -464,6 +475,160 @@ static void test_a_blank_node_that_comes_first_gives_way(void **state)
     assert_int_equal(book.figures.gone, 2);
 }
 
+/* An older hash in which this node's own fields happen to fit: only the turn tells. */
+static void test_an_older_hash_is_found_by_its_turn(void **state)
+{
+    (void)state;
+    opened();
+    redis_fixture_do(&redis, "COPY " H " dump");
+    assert_int_equal(step(0, 1), STOCK_OK);
+    redis_fixture_do(&redis, "COPY dump " H " REPLACE");
+    assert_int_equal(step(1, 1), STOCK_ATTACH);
+    assert_int_equal(attach(), STOCK_OK);
+    assert_true(book.figures.repair);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_false(book.figures.repair);
+    assert_int_equal(sell(11, 1), 10);
+}
+
+/* The prototype's own set-up, run again in the middle of a sale. */
+static void test_sold_lowered_by_hand_sells_nothing_twice(void **state)
+{
+    (void)state;
+    opened();
+    redis_fixture_do(&redis, "HINCRBY " H " ticket_sold_nums 3");
+    assert_int_equal(sell(4, 1), 4);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    book.foreign = book.figures.foreign;
+    redis_fixture_do(&redis, "HSET " H " ticket_total_nums 10 ticket_sold_nums 0");
+    assert_int_equal(step(5, 1), STOCK_ATTACH);
+    assert_int_equal(attach(), STOCK_OK);
+    assert_true(book.figures.repair);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_int_equal(book.figures.gone, 7);
+    assert_int_equal(sell(9, 1), 3);
+    assert_sums();
+}
+
+static void test_lost_pending_is_repaired(void **state)
+{
+    (void)state;
+    opened();
+    assert_int_equal(sell(4, 1), 4);
+    redis_fixture_do(&redis, "HDEL " H " 1:pending");
+    assert_int_equal(step(0, 1), STOCK_ATTACH);
+    assert_int_equal(attach(), STOCK_OK);
+    assert_true(book.figures.repair);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_int_equal(book.figures.gone, 4);
+    assert_sums();
+}
+
+/* Two nodes that sold alone are pointed at one Redis: one of them wins, and for good. */
+static void test_two_sales_on_one_hash(void **state)
+{
+    (void)state;
+    strcpy(book.sale.id, "0123456789abcdef0123456789abcdef");
+    note(1, 1, 1, "sold");
+    book.others[0] = 2; /* so that the sale does not begin */
+    book.others_count = 1;
+    assert_int_equal(attach(), STOCK_OK);
+    stock_disconnect(stock);
+    conf.node = 2;
+    use(stock_redis_plan);
+    book = (struct book){.others = {1}, .others_count = 1};
+    change_count = 0;
+    strcpy(book.sale.id, "fedcba9876543210fedcba9876543210");
+    note(1, 1, 1, "sold");
+    assert_int_equal(attach(), STOCK_OTHER);
+}
+
+static struct book second_node(void)
+{
+    stock_disconnect(stock);
+    conf.node = 2;
+    use(stock_redis_plan);
+    assert_int_equal(stock_connect(stock, &f), STOCK_OK);
+    struct book first = book;
+    book = (struct book){.others = {1}, .others_count = 1};
+    change_count = 0;
+    return first;
+}
+
+static void first_node(struct book first)
+{
+    stock_disconnect(stock);
+    conf.node = 1;
+    use(stock_redis_plan);
+    assert_int_equal(stock_connect(stock, &f), STOCK_OK);
+    book = first;
+    change_count = 0;
+}
+
+/* Who is already selling must have journaled a newcomer before it sells: else a repair would not
+ * wait for it, and its tickets would be sold again. */
+static void test_a_newcomer_waits_until_it_is_known(void **state)
+{
+    (void)state;
+    opened();
+    struct book first = second_node();
+    assert_int_equal(attach(), STOCK_OK);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_false(book.figures.ready);
+    struct book newcomer = book;
+    first_node(first);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_int_equal(node_count, 2); /* told of it, and it is journaled */
+    book.others[0] = 2;
+    book.others_count = 1;
+    assert_int_equal(step(0, 1), STOCK_OK);
+    (void)second_node();
+    book = newcomer;
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_true(book.figures.ready);
+}
+
+/* Node 2 sells three, falls silent, and Redis loses everything: node 1 sells on without it, and
+ * its three stay counted. */
+static void test_a_silent_node_is_not_waited_for(void **state)
+{
+    (void)state;
+    book.others[0] = 2;
+    book.others_count = 1;
+    assert_int_equal(attach(), STOCK_OK);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    struct book first = second_node();
+    assert_int_equal(attach(), STOCK_OK);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_int_equal(sell(3, 1), 3);
+    struct stock_change all[3];
+    memcpy(all, changes, sizeof all);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    struct book other = book;
+    first_node(first);
+    redis_fixture_do(&redis, "HSET " H " 2:beat 1000"); /* long ago */
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_true(nodes[1].id == 2 && nodes[1].silent && nodes[1].gone == 3);
+    redis_fixture_do(&redis, "FLUSHALL");
+    assert_int_equal(step(0, 1), STOCK_ATTACH);
+    assert_int_equal(attach(), STOCK_OK);
+    assert_true(book.figures.repair);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_false(book.figures.repair);
+    assert_int_equal(book.figures.gone, 3);
+    assert_int_equal(sell(9, 1), 7);
+    (void)second_node(); /* it comes back, with its journal */
+    node_count = 0;
+    book = other;
+    assert_int_equal(attach(), STOCK_OK);
+    assert_int_equal(book.pos, 0);
+    memcpy(changes, all, sizeof all);
+    change_count = 3;
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_int_equal(field("2:gone"), 3);
+    assert_int_equal(field("ticket_sold_nums"), 10);
+}
+
 static void test_another_sale_is_refused(void **state)
 {
     (void)state;
@@ -576,6 +741,12 @@ int main(void)
         REDIS(test_an_old_dump_with_other_pending_orders),
         REDIS(test_repair_waits_for_every_known_node),
         REDIS(test_a_blank_node_that_comes_first_gives_way),
+        REDIS(test_an_older_hash_is_found_by_its_turn),
+        REDIS(test_sold_lowered_by_hand_sells_nothing_twice),
+        REDIS(test_lost_pending_is_repaired),
+        REDIS(test_two_sales_on_one_hash),
+        REDIS(test_a_newcomer_waits_until_it_is_known),
+        REDIS(test_a_silent_node_is_not_waited_for),
         REDIS(test_another_sale_is_refused),
         REDIS(test_a_fenced_node_attaches_again),
         REDIS(test_forgotten_scripts_are_sent_again),
@@ -590,6 +761,7 @@ int main(void)
     strcpy(conf.events[0].name, "ticket");
     conf.event_count = 1;
     conf.redis_timeout_ms = 5000;
+    conf.node_timeout_ms = 3000;
     strcpy(conf.redis.text, "the test's redis");
     conf.redis.to.local.sun_family = AF_UNIX;
     strcpy(conf.redis.to.local.sun_path, redis.socket);

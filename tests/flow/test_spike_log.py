@@ -1,0 +1,353 @@
+"""Why: spike-log is how an operator, and every later test, finds out whether the promises were kept."""
+
+import csv
+import io
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+import spike
+
+LOG = str(pathlib.Path(spike.SERVER).with_name("spike-log"))
+HEADER = "seq,time_ms,order,event,state,n,buyer,key,pay_by"
+EXTRA = {"seat": {"total": 5}}
+
+
+def confs(*nodes):
+    return [word for node in nodes for word in ("-c", str(node.conf))]
+
+
+def run_log(*arguments, code=0):
+    """Runs spike-log to its end and answers what it printed; on trouble, its complaint."""
+    done = subprocess.run([LOG, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=60 * spike.PATIENCE, preexec_fn=spike.die_with_parent,
+                          check=False)
+    assert not spike.ALARM.search(done.stderr), done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stderr if code == 2 else done.stdout
+
+
+def rows_of(text):
+    assert text.splitlines()[0] == HEADER
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def sell(place, node, count, event="ticket"):
+    load = place.load(node, connections=10, requests=count, path=f"/buy/{event}").join()
+    assert load.codes == {1: count}
+    return load.yeses
+
+
+def two_nodes(place, redis, **options):
+    nodes = [place.node(n, [1, 2], redis=redis, start=False, **options) for n in (1, 2)]
+    for node in nodes:
+        node.start(healthy=False)
+    for node in nodes:
+        node.wait_healthy()
+    return nodes
+
+
+# -- export
+
+
+def test_export_is_what_was_sold(place):
+    """Every yes is one row, with the id that the buyer was given; JSON says the same."""
+    node = place.node(7, events={"ticket": {"total": 1000}, **EXTRA})
+    sold = {"ticket": sell(place, node, 300), "seat": sell(place, node, 5, "seat")}
+    for beside in (True, False):
+        rows = rows_of(run_log(*confs(node), "export"))
+        for event, yeses in sold.items():
+            mine = [row for row in rows if row["event"] == event]
+            assert sorted(row["order"] for row in mine) == sorted(yeses)
+            assert {(r["state"], r["n"], r["buyer"], r["key"], r["pay_by"]) for r in mine} == {
+                ("sold", "1", "", "", "0")}
+            seqs = [int(row["seq"]) for row in mine]
+            assert seqs == sorted(set(seqs))
+        lines = [json.loads(line) for line in
+                 run_log("export", "-f", "json", *confs(node)).splitlines()]
+        assert list(lines[0]) == HEADER.split(",")
+        assert [{k: str(v) for k, v in line.items()} for line in lines] == rows
+        assert rows_of(run_log(*confs(node), "export", "--changes")) == rows
+        if beside:
+            assert node.term() == 0
+
+
+# -- tail
+
+
+class Tail:
+    """A running spike-log tail."""
+
+    def __init__(self, place, *arguments):
+        self.path = place.dir / "tail"
+        with open(self.path, "wb") as out:
+            self.process = subprocess.Popen([LOG, *arguments], stdout=out, stderr=out,
+                                            preexec_fn=spike.die_with_parent)
+
+    def rows(self):
+        text = self.path.read_text()
+        return rows_of(text) if HEADER in text else []
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(10 * spike.PATIENCE)
+
+
+@pytest.fixture
+def tail(place):
+    running = []
+
+    def start(*arguments):
+        running.append(Tail(place, *arguments))
+        spike.wait("the header", lambda: HEADER in running[-1].path.read_text())
+        return running[-1]
+
+    yield start
+    for one in running:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_tail_follows(place, tail, number):
+    """What is sold while tail runs is printed, once, in order, also over a restart of the server."""
+    node = place.node(events={"ticket": {"total": 1000}})
+    sell(place, node, 20)
+    follower = tail(*confs(node), "tail")
+    yeses = sell(place, node, 50)
+    node.kill9()
+    node.start()
+    yeses += sell(place, node, 30)
+    spike.wait("all sales to be told", lambda: len(follower.rows()) >= 80)
+    rows = follower.rows()
+    assert sorted(row["order"] for row in rows) == sorted(yeses)
+    seqs = [int(row["seq"]) for row in rows]
+    assert seqs == sorted(seqs)
+    assert follower.end(number) == 0
+
+
+def test_tail_begins_with_the_last(place, tail):
+    """-n: so many changes first, counted without the records that are none."""
+    node = place.node(events={"ticket": {"total": 1000}})
+    sell(place, node, 20)
+    all_rows = rows_of(run_log(*confs(node), "export"))
+    for count in (7, 20, 1000):
+        follower = tail(*confs(node), "tail", "-n", str(count))
+        expected = all_rows[-count:]
+        spike.wait(f"{len(expected)} rows", lambda f=follower, e=expected: f.rows() == e)
+        assert follower.end() == 0
+
+
+def test_tail_ends_when_nobody_reads(place):
+    """A reader that hangs must not keep tail from ending."""
+    node = place.node(events={"ticket": {"total": 3000}})
+    sell(place, node, 3000)
+    reading, writing = os.pipe()
+    with subprocess.Popen([LOG, *confs(node), "tail", "-n", "3000"], stdout=writing,
+                          preexec_fn=spike.die_with_parent) as process:
+        os.close(writing)
+        wchan = pathlib.Path(f"/proc/{process.pid}/wchan")
+        spike.wait("a full pipe", lambda: "pipe" in wchan.read_text() or process.poll() is not None)
+        process.terminate()
+        assert process.wait(10 * spike.PATIENCE) == 0
+        os.close(reading)
+
+
+# -- stat
+
+
+def test_stat(place):
+    """The figures of stat are those of the sale."""
+    redis = place.redis()
+    node = place.node(3, redis=redis, events={"ticket": {"total": 1000}, **EXTRA})
+    sell(place, node, 40)
+    text = run_log(*confs(node), "stat")
+    ticket = dict(re.findall(r"^  (\w+) +(.*)$", text.split("event seat")[0], re.MULTILINE))
+    assert ticket["sale"] == redis.client.hget(spike.HASH, "sale")[:8] + " unified"
+    assert (ticket["node"], ticket["nodes"], ticket["server"]) == ("3", "3", "running")
+    assert (ticket["orders"], ticket["sold"], ticket["held"]) == ("40", "40", "0")
+    assert ticket["total"] == "1000"
+    assert ticket["used"].endswith(" of 67108864 bytes")
+    records = [r for r in node.records() if r["event"] == "ticket"]
+    assert int(ticket["records"]) == len(records)
+    assert int(ticket["epoch"]) == max(r["epoch"] for r in records if r["kind"] == "epoch")
+    node.term()
+    assert "  server    none\n" in run_log(*confs(node), "stat")
+
+
+# -- audit
+
+
+def test_audit_under_load(place):
+    """Beside servers at work every audit is clean; at rest it closes the sums to the ticket."""
+    redis = place.redis()
+    nodes = two_nodes(place, redis, events={"ticket": {"total": 2000}})
+    load = place.load(*nodes, connections=40, requests=6000)
+    for _ in range(8):
+        assert run_log(*confs(*nodes), "audit").endswith("no breach\n")
+    load.join()
+    assert load.codes[1] == 2000
+    spike.wait("all to be settled", lambda: "not settled" not in run_log(*confs(*nodes), "audit"))
+    text = run_log(*confs(*nodes), "audit")
+    assert "P1 no oversell: event ticket: 2000 sold of 2000, 2 journals\n" in text
+    assert "P3 no undersell: event ticket: total 2000 = 0 left + 0 held + 2000 sold + 0 foreign" in text
+    assert "stream: event ticket: 2000 settled changes, each exactly once\n" in text
+    assert "P4 exactly once: event ticket: 2000 order ids, none twice;" in text
+    assert "BREACH" not in text
+
+
+def test_audit_after_kill(place):
+    """kill -9 and Redis emptied: what is open is said and no breach; then it is repaired."""
+    redis = place.redis()
+    nodes = two_nodes(place, redis, events={"ticket": {"total": 100000}})
+    load = place.load(*nodes, connections=40)
+    spike.wait("some sales", lambda: len(load.rows) > 500)
+    nodes[0].kill9()
+    nodes[1].kill9()
+    load.stop()
+    run_log(*confs(*nodes), "audit")
+    redis.restart_empty()
+    assert "there is no hash; its journals alone" in run_log(*confs(*nodes), "audit")
+    redis.kill()
+    assert "redis: cannot be reached" in run_log(*confs(*nodes), "audit")
+    redis.start()
+    for node in nodes:
+        node.start(healthy=False)
+    for node in nodes:
+        node.wait_healthy()
+    spike.wait("all to be settled", lambda: "open:" not in run_log(*confs(*nodes), "audit"))
+    spike.check_promises(nodes, load.yeses, 100000, redis.figure())
+
+
+def test_audit_knows_who_is_missing(place):
+    """Without the journal of a node the sums are not closed, and the audit says whose it is."""
+    redis = place.redis()
+    nodes = two_nodes(place, redis)
+    sell(place, nodes[1], 10)
+    text = run_log(*confs(nodes[0]), "audit")
+    assert "so the sums cannot be closed: 2\n" in text
+    assert "BREACH" not in text
+
+
+def test_audit_counts_foreign_sales(place):
+    """What the prototype's programs sell is foreign, not a breach."""
+    redis = place.redis()
+    node = place.node(redis=redis, events={"ticket": {"total": 100}})
+    sell(place, node, 10)
+    redis.client.hincrby(spike.HASH, spike.SOLD, 7)
+    text = run_log(*confs(node), "audit")
+    assert "total 100 = 83 left + 0 held + 10 sold + 7 foreign\n" in text
+
+
+def settled(node, count):
+    spike.wait("all to be settled", lambda: f"stream: event ticket: {count} settled changes, each "
+               "exactly once" in run_log(*confs(node), "audit"))
+
+
+@pytest.mark.parametrize("field, by, said", [
+    ("1:sold", 1, "BREACH P3 redis: event ticket: node 1: up to record"),
+    ("1:gone", -1, "BREACH P3 redis: event ticket: ours is 10, the nodes' gone add up to 9"),
+    ("ours", 1, "BREACH P3 redis: event ticket: ours is 11, the nodes' gone add up to 10"),
+    ("1:pos", 1000, "BREACH P2 redis: event ticket: node 1: settled up to record"),
+    (spike.SOLD, -1, "BREACH P3 redis: event ticket: 9 gone, of which 10 are ours"),
+    (spike.TOTAL, -95, None),  # the journal still knows a total of 100
+])
+def test_audit_finds_a_changed_hash(place, field, by, said):
+    """Any of our fields that was changed is a breach, and the line says which."""
+    redis = place.redis()
+    node = place.node(redis=redis, events={"ticket": {"total": 100}})
+    sell(place, node, 10)
+    settled(node, 10)
+    assert node.term() == 0
+    run_log(*confs(node), "audit")
+    redis.client.hincrby(spike.HASH, field, by)
+    text = run_log(*confs(node), "audit", code=1)
+    assert (said or "BREACH P1 redis: event ticket: 10 tickets of ours are gone, of 5") in text
+
+
+def test_audit_reads_the_stream(place):
+    """An entry that contradicts the journal is a breach; one that is missing or doubled is told."""
+    redis = place.redis()
+    node = place.node(redis=redis, events={"ticket": {"total": 100}})
+    sell(place, node, 10)
+    settled(node, 10)
+    orders = "{ticket_hash_key}:orders"
+    entries = redis.client.xrange(orders)
+    redis.client.xadd(orders, entries[3][1])
+    redis.client.xdel(orders, entries[4][0])
+    text = run_log(*confs(node), "audit")
+    assert "of 10 settled changes 1 are not in the stream and 1 are in it again" in text
+    for change in ({"n": "2"}, {"seq": "99999"}, {"order": entries[6][1]["order"]},
+                   {"state": "cancelled"}):
+        entry = redis.client.xadd(orders, {**entries[5][1], **change})
+        text = run_log(*confs(node), "audit", code=1)
+        assert "BREACH stream: event ticket: the entry of node 1, record" in text
+        redis.client.xdel(orders, entry)
+    run_log(*confs(node), "audit")
+
+
+def test_audit_finds_another_sale(place):
+    """A journal of another sale beside Redis, or beside another journal, is a breach."""
+    redis = place.redis()
+    node = place.node(1, redis=redis)
+    other = place.node(2)
+    sell(place, other, 1)
+    text = run_log(*confs(node, other), "audit", code=1)
+    assert "BREACH sale: event ticket: 1 of 2 journals are of another sale\n" in text
+    redis.client.hset(spike.HASH, "sale", "0" * 32)
+    text = run_log(*confs(node), "audit", code=1)
+    assert "BREACH sale: event ticket: Redis holds sale 00000000" in text
+
+
+def test_audit_finds_a_copy(place):
+    """A journal and its copy hold the same order ids: a breach of P4."""
+    node = place.node()
+    sell(place, node, 10)
+    assert node.term() == 0
+    copy = place.node(name="copy", start=False)
+    copy.journal.mkdir()
+    for name in ("data.mdb", "lock"):
+        (copy.journal / name).write_bytes((node.journal / name).read_bytes())
+    text = run_log(*confs(node, copy), "audit", code=1)
+    assert "hold the same order ids of node 1\n" in text
+
+
+# -- trouble
+
+
+@pytest.mark.parametrize("command", ["export", "audit", "stat", "tail"])
+def test_damage_is_exit_2(place, command):
+    """A damaged, cut or missing journal: exit 2, a line that names it, never a crash."""
+    node = place.node()
+    sell(place, node, 50)
+    assert node.term() == 0
+    data = node.journal / "data.mdb"
+    good = data.read_bytes()
+    for broken in (good[:len(good) // 2], good[:8192] + bytes(len(good) - 8192), b"x" * len(good)):
+        data.write_bytes(broken)
+        assert str(node.journal) in run_log(*confs(node), command, code=2)
+    data.unlink()
+    assert "it held a journal" in run_log(*confs(node), command, code=2)
+    (node.journal / "lock").unlink()
+    assert "there is no journal yet" in run_log(*confs(node), command, code=2)
+
+
+def test_wrong_usage_is_exit_2(place):
+    """Wrong words are named, and the usage follows."""
+    node = place.node()
+    conf = confs(node)
+    for words in ([], ["export"], conf, [*conf, "exprot"], [*conf, "export", "audit"],
+                  [*conf, "export", "-f", "xml"], [*conf, "audit", "--changes"],
+                  [*conf, "stat", "-f", "csv"], [*conf, "audit", "-n", "1"],
+                  [*conf, "tail", "-n", "-1"], [*conf, "tail", "-n", "x"], [*conf, "export", "-q"]):
+        assert "usage: spike-log" in run_log(*words, code=2)
+    assert "was named before" in run_log(*conf, *conf, "stat", code=2)
+    assert "missing" in run_log("-c", place.dir / "missing", "stat", code=2)
+    assert run_log("-V").startswith("spike-log ")
+    assert run_log("-h").startswith("usage: spike-log -c FILE")

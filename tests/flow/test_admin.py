@@ -2,6 +2,7 @@
 fields are a contract, and nobody but the operator may ask."""
 
 import os
+import signal
 import time
 
 import pytest
@@ -167,3 +168,41 @@ def test_no_admin(place):
     node.conf.write_text(text)
     node.start(healthy=False)
     spike.wait("a sale", lambda: node.buy().code == 1)
+
+
+def test_hup_finds_events_by_name(place):
+    """The file's events stand in another order and have other settings: each local-stock goes to
+    its own event, and what only a restart can change is named, setting by setting."""
+    node = place.node(events={"a": {"total": 100, "local_stock": 10},
+                              "b": {"total": 100, "local_stock": 90}})
+    text = node.conf.read_text()
+    start = text.index("event a")
+    node.conf.write_text(text[:start].replace("workers 2", "workers 3") + """
+answer-timeout 2s;
+event b { total 100; local-stock 80; max-order 2; }
+event a { total 500; local-stock 20; }
+event c { total 5; }
+""")
+    node.process.send_signal(signal.SIGHUP)
+    spike.wait("the reload", lambda: "reload: done" in node.log_text())
+    caps = lambda: {e["name"]: e["local_stock"] for e in node.stats()["events"]}
+    spike.wait("the new caps", lambda: caps() == {"a": 20, "b": 80})
+    said = [line.split("reload: ", 1) for line in node.log_text().splitlines() if "reload:" in line]
+    warned = {text.split(" changes")[0] for level, text in said if " warn " in level}
+    told = {text.split(" is as")[0] for level, text in said if " info " in level}
+    assert warned == {"workers", "a: total", "b: max-order", "a: stock-max", "c: event"}
+    assert told == {"answer-timeout", "a: local-stock", "b: local-stock", "done"}
+    assert node.event_stats("a")["total"] == 100
+    place.load(node, connections=5, requests=40, path="/buy/a").join()
+    assert (node.event_stats("a")["node_sold"], node.event_stats("b")["node_sold"]) == (20, 0)
+
+
+def test_hup_with_a_bad_file_changes_nothing(place):
+    """A file that does not read is refused as a whole, and the node sells on."""
+    node = place.node(events={"ticket": {"total": 100, "local_stock": 10}})
+    node.conf.write_text(node.conf.read_text().replace("local-stock 10", "local-stock 50")
+                         + "listne 1;\n")
+    node.process.send_signal(signal.SIGHUP)
+    spike.wait("the complaint", lambda: "listne" in node.log_text())
+    assert node.event_stats()["local_stock"] == 10
+    assert node.buy().code == 1

@@ -89,6 +89,27 @@ def test_stop_with_a_batch_in_doubt(place):
     assert redis.figure() == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stop_answers_the_accept_queue(place, workers):
+    """Hundreds have sent their request, and the kernel has let them in, but no worker has accepted
+    them when TERM comes: each is answered, none is reset."""
+    node = place.node(workers=workers)
+    node.process.send_signal(signal.SIGSTOP)
+    wires = [spike.Wire(node.address) for _ in range(400)]
+    for wire in wires:
+        wire.send(spike.request("GET", "/buy/ticket"))
+    node.end_expected = True
+    node.process.send_signal(signal.SIGTERM)
+    node.process.send_signal(signal.SIGCONT)
+    answers = [wire.answer() for wire in wires]
+    assert {answer.headers["connection"] for answer in answers} == {"close"}
+    assert {answer.code for answer in answers} <= {1, -6}
+    assert node.wait_end() == 0
+    for wire in wires:
+        wire.close()
+    assert node.orders().keys() == {answer.data["order"] for answer in answers if answer.code == 1}
+
+
 def test_idle_connections_do_not_keep_it(place):
     node = place.node()
     with spike.Wire(node.address) as idle, spike.Wire(node.address) as half:

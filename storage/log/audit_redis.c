@@ -1,0 +1,353 @@
+/*
+ * audit_redis: the hash and the stream of an event against its journals.
+ *
+ * A node's fields stand for its journal up to the record `pos`, and nothing else: so they must be
+ * equal to the sums of the journal up to there, whatever has happened since. Records behind `pos`
+ * are not settled yet, grants above the journal's last number are in doubt (given back when the
+ * node attaches); neither is a breach. Nor is a Redis that has lost writes: the next attach finds
+ * and repairs that, before anything is sold. A breach is what no later step could put right.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "storage/log/inside.h"
+
+#define CHUNK 256 /* records of a journal read ahead of the stream */
+
+static const struct audited *audited_of(const struct audited *list, uint32_t count, uint64_t node)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (journal_node(list[i].source->journal) == node)
+            return &list[i];
+    return NULL;
+}
+
+/* ---- a node's fields ------------------------------------------------------------------------ */
+
+/* What the fields say of each other. */
+static void judge_fields(struct findings *to, const char *event, const struct look_node *n)
+{
+    if (n->gone != n->held + n->sold + n->pending)
+        audit_breach(to,
+                     "P3 redis: event %s: node %u: %" PRIu64 " gone, but %" PRIu64 " held, %" PRIu64
+                     " sold, %" PRIu64 " pending",
+                     event, n->node, n->gone, n->held, n->sold, n->pending);
+    if (n->last < n->done || n->last - n->done != n->pending_orders)
+        audit_breach(to,
+                     "P3 redis: event %s: node %u: numbers %" PRIu64 " to %" PRIu64
+                     " are pending, and there are %" PRIu64,
+                     event, n->node, n->done + 1, n->last, n->pending_orders);
+}
+
+/* What they say of the journal up to pos. */
+static void judge_settled(struct findings *to, const char *event, const struct audited *a)
+{
+    const struct look_node *n = a->redis;
+    const struct account *j = &a->account;
+    if (n->pos > a->end) {
+        audit_breach(to,
+                     "P2 redis: event %s: node %u: settled up to record %" PRIu64
+                     ", the journal ends at %" PRIu64 "; is it an old copy?",
+                     event, n->node, n->pos, a->end);
+        return;
+    }
+    if (n->held != j->pos_held || n->sold != j->pos_sold || n->done != j->pos_last)
+        audit_breach(to,
+                     "P3 redis: event %s: node %u: up to record %" PRIu64
+                     " the journal has %" PRIu64 " held, %" PRIu64 " sold, %" PRIu64
+                     " orders; Redis %" PRIu64 " held, %" PRIu64 " sold, %" PRIu64 " orders",
+                     event, n->node, n->pos, j->pos_held, j->pos_sold, j->pos_last, n->held,
+                     n->sold, n->done);
+}
+
+/* What is under way, or waits for the node to attach again. */
+static void say_open(struct findings *to, const char *event, const struct audited *a)
+{
+    const struct look_node *n = a->redis;
+    if (n->pos < a->end)
+        audit_say(to, "open: event %s: node %u: %" PRIu64 " records are not settled yet", event,
+                  n->node, a->end - n->pos);
+    if (n->last > a->account.tally.last)
+        audit_say(to, "open: event %s: node %u: %" PRIu64 " orders are in doubt%s", event, n->node,
+                  n->last - a->account.tally.last,
+                  a->source->running ? "" : "; given back when the node starts again");
+    if (n->last < a->account.mark_last)
+        audit_say(to,
+                  "open: event %s: node %u: Redis has lost writes: it knows %" PRIu64 " of %" PRIu64
+                  " orders; repaired when the node attaches again",
+                  event, n->node, n->last, a->account.mark_last);
+}
+
+static void judge_node(struct findings *to, const char *event, const struct look_node *n,
+                       const struct audited *a)
+{
+    judge_fields(to, event, n);
+    if (a == NULL) {
+        audit_say(to,
+                  "open: event %s: node %u: %" PRIu64 " held, %" PRIu64 " sold, %" PRIu64
+                  " pending are the word of Redis alone",
+                  event, n->node, n->held, n->sold, n->pending);
+        return;
+    }
+    if (a->account.wrong != NULL)
+        return;
+    judge_settled(to, event, a);
+    say_open(to, event, a);
+}
+
+/* ---- the sums ------------------------------------------------------------------------------- */
+
+struct hash_sum {
+    uint64_t held, sold, gone, pending;
+};
+
+static void judge_gone(struct findings *to, const char *event, const struct look_event *h,
+                       const struct hash_sum *sum)
+{
+    if (h->ours != sum->gone)
+        audit_breach(to,
+                     "P3 redis: event %s: ours is %" PRIu64 ", the nodes' gone add up to %" PRIu64,
+                     event, h->ours, sum->gone);
+    if (h->gone < h->ours)
+        audit_breach(to, "P3 redis: event %s: %" PRIu64 " gone, of which %" PRIu64 " are ours",
+                     event, h->gone, h->ours);
+    if (h->ours > h->total)
+        audit_breach(to, "P1 redis: event %s: %" PRIu64 " tickets of ours are gone, of %" PRIu64,
+                     event, h->ours, h->total);
+    else if (h->gone > h->total)
+        audit_say(to,
+                  "redis: event %s: %" PRIu64 " of %" PRIu64 " are gone, with %" PRIu64
+                  " through other programs",
+                  event, h->gone, h->total, h->gone - h->ours);
+}
+
+static void judge_sum(struct findings *to, const char *event, const struct look_event *h,
+                      const struct hash_sum *sum)
+{
+    uint64_t left = h->total > h->gone ? h->total - h->gone : 0;
+    uint64_t foreign = h->gone > h->ours ? h->gone - h->ours : 0;
+    uint64_t out = left + sum->held + sum->sold + sum->pending + foreign;
+    char pending[64] = "";
+    if (sum->pending > 0)
+        snprintf(pending, sizeof pending, " + %" PRIu64 " in batches under way", sum->pending);
+    if (h->gone > h->total && foreign > 0)
+        return; /* said above: others have sold too many */
+    audit_judge(to, out == h->total,
+                "P3 no undersell: event %s: total %" PRIu64 " %s %" PRIu64 " left + %" PRIu64
+                " held + %" PRIu64 " sold + %" PRIu64 " foreign%s",
+                event, h->total, out == h->total ? "=" : "is not", left, sum->held, sum->sold,
+                foreign, pending);
+}
+
+static void judge_sums(struct findings *to, const char *event, const struct look_event *h)
+{
+    struct hash_sum sum = {0};
+    for (uint32_t i = 0; i < h->node_count; i++) {
+        const struct look_node *n = &h->nodes[i];
+        sum.held += n->held;
+        sum.sold += n->sold;
+        sum.gone += n->gone;
+        sum.pending += n->pending;
+    }
+    judge_gone(to, event, h, &sum);
+    judge_sum(to, event, h, &sum);
+    if (h->repair)
+        audit_say(to,
+                  "open: event %s: in repair: these figures are not whole until every known node "
+                  "has settled",
+                  event);
+}
+
+/* False: it is another sale, or none of ours; nothing else can be compared. */
+static bool judge_sale(struct findings *to, const char *event, const struct look_event *h,
+                       const struct audited *list, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct tally *t = &list[i].account.tally;
+        char text[LOOK_SALE_TEXT + 1];
+        if (!t->has_sale)
+            continue;
+        for (size_t k = 0; k < sizeof t->sale; k++)
+            snprintf(text + 2 * k, 3, "%02x", t->sale[k]);
+        if (h->sale[0] == '\0') {
+            audit_say(to, "open: event %s: the hash has lost its sale; repaired by the next attach",
+                      event);
+            return false;
+        }
+        if (strcmp(text, h->sale) != 0) {
+            audit_breach(to, "sale: event %s: Redis holds sale %.8s, journal %s is of %.8s", event,
+                         h->sale, list[i].source->conf.journal, text);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the stream ----------------------------------------------------------------------------- */
+
+/* A journal beside the stream: what it has read ahead, and which records the stream has. */
+struct reading {
+    const struct audited *a;
+    struct row_from from;
+    uint8_t *seen;
+    uint64_t twice;
+    int count;
+    struct record chunk[CHUNK];
+};
+
+struct stream_check {
+    struct findings *to;
+    const char *event;
+    struct reading *list;
+    uint32_t count;
+    uint64_t entries, strangers; /* strangers: of nodes whose journal was not given */
+    uint64_t wrong;
+    bool failed;
+    struct fault *fault;
+};
+
+/* NULL: the journal has no such record, or cannot be read. */
+static const struct record *record_at(struct stream_check *c, struct reading *r, uint64_t seq)
+{
+    if (r->count <= 0 || seq < r->chunk[0].seq || seq >= r->chunk[0].seq + (uint64_t)r->count)
+        r->count =
+            seq == 0 ? 0 : source_fetch(r->a->source, r->a->event, seq, r->chunk, CHUNK, c->fault);
+    if (r->count < 0)
+        c->failed = true;
+    return r->count > 0 ? &r->chunk[seq - r->chunk[0].seq] : NULL;
+}
+
+static bool agrees(const struct row_from *from, const struct record *r, const struct look_entry *e)
+{
+    char order[ORDERID_TEXT];
+    if (!row_is_order(r))
+        return false;
+    row_order(order, from, r);
+    return strlen(e->order) == sizeof order && memcmp(order, e->order, sizeof order) == 0 &&
+           strcmp(e->state, order_state_word((enum order_state)r->state)) == 0 && e->n == r->n &&
+           e->time_wall_ms == r->time_wall_ms;
+}
+
+static void check_entry(void *context, const struct look_entry *e)
+{
+    struct stream_check *c = context;
+    struct reading *r = NULL;
+    c->entries++;
+    for (uint32_t i = 0; i < c->count; i++)
+        if (journal_node(c->list[i].a->source->journal) == e->node)
+            r = &c->list[i];
+    if (r == NULL) {
+        c->strangers++;
+        return;
+    }
+    const struct record *record = c->failed ? NULL : record_at(c, r, e->seq);
+    if (c->failed)
+        return;
+    if (record == NULL || !agrees(&r->from, record, e)) {
+        if (c->wrong++ == 0)
+            audit_breach(c->to,
+                         "stream: event %s: the entry of node %" PRIu64 ", record %" PRIu64
+                         ", contradicts the journal",
+                         c->event, e->node, e->seq);
+        return;
+    }
+    if (e->seq > r->a->end)
+        return; /* younger than what is audited */
+    r->twice += bit_get(r->seen, e->seq);
+    bit_set(r->seen, e->seq);
+}
+
+static uint64_t count_missing(const struct reading *r, uint64_t *settled)
+{
+    const struct audited *a = r->a;
+    uint64_t missing = 0, pos = a->redis == NULL         ? 0
+                                : a->redis->pos < a->end ? a->redis->pos
+                                                         : a->end;
+    for (uint64_t seq = 1; seq <= pos; seq++) {
+        *settled += bit_get(a->order_seqs, seq);
+        missing += bit_get(a->order_seqs, seq) && !bit_get(r->seen, seq);
+    }
+    return missing;
+}
+
+static void say_stream(const struct stream_check *c, uint64_t length, uint64_t added)
+{
+    uint64_t missing = 0, twice = 0, settled = 0;
+    for (uint32_t i = 0; i < c->count; i++) {
+        missing += count_missing(&c->list[i], &settled);
+        twice += c->list[i].twice;
+    }
+    if (c->wrong > 1)
+        audit_say(c->to, "stream: event %s: %" PRIu64 " entries contradict the journals", c->event,
+                  c->wrong);
+    else if (missing == 0 && twice == 0 && c->wrong == 0)
+        audit_say(c->to, "stream: event %s: %" PRIu64 " settled changes, each exactly once",
+                  c->event, settled);
+    if (missing > 0 || twice > 0)
+        audit_say(c->to,
+                  "open: event %s: of %" PRIu64 " settled changes %" PRIu64
+                  " are not in the stream and %" PRIu64 " are in it again; %s",
+                  c->event, settled, missing, twice,
+                  added > length ? "it was trimmed"
+                                 : "Redis has lost writes, or somebody changed it");
+    if (c->strangers > 0)
+        audit_say(c->to, "open: event %s: %" PRIu64 " entries of the stream are of other nodes",
+                  c->event, c->strangers);
+}
+
+static bool prepare(struct stream_check *c, const struct audited *list, uint32_t count)
+{
+    ASSERT(count > 0);
+    c->list = calloc(count, sizeof *c->list);
+    if (c->list == NULL)
+        return false;
+    for (; c->count < count; c->count++) {
+        struct reading *r = &c->list[c->count];
+        r->a = &list[c->count];
+        r->from = row_from_event(r->a->source, r->a->event, ROW_CSV);
+        memcpy(r->from.secret, r->a->account.tally.secret, sizeof r->from.secret);
+        r->seen = calloc(r->a->end / 8 + 1, 1);
+        if (r->seen == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool judge_stream(struct findings *to, struct look *look, const char *event,
+                         const struct audited *list, uint32_t count, struct fault *f)
+{
+    struct stream_check c = {.to = to, .event = event, .fault = f};
+    struct fault why;
+    uint64_t length, added;
+    bool good = prepare(&c, list, count) || fault(f, "no memory for the stream");
+    if (good && look_stream_size(look, event, &length, &added, &why) &&
+        look_stream(look, event, check_entry, &c, &why)) {
+        good = !c.failed;
+        if (good)
+            say_stream(&c, length, added);
+    } else if (good)
+        audit_say(to, "open: event %s: the stream was not read: %s", event, why.text);
+    for (uint32_t i = 0; i < c.count; i++)
+        free(c.list[i].seen);
+    free(c.list);
+    return good;
+}
+
+bool audit_redis(struct findings *to, struct look *look, const struct look_event *hash,
+                 const char *event, const struct audited *list, uint32_t count, struct fault *f)
+{
+    bool whole = true;
+    if (!judge_sale(to, event, hash, list, count))
+        return true;
+    for (uint32_t i = 0; i < hash->node_count; i++)
+        judge_node(to, event, &hash->nodes[i], audited_of(list, count, hash->nodes[i].node));
+    judge_sums(to, event, hash);
+    for (uint32_t i = 0; i < count; i++) {
+        if (list[i].redis == NULL && list[i].account.tally.last > 0)
+            audit_say(to, "open: event %s: Redis does not know node %u; repaired when it attaches",
+                      event, (unsigned)journal_node(list[i].source->journal));
+        whole = whole && list[i].account.wrong == NULL;
+    }
+    return !whole || judge_stream(to, look, event, list, count, f);
+}

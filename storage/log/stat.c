@@ -1,0 +1,110 @@
+/*
+ * stat: what is in each journal, as lines of a name and a value, event by event.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "storage/log/inside.h"
+
+static bool fold(void *context, const struct record *r)
+{
+    return account_fold(context, r);
+}
+
+static void print_time(const char *name, uint64_t wall_ms)
+{
+    char text[32] = "-";
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm utc;
+    if (wall_ms > 0 && gmtime_r(&seconds, &utc) != NULL) {
+        size_t len = strftime(text, sizeof text - 8, "%Y-%m-%dT%H:%M:%S", &utc);
+        snprintf(text + len, sizeof text - len, ".%03uZ", (unsigned)(wall_ms % 1000));
+    }
+    printf("  %-9s %s\n", name, text);
+}
+
+static void print_number(const char *name, uint64_t value)
+{
+    printf("  %-9s %" PRIu64 "\n", name, value);
+}
+
+static void print_sale(const struct tally *t)
+{
+    if (!t->has_sale) {
+        puts("  sale      none yet");
+        return;
+    }
+    printf("  sale      ");
+    for (int i = 0; i < 4; i++)
+        printf("%02x", t->sale[i]);
+    printf(" %s\n", t->unified ? "unified" : "standalone");
+    print_number("total", t->total);
+    print_number("version", t->version);
+}
+
+static void print_nodes(const struct tally *t)
+{
+    printf("  nodes    ");
+    for (uint32_t i = 0; i < t->known_count; i++)
+        printf(" %u", (unsigned)t->known[i]);
+    putchar('\n');
+}
+
+static void print_event(const char *event, const struct account *a)
+{
+    printf("event %s\n", event);
+    print_sale(&a->tally);
+    print_number("epoch", a->tally.epoch);
+    print_nodes(&a->tally);
+    print_number("records", a->tally.end);
+    print_number("orders", a->tally.orders);
+    for (int state = ORDER_HELD; state <= ORDER_EXPIRED; state++)
+        print_number(order_state_word((enum order_state)state), a->in_state[state]);
+    printf("  %-9s %" PRIu64 " granted, %u held, %u sold\n", "tickets", a->tickets, a->tally.held,
+           a->tally.sold);
+    print_time("first", a->first_wall_ms);
+    print_time("last", a->last_wall_ms);
+}
+
+static bool stat_event(const struct source *s, uint32_t event, struct fault *f)
+{
+    struct account a = {0};
+    const char *name = journal_event_name(s->journal, event);
+    if (!source_end(s, event, &a.order_max, f))
+        return false;
+    a.orders = calloc(a.order_max + 1, sizeof *a.orders);
+    if (a.orders == NULL)
+        return fault(f, "no memory for %" PRIu64 " orders", a.order_max);
+    bool good = source_walk(s, event, 1, a.order_max, fold, &a, f);
+    free(a.orders);
+    if (good && a.wrong != NULL)
+        good = fault(f, "journal %s: damaged: record %" PRIu64 " of event %s: %s", s->conf.journal,
+                     a.wrong_seq, name, a.wrong);
+    if (good)
+        print_event(name, &a);
+    return good;
+}
+
+static void print_journal(const struct source *s)
+{
+    printf("journal %s\n", s->conf.journal);
+    print_number("node", journal_node(s->journal));
+    printf("  %-9s %" PRIu64 " of %" PRIu64 " bytes\n", "used", journal_used_bytes(s->journal),
+           journal_size_bytes(s->journal));
+    printf("  %-9s %s\n", "server", s->running ? "running" : "none");
+}
+
+int stat_run(const struct sources *all, const struct options *o, struct fault *f)
+{
+    (void)o;
+    for (uint32_t i = 0; i < all->count; i++) {
+        const struct source *s = &all->at[i];
+        print_journal(s);
+        for (uint32_t k = 0; k < journal_event_count(s->journal); k++)
+            if (!stat_event(s, k, f))
+                return EXIT_TROUBLE;
+    }
+    return 0;
+}

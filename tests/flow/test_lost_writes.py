@@ -40,8 +40,12 @@ def buy(node, count):
 
 
 def sell_on(node):
-    """Waits until the node sells again, or for the first time."""
-    spike.wait(f"{node.name} to sell", lambda: node.buy().code == 1)
+    """Waits until the node sells again, or for the first time; answers that order."""
+    def order():
+        answer = node.buy()
+        return answer.code == 1 and answer.data["order"]
+
+    return [spike.wait(f"{node.name} to sell", order)]
 
 
 def in_journals(nodes):
@@ -290,10 +294,9 @@ def test_redis_restarts_while_a_node_is_silent(place):
     redis.kill()
     spike.wait("busy", lambda: first.buy().code == -6)
     redis.start()
-    spike.wait("the first to sell on", lambda: first.health().status == 200)
-    yeses += buy(first, 5)
+    yeses += sell_on(first) + buy(first, 5)
     dead.start()
-    yeses += buy(dead, 2)
+    yeses += sell_on(dead)
     yeses += spike.drain(first, 100, redis)
     spike.check_promises([first, dead], yeses, 100, 100)
 

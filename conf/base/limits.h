@@ -19,11 +19,11 @@
 #define BEAT_PROMISE_MS 250
 
 /* Orders deducted in one Redis call and synced in one LMDB commit. */
-#define BATCH_MAX       512
+#define BATCH_MAX 512
 /* Orders whose buyers had left, cancelled in one turn. */
-#define RETURNS_MAX     512
+#define RETURNS_MAX 512
 /* Journal records settled in one Redis call: more than a turn can write, so that settling never
  * falls behind selling. */
-#define SETTLE_MAX      (BATCH_MAX + RETURNS_MAX + 512)
+#define SETTLE_MAX (BATCH_MAX + RETURNS_MAX + 512)
 
 #endif

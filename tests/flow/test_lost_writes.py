@@ -272,8 +272,9 @@ def test_two_former_standalone_journals(place, named):
     spike.wait("it to attach", lambda: seller.stats()["redis"]["state"] == "up")
     done = spike.run_server("-c", refused.conf)
     assert done.code == 1
-    last = done.err.strip().splitlines()[-1]
-    assert "Redis holds sale" in last and "this journal is of sale" in last, last
+    said = [line for line in done.err.splitlines() if " error " in line]
+    assert len(said) == 1, done.err
+    assert "Redis holds sale" in said[0] and "this journal is of sale" in said[0]
     if named:  # the sale is of two nodes: it begins when the second has a journal of its own
         shutil.rmtree(refused.journal)
         refused.start(healthy=False)

@@ -89,14 +89,17 @@ static void publish_stores(struct ledger *l)
                           memory_order_relaxed);
 }
 
+/* STARTING: this node itself has not taken its place yet. REPAIR: it waits for others. */
 static enum node_state node_state_of(const struct ledger *l)
 {
-    if (!l->started)
-        return NODE_STARTING;
-    for (uint32_t i = 0; i < l->conf->event_count; i++)
+    enum node_state state = l->started ? NODE_UP : NODE_STARTING;
+    for (uint32_t i = 0; i < l->conf->event_count; i++) {
+        if (!l->events[i].figures.ready)
+            return NODE_STARTING;
         if (l->events[i].figures.repair)
-            return NODE_REPAIR;
-    return NODE_UP;
+            state = NODE_REPAIR;
+    }
+    return state;
 }
 
 void ledger_publish(struct ledger *l)

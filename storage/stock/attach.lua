@@ -39,12 +39,15 @@ for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [5] = 'hash', [6
 end
 local v = redis.call('HMGET', H, 'sale', 'secret', T, S, 'version', 'state', 'aside', 'run',
     'begun', 'known', me .. 'epoch', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
-    me .. 'held', me .. 'sold', 'turn')
+    me .. 'held', me .. 'sold', 'turn', 'ours', me .. 'gone')
 local sale, secret, total, sold = v[1], v[2], tonumber(v[3] or ''), tonumber(v[4] or '')
 if total and total < 0 then
     total = nil -- it stands aside
 end
-local version, state, aside = int(v[5]), v[6], tonumber(v[7] or '')
+local version, state, aside = int(v[5] or ARGV[13]), v[6] or ARGV[14], tonumber(v[7] or '')
+if not secret then
+    secret = ARGV[7] ~= '' and ARGV[7] or ARGV[9]
+end
 local last, pos, done, pending = int(v[12]), int(v[13]), int(v[14]), v[15] or ''
 local held, mine, turn = int(v[16]), int(v[17]), int(v[18])
 
@@ -75,23 +78,42 @@ for id in string.gmatch((v[10] or '') .. ' ' .. node .. ' ' .. ARGV[17], '%d+') 
         ids[#ids + 1] = id
     end
 end
-local gones, ours_before = {}, 0 -- what each node has out, as the hash says
+local gones, ours = {}, 0 -- what each node has out, as the hash says
 for i, id in ipairs(ids) do
     gones[i] = id .. ':gone'
 end
 gones = redis.call('HMGET', H, unpack(gones))
 for i, id in ipairs(ids) do
     gones[id] = lost and 0 or int(gones[i])
-    ours_before = ours_before + gones[id]
+    ours = ours + gones[id]
 end
-local _, line_count = string.gsub(pending, '\n', '')
+if tonumber(v[19] or '') and not lost then
+    if not v[20] then
+        gones[node] = int(v[19]) - ours -- the field is lost, the sum is not
+    end
+    ours = int(v[19])
+end
+
+-- Do this node's fields add up? If not, the journal tells them again from its first record.
+local line_count, pending_sum, complete = 0, 0, true
+for line in string.gmatch(pending, '[^\n]+') do
+    line_count = line_count + 1
+    pending_sum = pending_sum + int(string.match(line, '^%d+'))
+end
+for _, i in ipairs({12, 13, 14, 15, 16, 17, 20}) do
+    complete = complete and v[i]
+end
+local broken = v[11] and not (complete and done + line_count == last
+    and held + mine + pending_sum == gones[node])
 
 -- Has Redis lost something? Then nobody sells until every known node has settled again.
-local behind = last < jlast or not (total or aside) or not sold or done + line_count ~= last
-    or turn < seen_turn or sold - ours_before < seen_foreign
+local behind = broken or last < jlast or not (total or aside) or not sold or turn < seen_turn
+    or sold - ours < seen_foreign
 local repair = fresh or lost or behind or v[8] ~= run
-if lost then
+if lost or broken then
     last, pos, done, pending, held, mine = 0, 0, 0, '', 0, 0
+end
+if lost then
     sale, secret, version, state = jsale, ARGV[7], jversion, ARGV[14]
     sold = (sold or 0) + seen_foreign
     aside = jtotal
@@ -125,24 +147,23 @@ last = math.min(last, keep)
 
 -- A node that was silent before is not waited for: what was last seen of it stays counted. It has
 -- not come back since, or its epoch would be higher.
-local silent = {}
+local silent, change = {}, 0
 if aside then
     for id, epoch_seen, gone_seen in string.gmatch(ARGV[18], '(%d+):(%d+):(%d+)') do
         if known[id] and id ~= node and
             (lost or int(redis.call('HGET', H, id .. ':epoch')) <= tonumber(epoch_seen)) then
             silent[id] = true
+            change = change + math.max(tonumber(gone_seen) - gones[id], 0)
             gones[id] = math.max(gones[id], tonumber(gone_seen))
         end
     end
 end
 
 -- gone is always held + sold + pending, ours the sum of all nodes' gone, sold = ours + foreign.
+change = change + held + mine + kept - gones[node]
 gones[node] = held + mine + kept
-local ours = 0
-for _, id in ipairs(ids) do
-    ours = ours + gones[id]
-end
-sold = (sold or ours_before) + ours - ours_before
+sold = (sold or ours) + change
+ours = ours + change
 if repair then
     sold = math.max(sold, ours + seen_foreign)
 end
@@ -166,9 +187,9 @@ if aside then
     redis.call('HSET', H, T, -1, 'aside', aside) -- put aside, so that nobody can sell
 end
 redis.call('HSET', H, S, sold, 'ours', ours, 'sale', sale, 'secret', secret, 'version', version,
-    'turn', math.max(turn, seen_turn) + 1, 'state', state or 'open', 'run', run, 'known', table.concat(ids, ' '),
+    'turn', math.max(turn, seen_turn) + 1, 'state', state, 'run', run, 'known', table.concat(ids, ' '),
     me .. 'epoch', epoch, me .. 'fenced', 0, me .. 'ready', 0, me .. 'last', last, me .. 'pos', pos,
     me .. 'done', done, me .. 'pending', pending, me .. 'held', held, me .. 'sold', mine,
     me .. 'gone', gones[node])
-return {'OK', sale, secret, pos, state or 'open', version, aside or total, aside and 1 or 0, voided,
+return {'OK', sale, secret, pos, state, version, aside or total, aside and 1 or 0, voided,
     table.concat(ids, ' '), math.max(turn, seen_turn) + 1}

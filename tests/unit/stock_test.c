@@ -524,6 +524,56 @@ static void test_lost_pending_is_repaired(void **state)
     assert_sums();
 }
 
+/* Whichever field goes, the journal puts it back, and not one ticket is sold twice or stranded. */
+static void test_any_lost_field_is_repaired(void **state)
+{
+    static const char *const fields[] = {"1:epoch",
+                                         "1:ready",
+                                         "1:last",
+                                         "1:pos",
+                                         "1:done",
+                                         "1:pending",
+                                         "1:held",
+                                         "1:sold",
+                                         "1:gone",
+                                         "1:beat",
+                                         "1:fenced",
+                                         "ours",
+                                         "ticket_total_nums",
+                                         "known",
+                                         "run",
+                                         "turn",
+                                         "state",
+                                         "begun",
+                                         "secret",
+                                         "version"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        struct stock_change all[4];
+        leave(state);
+        fresh_redis(state);
+        opened();
+        redis_fixture_do(&redis, "HINCRBY " H " ticket_sold_nums 1");
+        assert_int_equal(sell(4, 1), 4);
+        memcpy(all, changes, sizeof all);
+        assert_int_equal(step(0, 1), STOCK_OK);
+        book.foreign = book.figures.foreign;
+        redis_fixture_do(&redis, "HDEL " H " %s", fields[i]);
+        (void)step(0, 1);
+        assert_int_equal(attach(), STOCK_OK);
+        if (book.pos == 0) {
+            memcpy(changes, all, sizeof all);
+            change_count = 4;
+        }
+        assert_int_equal(step(0, 1), STOCK_OK);
+        print_message("%s lost: %u gone, %u foreign\n", fields[i], book.figures.gone,
+                      book.figures.foreign);
+        assert_int_equal(book.figures.gone, 5);
+        assert_int_equal(book.figures.foreign, 1);
+        assert_int_equal(sell(9, 1), 5);
+        assert_sums();
+    }
+}
+
 /* Two nodes that sold alone are pointed at one Redis: one of them wins, and for good. */
 static void test_two_sales_on_one_hash(void **state)
 {
@@ -744,6 +794,7 @@ int main(void)
         REDIS(test_an_older_hash_is_found_by_its_turn),
         REDIS(test_sold_lowered_by_hand_sells_nothing_twice),
         REDIS(test_lost_pending_is_repaired),
+        REDIS(test_any_lost_field_is_repaired),
         REDIS(test_two_sales_on_one_hash),
         REDIS(test_a_newcomer_waits_until_it_is_known),
         REDIS(test_a_silent_node_is_not_waited_for),

@@ -102,10 +102,12 @@ def test_stop_answers_the_accept_queue(place, workers):
     node.process.send_signal(signal.SIGTERM)
     node.process.send_signal(signal.SIGCONT)
     answers = [wire.answer() for wire in wires]
-    assert {answer.headers["connection"] for answer in answers} == {"close"}
     assert {answer.code for answer in answers} <= {1, -6}
+    # A worker that runs before the main thread hears TERM may have answered a few as ever.
+    assert {answer.headers.get("connection", "close") for answer in answers} == {"close"}
     assert node.wait_end() == 0
     for wire in wires:
+        assert wire.is_closed()
         wire.close()
     assert node.orders().keys() == {answer.data["order"] for answer in answers if answer.code == 1}
 

@@ -14,7 +14,7 @@
 #define PATH_TEXT_MAX  1024       /* bytes of a file name in the configuration, NUL included */
 #define TICKETS_MAX    100000000u /* total, stock-max */
 
-/* The ledger's periodic step. design: at most 250 ms apart; 100 leaves room for a slow Redis. */
+/* The ledger's periodic step. Promised: at most 250 ms apart; 100 leaves room for a slow Redis. */
 #define BEAT_MS         100
 #define BEAT_PROMISE_MS 250
 

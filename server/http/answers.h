@@ -2,7 +2,7 @@
  * answers: what /buy tells a buyer, ready made: for every event, every verdict of the sale and
  * every farewell one whole answer, head and body, of which only the Date changes, once a second.
  *
- * All answers to /buy of one event have one body length (design.md 6): the longest of any verdict
+ * All answers to /buy of one event have one body length: the longest of any verdict
  * and of any "yes". Blanks after the closing brace fill the others up.
  *
  * Owner: one thread; each worker has its own copy, because each writes the Date into it.

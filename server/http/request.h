@@ -1,7 +1,7 @@
 /*
  * request: one strict, stateless parser of an HTTP/1.x request over a fixed buffer (RFC 9112;
- * stricter where design asks). Call it again with more bytes until it says anything but MORE; it
- * remembers nothing between calls and never writes to the buffer.
+ * stricter where a second reading could smuggle). Call it again with more bytes until it says
+ * anything but MORE; it remembers nothing between calls and never writes to the buffer.
  *
  * Threads: any; pure; never allocates.
  */

@@ -8,7 +8,7 @@
  * order has no buyer: without a key it is sent round again to be cancelled, with a key it stands.
  *
  * If the process dies with messages under way: nobody was told anything; the ledger's journal says
- * what was granted (P1, P2), and design.md 5 what becomes of it.
+ * what was granted, and the next attach (ledger/attach.c) what becomes of it.
  */
 #include <string.h>
 

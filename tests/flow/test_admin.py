@@ -39,7 +39,7 @@ def check_shape(value, shape, where="stats"):
 
 
 def test_stats(place):
-    """All fields of the design, with true figures."""
+    """All fields of spike-server(8), with true figures."""
     redis = place.redis()
     node = place.node(3, redis=redis,
                       events={"ticket": {"total": 100, "local-stock": 10}, "more": {"total": 50}})

@@ -1,4 +1,4 @@
-"""Why: design section 8, over real sockets: strict about bytes, patient within limits, and no buyer
+"""Why: the wire, over real sockets: strict about bytes, patient within limits, and no buyer
 can make another wait or the server lose count."""
 
 import socket

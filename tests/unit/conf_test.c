@@ -227,7 +227,7 @@ static void did_you_mean(void **state)
     assert_null(strstr(why.text, "did you mean"));
 }
 
-/* P6 and the design's admin rule: what can be reached from outside needs a token. */
+/* The admin rule: what can be reached from outside needs a token. */
 static void admin_from_outside(void **state)
 {
     (void)state;

@@ -309,8 +309,9 @@ static bool take_known(const char *text, struct stock_attach *at)
     return text != NULL;
 }
 
-static bool take_attach(const redisReply *reply, struct stock_attach *at)
+static bool take_attach(const redisReply *reply, void *into)
 {
+    struct stock_attach *at = into;
     const char *sale = text_at(reply, 1), *secret = text_at(reply, 2);
     uint64_t repair;
     size_t len;
@@ -330,18 +331,26 @@ static bool take_attach(const redisReply *reply, struct stock_attach *at)
     return true;
 }
 
-static enum stock_result redis_attach(struct stock *s, struct stock_attach *at, struct fault *f)
+/* Runs the script that was put together and takes its answer apart. */
+static enum stock_result finish(struct redis *r, enum script which,
+                                bool (*take)(const redisReply *reply, void *into), void *into,
+                                struct fault *f)
 {
-    struct redis *r = redis_of(s);
-    add_attach(r, at);
-    redisReply *reply = run_script(r, SCRIPT_ATTACH, f);
+    const char *doing = which == SCRIPT_ATTACH ? "attach" : "step";
+    redisReply *reply = run_script(r, which, f);
     if (reply == NULL)
         return STOCK_DOUBT;
-    enum stock_result result = status_of(r, reply, "attach", f);
-    if (result == STOCK_OK && !take_attach(reply, at))
-        result = doubt(r, reply, "attach", f);
+    enum stock_result result = status_of(r, reply, doing, f);
+    if (result == STOCK_OK && !take(reply, into))
+        result = doubt(r, reply, doing, f);
     freeReplyObject(reply);
     return result;
+}
+
+static enum stock_result redis_attach(struct stock *s, struct stock_attach *at, struct fault *f)
+{
+    add_attach(redis_of(s), at);
+    return finish(redis_of(s), SCRIPT_ATTACH, take_attach, at, f);
 }
 
 static void add_step(struct redis *r, const struct stock_step *st)
@@ -424,8 +433,9 @@ static bool take_nodes(const char *text, struct stock_step *st)
     return text != NULL;
 }
 
-static bool take_step(const redisReply *reply, struct stock_step *st)
+static bool take_step(const redisReply *reply, void *into)
 {
+    struct stock_step *st = into;
     struct stock_figures *g = &st->figures;
     uint32_t ours;
     uint64_t repair, ready;
@@ -443,16 +453,8 @@ static bool take_step(const redisReply *reply, struct stock_step *st)
 
 static enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f)
 {
-    struct redis *r = redis_of(s);
-    add_step(r, st);
-    redisReply *reply = run_script(r, SCRIPT_STEP, f);
-    if (reply == NULL)
-        return STOCK_DOUBT;
-    enum stock_result result = status_of(r, reply, "step", f);
-    if (result == STOCK_OK && !take_step(reply, st))
-        result = doubt(r, reply, "step", f);
-    freeReplyObject(reply);
-    return result;
+    add_step(redis_of(s), st);
+    return finish(redis_of(s), SCRIPT_STEP, take_step, st, f);
 }
 
 /* ---- is somebody else alive under this number? ---------------------------------------------- */

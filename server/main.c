@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf/base/clock.h"
@@ -189,10 +190,18 @@ static bool open_journal(struct fault *f)
     return node.journal != NULL;
 }
 
+/* Buyers come through a balancer that runs as somebody else; the operators' socket stays ours. */
+static bool open_to_all(const struct conf_addr *at, struct fault *f)
+{
+    return at->to.any.sa_family != AF_UNIX || chmod(at->to.local.sun_path, 0666) == 0 ||
+           fault(f, "listen %s: chmod: %s", at->text, strerror(errno));
+}
+
 static bool open_listeners(struct fault *f)
 {
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        if (!listener_open(&node.buyers[i], &node.conf.listen[i], node.conf.workers, f))
+        if (!listener_open(&node.buyers[i], &node.conf.listen[i], node.conf.workers, f) ||
+            !open_to_all(&node.conf.listen[i], f))
             return false;
     return !has_admin() || listener_open(&node.operators, &node.conf.admin, 1, f);
 }

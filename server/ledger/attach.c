@@ -119,6 +119,14 @@ static void add_known(struct stock_attach *at, const uint16_t *list, uint32_t co
             at->known[at->known_count++] = list[i];
 }
 
+/* Whom we heard silent counts only if we heard it at the end, and that was just now: a node that
+ * stalled may have come back, and sold, while we were away. Who is not named is waited for. */
+static bool knows_who_is_silent(const struct ledger *l, const struct ledger_event *e)
+{
+    return e->heard_mono_us <= e->nodes_mono_us + 2 * (uint64_t)BEAT_PROMISE_MS * 1000 &&
+           clock_mono_us() <= e->heard_mono_us + l->conf->node_timeout_ms * 1000;
+}
+
 static void describe(const struct ledger *l, const struct ledger_event *e, struct stock_attach *at)
 {
     const struct tally *t = &e->tally;
@@ -132,7 +140,7 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
     at->state = (enum stock_state)t->state;
     at->seen = e->figures;
     at->nodes = e->nodes;
-    at->node_count = e->node_count;
+    at->node_count = knows_who_is_silent(l, e) ? e->node_count : 0;
     if (t->has_sale) {
         sodium_bin2hex(at->sale.id, sizeof at->sale.id, t->sale, sizeof t->sale);
         memcpy(at->sale.secret, t->secret, sizeof at->sale.secret);

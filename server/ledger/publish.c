@@ -11,7 +11,7 @@ static enum sale_state state_of(const struct ledger *l, const struct ledger_even
 {
     if (!l->started)
         return SALE_UNKNOWN;
-    if (e->figures.repair)
+    if (e->figures.repair || !e->figures.ready)
         return SALE_REPAIR;
     if (e->figures.state == STOCK_CLOSED)
         return SALE_CLOSED;

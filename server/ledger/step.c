@@ -128,11 +128,14 @@ static void take_figures(struct ledger_event *e, const struct stock_step *st,
 }
 
 /* Nodes that have joined are journaled in this turn's commit. */
-static void take_nodes(struct ledger *l, struct ledger_event *e, const struct stock_step *st)
+static void take_nodes(struct ledger *l, struct ledger_event *e, const struct stock_step *st,
+                       uint64_t asked_mono_us)
 {
+    e->heard_mono_us = asked_mono_us;
     if (st->node_count == 0)
         return;
     e->node_count = st->node_count;
+    e->nodes_mono_us = asked_mono_us;
     for (uint32_t i = 0; i < st->node_count; i++)
         ledger_learn_node(l, e, e->nodes[i].id);
 }
@@ -150,8 +153,8 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
                             .nodes = e->nodes};
     read_changes(l, e, &st);
     add_items(l, e, &st);
-    st.ask_nodes = st.item_count == 0;
     uint64_t asked = clock_mono_us();
+    st.ask_nodes = asked >= e->nodes_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
     enum stock_result result = stock_step(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
     if (result != STOCK_OK) {
@@ -162,7 +165,7 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
     atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - asked),
                           memory_order_relaxed);
     take_figures(e, &st, asked);
-    take_nodes(l, e, &st);
+    take_nodes(l, e, &st, asked);
     judge(l, e, st.item_count);
     return st.item_count < e->batch_count;
 }

@@ -29,6 +29,11 @@ local me = node .. ':'
 local function int(text)
     return tonumber(text or '') or 0
 end
+-- A count of tickets as others may have written it; nil if it is none.
+local function count(text)
+    local n = tonumber(text or '')
+    return n and n >= 0 and n <= 4294967295 and n == math.floor(n) and n or nil
+end
 
 -- All reads and type checks come before the first write.
 for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [5] = 'hash', [6] = 'stream'}) do
@@ -40,10 +45,7 @@ end
 local v = redis.call('HMGET', H, 'sale', 'secret', T, S, 'version', 'state', 'aside', 'run',
     'begun', 'known', me .. 'epoch', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
     me .. 'held', me .. 'sold', 'turn', 'ours', me .. 'gone')
-local sale, secret, total, sold = v[1], v[2], tonumber(v[3] or ''), tonumber(v[4] or '')
-if total and total < 0 then
-    total = nil -- it stands aside
-end
+local sale, secret, total, sold = v[1], v[2], count(v[3]), count(v[4]) -- total -1 stands aside
 local version, state, aside = int(v[5] or ARGV[13]), v[6] or ARGV[14], tonumber(v[7] or '')
 if not secret then
     secret = ARGV[7] ~= '' and ARGV[7] or ARGV[9]
@@ -77,6 +79,9 @@ for id in string.gmatch((v[10] or '') .. ' ' .. node .. ' ' .. ARGV[17], '%d+') 
         known[id] = true
         ids[#ids + 1] = id
     end
+end
+if #ids > 256 then
+    return {'OTHER', 'the sale has 256 nodes already, more than a node can know'}
 end
 local gones, ours = {}, 0 -- what each node has out, as the hash says
 for i, id in ipairs(ids) do
@@ -115,7 +120,7 @@ if lost or broken then
 end
 if lost then
     sale, secret, version, state = jsale, ARGV[7], jversion, ARGV[14]
-    sold = (sold or 0) + seen_foreign
+    sold = v[19] and math.max((sold or 0) - int(v[19]), seen_foreign) or (sold or 0) + seen_foreign
     aside = jtotal
 elseif fresh then
     sale, secret, version, state = ARGV[8], ARGV[9], 1, 'open'
@@ -145,17 +150,24 @@ end
 pending = #lines > 0 and table.concat(lines, '\n') .. '\n' or ''
 last = math.min(last, keep)
 
--- A node that was silent before is not waited for: what was last seen of it stays counted. It has
--- not come back since, or its epoch would be higher.
-local silent, change = {}, 0
+-- A node that was silent until now is not waited for: what was last seen of it stays counted. The
+-- caller names only whom it has heard silent just before; if the hash is not an older one it shows
+-- whether such a node has come back since. Nor is one waited for that such a hash has never seen.
+local silent, never, change = {}, {}, 0
+local newer = not lost and seen_turn > 0 and turn >= seen_turn
 if aside then
     for id, epoch_seen, gone_seen in string.gmatch(ARGV[18], '(%d+):(%d+):(%d+)') do
-        if known[id] and id ~= node and
-            (lost or int(redis.call('HGET', H, id .. ':epoch')) <= tonumber(epoch_seen)) then
+        local unmoved = lost or int(redis.call('HGET', H, id .. ':epoch')) <= tonumber(epoch_seen)
+            and (not newer or gones[id] == tonumber(gone_seen))
+        if known[id] and id ~= node and unmoved then
             silent[id] = true
             change = change + math.max(tonumber(gone_seen) - gones[id], 0)
             gones[id] = math.max(gones[id], tonumber(gone_seen))
         end
+    end
+    for _, id in ipairs(ids) do
+        never[id] = newer and not behind and v[9] == '1' and id ~= node
+            and not redis.call('HGET', H, id .. ':epoch')
     end
 end
 
@@ -180,7 +192,7 @@ end
 local drop = repair and (v[8] ~= run or not v[7])
 for _, id in ipairs(ids) do
     if drop or silent[id] then
-        redis.call('HSET', H, id .. ':ready', silent[id] and 1 or 0, id .. ':gone', gones[id])
+        redis.call('HSET', H, id .. ':ready', (silent[id] or never[id]) and 1 or 0, id .. ':gone', gones[id])
     end
 end
 if aside then

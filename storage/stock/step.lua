@@ -25,7 +25,12 @@ local me = node .. ':'
 local v = redis.call('HMGET', H, T, S, 'ours', 'version', 'state', 'aside', 'known', me .. 'epoch',
     me .. 'fenced', me .. 'ready', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
     me .. 'held', me .. 'sold', me .. 'gone', 'turn')
-local total, sold, ours = tonumber(v[1] or ''), tonumber(v[2] or ''), tonumber(v[3] or '')
+-- A count of tickets as others may have written it; nil if it is none. A total of -1 stands aside.
+local function count(text, least)
+    local n = tonumber(text or '')
+    return n and n >= least and n <= 4294967295 and n == math.floor(n) and n or nil
+end
+local total, sold, ours = count(v[1], -1), count(v[2], 0), count(v[3], 0)
 local aside, ready, pending = tonumber(v[6] or ''), v[10] == '1', v[14] or ''
 local last, done = tonumber(v[11] or ''), tonumber(v[13] or '')
 local held, mine, gone = tonumber(v[15] or ''), tonumber(v[16] or ''), tonumber(v[17] or '')
@@ -124,7 +129,7 @@ if ARGV[16] == '1' or not ready or aside or knows < #ids then
         local k = 5 * (i - 1)
         local beat = tonumber(values[k + 3] or '')
         nodes[i] = {id = id, epoch = values[k + 1] or '0', gone = values[k + 2] or '0',
-            silent = beat ~= nil and now - beat > tonumber(ARGV[15]), never = beat == nil,
+            silent = beat ~= nil and math.abs(now - beat) > tonumber(ARGV[15]), never = beat == nil,
             ready = values[k + 4] == '1', knows = tonumber(values[k + 5] or '') or 0}
     end
 end

@@ -224,7 +224,9 @@ static void test_any_lost_field_is_repaired(void **state)
                                          "state",
                                          "begun",
                                          "secret",
-                                         "version"};
+                                         "version",
+                                         "ticket_sold_nums",
+                                         "sale"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         struct stock_change all[4];
         leave(state);
@@ -250,6 +252,39 @@ static void test_any_lost_field_is_repaired(void **state)
         assert_int_equal(sell(9, 1), 5);
         assert_sums();
     }
+}
+
+/* What others may write into the prototype's fields. */
+static void test_a_count_that_is_none_is_repaired(void **state)
+{
+    static const char *const counts[] = {"inf", "nan", "-3", "1.5", "99999999999", "many"};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        leave(state);
+        fresh_redis(state);
+        opened();
+        redis_fixture_do(&redis, "HSET " H " ticket_sold_nums %s ticket_total_nums %s", counts[i],
+                         counts[i]);
+        assert_int_equal(step(1, 1), STOCK_ATTACH);
+        assert_int_equal(attach(), STOCK_OK);
+        assert_int_equal(step(0, 1), STOCK_OK);
+        assert_int_equal(sell(11, 1), 10);
+    }
+}
+
+/* Node 257 must not put into the hash what nobody can read. */
+static void test_a_sale_has_256_nodes_at_most(void **state)
+{
+    (void)state;
+    opened();
+    char known[1600] = "1";
+    for (int i = 1000; i < 1255; i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), " %d", i);
+    redisReply *reply = redisCommand(redis.c, "HSET " H " known %b", known, strlen(known));
+    assert_non_null(reply);
+    freeReplyObject(reply);
+    (void)second_node();
+    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(field("2:epoch"), -12345);
 }
 
 /* Two nodes that sold alone are pointed at one Redis: one of them wins, and for good. */
@@ -435,6 +470,8 @@ int main(void)
         REDIS(test_sold_lowered_by_hand_sells_nothing_twice),
         REDIS(test_lost_pending_is_repaired),
         REDIS(test_any_lost_field_is_repaired),
+        REDIS(test_a_count_that_is_none_is_repaired),
+        REDIS(test_a_sale_has_256_nodes_at_most),
         REDIS(test_two_sales_on_one_hash),
         REDIS(test_a_newcomer_waits_until_it_is_known),
         REDIS(test_a_silent_node_is_not_waited_for),

@@ -119,12 +119,12 @@ static void add_known(struct stock_attach *at, const uint16_t *list, uint32_t co
             at->known[at->known_count++] = list[i];
 }
 
-/* Whom we heard silent counts only if we heard it at the end, and that was just now: a node that
- * stalled may have come back, and sold, while we were away. Who is not named is waited for. */
-static bool knows_who_is_silent(const struct ledger *l, const struct ledger_event *e)
+/* A node that had stalled may come back, and sell, while we are away from Redis. So if Redis has
+ * forgotten everything, only what we heard within the last moment can be believed: time enough to
+ * notice a FLUSHALL and attach, no more. */
+static bool has_just_heard(const struct ledger_event *e)
 {
-    return e->heard_mono_us <= e->nodes_mono_us + 2 * (uint64_t)BEAT_PROMISE_MS * 1000 &&
-           clock_mono_us() <= e->heard_mono_us + l->conf->node_timeout_ms * 1000;
+    return clock_mono_us() <= e->nodes_mono_us + 2 * (uint64_t)BEAT_PROMISE_MS * 1000;
 }
 
 static void describe(const struct ledger *l, const struct ledger_event *e, struct stock_attach *at)
@@ -140,7 +140,8 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
     at->state = (enum stock_state)t->state;
     at->seen = e->figures;
     at->nodes = e->nodes;
-    at->node_count = knows_who_is_silent(l, e) ? e->node_count : 0;
+    at->node_count = e->node_count;
+    at->just_heard = has_just_heard(e);
     if (t->has_sale) {
         sodium_bin2hex(at->sale.id, sizeof at->sale.id, t->sale, sizeof t->sale);
         memcpy(at->sale.secret, t->secret, sizeof at->sale.secret);

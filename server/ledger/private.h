@@ -23,7 +23,6 @@ struct ledger_event {
     struct stock_figures figures;
     struct stock_node nodes[NODES_MAX]; /* of the sale, as the last beat told */
     uint32_t node_count;
-    uint64_t heard_mono_us; /* when the last step that succeeded was asked */
     uint64_t nodes_mono_us; /* when `nodes` was asked for */
     struct message **batch; /* admitted in this turn */
     uint32_t batch_count, batch_tickets;

@@ -131,7 +131,6 @@ static void take_figures(struct ledger_event *e, const struct stock_step *st,
 static void take_nodes(struct ledger *l, struct ledger_event *e, const struct stock_step *st,
                        uint64_t asked_mono_us)
 {
-    e->heard_mono_us = asked_mono_us;
     if (st->node_count == 0)
         return;
     e->node_count = st->node_count;

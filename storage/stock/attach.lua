@@ -12,7 +12,7 @@
 --       10 last number and 11 last seq of the journal
 --       12 total  13 version  14 state, of the journal or, if it has no sale, of the configuration
 --       15 foreign tickets and 16 turn that the node has seen  17 known nodes, separated by blanks
---       18 the nodes that it has last seen silent: 'id:epoch:gone ...'
+--       18 the nodes that it has last seen silent: 'id:epoch:gone ...'  19 1 if that was just now
 --
 -- answers {'OK', sale, secret, pos, state, version, total, repair 0|1, voided, known, turn}
 --      or {'OTHER', why}: this is not that node's journal; the caller must exit
@@ -150,15 +150,20 @@ end
 pending = #lines > 0 and table.concat(lines, '\n') .. '\n' or ''
 last = math.min(last, keep)
 
--- A node that was silent until now is not waited for: what was last seen of it stays counted. The
--- caller names only whom it has heard silent just before; if the hash is not an older one it shows
--- whether such a node has come back since. Nor is one waited for that such a hash has never seen.
+-- A node that was silent is not waited for: what was last seen of it stays counted. A hash that is
+-- not an older one shows itself whether the node has come back since; if Redis has forgotten, only
+-- news of just now can be believed. Nor is a node waited for that such a hash has never seen.
 local silent, never, change = {}, {}, 0
 local newer = not lost and seen_turn > 0 and turn >= seen_turn
 if aside then
     for id, epoch_seen, gone_seen in string.gmatch(ARGV[18], '(%d+):(%d+):(%d+)') do
-        local unmoved = lost or int(redis.call('HGET', H, id .. ':epoch')) <= tonumber(epoch_seen)
-            and (not newer or gones[id] == tonumber(gone_seen))
+        local epoch_now = lost and 0 or int(redis.call('HGET', H, id .. ':epoch'))
+        local unmoved = epoch_now <= tonumber(epoch_seen)
+        if newer then
+            unmoved = unmoved and gones[id] == tonumber(gone_seen)
+        else
+            unmoved = unmoved and ARGV[19] == '1'
+        end
         if known[id] and id ~= node and unmoved then
             silent[id] = true
             change = change + math.max(tonumber(gone_seen) - gones[id], 0)

@@ -292,6 +292,7 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     link_add_number(&r->link, (int64_t)at->seen.turn);
     add_known(r, at);
     add_silent(r, at);
+    link_add_number(&r->link, at->just_heard ? 1 : 0);
 }
 
 /* "1 2 3" */

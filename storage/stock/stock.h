@@ -81,6 +81,7 @@ struct stock_attach {
     uint32_t known_count;
     const struct stock_node *nodes; /* as last heard; the silent ones are not waited for */
     uint32_t node_count;
+    bool just_heard; /* ... even if the stock has forgotten them: nothing can have happened since */
     /* out */
     uint64_t pos;
     uint32_t voided; /* orders that were granted and are not in the journal */

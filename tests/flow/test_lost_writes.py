@@ -354,3 +354,62 @@ def test_buyers_give_up_while_commits_are_slow(place, preload, standalone):
         spike.wait("the same in Redis", lambda: redis.figure() == len(crowd.yeses)
                    and pending_lines(redis) == 0)
     assert node.orders().keys() == set(crowd.yeses)
+
+
+class Way:
+    """A second way to the same Redis, which can be barred: a name for its socket."""
+
+    def __init__(self, place, redis):
+        self.redis = redis
+        self.path = place.dir / "another-way"
+        self.address = f"unix:{self.path}"
+        self.open()
+
+    def open(self):
+        self.path.symlink_to(self.redis.socket)
+
+    def bar(self, node):
+        """Cuts the node's connection and lets it make no other."""
+        self.path.unlink()
+        mine = self.redis.client.client_id()
+        for client in self.redis.client.client_list():
+            if int(client["id"]) != mine:
+                self.redis.client.client_kill_filter(_id=client["id"])
+        spike.wait("the node to be cut off", lambda: node.stats()["redis"]["state"] == "down")
+
+
+def test_silent_before_but_not_since(place):
+    """The first node heard the second fall silent and was then cut off. The second came back under
+    the same epoch, sold, and died; then Redis lost everything. What the first has heard is old: it
+    must wait for the second, or it sells its tickets again."""
+    total = 300
+    redis = place.redis()
+    way = Way(place, redis)
+    settings = dict(nodes=[1, 2], events={"ticket": {"total": total}}, node_timeout="600ms",
+                    healthy=False)
+    first = place.node(1, redis=way, **settings)
+    second = place.node(2, redis=redis, **settings)
+    for node in (first, second):
+        node.wait_healthy()
+    yeses = sell_on(second) + sell_on(first)
+    silent_for = time.monotonic() + 0.8
+    second.process.send_signal(signal.SIGSTOP)
+    spike.wait("the node-timeout to pass", lambda: time.monotonic() > silent_for)
+    way.bar(first)
+    second.process.send_signal(signal.SIGCONT)
+    yeses += sell_on(second) + buy(second, 150)
+    old_at = time.monotonic() + 0.6
+    second.kill9()
+    spike.wait("the news to be old", lambda: time.monotonic() > old_at)
+    redis.kill()
+    redis.start()
+    way.open()
+    spike.wait("the first to attach", lambda: first.stats()["redis"]["state"] == "up")
+    assert is_in_repair(first)
+    assert {first.buy().code for _ in range(20)} == {-6}
+    second.start(healthy=False)
+    second.wait_healthy()
+    yeses += sell_on(first)
+    while (answer := first.buy()).code == 1:
+        yeses.append(answer.data["order"])
+    assert len(set(yeses)) == len(yeses) == total == in_journals([first, second])

@@ -92,6 +92,7 @@ static inline enum stock_result attach(void)
     at.known_count = book.others_count;
     at.nodes = nodes;
     at.node_count = node_count;
+    at.just_heard = true;
     enum stock_result result = stock_connect(stock, &f);
     if (result == STOCK_OK)
         result = stock_attach(stock, &at, &f);

@@ -196,8 +196,10 @@ if lost then -- who had come before must attach again, to this sale
 end
 local drop = repair and (v[8] ~= run or not v[7])
 for _, id in ipairs(ids) do
-    if drop or silent[id] then
-        redis.call('HSET', H, id .. ':ready', (silent[id] or never[id]) and 1 or 0, id .. ':gone', gones[id])
+    if silent[id] then
+        redis.call('HSET', H, id .. ':ready', 1, id .. ':gone', gones[id])
+    elseif drop then
+        redis.call('HSET', H, id .. ':ready', never[id] and 1 or 0)
     end
 end
 if aside then

@@ -287,6 +287,41 @@ static void test_a_sale_has_256_nodes_at_most(void **state)
     assert_int_equal(field("2:epoch"), -12345);
 }
 
+/* Another node's repair must not turn a field that is lost into a zero that is believed. */
+static void test_a_field_lost_by_one_and_a_repair_by_the_other(void **state)
+{
+    (void)state;
+    book.others[0] = 2;
+    book.others_count = 1;
+    assert_int_equal(attach(), STOCK_OK);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    struct book first = second_node();
+    assert_int_equal(attach(), STOCK_OK);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_int_equal(sell(3, 1), 3);
+    struct stock_change all[3];
+    memcpy(all, changes, sizeof all);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    struct book second = book;
+    first_node(first);
+    redis_fixture_do(&redis, "HDEL " H " 2:gone");
+    redis_fixture_do(&redis, "HSET " H " run another");
+    assert_int_equal(attach(), STOCK_OK);
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_true(book.figures.repair);
+    (void)second_node();
+    book = second;
+    assert_int_equal(attach(), STOCK_OK);
+    assert_int_equal(book.pos, 0);
+    memcpy(changes, all, sizeof all);
+    change_count = 3;
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_false(book.figures.repair);
+    assert_int_equal(book.figures.gone, 3);
+    assert_int_equal(field("2:gone"), 3);
+    assert_int_equal(field("ours"), 3);
+}
+
 /* Two nodes that sold alone are pointed at one Redis: one of them wins, and for good. */
 static void test_two_sales_on_one_hash(void **state)
 {
@@ -472,6 +507,7 @@ int main(void)
         REDIS(test_any_lost_field_is_repaired),
         REDIS(test_a_count_that_is_none_is_repaired),
         REDIS(test_a_sale_has_256_nodes_at_most),
+        REDIS(test_a_field_lost_by_one_and_a_repair_by_the_other),
         REDIS(test_two_sales_on_one_hash),
         REDIS(test_a_newcomer_waits_until_it_is_known),
         REDIS(test_a_silent_node_is_not_waited_for),

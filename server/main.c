@@ -7,7 +7,8 @@
  * ledger, the workers. This thread stays with the signals and the operators.
  *
  * Stop: the workers stop accepting, answer what is under way and end; the ledger, which outlives
- * them, settles and gives back what is in doubt; the journal is closed.
+ * them, settles and gives back what is in doubt; the operators' desk, which asks the ledger nothing
+ * any more, ends; the journal is closed.
  */
 #include <errno.h>
 #include <ev.h>
@@ -39,7 +40,7 @@ static struct {
     struct board board;
     struct journal *journal;
     struct ledger *ledger;
-    struct exchange exchanges[WORKERS_MAX];
+    struct exchange exchanges[WORKERS_MAX + 1]; /* the last one in use is the desk's */
     struct listener buyers[LISTEN_MAX], operators;
     struct worker_door buyers_door, operators_door;
     struct worker *workers[WORKERS_MAX], *desk; /* desk: the operators' */
@@ -106,22 +107,28 @@ static uint32_t operators_count(void)
     return has_admin() ? WORKER_OPERATORS : 0;
 }
 
+/* The workers and the desk; each has an exchange with the ledger, too. */
 static uint32_t loops(void)
 {
     return node.conf.workers + 1;
 }
 
-static void plan_worker(uint32_t i)
+static struct exchange *plan_exchange(uint32_t i, enum route_side side)
 {
     struct exchange *x = &node.exchanges[i];
+    ring_plan(&x->orders, &node.arena, worker_messages(&node.conf, side));
+    ring_plan(&x->verdicts, &node.arena, worker_messages(&node.conf, side));
+    return x;
+}
+
+static void plan_worker(uint32_t i)
+{
     snprintf(node.names[i], sizeof node.names[i], "worker-%u", (unsigned)i + 1);
-    ring_plan(&x->orders, &node.arena, worker_messages(&node.conf));
-    ring_plan(&x->verdicts, &node.arena, worker_messages(&node.conf));
     struct worker_options o = {.name = node.names[i],
                                .number = i,
                                .conf = &node.conf,
                                .board = &node.board,
-                               .exchange = x,
+                               .exchange = plan_exchange(i, ROUTE_BUYERS),
                                .side = ROUTE_BUYERS,
                                .listeners = node.buyers,
                                .listener_count = node.conf.listen_count,
@@ -135,10 +142,12 @@ static void plan_operators(void)
     struct worker_options o = {.name = "spike-server",
                                .conf = &node.conf,
                                .board = &node.board,
+                               .exchange = plan_exchange(node.conf.workers, ROUTE_OPERATORS),
                                .side = ROUTE_OPERATORS,
                                .listeners = &node.operators,
                                .listener_count = has_admin() ? 1 : 0,
                                .door = &node.operators_door,
+                               .may = admin_may,
                                .serve = admin_serve,
                                .context = &node.admin};
     node.desk = worker_plan(&o, &node.arena);
@@ -208,7 +217,7 @@ static bool open_listeners(struct fault *f)
 
 static bool init_exchanges(struct fault *f)
 {
-    for (uint32_t i = 0; i < node.conf.workers; i++) {
+    for (uint32_t i = 0; i < loops(); i++) {
         struct exchange *x = &node.exchanges[i];
         ring_init(&x->orders, &node.arena);
         ring_init(&x->verdicts, &node.arena);
@@ -223,8 +232,8 @@ static bool init_rooms(struct fault *f)
 {
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
     if (!arena_map(&node.arena, f) || !init_exchanges(f) ||
-        !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.exchanges,
-                     node.conf.workers, f))
+        !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.exchanges, loops(),
+                     f))
         return false;
     evmem_init(&node.arena);
     for (uint32_t i = 0; i < node.conf.workers; i++)

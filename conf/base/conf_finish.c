@@ -31,29 +31,10 @@ static bool is_set(const struct block *b, enum setting_id id)
     return b->set[id].line > 0;
 }
 
-/*
- * What this version refuses, in one place. Record, message and script have room for holds and
- * limits; the ledger has no code for them yet, and a setting that is read and then not kept would
- * break a promise to the buyer.
- */
-static bool check_version(const struct conf_event *e, const struct block *b, struct fault *f)
-{
-    char text[VALUE_TEXT];
-    value_print_time(text, e->hold_ms);
-    if (e->hold_ms != 0)
-        return place_fault(f, &b->set[SET_hold_ms],
-                           "hold %s: holds come with a later version; write 0", text);
-    if (e->limit != 0)
-        return place_fault(f, &b->set[SET_limit],
-                           "limit %" PRIu32 ": limits come with a later version; write 0",
-                           e->limit);
-    return true;
-}
-
 bool event_finish(struct conf_event *e, const struct block *b, struct fault *f)
 {
     ASSERT(b->kind == BLOCK_EVENT);
-    if (!check_required(b, f) || !check_version(e, b, f))
+    if (!check_required(b, f))
         return false;
     if (!is_set(b, SET_stock_max))
         e->stock_max = e->total > TICKETS_MAX / 2 ? TICKETS_MAX : 2 * e->total;

@@ -1,6 +1,7 @@
 /*
- * admin: what operators may ask: /stats and /healthz. It answers from the board, the counters and
- * the pools; it never asks the ledger, so it answers when Redis hangs too.
+ * admin: who may ask at the operators' desk, and what it answers by itself: /stats and /healthz,
+ * from the board, the counters and the pools, never from the ledger, so that it answers when Redis
+ * hangs too. Payments and acts on an event go from the desk to the ledger (net/ask.c).
  *
  * Owner: the main thread.
  */
@@ -24,9 +25,10 @@ struct admin {
 
 /* Reads the file that `admin-token` names: one line, 16 to ADMIN_TOKEN_MAX printable bytes. */
 MUST_CHECK bool admin_read_token(struct admin *a, const char *path, struct fault *f);
-/* The operators' worker calls this; context is a struct admin. */
-void admin_serve(void *context, const struct request *r, const struct route *route,
-                 struct response *out);
+/* For the operators' worker; context is a struct admin. May: no token is needed, or the request has
+ * it. */
+bool admin_may(void *context, const struct request *r);
+void admin_serve(void *context, const struct route *route, struct response *out);
 /* stats.c: the body of /stats. */
 void admin_stats(const struct admin *a, struct response *out);
 /* starting, up, repair, draining. */

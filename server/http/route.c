@@ -1,7 +1,8 @@
 /*
  * route: whose turn is it, and with which parameters.
  *
- *   who may ask (operators) -> path and event, 404 -> method, 405 -> parameters, 400
+ *   who may ask (operators) -> path, and the event or order in it, 404 -> method, 405
+ *                           -> whose order it is, 421 -> parameters, 400
  *
  * in this order, so that an unknown path is 404 with any method, and the answer to a known one
  * does not depend on parameters that were never looked at. A parameter may come from a header,
@@ -15,26 +16,40 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+enum names { NAMES_NOTHING, NAMES_EVENT, NAMES_ORDER };
+
 struct path_row {
-    const char *text;
-    size_t len;
+    struct slice prefix, suffix; /* what the path names stands between them */
+    enum names names;
     enum route_side side;
     enum route_kind kind;
-    bool names_event; /* the text is a prefix, an event's name follows */
+    bool get, post; /* methods; buying by GET only with `buy-with-get` */
 };
+
+#define TEXT(literal)               \
+    {                               \
+        literal, sizeof literal - 1 \
+    }
 
 static const struct path_row paths[] = {
-    {"/buy/", 5, ROUTE_BUYERS, ROUTE_BUY, true},
-    {"/stock/", 7, ROUTE_BUYERS, ROUTE_STOCK, true},
-    {"/stats", 6, ROUTE_OPERATORS, ROUTE_STATS, false},
-    {"/healthz", 8, ROUTE_OPERATORS, ROUTE_HEALTHZ, false},
+    {TEXT("/buy/"), TEXT(""), NAMES_EVENT, ROUTE_BUYERS, ROUTE_BUY, true, true},
+    {TEXT("/stock/"), TEXT(""), NAMES_EVENT, ROUTE_BUYERS, ROUTE_STOCK, true, false},
+    {TEXT("/order/"), TEXT(""), NAMES_ORDER, ROUTE_BUYERS, ROUTE_LOOK, true, false},
+    {TEXT("/order/"), TEXT("/cancel"), NAMES_ORDER, ROUTE_BUYERS, ROUTE_CANCEL, false, true},
+    {TEXT("/stats"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_STATS, true, false},
+    {TEXT("/healthz"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_HEALTHZ, true, false},
+    {TEXT("/order/"), TEXT("/pay"), NAMES_ORDER, ROUTE_OPERATORS, ROUTE_PAY, false, true},
+    {TEXT("/pause"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_PAUSE, false, true},
+    {TEXT("/resume"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_RESUME, false, true},
+    {TEXT("/close"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_CLOSE, false, true},
+    {TEXT("/restock"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_RESTOCK, false, true},
 };
 
-/* What a buy has been given so far. */
+/* What has been given so far. */
 struct params {
     struct route *route;
-    uint32_t max_order;
-    bool n, buyer, key;
+    const struct conf *conf;
+    bool n, buyer, key, event, total;
 };
 
 /* -- who may ask -- */
@@ -69,33 +84,51 @@ static bool host_is_foreign(struct slice host)
 
 /* -- path -- */
 
+static bool is_word(const char *word, const char *text, size_t len)
+{
+    return strlen(word) == len && memcmp(word, text, len) == 0;
+}
+
 static int event_find(const struct conf *conf, const char *name, size_t len)
 {
-    if (len == 0 || len > EVENT_NAME_MAX)
-        return -1;
-    for (uint32_t i = 0; i < conf->event_count; i++) {
-        const char *event = conf->events[i].name;
-        if (memcmp(event, name, len) == 0 && event[len] == '\0')
+    for (uint32_t i = 0; i < conf->event_count; i++)
+        if (is_word(conf->events[i].name, name, len))
             return (int)i;
-    }
     return -1;
 }
 
-/* Fills kind and event. */
-static bool path_find(struct route *route, struct slice path, const struct conf *conf,
-                      enum route_side side)
+/* Numbers of nodes and of orders begin with 1. */
+static bool order_find(struct orderid *id, const char *text, size_t len)
 {
-    for (const struct path_row *row = paths; row < paths + ARRAY_LEN(paths); row++) {
-        if (row->side != side || path.len < row->len || memcmp(path.ptr, row->text, row->len) != 0)
-            continue;
-        if (!row->names_event && path.len != row->len)
-            continue;
-        route->kind = row->kind;
-        if (row->names_event)
-            route->event = event_find(conf, path.ptr + row->len, path.len - row->len);
-        return !row->names_event || route->event >= 0;
+    return orderid_parse(text, len, id) && id->node != 0 && id->number != 0;
+}
+
+/* Fills event or order. */
+static bool path_is(const struct path_row *row, struct route *route, struct slice path,
+                    const struct conf *conf)
+{
+    const struct slice *before = &row->prefix, *after = &row->suffix;
+    if (path.len < before->len + after->len || memcmp(path.ptr, before->ptr, before->len) != 0)
+        return false;
+    if (after->len > 0 && memcmp(path.ptr + path.len - after->len, after->ptr, after->len) != 0)
+        return false;
+    const char *name = path.ptr + before->len;
+    size_t len = path.len - before->len - after->len;
+    if (LIKELY(row->names == NAMES_EVENT)) {
+        route->event = event_find(conf, name, len);
+        return route->event >= 0;
     }
-    return false;
+    return row->names == NAMES_ORDER ? order_find(&route->order, name, len) : len == 0;
+}
+
+/* NULL: nobody's. */
+static const struct path_row *path_find(struct route *route, struct slice path,
+                                        const struct conf *conf, enum route_side side)
+{
+    for (const struct path_row *row = paths; row < paths + ARRAY_LEN(paths); row++)
+        if (row->side == side && path_is(row, route, path, conf))
+            return row;
+    return NULL;
 }
 
 /* -- parameters -- */
@@ -158,12 +191,22 @@ static bool text_take(char out[PARAM_MAX], uint8_t *out_len, bool *seen, const c
     return true;
 }
 
-static bool n_take(struct params *p, const char *text, size_t len)
+static bool number_take(uint32_t *out, bool *seen, const char *text, size_t len, uint32_t max)
 {
-    if (p->n)
+    if (*seen)
         return false;
-    p->n = true;
-    return number_parse(&p->route->n, text, len, p->max_order);
+    *seen = true;
+    return number_parse(out, text, len, max);
+}
+
+/* An unknown name is no wrong parameter: it is found out, and answered, when all are there. */
+static bool event_take(struct params *p, const char *text, size_t len)
+{
+    if (p->event || len == 0)
+        return false;
+    p->event = true;
+    p->route->event = event_find(p->conf, text, len);
+    return true;
 }
 
 static bool headers_take(struct params *p, const struct request *r)
@@ -177,6 +220,29 @@ static bool headers_take(struct params *p, const struct request *r)
                      r->idempotency_key.len);
 }
 
+static bool buy_pair_take(struct params *p, const char *word, size_t word_len, const char *text,
+                          size_t len)
+{
+    struct route *route = p->route;
+    if (is_word("n", word, word_len))
+        return number_take(&route->n, &p->n, text, len, p->conf->events[route->event].max_order);
+    if (is_word("buyer", word, word_len))
+        return text_take(route->buyer, &route->buyer_len, &p->buyer, text, len);
+    if (is_word("key", word, word_len))
+        return text_take(route->key, &route->key_len, &p->key, text, len);
+    return true;
+}
+
+static bool act_pair_take(struct params *p, const char *word, size_t word_len, const char *text,
+                          size_t len)
+{
+    if (is_word("event", word, word_len))
+        return event_take(p, text, len);
+    if (is_word("total", word, word_len) && p->route->kind == ROUTE_RESTOCK)
+        return number_take(&p->route->total, &p->total, text, len, TICKETS_MAX);
+    return true;
+}
+
 /* One name=value. Unknown names are ignored, but not their broken escapes. */
 static bool pair_take(struct params *p, struct slice name, struct slice value)
 {
@@ -184,13 +250,9 @@ static bool pair_take(struct params *p, struct slice name, struct slice value)
     size_t word_len, len;
     if (!decode(name, word, sizeof word, &word_len) || !decode(value, text, sizeof text, &len))
         return false;
-    if (word_len == 1 && word[0] == 'n')
-        return n_take(p, text, len);
-    if (word_len == 5 && memcmp(word, "buyer", 5) == 0)
-        return text_take(p->route->buyer, &p->route->buyer_len, &p->buyer, text, len);
-    if (word_len == 3 && memcmp(word, "key", 3) == 0)
-        return text_take(p->route->key, &p->route->key_len, &p->key, text, len);
-    return true;
+    if (p->route->kind == ROUTE_BUY)
+        return buy_pair_take(p, word, word_len, text, len);
+    return p->route->kind < ROUTE_PAUSE || act_pair_take(p, word, word_len, text, len);
 }
 
 /* name=value&name=value. A name alone has an empty value in a query (`?debug`); in a body it
@@ -239,28 +301,55 @@ static bool body_is_form(const struct request *r)
     return true;
 }
 
-static bool params_take(struct route *route, const struct request *r,
-                        const struct conf_event *event)
+static bool pairs_take_all(struct params *p, const struct request *r)
 {
-    struct params p = {.route = route, .max_order = event->max_order};
-    if (!headers_take(&p, r) || (r->query.len > 0 && !pairs_take(&p, r->query, false)))
+    if (r->query.len > 0 && !pairs_take(p, r->query, false))
         return false;
-    if (r->method == METHOD_POST && r->body.len > 0 &&
-        !(body_is_form(r) && pairs_take(&p, r->body, true)))
-        return false;
-    return event->limit == 0 || p.buyer;
+    return r->method != METHOD_POST || r->body.len == 0 ||
+           (body_is_form(r) && pairs_take(p, r->body, true));
+}
+
+static enum verdict buy_params_take(struct params *p, const struct request *r)
+{
+    if (!headers_take(p, r) || !pairs_take_all(p, r))
+        return VERDICT_BAD_REQUEST;
+    bool nobody = p->conf->events[p->route->event].limit > 0 && !p->buyer;
+    return nobody ? VERDICT_BAD_REQUEST : VERDICT_YES;
+}
+
+static enum verdict act_params_take(struct params *p, const struct request *r)
+{
+    const struct route *route = p->route;
+    if (!pairs_take_all(p, r) || !p->event || (route->kind == ROUTE_RESTOCK && !p->total))
+        return VERDICT_BAD_REQUEST;
+    if (route->event < 0)
+        return VERDICT_NOT_FOUND;
+    bool too_many =
+        route->kind == ROUTE_RESTOCK && route->total > p->conf->events[route->event].stock_max;
+    return too_many ? VERDICT_BAD_REQUEST : VERDICT_YES;
+}
+
+static enum verdict params_take(struct route *route, const struct request *r,
+                                const struct conf *conf)
+{
+    struct params p = {.route = route, .conf = conf};
+    if (LIKELY(route->kind == ROUTE_BUY))
+        return buy_params_take(&p, r);
+    if (route->kind >= ROUTE_PAUSE)
+        return act_params_take(&p, r);
+    if (route->kind < ROUTE_CANCEL)
+        return VERDICT_YES; /* a GET that takes none */
+    return pairs_take_all(&p, r) ? VERDICT_YES : VERDICT_BAD_REQUEST;
 }
 
 /* -- the whole -- */
 
-static bool method_is_allowed(struct route *route, enum method method, const struct conf *conf)
+static bool method_is_allowed(struct route *route, const struct path_row *row, enum method method,
+                              const struct conf *conf)
 {
-    if (route->kind != ROUTE_BUY) {
-        route->allow = "GET";
-        return method == METHOD_GET;
-    }
-    route->allow = conf->buy_with_get ? "GET, POST" : "POST";
-    return method == METHOD_POST || (method == METHOD_GET && conf->buy_with_get);
+    bool get = row->get && (row->kind != ROUTE_BUY || conf->buy_with_get);
+    route->allow = !get ? "POST" : row->post ? "GET, POST" : "GET";
+    return (method == METHOD_GET && get) || (method == METHOD_POST && row->post);
 }
 
 enum verdict route_find(struct route *route, const struct request *r, const struct conf *conf,
@@ -274,11 +363,13 @@ enum verdict route_find(struct route *route, const struct request *r, const stru
 
     if (side == ROUTE_OPERATORS && (r->origin.ptr != NULL || host_is_foreign(r->host)))
         return VERDICT_FORBIDDEN;
-    if (!path_find(route, r->path, conf, side))
+    const struct path_row *row = path_find(route, r->path, conf, side);
+    if (row == NULL)
         return VERDICT_NOT_FOUND;
-    if (!method_is_allowed(route, r->method, conf))
+    route->kind = row->kind;
+    if (!method_is_allowed(route, row, r->method, conf))
         return VERDICT_METHOD;
-    if (route->kind == ROUTE_BUY && !params_take(route, r, &conf->events[route->event]))
-        return VERDICT_BAD_REQUEST;
-    return VERDICT_YES;
+    if (row->names == NAMES_ORDER && route->order.node != conf->node)
+        return VERDICT_ELSEWHERE;
+    return params_take(route, r, conf);
 }

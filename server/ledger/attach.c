@@ -173,7 +173,7 @@ static void learn_sale(struct ledger *l, struct ledger_event *e, const struct st
     memcpy(r.secret, at->sale.secret, sizeof r.secret);
     const struct tally *t = &e->tally;
     if (!t->has_sale || memcmp(t->sale, r.sale, sizeof r.sale) != 0 ||
-        t->unified != (r.state == SALE_UNIFIED) || t->version != r.version)
+        t->unified != (r.state == SALE_UNIFIED))
         ledger_append(l, e, &r);
     for (uint32_t i = 0; i < at->known_count; i++)
         ledger_learn_node(l, e, at->known[i]);
@@ -189,10 +189,13 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e, 
     learn_sale(l, e, &at);
     e->settled = at.pos;
     e->asof_mono_us = 0;
+    e->marks_seen = 0;
+    e->marks_known = false;
     uint32_t gone = e->figures.gone, foreign = e->figures.foreign;
     e->figures = at.figures;
     e->figures.gone = gone;       /* until the first step tells */
     e->figures.foreign = foreign; /* figures.turn is the attach's own */
+    act_learn(l, e, &at.origin);
     if (at.figures.total != e->conf->total && !l->started)
         log_line(LOG_WARN, "event %s: total is %u as the stock has it, not %u as configured",
                  e->conf->name, at.figures.total, e->conf->total);

@@ -1,15 +1,17 @@
 /*
  * The ledger's turn. In this order do effects happen, and what if the process dies right there:
  *
- *   gather   take orders off the rings into a batch per event     dies: buyers hear nothing
- *   step     deduct the batch in the stock (one call an event)    dies: granted, not in the
- * journal: void at the next attach commit   sync the grants, and the returns, to the journal dies:
- * sold, the buyer does not know; a key finds it again answer   verdicts go back over the rings
- * dies: as above settle   a later step tells the stock what the journal holds  dies: told again
- * from `pos`
+ *   expire   holds that are due end, in the journal         dies: they end at the next start
+ *   gather   messages off the rings: buys into a batch per
+ *            event; pay, cancel and the like take effect in
+ *            the journal (orders.c)                          dies: nobody heard anything
+ *   step     deduct the batch in the stock, a call an event  dies: granted, not in the journal:
+ * void at the next attach act      what operators do (acts.c) commit   sync the grants and all
+ * changes                 dies: sold, the buyer does not know; a key finds it again answer verdicts
+ * go back over the rings                 dies: as above settle   a later step tells the stock what
+ * the journal holds                                           dies: told again from `pos`
  *
- * A return (a buyer who left, later: cancel, expiry) goes to the journal first and is settled from
- * there. While a turn is under way the next batch gathers on the rings, so batches grow with load.
+ * While a turn is under way the next batch gathers on the rings, so batches grow with load.
  *
  * With nothing to do the ledger sleeps until it is rung or a beat is due; a beat is a step without
  * orders, so an idle node settles, hears what others have sold, and keeps "sold out" true.
@@ -43,16 +45,38 @@ struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
     l->stock = conf->redis.len > 0 ? stock_redis_plan(conf, a) : stock_local_plan(conf, a);
     l->batch_pool =
         arena_plan(a, "ledger", (size_t)conf->event_count * BATCH_MAX, sizeof(struct message *));
-    l->returns_pool = arena_plan(a, "ledger", RETURNS_MAX, sizeof(struct message *));
+    l->others_pool = arena_plan(a, "ledger", OTHERS_MAX, sizeof(struct message *));
     l->records_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct record));
     l->changes_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct stock_change));
     l->items_pool = arena_plan(a, "ledger", BATCH_MAX, sizeof(struct stock_item));
+    l->marks_pool = arena_plan(a, "ledger", MARKS_MAX, sizeof(uint64_t));
+    for (uint32_t i = 0; i < conf->event_count; i++) {
+        /* A node holds all tickets at most; every order may have had a key, and as many again that
+         * have ended. */
+        holds_plan(&l->events[i].holds, a, conf->events[i].stock_max);
+        filter_plan(&l->events[i].filter, a, 2 * conf->events[i].stock_max);
+    }
     return l;
+}
+
+/* Whose hold begins or ends with this record? */
+static bool fold_hold(struct ledger_event *e, const struct record *r)
+{
+    if (r->kind == RECORD_GRANT && r->state == ORDER_HELD)
+        return holds_add(&e->holds, r->number, r->pay_by_wall_ms);
+    if (r->kind == RECORD_CHANGE && r->was == ORDER_HELD)
+        holds_remove(&e->holds, r->number);
+    return true;
+}
+
+bool ledger_fold(struct ledger_event *e, const struct record *r)
+{
+    return tally_fold(&e->tally, r) && fold_hold(e, r);
 }
 
 static bool fold(void *context, const struct record *r)
 {
-    return tally_fold(context, r);
+    return ledger_fold(context, r);
 }
 
 static bool init_event(struct ledger *l, uint32_t index, struct message **batch, struct fault *f)
@@ -63,8 +87,14 @@ static bool init_event(struct ledger *l, uint32_t index, struct message **batch,
     e->index = index;
     e->slot = journal_slot(l->journal, index);
     e->batch = batch;
-    if (!journal_walk(l->journal, index, fold, &e->tally, f))
+    e->board->filter = &e->filter;
+    if (!journal_walk(l->journal, index, fold, e, f))
         return false;
+    if (e->holds.count == e->holds.capacity && e->tally.end != journal_end(l->journal, index))
+        return fault(f,
+                     "journal %s: event %s has held more than %u orders, the configured stock-max; "
+                     "raise stock-max",
+                     l->conf->journal, e->conf->name, e->conf->stock_max);
     if (e->tally.end != journal_end(l->journal, index))
         return fault(f, "journal %s: event %s: record %llu does not follow from those before",
                      l->conf->journal, e->conf->name, (unsigned long long)e->tally.end + 1);
@@ -83,7 +113,7 @@ static uint64_t room_for_sales(struct ledger *l)
     uint64_t open = 0, room = journal_room(l->journal);
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         open += l->events[i].tally.held;
-    for (uint32_t i = 0; i < l->workers; i++)
+    for (uint32_t i = 0; i < l->exchange_count; i++)
         open +=
             l->yes_sent[i] - atomic_load_explicit(&l->exchanges[i].yes_done, memory_order_relaxed);
     uint64_t reserved = 2 * open + 2 * BATCH_MAX;
@@ -104,18 +134,25 @@ static bool can_ever_sell(struct ledger *l, struct fault *f)
 }
 
 bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journal,
-                 struct board *board, struct exchange *exchanges, uint32_t workers, struct fault *f)
+                 struct board *board, struct exchange *exchanges, uint32_t exchange_count,
+                 struct fault *f)
 {
+    ASSERT(exchange_count <= WORKERS_MAX + 1);
     l->journal = journal;
     l->board = board;
     l->exchanges = exchanges;
-    l->workers = workers;
+    l->exchange_count = exchange_count;
     stock_init(l->stock, a);
     struct message **batches = arena_block(a, l->batch_pool);
-    l->returns = arena_block(a, l->returns_pool);
+    l->others = arena_block(a, l->others_pool);
     l->records = arena_block(a, l->records_pool);
     l->changes = arena_block(a, l->changes_pool);
     l->items = arena_block(a, l->items_pool);
+    l->marks = arena_block(a, l->marks_pool);
+    for (uint32_t i = 0; i < l->conf->event_count; i++) {
+        holds_init(&l->events[i].holds, a);
+        filter_init(&l->events[i].filter, a);
+    }
     if (!doorbell_open(&l->bell, f))
         return false;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
@@ -147,53 +184,82 @@ static void answer(struct ledger *l, struct message *m, enum verdict v)
     ring_push(&l->exchanges[m->worker].verdicts, m);
 }
 
-/* YES: into the batch. The cheap refusals come before the stock is asked. */
-static enum verdict admit(const struct ledger *l, const struct ledger_event *e,
-                          const struct message *m, uint64_t now_mono_us)
+/* Nothing can be asked of the stock now, or nobody waits for the answer. */
+static bool is_vain(const struct ledger *l, const struct ledger_event *e, const struct message *m,
+                    uint64_t now_mono_us)
 {
-    if (m->deadline_mono_us < now_mono_us || !event_sells(l, e) ||
-        atomic_load_explicit(&m->left, memory_order_relaxed))
-        return VERDICT_BUSY;
+    return m->deadline_mono_us < now_mono_us || !event_sells(l, e) ||
+           atomic_load_explicit(&m->left, memory_order_relaxed);
+}
+
+/* YES: as far as this node is concerned it may buy. */
+static enum verdict admit(const struct ledger *l, const struct ledger_event *e,
+                          const struct message *m)
+{
     if (e->conf->open_wall_ms > clock_wall_ms())
         return VERDICT_NOT_OPEN;
     uint32_t cap = atomic_load_explicit(&e->board->local_stock, memory_order_relaxed);
     if (cap != CONF_NO_CAP && (uint64_t)event_out(e) + e->batch_tickets + m->n > cap)
         return event_left(e) == 0 ? VERDICT_SOLD_OUT : VERDICT_SOLD_OUT_HERE;
+    if (e->conf->hold_ms > 0 && e->holds.count + e->batch_count >= e->holds.capacity)
+        return VERDICT_BUSY; /* the total was raised above stock-max by hand */
     return l->room > 0 ? VERDICT_YES : VERDICT_BUSY;
 }
 
+static void into_batch(struct ledger_event *e, struct message *m)
+{
+    e->batch[e->batch_count++] = m;
+    if (m->otherwise == VERDICT_YES)
+        e->batch_tickets += m->n;
+}
+
+/* A key is looked up whatever else there is to say, for it may have an order. */
 static void gather_buy(struct ledger *l, struct message *m, uint64_t now_mono_us)
 {
     struct ledger_event *e = &l->events[m->event];
-    enum verdict v = admit(l, e, m, now_mono_us);
-    if (v != VERDICT_YES) {
+    if (is_vain(l, e, m, now_mono_us)) {
+        answer(l, m, VERDICT_BUSY);
+        return;
+    }
+    enum verdict v = admit(l, e, m);
+    if (v != VERDICT_YES && m->key_len == 0) {
         answer(l, m, v);
         return;
     }
-    l->room--;
-    e->batch[e->batch_count++] = m;
-    e->batch_tickets += m->n;
+    m->otherwise = (uint8_t)v;
+    if (v == VERDICT_YES)
+        l->room--;
+    into_batch(e, m);
 }
 
-/* The buyer left before the answer could be written: the order ends here, and its tickets return
- * to the stock when this record is settled. */
-static void gather_left(struct ledger *l, struct message *m)
+static void gather_other(struct ledger *l, struct message *m, uint64_t now_wall_ms)
 {
-    struct ledger_event *e = &l->events[m->event];
-    struct record r = {.kind = RECORD_CHANGE,
-                       .state = ORDER_CANCELLED,
-                       .was = m->pay_by_wall_ms > 0 ? ORDER_HELD : ORDER_SOLD,
-                       .number = m->number,
-                       .pay_by_wall_ms = m->pay_by_wall_ms,
-                       .n = m->n};
-    ledger_append(l, e, &r);
-    l->yes_sent[m->worker]--;
-    l->returns[l->return_count++] = m;
+    switch ((enum message_kind)m->kind) {
+    case MESSAGE_LEFT:
+        order_left(l, m);
+        l->yes_sent[m->worker]--;
+        break;
+    case MESSAGE_LOOK:
+        order_look(l, m);
+        break;
+    case MESSAGE_CANCEL:
+        order_cancel(l, m);
+        break;
+    case MESSAGE_PAY:
+        if (order_pay(l, m, now_wall_ms)) {
+            into_batch(&l->events[m->event], m);
+            return;
+        }
+        break;
+    default:
+        break; /* an act waits for the step */
+    }
+    l->others[l->other_count++] = m;
 }
 
 static bool turn_is_full(const struct ledger *l)
 {
-    if (l->return_count == RETURNS_MAX)
+    if (l->other_count == OTHERS_MAX)
         return true;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         if (l->events[i].batch_count == BATCH_MAX)
@@ -215,7 +281,7 @@ static void note_full(struct ledger *l)
 }
 
 /* True if anything was taken. One pass over the workers at a time, so that none starves. */
-static bool gather(struct ledger *l)
+static bool gather(struct ledger *l, uint64_t now_wall_ms)
 {
     uint64_t now_mono_us = clock_mono_us();
     bool any = false, more = true;
@@ -223,15 +289,15 @@ static bool gather(struct ledger *l)
     note_full(l);
     while (more) {
         more = false;
-        for (uint32_t i = 0; i < l->workers && !turn_is_full(l); i++) {
+        for (uint32_t i = 0; i < l->exchange_count && !turn_is_full(l); i++) {
             struct message *m = ring_pop(&l->exchanges[i].orders);
             if (m == NULL)
                 continue;
             m->worker = (uint8_t)i;
-            if (m->kind == MESSAGE_LEFT)
-                gather_left(l, m);
-            else
+            if (m->kind == MESSAGE_BUY)
                 gather_buy(l, m, now_mono_us);
+            else
+                gather_other(l, m, now_wall_ms);
             any = more = true;
         }
     }
@@ -250,18 +316,39 @@ static bool beat_is_due(const struct ledger_event *e, uint64_t now_mono_us)
     return now_mono_us >= e->asof_mono_us + BEAT_US;
 }
 
+/* An act wants the latest version. */
+static bool has_act(const struct ledger *l, const struct ledger_event *e)
+{
+    for (uint32_t i = 0; i < l->other_count; i++)
+        if (act_is(l->others[i]) && l->others[i]->event == e->index)
+            return true;
+    return false;
+}
+
 static void step_all(struct ledger *l)
 {
     for (uint32_t i = 0; i < l->conf->event_count && l->attached; i++) {
         struct ledger_event *e = &l->events[i];
         uint64_t now = clock_mono_us();
-        if (e->batch_count > 0 || unsettled(l, e) || beat_is_due(e, now))
+        if (e->batch_count > 0 || unsettled(l, e) || beat_is_due(e, now) || has_act(l, e))
             ledger_step(l, e);
     }
 }
 
+/* What had to wait for the step. */
+static void finish_others(struct ledger *l, uint64_t now_wall_ms)
+{
+    for (uint32_t i = 0; i < l->other_count; i++) {
+        struct message *m = l->others[i];
+        if (act_is(m))
+            act_do(l, m, now_wall_ms);
+        else if (m->kind == MESSAGE_PAY)
+            order_pay_again(l, m);
+    }
+}
+
 /* After the commit: everything that was gathered gets its verdict, everybody is woken once. */
-static void answer_all(struct ledger *l)
+static void answer_all(struct ledger *l, uint64_t now_wall_ms)
 {
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         struct ledger_event *e = &l->events[i];
@@ -269,10 +356,14 @@ static void answer_all(struct ledger *l)
             answer(l, e->batch[k], (enum verdict)e->batch[k]->verdict);
         e->batch_count = e->batch_tickets = 0;
     }
-    for (uint32_t i = 0; i < l->return_count; i++)
-        answer(l, l->returns[i], VERDICT_YES);
-    l->return_count = 0;
-    for (uint32_t i = 0; i < l->workers; i++) {
+    for (uint32_t i = 0; i < l->other_count; i++) {
+        struct message *m = l->others[i];
+        if (act_is(m))
+            act_describe(l, m, now_wall_ms);
+        answer(l, m, (enum verdict)m->verdict);
+    }
+    l->other_count = 0;
+    for (uint32_t i = 0; i < l->exchange_count; i++) {
         if (l->ring[i])
             doorbell_ring(&l->exchanges[i].worker);
         l->ring[i] = false;
@@ -293,12 +384,15 @@ static bool turn(struct ledger *l)
         l->stock, atomic_load_explicit(&l->board->tunables.redis_timeout_ms, memory_order_relaxed));
     if (!l->attached)
         ledger_attach(l, clock_mono_us());
-    bool busy = gather(l);
+    uint64_t now_wall_ms = clock_wall_ms();
+    order_expire(l, now_wall_ms);
+    bool busy = gather(l, now_wall_ms);
     presume_busy(l);
     step_all(l);
+    finish_others(l, now_wall_ms);
     ledger_commit(l);
     ledger_publish(l);
-    answer_all(l);
+    answer_all(l, now_wall_ms);
     return busy;
 }
 
@@ -306,7 +400,7 @@ static bool turn(struct ledger *l)
 
 static bool rings_are_empty(struct ledger *l)
 {
-    for (uint32_t i = 0; i < l->workers; i++)
+    for (uint32_t i = 0; i < l->exchange_count; i++)
         if (!ring_is_empty(&l->exchanges[i].orders))
             return false;
     return true;
@@ -325,17 +419,25 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static uint64_t from_wall_ms(uint64_t at_wall_ms, uint64_t now_wall_ms, uint64_t now_mono_us)
+{
+    return at_wall_ms > now_wall_ms ? now_mono_us + (at_wall_ms - now_wall_ms) * 1000 : now_mono_us;
+}
+
 /* When something is due although nobody rings. */
 static uint64_t next_due_mono_us(const struct ledger *l, uint64_t now_mono_us)
 {
-    if (!l->attached)
-        return l->retry_mono_us;
-    uint64_t due = UINT64_MAX, wall_ms = clock_wall_ms();
+    uint64_t due = l->attached ? UINT64_MAX : l->retry_mono_us, wall_ms = clock_wall_ms();
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         const struct ledger_event *e = &l->events[i];
+        const struct hold *first = holds_first(&e->holds);
+        if (first != NULL)
+            due = earlier(due, from_wall_ms(first->pay_by_wall_ms + 1, wall_ms, now_mono_us));
+        if (!l->attached)
+            continue;
         due = earlier(due, e->asof_mono_us + BEAT_US);
         if (e->conf->open_wall_ms > wall_ms)
-            due = earlier(due, now_mono_us + (e->conf->open_wall_ms - wall_ms) * 1000);
+            due = earlier(due, from_wall_ms(e->conf->open_wall_ms, wall_ms, now_mono_us));
     }
     return due;
 }
@@ -347,7 +449,7 @@ static bool has_work(const struct ledger *l)
         return false;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         if (l->events[i].settled < journal_committed(l->journal, i) ||
-            l->events[i].asof_mono_us == 0)
+            l->events[i].asof_mono_us == 0 || !l->events[i].marks_known)
             return true;
     return false;
 }

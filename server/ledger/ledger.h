@@ -16,10 +16,10 @@
 struct ledger;
 
 struct ledger *ledger_plan(const struct conf *conf, struct arena *a);
-/* Reads what the journal adds up to. `exchanges`: one per worker. */
+/* Reads what the journal adds up to. `exchanges`: one per worker, and the operators' last. */
 MUST_CHECK bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journal,
-                            struct board *board, struct exchange *exchanges, uint32_t workers,
-                            struct fault *f);
+                            struct board *board, struct exchange *exchanges,
+                            uint32_t exchange_count, struct fault *f);
 /* What the workers ring. */
 struct doorbell *ledger_bell(struct ledger *l);
 /* The body of the ledger's thread; returns after ledger_stop. What cannot be survived (a failed

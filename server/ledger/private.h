@@ -6,6 +6,7 @@
 #ifndef SPIKE_LEDGER_PRIVATE_H
 #define SPIKE_LEDGER_PRIVATE_H
 
+#include "server/ledger/holds.h"
 #include "server/ledger/ledger.h"
 #include "server/meet/counters.h"
 #include "storage/journal/tally.h"
@@ -17,6 +18,10 @@ struct ledger_event {
     uint32_t index; /* in the configuration */
     uint8_t slot;   /* in the journal */
     struct tally tally;
+    struct holds holds;
+    struct filter filter;  /* of granted keys */
+    uint64_t marks_seen;   /* how far it has read */
+    bool marks_known;      /* ... all, as of the last step */
     uint64_t epoch;        /* in use; at most the journal's */
     uint64_t settled;      /* seq up to which the stock has heard of the journal */
     uint64_t asof_mono_us; /* when the figures were asked for; 0: never yet */
@@ -24,7 +29,7 @@ struct ledger_event {
     struct stock_node nodes[NODES_MAX]; /* of the sale, as the last beat told */
     uint32_t node_count;
     uint64_t nodes_mono_us; /* when `nodes` was asked for */
-    struct message **batch; /* admitted in this turn */
+    struct message **batch; /* BUY, and PAY of expired orders, for this turn's step */
     uint32_t batch_count, batch_tickets;
 };
 
@@ -34,7 +39,7 @@ struct ledger {
     struct journal *journal;
     struct stock *stock;
     struct exchange *exchanges;
-    uint32_t workers;
+    uint32_t exchange_count; /* the workers' and the operators' */
     struct doorbell bell;
     _Atomic bool stop;
 
@@ -47,10 +52,10 @@ struct ledger {
 
     uint64_t room; /* records that may still be promised in this turn */
     bool full;     /* no room was left */
-    uint64_t yes_sent[WORKERS_MAX];
-    bool ring[WORKERS_MAX];   /* whose bell to ring at the end of the turn */
-    struct message **returns; /* LEFT, to be freed after the commit */
-    uint32_t return_count;
+    uint64_t yes_sent[WORKERS_MAX + 1];
+    bool ring[WORKERS_MAX + 1]; /* whose bell to ring at the end of the turn */
+    struct message **others;    /* every other message of this turn, answered after the commit */
+    uint32_t other_count;
     struct latency commits;
     uint64_t summed_second; /* when commit_p99 was last worked out */
 
@@ -58,7 +63,8 @@ struct ledger {
     struct record *records;
     struct stock_change *changes;
     struct stock_item *items;
-    size_t batch_pool, returns_pool, records_pool, changes_pool, items_pool;
+    uint64_t *marks;
+    size_t batch_pool, others_pool, records_pool, changes_pool, items_pool, marks_pool;
 };
 
 _Noreturn void ledger_die(const char *what);
@@ -74,12 +80,41 @@ void ledger_detach(struct ledger *l, uint64_t now_mono_us, const struct fault *w
 
 /* step.c: one step of an event: settles, deducts the batch, appends the grants. */
 void ledger_step(struct ledger *l, struct ledger_event *e);
-/* Appends a record and folds it into the tally. */
+/* Folds a record into what the event adds up to. False: it cannot follow, or there is no place for
+ * one more hold. */
+MUST_CHECK bool ledger_fold(struct ledger_event *e, const struct record *r);
+/* Appends a record and folds it. */
 void ledger_append(struct ledger *l, struct ledger_event *e, struct record *r);
 void ledger_commit(struct ledger *l);
 
+/* orders.c: the life of an order. A message is told its verdict; what has changed is appended. */
+void order_look(struct ledger *l, struct message *m);
+void order_cancel(struct ledger *l, struct message *m);
+void order_left(struct ledger *l, struct message *m);
+/* True: it was paid too late, and goes into the event's batch to be deducted once more. */
+bool order_pay(struct ledger *l, struct message *m, uint64_t now_wall_ms);
+/* What the stock says to a late payment. */
+void order_paid_late(struct ledger *l, struct ledger_event *e, struct message *m,
+                     enum stock_verdict said);
+/* After the step: the payments that came while another one of the same order was in the batch. */
+void order_pay_again(struct ledger *l, struct message *m);
+/* Ends the holds that are due. */
+void order_expire(struct ledger *l, uint64_t now_wall_ms);
+uint64_t ledger_tag(const struct ledger *l, const struct ledger_event *e, uint64_t number);
+
+/* acts.c: operators. */
+bool act_is(const struct message *m);
+/* After the step, which has brought the latest version: does what is asked. */
+void act_do(struct ledger *l, struct message *m, uint64_t now_wall_ms);
+/* Journals what was done on another node, or since this one was last here. */
+void act_learn(struct ledger *l, struct ledger_event *e, const struct stock_origin *origin);
+/* The event as it stands, into the answer. */
+void act_describe(const struct ledger *l, struct message *m, uint64_t now_wall_ms);
+
 /* publish.c: the board. */
 void ledger_publish(struct ledger *l);
+enum sale_state ledger_state(const struct ledger *l, const struct ledger_event *e,
+                             uint64_t now_wall_ms);
 
 static inline bool event_sells(const struct ledger *l, const struct ledger_event *e)
 {

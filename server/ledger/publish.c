@@ -6,8 +6,8 @@
 #include "conf/base/clock.h"
 #include "server/ledger/private.h"
 
-static enum sale_state state_of(const struct ledger *l, const struct ledger_event *e,
-                                uint64_t now_wall_ms)
+enum sale_state ledger_state(const struct ledger *l, const struct ledger_event *e,
+                             uint64_t now_wall_ms)
 {
     if (!l->started)
         return SALE_UNKNOWN;
@@ -53,14 +53,17 @@ static uint64_t gate_of(const struct ledger *l, const struct ledger_event *e, en
 static void publish_event(struct ledger *l, struct ledger_event *e)
 {
     uint64_t now_wall_ms = clock_wall_ms();
-    enum sale_state state = state_of(l, e, now_wall_ms);
+    enum sale_state state = ledger_state(l, e, now_wall_ms);
     struct board_event *b = e->board;
     atomic_store_explicit(&b->figures, (uint64_t)e->figures.total << 32 | e->figures.gone,
                           memory_order_relaxed);
     atomic_store_explicit(&b->state, (int)state, memory_order_relaxed);
     atomic_store_explicit(&b->node_sold, e->tally.sold, memory_order_relaxed);
     atomic_store_explicit(&b->node_held, e->tally.held, memory_order_relaxed);
-    atomic_store_explicit(&b->gate, gate_of(l, e, state, now_wall_ms), memory_order_relaxed);
+    atomic_store_explicit(&b->gate,
+                          gate_of(l, e, state, now_wall_ms) |
+                              (event_sells(l, e) && e->marks_known ? GATE_KEYS : 0),
+                          memory_order_release); /* the marks before it */
 }
 
 static void publish_stores(struct ledger *l)

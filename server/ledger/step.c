@@ -15,7 +15,8 @@ void ledger_append(struct ledger *l, struct ledger_event *e, struct record *r)
 {
     ASSERT_LEDGER();
     journal_append(l->journal, e->index, r, clock_wall_ms());
-    ASSERT(tally_fold(&e->tally, r));
+    bool follows = ledger_fold(e, r);
+    ASSERT(follows);
 }
 
 void ledger_commit(struct ledger *l)
@@ -33,9 +34,20 @@ void ledger_commit(struct ledger *l)
     latency_add(&l->commits, after, after - before, 1);
 }
 
-static uint64_t tag_of(const struct ledger *l, const struct ledger_event *e, uint64_t number)
+static enum stock_what what_of(const struct record *r)
 {
-    return orderid_tag(l->conf->node, e->slot, number, e->tally.secret);
+    if (r->kind == RECORD_GRANT)
+        return r->state == ORDER_HELD ? STOCK_GRANTED_HELD : STOCK_GRANTED_SOLD;
+    if (r->kind == RECORD_LATE)
+        return STOCK_PAID_LATE;
+    switch ((enum order_state)r->state) {
+    case ORDER_SOLD:
+        return STOCK_PAID;
+    case ORDER_EXPIRED:
+        return STOCK_EXPIRED;
+    default:
+        return r->was == ORDER_SOLD ? STOCK_UNDONE : STOCK_CANCELLED;
+    }
 }
 
 static void describe_change(const struct ledger *l, const struct ledger_event *e,
@@ -43,16 +55,18 @@ static void describe_change(const struct ledger *l, const struct ledger_event *e
 {
     struct orderid id = {.node = l->conf->node,
                          .slot = e->slot,
-                         .number = r->number,
-                         .tag = tag_of(l, e, r->number)};
+                         .number = record_order(r),
+                         .tag = ledger_tag(l, e, record_order(r))};
+    c->what = what_of(r);
     c->seq = r->seq;
-    c->number = r->kind == RECORD_GRANT ? r->number : 0;
+    c->number = r->kind == RECORD_CHANGE ? 0 : r->number;
     c->time_wall_ms = r->time_wall_ms;
+    c->pay_by_wall_ms = r->pay_by_wall_ms;
     c->n = r->n;
-    c->state = order_state_word((enum order_state)r->state);
     c->buyer = r->buyer;
     c->buyer_len = r->buyer_len;
-    tally_delta(r, &c->held, &c->sold);
+    c->key = r->key;
+    c->key_len = r->key_len;
     orderid_print(c->order, &id);
 }
 
@@ -67,7 +81,7 @@ static void read_changes(struct ledger *l, struct ledger_event *e, struct stock_
     for (int i = 0; i < count; i++) {
         const struct record *r = &l->records[i];
         st->to = r->seq;
-        if (r->kind == RECORD_GRANT || r->kind == RECORD_CHANGE)
+        if (record_is_order(r) && r->kind != RECORD_REFUSAL)
             describe_change(l, e, r, &st->changes[st->change_count++]);
     }
     st->end = st->to == journal_committed(l->journal, e->index);
@@ -81,7 +95,10 @@ static void add_items(const struct ledger *l, const struct ledger_event *e, stru
     st->item_count = e->batch_count;
     for (uint32_t i = 0; i < e->batch_count; i++) {
         const struct message *m = e->batch[i];
-        l->items[i] = (struct stock_item){.n = m->n,
+        l->items[i] = (struct stock_item){.how = m->kind == MESSAGE_PAY        ? STOCK_LATE
+                                                 : m->otherwise == VERDICT_YES ? STOCK_BUY
+                                                                               : STOCK_PROBE,
+                                          .n = m->n,
                                           .buyer = m->buyer,
                                           .buyer_len = m->buyer_len,
                                           .key = m->key,
@@ -89,30 +106,78 @@ static void add_items(const struct ledger *l, const struct ledger_event *e, stru
     }
 }
 
-static void grant(struct ledger *l, struct ledger_event *e, struct message *m)
+/* The yes of an order: that of this message, or one that its key has had before. */
+static void say_yes(const struct ledger_event *e, struct message *m, const struct orderid *id,
+                    uint64_t pay_by_wall_ms)
 {
-    struct record r = {
-        .kind = RECORD_GRANT, .state = ORDER_SOLD, .number = e->tally.last + 1, .n = m->n};
-    ledger_append(l, e, &r);
-    m->slot = e->slot;
-    m->number = r.number;
-    m->tag = tag_of(l, e, r.number);
-    m->pay_by_wall_ms = 0;
+    m->verdict = VERDICT_YES;
+    m->node = id->node;
+    m->slot = id->slot;
+    m->number = id->number;
+    m->tag = orderid_tag(id->node, id->slot, id->number, e->tally.secret);
+    m->pay_by_wall_ms = pay_by_wall_ms;
 }
 
-static void judge(struct ledger *l, struct ledger_event *e, uint32_t count)
+static void grant(struct ledger *l, struct ledger_event *e, struct message *m,
+                  uint64_t pay_by_wall_ms)
+{
+    struct record r = {.kind = RECORD_GRANT,
+                       .state = pay_by_wall_ms > 0 ? ORDER_HELD : ORDER_SOLD,
+                       .number = e->tally.last + 1,
+                       .pay_by_wall_ms = pay_by_wall_ms,
+                       .n = m->n,
+                       .buyer_len = m->buyer_len,
+                       .key_len = m->key_len};
+    memcpy(r.buyer, m->buyer, m->buyer_len);
+    memcpy(r.key, m->key, m->key_len);
+    ledger_append(l, e, &r);
+    const struct orderid id = {.node = l->conf->node, .slot = e->slot, .number = r.number};
+    say_yes(e, m, &id, pay_by_wall_ms);
+}
+
+static void judge_buy(struct ledger *l, struct ledger_event *e, struct message *m,
+                      const struct stock_item *item, uint64_t pay_by_wall_ms)
 {
     static const enum verdict verdicts[] = {
-        [STOCK_YES] = VERDICT_YES,          [STOCK_SOLD_OUT] = VERDICT_SOLD_OUT,
-        [STOCK_IS_PAUSED] = VERDICT_PAUSED, [STOCK_IS_CLOSED] = VERDICT_CLOSED,
-        [STOCK_IN_REPAIR] = VERDICT_BUSY,
+        [STOCK_YES] = VERDICT_YES,
+        [STOCK_SOLD_OUT] = VERDICT_SOLD_OUT,
+        [STOCK_IS_PAUSED] = VERDICT_PAUSED,
+        [STOCK_IS_CLOSED] = VERDICT_CLOSED,
+        [STOCK_BUSY] = VERDICT_BUSY,
+        [STOCK_LIMIT] = VERDICT_LIMIT,
+        [STOCK_SAME] = VERDICT_YES,
+        [STOCK_ENDED] = VERDICT_ENDED,
+        [STOCK_UNLIKE] = VERDICT_BAD_REQUEST,
     };
-    for (uint32_t i = 0; i < count; i++) {
+    if (item->verdict == STOCK_YES)
+        grant(l, e, m, pay_by_wall_ms);
+    else if (item->verdict == STOCK_SAME)
+        say_yes(e, m, &item->same, item->same_pay_by_wall_ms);
+    else
+        m->verdict =
+            item->verdict == STOCK_NO_KEY ? m->otherwise : (uint8_t)verdicts[item->verdict];
+}
+
+static void judge(struct ledger *l, struct ledger_event *e, const struct stock_step *st)
+{
+    for (uint32_t i = 0; i < st->item_count; i++) {
         struct message *m = e->batch[i];
-        m->verdict = (uint8_t)verdicts[l->items[i].verdict];
-        if (m->verdict == VERDICT_YES)
-            grant(l, e, m);
+        if (m->kind == MESSAGE_PAY)
+            order_paid_late(l, e, m, st->items[i].verdict);
+        else
+            judge_buy(l, e, m, &st->items[i], st->pay_by_wall_ms);
     }
+}
+
+/* Keys that were granted anywhere. An attach reads them all again, so most are there already. */
+static void take_marks(struct ledger_event *e, const struct stock_step *st)
+{
+    for (uint32_t i = 0; i < st->mark_count; i++)
+        if (!filter_may_have(&e->filter, st->marks[i]))
+            filter_add(&e->filter, st->marks[i]);
+    bool again = st->marks_total < e->marks_seen; /* there were more once: they are told anew */
+    e->marks_seen = (again ? 0 : e->marks_seen) + st->mark_count;
+    e->marks_known = e->marks_seen == st->marks_total;
 }
 
 static void take_figures(struct ledger_event *e, const struct stock_step *st,
@@ -143,12 +208,19 @@ static void take_nodes(struct ledger *l, struct ledger_event *e, const struct st
 static bool step_once(struct ledger *l, struct ledger_event *e)
 {
     struct fault f;
+    uint64_t hold_ms = e->conf->hold_ms;
     struct stock_step st = {.event = e->index,
                             .epoch = e->epoch,
+                            .slot = e->slot,
+                            .pay_by_wall_ms = hold_ms > 0 ? clock_wall_ms() + hold_ms : 0,
+                            .limit = e->conf->limit,
+                            .marks_seen = e->marks_seen,
+                            .marks = l->marks,
                             .changes = l->changes,
                             .items = l->items,
                             .seen = e->figures,
                             .knows = e->tally.known_count,
+                            .version = e->tally.version,
                             .nodes = e->nodes};
     read_changes(l, e, &st);
     add_items(l, e, &st);
@@ -156,6 +228,8 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
     st.ask_nodes = asked >= e->nodes_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
     enum stock_result result = stock_step(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
+    if (result == STOCK_OTHER)
+        ledger_die(f.text);
     if (result != STOCK_OK) {
         l->in_doubt |= result == STOCK_DOUBT && st.item_count > 0;
         ledger_detach(l, after, &f);
@@ -165,7 +239,9 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
                           memory_order_relaxed);
     take_figures(e, &st, asked);
     take_nodes(l, e, &st, asked);
-    judge(l, e, st.item_count);
+    take_marks(e, &st);
+    act_learn(l, e, &st.origin);
+    judge(l, e, &st);
     return st.item_count < e->batch_count;
 }
 

@@ -5,8 +5,13 @@
  * true (P5: "sold out" was true at most one beat ago). `figures`: total and gone, in one word so
  * that a reader sees both of one moment. A worker's refusal costs one relaxed load of the gate.
  *
- * gate   = until (monotonic milliseconds, 56 bits) << 8 | verdict (VERDICT_YES: ask the ledger)
- * figures= total << 32 | gone
+ *     gate     until (monotonic milliseconds, 56 bits) << 8 | keys << 7 | verdict (YES: ask the
+ *              ledger)
+ *     figures  total << 32 | gone
+ *
+ * keys: the filter knows every key that was granted, on any node, by the moment of which the
+ * verdict speaks. Only then may a worker refuse a key that the filter misses; any other key crosses
+ * the ring, for it may have an order (P4). BUSY without keys: nobody can say.
  *
  * Owner: the ledger writes; any thread reads.
  */
@@ -19,6 +24,7 @@
 #include "conf/base/check.h"
 #include "conf/base/conf.h"
 #include "conf/base/verdict.h"
+#include "server/meet/filter.h"
 
 enum sale_state {
     SALE_UNKNOWN, /* before the first attach */
@@ -37,6 +43,7 @@ enum node_state { NODE_STARTING, NODE_UP, NODE_REPAIR, NODE_DRAINING };
 enum redis_state { REDIS_OFF, REDIS_UP, REDIS_DOWN };
 
 #define GATE_FOREVER (UINT64_MAX >> 8)
+#define GATE_KEYS    UINT64_C(0x80)
 
 struct board_event {
     _Alignas(CACHE_LINE) _Atomic uint64_t gate;
@@ -44,6 +51,7 @@ struct board_event {
     _Atomic int state; /* enum sale_state */
     _Atomic uint32_t node_sold, node_held;
     _Atomic uint32_t local_stock; /* CONF_NO_CAP: none; written by main on HUP */
+    const struct filter *filter;  /* of granted keys; set before the threads start */
 };
 
 /* What the ledger knows of its two stores, for /stats. */
@@ -78,7 +86,20 @@ static inline uint64_t gate_word(enum verdict v, uint64_t until_mono_ms)
 static inline enum verdict board_gate(const struct board_event *e, uint64_t now_mono_ms)
 {
     uint64_t gate = atomic_load_explicit(&e->gate, memory_order_relaxed);
-    return now_mono_ms <= gate >> 8 ? (enum verdict)(gate & 0xff) : VERDICT_YES;
+    return now_mono_ms <= gate >> 8 ? (enum verdict)(gate & 0x7f) : VERDICT_YES;
+}
+
+/* The same for a buyer with a key, of which `mark` is the mark. */
+static inline enum verdict board_gate_key(const struct board_event *e, uint64_t now_mono_ms,
+                                          uint64_t mark)
+{
+    uint64_t gate = atomic_load_explicit(&e->gate, memory_order_acquire); /* the filter after it */
+    enum verdict v = now_mono_ms <= gate >> 8 ? (enum verdict)(gate & 0x7f) : VERDICT_YES;
+    if (v == VERDICT_YES)
+        return v;
+    if ((gate & GATE_KEYS) == 0)
+        return v == VERDICT_BUSY ? v : VERDICT_YES;
+    return filter_may_have(e->filter, mark) ? VERDICT_YES : v;
 }
 
 #endif

@@ -22,8 +22,20 @@
 #include "conf/base/verdict.h"
 
 enum message_kind {
-    MESSAGE_BUY,  /* event, n, deadline in; verdict and, with YES, slot, number, tag, pay_by out */
+    MESSAGE_BUY,  /* event, n, buyer, key, deadline in; verdict and, with YES, node, slot, number,
+                     tag, pay_by out */
     MESSAGE_LEFT, /* as the YES came out; goes back to the worker only to be freed */
+    /* Orders of this node. In: slot, number, tag. Out: verdict YES, NOT_FOUND, BUSY or what is said
+     * there, and with YES event, n, pay_by, state; CONFLICT, REFUND and PAUSED also fill event. */
+    MESSAGE_LOOK,
+    MESSAGE_CANCEL, /* CONFLICT: it is sold */
+    MESSAGE_PAY,    /* REFUND: cancelled, or too late and no tickets are left; PAUSED: try again */
+    /* Acts of the operators. In: event, total (RESTOCK), buyer: where the act comes from. Out: YES,
+     * BUSY, or CONFLICT (closed, or less than is gone), and with YES total, gone, state. */
+    MESSAGE_PAUSE,
+    MESSAGE_RESUME,
+    MESSAGE_CLOSE,
+    MESSAGE_RESTOCK,
 };
 
 struct connection;
@@ -33,12 +45,17 @@ struct message {
     uint64_t deadline_mono_us; /* a BUY that the ledger reaches later than this is answered BUSY */
     uint64_t number, tag;
     uint64_t pay_by_wall_ms;
+    const char *state; /* a literal: the order's or the event's word */
     uint32_t n;
-    uint8_t kind;      /* enum message_kind */
-    uint8_t event;     /* index in the configuration */
-    uint8_t slot;      /* of the event in the journal, as in orderid.h */
-    uint8_t verdict;   /* enum verdict */
-    uint8_t worker;    /* whose it is; the ledger's note while it has it */
+    uint32_t total, gone;
+    uint8_t kind;    /* enum message_kind */
+    uint8_t event;   /* index in the configuration */
+    uint16_t node;   /* of the order: BUY with a key may hear of another node's */
+    uint8_t slot;    /* of the event in the journal, as in orderid.h */
+    uint8_t verdict; /* enum verdict */
+    /* The ledger's notes while it has it. */
+    uint8_t worker;    /* whose it is */
+    uint8_t otherwise; /* enum verdict: if its key has no order; YES: it may buy */
     _Atomic bool left; /* the worker's hint while the ledger has it: nobody waits any more */
     uint8_t buyer_len, key_len; /* 0: none. */
     char buyer[PARAM_MAX], key[PARAM_MAX];

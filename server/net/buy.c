@@ -1,18 +1,18 @@
 /*
- * Buying, the worker's half. Most buyers are refused by the board without asking anybody. The
- * others' orders become messages (batons, meet/message.h) that travel to the ledger and back.
+ * Buying, the worker's half. Most buyers are refused by the board without asking anybody. A buyer
+ * with a key is refused here only if the filter of granted keys is sure that the key has no order;
+ * else the ledger is asked, which answers with the key's order if there is one (P4). All answers
+ * are as long as each other (answers.h).
  *
- * Order of effects: everything older on this connection is sent; the message is pushed; the verdict
- * comes back; its answer is sent. A yes belongs to the connection until the kernel has accepted
- * its first byte. If the connection dies before that, or was told -6 when the deadline passed, the
+ * Order of effects: see ask.c. A yes belongs to the connection until the kernel has accepted its
+ * first byte. If the connection dies before that, or was told -6 when the deadline passed, the
  * order has no buyer: without a key it is sent round again to be cancelled, with a key it stands.
  *
  * If the process dies with messages under way: nobody was told anything; the ledger's journal says
  * what was granted, and the next attach (ledger/attach.c) what becomes of it.
  */
-#include <string.h>
-
 #include "conf/base/clock.h"
+#include "conf/base/mark.h"
 #include "server/net/inside.h"
 
 static void count(struct worker *w, uint32_t event, enum verdict v)
@@ -35,62 +35,31 @@ static void refuse(struct worker *w, struct connection *c, uint32_t event, enum 
     count(w, event, v);
 }
 
-static void push(struct worker *w, struct message *m)
+static enum verdict gate(const struct worker *w, const struct route *route)
 {
-    ring_push(&w->o.exchange->orders, m);
-    w->bell_due = true; /* rung once, at the end of the turn */
+    const struct board_event *e = &w->o.board->events[route->event];
+    uint64_t now_ms = w->now_us / 1000;
+    if (w->stopping)
+        return VERDICT_BUSY;
+    if (route->key_len == 0)
+        return board_gate(e, now_ms);
+    return board_gate_key(e, now_ms, mark_of(route->key, route->key_len));
 }
 
-static void fill(struct worker *w, struct connection *c, struct message *m,
-                 const struct route *route)
-{
-    m->conn = c;
-    m->deadline_mono_us = w->now_us + life_limit_us(w, LIFE_ORDERED);
-    m->number = m->tag = m->pay_by_wall_ms = 0;
-    m->n = route->n;
-    m->kind = MESSAGE_BUY;
-    atomic_store_explicit(&m->left, false, memory_order_relaxed);
-    m->event = (uint8_t)route->event;
-    m->slot = 0;
-    m->verdict = VERDICT_BUSY;
-    m->buyer_len = route->buyer_len;
-    m->key_len = route->key_len;
-    memcpy(m->buyer, route->buyer, route->buyer_len);
-    memcpy(m->key, route->key, route->key_len);
-}
-
-static enum bought order(struct worker *w, struct connection *c, struct message *m,
-                         const struct route *route, enum farewell farewell)
-{
-    ASSERT(c->message == NULL);
-    fill(w, c, m, route);
-    c->message = m;
-    c->farewell = (uint8_t)farewell;
-    life_move(w, c, LIFE_ORDERED);
-    push(w, m);
-    return BUY_ORDERED;
-}
-
-enum bought buy(struct worker *w, struct connection *c, const struct route *route,
-                enum farewell farewell)
+enum asked buy(struct worker *w, struct connection *c, const struct route *route,
+               enum farewell farewell)
 {
     ASSERT(route->event >= 0 && (uint32_t)route->event < w->o.conf->event_count);
-    uint32_t event = (uint32_t)route->event;
-    enum verdict v =
-        w->stopping ? VERDICT_BUSY : board_gate(&w->o.board->events[event], w->now_us / 1000);
-    if (LIKELY(v != VERDICT_YES)) {
-        refuse(w, c, event, v, farewell);
-        w->told++;
-        return BUY_ANSWERED;
+    enum verdict v = gate(w, route);
+    if (v == VERDICT_YES) {
+        enum asked asked = ask_ledger(w, c, route, farewell);
+        if (asked != ASK_NO_ROOM)
+            return asked;
+        v = VERDICT_BUSY;
     }
-    if (!output_flush(w, c))
-        return BUY_WAITS;
-    struct message *m = pool_get(&w->messages);
-    if (m != NULL)
-        return order(w, c, m, route, farewell);
-    refuse(w, c, event, VERDICT_BUSY, farewell);
+    refuse(w, c, (uint32_t)route->event, v, farewell);
     w->told++;
-    return BUY_ANSWERED;
+    return ASK_ANSWERED;
 }
 
 /* This yes will not come back as LEFT: the ledger need not keep room for its return. */
@@ -99,10 +68,8 @@ static void yes_is_done(struct worker *w)
     COUNT(w->o.exchange->yes_done, 1);
 }
 
-/* A verdict for which no buyer waits any more. */
-static void orphan(struct worker *w, struct message *m)
+void buy_orphan(struct worker *w, struct message *m)
 {
-    m->conn = NULL;
     if (m->verdict != VERDICT_YES || m->key_len > 0) {
         if (m->verdict == VERDICT_YES)
             yes_is_done(w);
@@ -111,13 +78,13 @@ static void orphan(struct worker *w, struct message *m)
     }
     m->kind = MESSAGE_LEFT;
     COUNT(w->counters.left, 1);
-    push(w, m);
+    ask_push(w, m);
 }
 
 static void answer_yes(struct worker *w, struct connection *c, const struct message *m,
                        enum farewell farewell)
 {
-    const struct orderid id = {w->o.conf->node, m->slot, m->number, m->tag};
+    const struct orderid id = {m->node, m->slot, m->number, m->tag};
     w->out_len = (uint32_t)answers_put_yes(&w->answers, w->out, m->event, farewell, &id, m->n,
                                            m->pay_by_wall_ms);
     if (farewell == FAREWELL_CLOSE)
@@ -125,9 +92,17 @@ static void answer_yes(struct worker *w, struct connection *c, const struct mess
     count(w, m->event, VERDICT_YES);
 }
 
-static enum farewell last_word(const struct worker *w, const struct connection *c)
+/* What is no verdict of the sale (the key came with another n or buyer) has no ready-made answer
+ * and is no refusal to be counted as one. */
+static void answer_wrong(struct worker *w, struct connection *c, const struct message *m,
+                         enum farewell farewell)
 {
-    return w->stopping ? FAREWELL_CLOSE : (enum farewell)c->farewell;
+    struct response out;
+    serve_open(w, &out, farewell, false);
+    response_begin(&out, (enum verdict)m->verdict, RESPONSE_JSON);
+    response_refusal(&out, (enum verdict)m->verdict);
+    response_pad(&out, w->answers.body_length[m->event]);
+    serve_finish(w, c, &out);
 }
 
 static void measure(struct worker *w, const struct connection *c)
@@ -136,58 +111,23 @@ static void measure(struct worker *w, const struct connection *c)
     latency_add(&w->counters.buy, now_us, now_us - c->deadline.since_mono_us, 1);
 }
 
-static void deliver(struct worker *w, struct connection *c, struct message *m)
+bool buy_answer(struct worker *w, struct connection *c, const struct message *m,
+                enum farewell farewell)
 {
-    ASSERT(c->message == m && c->life == LIFE_ORDERED && w->out_len == 0);
-    ASSERT(m->verdict < VERDICT_SALE_COUNT);
     measure(w, c);
-    if (m->verdict == VERDICT_YES) {
-        answer_yes(w, c, m, last_word(w, c)); /* still the connection's: see buy_told */
-    } else {
-        refuse(w, c, m->event, (enum verdict)m->verdict, last_word(w, c));
-        c->message = NULL;
-        pool_put(&w->messages, m);
-    }
-    life_move(w, c, LIFE_IDLE);
-    connection_continue(w, c);
+    if (m->verdict == VERDICT_YES)
+        answer_yes(w, c, m, farewell);
+    else if (m->verdict < VERDICT_SALE_COUNT)
+        refuse(w, c, m->event, (enum verdict)m->verdict, farewell);
+    else
+        answer_wrong(w, c, m, farewell);
+    return m->verdict == VERDICT_YES; /* see buy_told */
 }
 
-void buy_verdicts(struct worker *w)
+void buy_too_late(struct worker *w, struct connection *c, uint32_t event, enum farewell farewell)
 {
-    struct message *m;
-    while ((m = ring_pop(&w->o.exchange->verdicts)) != NULL) {
-        if (m->kind == MESSAGE_LEFT)
-            pool_put(&w->messages, m);
-        else if (m->conn == NULL)
-            orphan(w, m);
-        else
-            deliver(w, m->conn, m);
-    }
-}
-
-void buy_too_late(struct worker *w, struct connection *c)
-{
-    ASSERT(c->life == LIFE_ORDERED && w->out_len == 0);
-    struct message *m = c->message;
     measure(w, c);
-    m->conn = NULL; /* the ledger never looks at it; when the baton is back, we do */
-    atomic_store_explicit(&m->left, true, memory_order_relaxed);
-    c->message = NULL;
-    refuse(w, c, m->event, VERDICT_BUSY, last_word(w, c));
-    life_move(w, c, LIFE_IDLE);
-    connection_continue(w, c);
-}
-
-void buy_abandon(struct worker *w, struct connection *c)
-{
-    struct message *m = c->message;
-    c->message = NULL;
-    if (c->life != LIFE_ORDERED) {
-        orphan(w, m);
-        return;
-    }
-    m->conn = NULL; /* on its way; an orphan when it comes back */
-    atomic_store_explicit(&m->left, true, memory_order_relaxed);
+    refuse(w, c, event, VERDICT_BUSY, farewell);
 }
 
 void buy_told(struct worker *w, struct connection *c)

@@ -31,7 +31,7 @@ static void watch(struct worker *w, struct connection *c, int events)
 void connection_close(struct worker *w, struct connection *c)
 {
     if (c->message != NULL)
-        buy_abandon(w, c);
+        ask_abandon(w, c);
     if (c->in != NULL)
         pool_put(&w->buffers, c->in);
     if (c->out != NULL)
@@ -98,7 +98,7 @@ static void settle(struct worker *w, struct connection *c, bool progress)
     if (c->dead) {
         connection_close(w, c);
     } else if (c->life == LIFE_ORDERED) {
-        return; /* for its verdict; buy.c has seen to it */
+        return; /* for its verdict; ask.c has seen to it */
     } else if (c->out != NULL) {
         watch(w, c, EV_WRITE);
         life_move(w, c, LIFE_DRAINING);

@@ -1,7 +1,7 @@
 /*
  * inside: what the files of this room share; nobody else includes it.
  *
- *              first byte             a possible sale
+ *              first byte             the ledger is asked
  *     IDLE ──────────────> HEADER ──────────────────────> ORDERED
  *      ^ ^                   │ answered                      │ verdict, or too late: -6
  *      │ └───────────────────┴───────────────────────────────┤
@@ -100,6 +100,10 @@ void connection_continue(struct worker *w, struct connection *c);
 uint32_t serve_requests(struct worker *w, struct connection *c, const char *buf, uint32_t len);
 /* To a request that nobody can make sense of, or that has no place: the last word. */
 void serve_refusal(struct worker *w, struct connection *c, enum verdict v);
+/* One answer behind those in w->out: open, fill with response_*, finish (which counts it). */
+void serve_open(const struct worker *w, struct response *out, enum farewell farewell,
+                bool without_body);
+void serve_finish(struct worker *w, struct connection *c, struct response *out);
 
 /* output.c */
 /* Sends w->out. False: the rest is kept in the connection, or it is dead. */
@@ -107,21 +111,43 @@ bool output_flush(struct worker *w, struct connection *c);
 /* The same for what was kept. */
 bool output_resume(struct worker *w, struct connection *c);
 
-/* buy.c */
-enum bought {
-    BUY_ANSWERED,
-    BUY_ORDERED, /* the verdict comes later */
-    BUY_WAITS,   /* not yet: what was answered before is not sent yet */
+/* ask.c: the ledger is asked. */
+enum asked {
+    ASK_ANSWERED,
+    ASK_ORDERED, /* the verdict comes later */
+    ASK_WAITS,   /* not yet: what was answered before is not sent yet */
+    ASK_NO_ROOM, /* of ask_ledger alone: all messages are out, the caller is to answer busy */
 };
-enum bought buy(struct worker *w, struct connection *c, const struct route *route,
-                enum farewell farewell);
+enum asked ask_ledger(struct worker *w, struct connection *c, const struct route *route,
+                      enum farewell farewell);
+void ask_push(struct worker *w, struct message *m);
 /* Takes the ledger's verdicts off the ring. */
-void buy_verdicts(struct worker *w);
+void ask_verdicts(struct worker *w);
 /* The deadline has passed first. */
-void buy_too_late(struct worker *w, struct connection *c);
-/* The connection dies; what it has bought and was not told of is given back. */
-void buy_abandon(struct worker *w, struct connection *c);
+void ask_too_late(struct worker *w, struct connection *c);
+/* The connection dies with its message under way, or with a yes that it was not told of. */
+void ask_abandon(struct worker *w, struct connection *c);
+
+/* buy.c: what is special to buying. */
+enum asked buy(struct worker *w, struct connection *c, const struct route *route,
+               enum farewell farewell);
+/* True: a yes; it stays the connection's until buy_told. */
+bool buy_answer(struct worker *w, struct connection *c, const struct message *m,
+                enum farewell farewell);
+void buy_too_late(struct worker *w, struct connection *c, uint32_t event, enum farewell farewell);
+/* A verdict for which no buyer waits any more: what was bought is given back. */
+void buy_orphan(struct worker *w, struct message *m);
 /* The first byte of a yes has been sent. */
 void buy_told(struct worker *w, struct connection *c);
+
+/* reply.c: orders and acts. */
+enum asked reply_ask(struct worker *w, struct connection *c, const struct route *route,
+                     enum farewell farewell);
+void reply_answer(struct worker *w, struct connection *c, const struct message *m,
+                  enum farewell farewell);
+void reply_refusal(struct worker *w, struct connection *c, enum verdict v, enum farewell farewell);
+/* The whole answer of /stock, and of an act. */
+void reply_event(struct response *out, const char *name, const char *state, uint32_t total,
+                 uint32_t gone);
 
 #endif

@@ -22,7 +22,7 @@ static const struct {
     bool is_timeout; /* counted */
 } lives[LIFE_COUNT] = {
     [LIFE_IDLE] = {end_quietly, false},     [LIFE_HEADER] = {end_slow_request, true},
-    [LIFE_ORDERED] = {buy_too_late, false}, [LIFE_DRAINING] = {end_quietly, true},
+    [LIFE_ORDERED] = {ask_too_late, false}, [LIFE_DRAINING] = {end_quietly, true},
     [LIFE_LINGER] = {end_quietly, false},
 };
 

@@ -3,7 +3,7 @@
  * a peer that does not take them all gets a buffer of its own until it does.
  *
  * Order of effects: a "yes" counts as told when the kernel has accepted its first byte. A yes is
- * always the first thing in the shared buffer (buy.c sends everything older before it orders), so
+ * always the first thing in the shared buffer (ask.c sends everything older before it asks), so
  * that is the first byte of any kind.
  */
 #include <errno.h>

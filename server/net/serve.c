@@ -4,6 +4,7 @@
  */
 #include "server/net/inside.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static enum farewell farewell_of(const struct worker *w, const struct request *r)
@@ -24,8 +25,8 @@ static void count(struct worker *w, int status)
         COUNT(w->counters.answers_2xx, 1);
 }
 
-static void open_answer(const struct worker *w, struct response *out, enum farewell farewell,
-                        bool without_body)
+void serve_open(const struct worker *w, struct response *out, enum farewell farewell,
+                bool without_body)
 {
     response_open(out, w->out + w->out_len, w->buffer_bytes - w->out_len, w->answers.date, farewell,
                   without_body);
@@ -34,7 +35,7 @@ static void open_answer(const struct worker *w, struct response *out, enum farew
 void serve_refusal(struct worker *w, struct connection *c, enum verdict v)
 {
     struct response out;
-    open_answer(w, &out, FAREWELL_CLOSE, false);
+    serve_open(w, &out, FAREWELL_CLOSE, false);
     response_begin(&out, v, RESPONSE_JSON);
     response_refusal(&out, v);
     bool fits = response_end(&out);
@@ -44,14 +45,27 @@ void serve_refusal(struct worker *w, struct connection *c, enum verdict v)
     count(w, out.status);
 }
 
+/* The headers that some refusals need. */
+static void put_hints(const struct route *route, enum verdict v, struct response *out)
+{
+    char node[8];
+    if (v == VERDICT_METHOD && route->allow != NULL)
+        response_header(out, "Allow", route->allow);
+    if (v == VERDICT_UNAUTHORIZED)
+        response_header(out, "WWW-Authenticate", "Bearer");
+    if (v == VERDICT_ELSEWHERE) {
+        snprintf(node, sizeof node, "%u", (unsigned)route->order.node);
+        response_header(out, "X-Spike-Node", node);
+    }
+}
+
 static void refuse(const struct worker *w, const struct route *route, enum verdict v,
                    struct response *out)
 {
     response_begin(out, v, RESPONSE_JSON);
-    if (v == VERDICT_METHOD && route->allow != NULL)
-        response_header(out, "Allow", route->allow);
+    put_hints(route, v, out);
     response_refusal(out, v);
-    if (route->event >= 0)
+    if (route->kind == ROUTE_BUY && route->event >= 0)
         response_pad(out, w->answers.body_length[route->event]);
 }
 
@@ -61,32 +75,34 @@ static void stock(const struct worker *w, const struct route *route, struct resp
     const struct board_event *e = &w->o.board->events[route->event];
     enum sale_state state = (enum sale_state)atomic_load_explicit(&e->state, memory_order_relaxed);
     uint64_t figures = atomic_load_explicit(&e->figures, memory_order_relaxed);
-    uint32_t total = (uint32_t)(figures >> 32), gone = (uint32_t)figures;
     if (state == SALE_UNKNOWN) {
         response_begin(out, VERDICT_BUSY, RESPONSE_JSON);
         response_refusal(out, VERDICT_BUSY);
         return;
     }
-    response_begin(out, VERDICT_YES, RESPONSE_JSON);
-    response_put(out,
-                 "{\"code\":1,\"msg\":\"ok\",\"data\":{\"event\":\"%s\",\"state\":\"%s\","
-                 "\"total\":%u,\"sold\":%u,\"left\":%u}}",
-                 w->o.conf->events[route->event].name, sale_state_word(state), total, gone,
-                 total > gone ? total - gone : 0);
+    reply_event(out, w->o.conf->events[route->event].name, sale_state_word(state),
+                (uint32_t)(figures >> 32), (uint32_t)figures);
 }
 
-static void finish(struct worker *w, struct connection *c, struct response *out)
+void serve_finish(struct worker *w, struct connection *c, struct response *out)
 {
     if (!response_end(out)) {
         serve_refusal(w, c, VERDICT_BUSY); /* an answer too long for its buffer */
         return;
     }
     w->out_len += (uint32_t)out->len;
-    c->closing = out->farewell == FAREWELL_CLOSE;
+    if (out->farewell == FAREWELL_CLOSE)
+        c->closing = true;
     count(w, out->status);
 }
 
-static enum bought serve_one(struct worker *w, struct connection *c, const struct request *r)
+/* Who may not ask learns nothing, not even which paths there are. */
+static bool is_unauthorized(const struct worker *w, const struct request *r, enum verdict v)
+{
+    return w->o.may != NULL && v != VERDICT_FORBIDDEN && !w->o.may(w->o.context, r);
+}
+
+static enum asked serve_one(struct worker *w, struct connection *c, const struct request *r)
 {
     struct route route;
     struct response out;
@@ -95,15 +111,19 @@ static enum bought serve_one(struct worker *w, struct connection *c, const struc
     enum verdict v = route_find(&route, r, w->o.conf, w->o.side);
     if (LIKELY(v == VERDICT_YES && route.kind == ROUTE_BUY))
         return buy(w, c, &route, farewell_of(w, r));
-    open_answer(w, &out, farewell_of(w, r), r->method == METHOD_HEAD);
+    if (is_unauthorized(w, r, v))
+        v = VERDICT_UNAUTHORIZED;
+    if (v == VERDICT_YES && route_is_for_ledger(&route))
+        return reply_ask(w, c, &route, farewell_of(w, r));
+    serve_open(w, &out, farewell_of(w, r), r->method == METHOD_HEAD);
     if (v != VERDICT_YES)
         refuse(w, &route, v, &out);
-    else if (w->o.serve != NULL)
-        w->o.serve(w->o.context, r, &route, &out);
-    else
+    else if (route.kind == ROUTE_STOCK)
         stock(w, &route, &out);
-    finish(w, c, &out);
-    return BUY_ANSWERED;
+    else
+        w->o.serve(w->o.context, &route, &out);
+    serve_finish(w, c, &out);
+    return ASK_ANSWERED;
 }
 
 /* Once for each request that asks for it. */
@@ -142,7 +162,7 @@ static uint32_t serve_next(struct worker *w, struct connection *c, const char *b
         break;
     }
     ASSERT(r.length > 0 && r.length <= len);
-    if (serve_one(w, c, &r) == BUY_WAITS)
+    if (serve_one(w, c, &r) == ASK_WAITS)
         return 0;
     c->invited = false;
     return r.length;

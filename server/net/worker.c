@@ -47,9 +47,10 @@ static uint32_t most(uint32_t a, uint32_t b)
     return a > b ? a : b;
 }
 
-uint32_t worker_messages(const struct conf *conf)
+/* One per connection at most; some may be on their way to nobody. */
+uint32_t worker_messages(const struct conf *conf, enum route_side side)
 {
-    return least(conf->connections, MESSAGES_MAX); /* one per connection at most */
+    return side == ROUTE_OPERATORS ? WORKER_OPERATORS : least(conf->connections, MESSAGES_MAX);
 }
 
 uint32_t worker_descriptors(const struct conf *conf, uint32_t operators)
@@ -62,7 +63,7 @@ static void plan_pools(struct worker *w, struct arena *a)
 {
     const size_t unit = _Alignof(max_align_t);
     uint32_t connections = w->o.door->limit;
-    uint32_t messages = w->o.exchange == NULL ? 0 : worker_messages(w->o.conf);
+    uint32_t messages = worker_messages(w->o.conf, w->o.side);
     uint32_t buffers = least(connections, most(BUFFERS_FEW, connections / 4));
     pool_plan(&w->connections, a, "connections", connections, 128);
     pool_plan(&w->messages, a, "orders", messages,
@@ -76,12 +77,13 @@ struct worker *worker_plan(const struct worker_options *options, struct arena *a
 {
     ASSERT(planned < ARRAY_LEN(places));
     ASSERT(options->listener_count <= LISTEN_MAX && options->number < WORKERS_MAX);
+    bool is_desk = options->side == ROUTE_OPERATORS;
     struct worker *w = &places[planned++];
     w->o = *options;
     w->limits = (struct request_limits){options->conf->max_header, options->conf->max_body};
     uint32_t whole = (w->limits.max_header + w->limits.max_body + 63) / 64 * 64;
-    w->buffer_bytes = most(whole, options->serve == NULL ? BUFFER_LEAST : BUFFER_OPERATORS);
-    w->answer_room = options->serve == NULL ? ANSWER_ROOM : ANSWER_ROOM_LARGE;
+    w->buffer_bytes = most(whole, is_desk ? BUFFER_OPERATORS : BUFFER_LEAST);
+    w->answer_room = is_desk ? ANSWER_ROOM_LARGE : ANSWER_ROOM;
     plan_pools(w, a);
     return w;
 }
@@ -123,14 +125,14 @@ static void ring_ledger(struct worker *w)
     w->bell_due = false;
 }
 
-/* Verdicts of orders that come back at once are taken at once, but not for ever: after some rounds
+/* Verdicts that come back at once are taken at once, but not for ever: after some rounds
  * our own bell is rung, so that the loop looks at the sockets and comes back. */
 static void exchange_messages(struct worker *w)
 {
     struct exchange *x = w->o.exchange;
     for (int round = 0; atomic_load_explicit(&w->messages.used, memory_order_relaxed) > 0;
          round++) {
-        buy_verdicts(w);
+        ask_verdicts(w);
         ring_ledger(w);
         doorbell_arm(&x->worker);
         w->armed = true;
@@ -151,7 +153,7 @@ static bool is_finished(const struct worker *w)
         return false;
     uint32_t out = atomic_load_explicit(&w->messages.used, memory_order_relaxed);
     if (out > 0 && w->now_us >= w->stop_by_us + STOP_BATONS_US) {
-        log_line(LOG_ERROR, "%s: %u orders have not come back from the ledger", w->o.name, out);
+        log_line(LOG_ERROR, "%s: %u messages have not come back from the ledger", w->o.name, out);
         return true;
     }
     return out == 0;
@@ -161,8 +163,7 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int revents)
 {
     struct worker *w = prepare->data;
     (void)revents;
-    if (w->o.exchange != NULL)
-        exchange_messages(w);
+    exchange_messages(w);
     if (w->stopping && is_finished(w))
         ev_break(loop, EVBREAK_ONE);
 }
@@ -229,16 +230,14 @@ static void start_watchers(struct worker *w)
     ev_check_init(&w->check, after_sleep);
     ev_async_init(&w->stop, on_stop);
     ev_set_priority(&w->check, EV_MAXPRI); /* the time first */
-    w->timer.data = w->prepare.data = w->check.data = w->stop.data = w->bell.data = w;
+    w->timer.data = w->prepare.data = w->check.data = w->stop.data = w;
     ev_timer_start(w->loop, &w->timer);
     ev_prepare_start(w->loop, &w->prepare);
     ev_check_start(w->loop, &w->check);
     ev_async_start(w->loop, &w->stop);
-    if (w->o.exchange != NULL) {
-        ev_io_init(&w->bell, on_bell, w->o.exchange->worker.fd, EV_READ);
-        w->bell.data = w;
-        ev_io_start(w->loop, &w->bell);
-    }
+    ev_io_init(&w->bell, on_bell, w->o.exchange->worker.fd, EV_READ);
+    w->bell.data = w;
+    ev_io_start(w->loop, &w->bell);
     door_start(w);
 }
 
@@ -273,7 +272,7 @@ bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
 
 void worker_run(struct worker *w)
 {
-    if (w->o.exchange != NULL)
+    if (w->o.side == ROUTE_BUYERS) /* the desk runs on main */
         thread_is(THREAD_WORKER, w->o.name);
     ev_run(w->loop, 0);
 }

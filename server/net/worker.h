@@ -1,10 +1,11 @@
 /*
  * worker: one thread that speaks HTTP with many connections, and nothing else.
  *
- * It parses, looks at the board, and answers what it can: refusals, /stock, wrong requests. Only a
- * possible sale goes to the ledger, through the exchange, and comes back as a verdict. It never
- * blocks, locks or allocates, and it owns the deadline of every answer. The operators' listener is
- * the same machine on the main thread, without an exchange, with `serve` for its answers.
+ * It parses, looks at the board, and answers what it can: refusals, /stock, wrong requests. Only
+ * possible sales, orders and acts go to the ledger, through the exchange, and come back as
+ * verdicts. It never blocks, locks or allocates, and it owns the deadline of every answer. The
+ * operators' desk is the same machine on the main thread, with `may` at its door and `serve` for
+ * its own answers.
  *
  *     worker_plan .. arena_map .. evmem_init .. worker_init .. arena_seal .. worker_run
  *
@@ -36,14 +37,16 @@ struct worker_options {
     uint32_t number;  /* which of each listener's sockets is this worker's */
     const struct conf *conf;
     const struct board *board;
-    struct exchange *exchange; /* NULL: no buying here (operators) */
+    struct exchange *exchange; /* its own; rings of worker_messages() */
     enum route_side side;
     struct listener *listeners;
     uint32_t listener_count;
     struct worker_door *door; /* its limit also sizes the pool of connections */
-    /* Operators: writes the whole answer with response_begin .. response_put; not response_end. */
-    void (*serve)(void *context, const struct request *r, const struct route *route,
-                  struct response *out);
+    /* Operators: whether this request may be answered at all. Asked before anything is done. */
+    bool (*may)(void *context, const struct request *r);
+    /* Operators: writes the whole answer of /stats and the like, with response_begin ..
+     * response_put; not response_end. */
+    void (*serve)(void *context, const struct route *route, struct response *out);
     void *context;
 };
 
@@ -54,8 +57,8 @@ struct worker_pool {
 };
 #define WORKER_POOLS 3
 
-/* Messages of one worker: its pool, and so the capacity of its rings. */
-uint32_t worker_messages(const struct conf *conf);
+/* Messages of one worker of that side: its pool, and so the capacity of its rings. */
+uint32_t worker_messages(const struct conf *conf, enum route_side side);
 /* Descriptors that this process may need, everything included: for RLIMIT_NOFILE and evmem. */
 uint32_t worker_descriptors(const struct conf *conf, uint32_t operators);
 /* The operators' connections. */

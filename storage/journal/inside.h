@@ -14,9 +14,10 @@
 struct event {
     const char *name;
     uint8_t slot;
-    MDB_dbi dbi;
-    MDB_cursor *cursor;      /* of the reading transaction */
+    struct trees trees;
+    MDB_cursor *cursor;      /* over the records, of the reading transaction */
     uint64_t end, committed; /* seq */
+    uint64_t leaves;         /* of the index, as of the last commit */
     uint32_t crc;            /* of the record at `end` */
 };
 
@@ -39,11 +40,22 @@ struct journal {
     struct record chunk[WALK_CHUNK];
 };
 
-/* Pages that commits need to work in, whatever they hold. */
-uint64_t journal_reserve_pages(uint32_t events);
+/* Pages that commits need to work in, whatever they hold, with so many events whose indexes have so
+ * many leaves together. */
+uint64_t journal_reserve_pages(const struct journal *j, uint32_t events, uint64_t leaves);
+uint64_t journal_index_leaves(const struct journal *j);
+/* How many leaves an index may have in so many pages: its entry takes 34 bytes, the record of its
+ * grant 82 at least. */
+static inline uint64_t journal_index_most(uint64_t pages)
+{
+    return pages / 3;
+}
+
 /* Looks how large the map is and what of it is used. */
 void journal_measure(struct journal *j);
 /* Sets the event's end and chain from its last record, as the transaction sees it. */
 MUST_CHECK int journal_find_end(MDB_txn *txn, struct event *e);
+/* Looks how many leaves the event's index has. */
+MUST_CHECK int journal_count_leaves(MDB_txn *txn, struct event *e);
 
 #endif

@@ -6,8 +6,11 @@
  * before that meta page is written leaves the commit before; dying after it, this one. Nothing in
  * between can be seen.
  *
+ * A record and its entry in the index are in one transaction, so a crash parts them never.
+ *
  * Reading uses one transaction that is reset after every call and renewed by the next, so no call
- * leaves a snapshot behind that would keep old pages from being used again.
+ * leaves a snapshot behind that would keep old pages from being used again. A single order is read
+ * through the writing transaction while one is open, so that a step sees what it has appended.
  */
 #include "storage/journal/journal.h"
 
@@ -20,18 +23,24 @@
 /* A reader that was killed keeps its snapshot until somebody looks; look now and then. */
 #define COMMITS_BETWEEN_LOOKS 64
 
-/* What fits: a record of RECORD_BYTES_MAX takes a node with its key and an offset. Appending fills
- * leaves to the end, so less than one record's room is lost in each. Branch pages split in halves,
- * and half a branch of 4096 bytes holds over a hundred leaves. */
+/* What fits: a record of RECORD_BYTES_MAX takes a node with its key and an offset, and if it is a
+ * grant, an entry of the index. Appending fills leaves to the end, so less than one node's room is
+ * lost in each. Branch pages split in halves, and half a branch of 4096 bytes holds over a hundred
+ * leaves. */
 #define PAGE_HEAD         16
 #define NODE_BYTES        (8 + sizeof(uint64_t) + RECORD_BYTES_MAX + 2)
+#define ENTRY_BYTES       (8 + sizeof(uint64_t) + sizeof(struct index_entry) + 2)
 #define LEAVES_PER_BRANCH 64
 
-/* What commits need to work in: for each event the path from its root to the last leaf (five
- * levels and a split), for all the names and the list of free pages. What a commit leaves behind
- * can be used by the second one after it, so three commits' worth are under way. */
-#define PATH_PAGES      6
+/* What commits need to work in: for each event the paths to the last leaves of its records and of
+ * its index, and their entries among the names; for all of them the rest of the names and the tree
+ * of free pages, with lists that grow with what a commit frees; and the leaves of the index where
+ * orders change, each of them copied. What a commit leaves behind can be used by the second one
+ * after it, so three commits' worth are under way. */
+#define CHANGES_MAX     (OTHERS_MAX + EXPIRE_MAX) /* orders that change in a commit */
+#define NAME_PAGES      2
 #define COMMON_PAGES    8
+#define LIST_PART       64 /* a page lists over five hundred; runs of pages break up */
 #define COMMITS_AT_ONCE 3
 
 static struct event *event_at(struct journal *j, uint32_t event)
@@ -76,16 +85,54 @@ uint64_t journal_committed(const struct journal *j, uint32_t event)
     return event_of(j, event)->committed;
 }
 
-static int put(struct journal *j, const struct event *e, uint64_t seq, unsigned char *bytes,
-               size_t len)
+static int get(MDB_txn *txn, MDB_dbi tree, uint64_t number, MDB_val *data)
 {
+    MDB_val key = {sizeof number, &number};
+    return mdb_get(txn, tree, &key, data);
+}
+
+static int get_entry(MDB_txn *txn, const struct event *e, uint64_t number, struct index_entry *out)
+{
+    MDB_val data;
+    int rc = get(txn, e->trees.index, number, &data);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    if (data.mv_size != sizeof *out)
+        return MDB_CORRUPTED;
+    memcpy(out, data.mv_data, sizeof *out);
+    return MDB_SUCCESS;
+}
+
+/* An order that changes was found through the index, by us or by who verified it. If it is not
+ * there now, the file or our memory has changed under us: a disk can do that, so it is a commit
+ * that fails, and is said, rather than an assertion. */
+static int put_entry(MDB_txn *txn, const struct event *e, const struct record *r)
+{
+    uint64_t number = record_order(r);
+    struct index_entry entry = {r->seq, r->seq};
+    MDB_val key = {sizeof number, &number}, data = {sizeof entry, &entry};
+    if (r->kind == RECORD_GRANT)
+        return mdb_put(txn, e->trees.index, &key, &data, MDB_APPEND);
+    int rc = get_entry(txn, e, number, &entry);
+    if (rc != MDB_SUCCESS)
+        return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+    entry.last = r->seq;
+    return mdb_put(txn, e->trees.index, &key, &data, 0);
+}
+
+static int put(struct journal *j, const struct event *e, const struct record *r,
+               unsigned char *bytes, size_t len)
+{
+    uint64_t seq = r->seq;
     MDB_val key = {sizeof seq, &seq}, data = {len, bytes};
-    if (j->writer == NULL) {
-        int rc = mdb_txn_begin(j->env, NULL, 0, &j->writer);
-        if (rc != MDB_SUCCESS)
-            return rc;
-    }
-    return mdb_put(j->writer, e->dbi, &key, &data, MDB_APPEND);
+    int rc = MDB_SUCCESS;
+    if (j->writer == NULL)
+        rc = mdb_txn_begin(j->env, NULL, 0, &j->writer);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_put(j->writer, e->trees.records, &key, &data, MDB_APPEND);
+    if (rc == MDB_SUCCESS && record_is_order(r))
+        rc = put_entry(j->writer, e, r);
+    return rc;
 }
 
 void journal_append(struct journal *j, uint32_t event, struct record *r, uint64_t now_wall_ms)
@@ -98,12 +145,15 @@ void journal_append(struct journal *j, uint32_t event, struct record *r, uint64_
     size_t len = record_encode(r, &e->crc, bytes);
     j->appended++;
     if (j->failed == MDB_SUCCESS && !j->poisoned)
-        j->failed = put(j, e, r->seq, bytes, len);
+        j->failed = put(j, e, r, bytes, len);
 }
 
 static int finish(struct journal *j)
 {
     int rc = j->failed;
+    for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
+        if (j->events[i].end > j->events[i].committed)
+            rc = journal_count_leaves(j->writer, &j->events[i]);
     if (rc == MDB_SUCCESS)
         rc = mdb_txn_commit(j->writer);
     else if (j->writer)
@@ -141,25 +191,6 @@ bool journal_commit(struct journal *j, struct fault *f)
     return !j->poisoned || fault(f, "%s", j->why.text);
 }
 
-int journal_find_end(MDB_txn *txn, struct event *e)
-{
-    MDB_cursor *cursor;
-    MDB_val key, data;
-    int rc = mdb_cursor_open(txn, e->dbi, &cursor);
-    if (rc != MDB_SUCCESS)
-        return rc;
-    rc = mdb_cursor_get(cursor, &key, &data, MDB_LAST);
-    if (rc == MDB_SUCCESS && (key.mv_size != sizeof e->end || data.mv_size < RECORD_BYTES))
-        rc = MDB_CORRUPTED;
-    if (rc == MDB_SUCCESS) {
-        memcpy(&e->end, key.mv_data, sizeof e->end);
-        e->crc = record_chain(data.mv_data);
-    }
-    mdb_cursor_close(cursor);
-    e->committed = e->end;
-    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
-}
-
 /* A reader that is put aside while it renews may find that its meta page has been written again, by
  * a commit whose sync has not returned: it would see that commit now, and an older one next. */
 static bool is_overtaken(const struct journal *j)
@@ -185,9 +216,14 @@ static int renew_beside_a_writer(struct journal *j)
     return rc;
 }
 
+static int renew(struct journal *j)
+{
+    return j->lock < 0 ? renew_beside_a_writer(j) : mdb_txn_renew(j->reader);
+}
+
 static int begin_read(struct journal *j, const struct event *e)
 {
-    int rc = j->lock < 0 ? renew_beside_a_writer(j) : mdb_txn_renew(j->reader);
+    int rc = renew(j);
     if (rc != MDB_SUCCESS)
         return rc;
     rc = mdb_cursor_renew(j->reader, e->cursor);
@@ -263,6 +299,83 @@ int journal_read(struct journal *j, uint32_t event, uint64_t from, struct record
     return -1;
 }
 
+/* Where the chain stands before a record. */
+static int get_chain(MDB_txn *txn, const struct event *e, uint64_t seq, uint32_t *crc)
+{
+    MDB_val data;
+    *crc = 0;
+    if (seq == 1)
+        return MDB_SUCCESS;
+    int rc = get(txn, e->trees.records, seq - 1, &data);
+    if (rc == MDB_SUCCESS && data.mv_size < RECORD_BYTES)
+        rc = MDB_CORRUPTED;
+    if (rc == MDB_SUCCESS)
+        *crc = record_chain(data.mv_data);
+    return rc;
+}
+
+/* A record that the index names: it must be there. */
+static int get_record(MDB_txn *txn, const struct event *e, uint64_t seq, struct record *out)
+{
+    MDB_val data;
+    uint32_t crc;
+    int rc = get_chain(txn, e, seq, &crc);
+    if (rc == MDB_SUCCESS)
+        rc = get(txn, e->trees.records, seq, &data);
+    if (rc != MDB_SUCCESS)
+        return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
+    bool good = record_decode(out, &crc, data.mv_data, data.mv_size) && out->seq == seq;
+    return good ? MDB_SUCCESS : MDB_CORRUPTED;
+}
+
+static bool is_about(const struct record *r, uint64_t number)
+{
+    return record_is_order(r) && record_order(r) == number;
+}
+
+static int find_order(MDB_txn *txn, const struct event *e, uint64_t number, struct record *grant,
+                      struct record *last)
+{
+    struct index_entry entry;
+    int rc = get_entry(txn, e, number, &entry);
+    if (rc == MDB_SUCCESS)
+        rc = get_record(txn, e, entry.grant, grant);
+    if (rc == MDB_SUCCESS && (grant->kind != RECORD_GRANT || grant->number != number))
+        rc = MDB_CORRUPTED;
+    if (rc != MDB_SUCCESS)
+        return rc;
+    *last = *grant;
+    if (entry.last == entry.grant)
+        return MDB_SUCCESS;
+    rc = get_record(txn, e, entry.last, last);
+    if (rc == MDB_SUCCESS && !is_about(last, number))
+        rc = MDB_CORRUPTED;
+    return rc;
+}
+
+int journal_order(struct journal *j, uint32_t event, uint64_t number, struct record *grant,
+                  struct record *last, struct fault *f)
+{
+    const struct event *e = event_of(j, event);
+    int rc = j->failed;
+    ASSERT(thread_role() != THREAD_WORKER);
+    if (j->poisoned) {
+        (void)fault(f, "%s", j->why.text);
+        return -1;
+    }
+    if (rc == MDB_SUCCESS && j->writer) {
+        rc = find_order(j->writer, e, number, grant, last);
+    } else if (rc == MDB_SUCCESS && (rc = renew(j)) == MDB_SUCCESS) {
+        rc = find_order(j->reader, e, number, grant, last);
+        mdb_txn_reset(j->reader);
+    }
+    if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND)
+        return rc == MDB_SUCCESS;
+    (void)fault(f, "journal %s: order %" PRIu64 " of event %s cannot be read: %s", j->dir, number,
+                e->name, mdb_strerror(rc));
+    return -1;
+}
+
 bool journal_walk(struct journal *j, uint32_t event, journal_visit *visit, void *context,
                   struct fault *f)
 {
@@ -297,24 +410,66 @@ void journal_measure(struct journal *j)
     j->disk_pages = ask_disk(j);
 }
 
-uint64_t journal_reserve_pages(uint32_t events)
+uint64_t journal_index_leaves(const struct journal *j)
 {
-    return COMMITS_AT_ONCE * (COMMON_PAGES + (uint64_t)PATH_PAGES * events);
+    uint64_t leaves = 0;
+    for (uint32_t i = 0; i < j->event_count; i++)
+        leaves += j->events[i].leaves;
+    return leaves;
 }
 
+/* From the root to a leaf, of a tree that fills the map, and a page of a split. */
+static uint64_t path_pages(const struct journal *j)
+{
+    uint64_t pages = 2;
+    for (uint64_t reach = 1; reach < j->map_pages; reach *= LEAVES_PER_BRANCH)
+        pages++;
+    return pages;
+}
+
+/* What CHANGES_MAX changes copy, wherever they are: leaves, and the branches above them. */
+static uint64_t copied_pages(uint64_t leaves)
+{
+    uint64_t pages = 0;
+    for (; leaves > 0; leaves /= LEAVES_PER_BRANCH)
+        pages += leaves < CHANGES_MAX ? leaves : CHANGES_MAX;
+    return pages;
+}
+
+uint64_t journal_reserve_pages(const struct journal *j, uint32_t events, uint64_t leaves)
+{
+    uint64_t pages =
+        COMMON_PAGES + (2 * path_pages(j) + NAME_PAGES) * events + copied_pages(leaves);
+    return COMMITS_AT_ONCE * (pages + pages / LIST_PART);
+}
+
+/* Records that fit, with an entry of the index each, whose leaves are needed so many times. */
+static uint64_t fit(const struct journal *j, uint64_t pages, uint64_t reserve, uint64_t times)
+{
+    uint64_t records = (j->page_size - PAGE_HEAD) / NODE_BYTES - 1;
+    uint64_t entries = (j->page_size - PAGE_HEAD) / ENTRY_BYTES - 1;
+    if (pages <= reserve)
+        return 0;
+    pages -= reserve;
+    pages -= pages / LEAVES_PER_BRANCH;
+    return pages * records * entries / (entries + times * records);
+}
+
+/* The reserve grows with the index, up to a point. So each record pays for its part of a leaf and
+ * for its copies; or else the greatest reserve is kept from now on. Either is enough. */
 uint64_t journal_room(const struct journal *j)
 {
     uint64_t pages = j->map_pages > j->used_pages ? j->map_pages - j->used_pages : 0;
-    uint64_t reserve = journal_reserve_pages(j->event_count);
     if (j->disk_pages < pages) {
         uint64_t disk = ask_disk(j);
         pages = disk < pages ? disk : pages;
     }
-    if (j->poisoned || pages <= reserve)
+    if (j->poisoned)
         return 0;
-    pages -= reserve;
-    pages -= pages / LEAVES_PER_BRANCH;
-    uint64_t room = pages * ((j->page_size - PAGE_HEAD) / NODE_BYTES - 1);
+    uint64_t now = journal_reserve_pages(j, j->event_count, journal_index_leaves(j));
+    uint64_t most = journal_reserve_pages(j, j->event_count, journal_index_most(j->map_pages));
+    uint64_t growing = fit(j, pages, now, 1 + COMMITS_AT_ONCE), grown = fit(j, pages, most, 1);
+    uint64_t room = growing > grown ? growing : grown;
     return room > j->appended ? room - j->appended : 0;
 }
 

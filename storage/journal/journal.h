@@ -1,8 +1,11 @@
 /*
  * journal: the LMDB log of a node, one directory, and the only user of lmdb.h (with verify.c).
  *
- * Every event has a named database: seq -> record (record.h), appended, never changed. All events
- * of a step are committed in one transaction, and journal_commit() returns when it is synced (P2):
+ * Every event has two named databases: seq -> record (record.h), appended, never changed; and an
+ * index, order number -> seq of its grant and of the last record that speaks of it, so that any
+ * order can be found without holding it in memory. The index holds nothing that the records do not
+ * say; the verifier compares the two. All events of a step are committed in one transaction, and
+ * journal_commit() returns when it is synced (P2):
  * LMDB's default mode, never NOSYNC, NOMETASYNC or WRITEMAP. An unnamed entry holds the format
  * version, the node's number, and the slot of each event name (a slot never changes, it is part of
  * order ids).
@@ -48,9 +51,10 @@ uint64_t journal_end(const struct journal *j, uint32_t event);
 /* ... of the last one that is committed. */
 uint64_t journal_committed(const struct journal *j, uint32_t event);
 
-/* Puts r behind the event's last record, with the next seq (stored in r->seq) and the given time.
- * The first append after a commit begins the transaction. A failure is remembered and reported by
- * the commit. */
+/* Puts r behind the event's last record, with the next seq (stored in r->seq) and the given time,
+ * and tells the index: a grant's number must be above all others, and other records must speak of
+ * an order that was granted. The first append after a commit begins the transaction. A failure is
+ * remembered and reported by the commit. */
 void journal_append(struct journal *j, uint32_t event, struct record *r, uint64_t now_wall_ms);
 /* Syncs what was appended; nothing appended: true at once. False is final. */
 MUST_CHECK bool journal_commit(struct journal *j, struct fault *f);
@@ -60,6 +64,12 @@ MUST_CHECK bool journal_commit(struct journal *j, struct fault *f);
 MUST_CHECK int journal_read(struct journal *j, uint32_t event, uint64_t from, struct record *out,
                             uint32_t max, struct fault *f);
 
+/* The order as it stands, what was appended and not yet committed included: its grant, and the last
+ * record that speaks of it (the grant again if nothing has happened since). 1; 0: no such order (a
+ * LATE's own number is none); -1: damaged, f says where. */
+MUST_CHECK int journal_order(struct journal *j, uint32_t event, uint64_t number,
+                             struct record *grant, struct record *last, struct fault *f);
+
 /* Walks all committed records in order, a few at a time: LMDB may reuse pages while the visitor is
  * at work, however slow it is, and the visitor may call anything but journal_walk. The visitor
  * returns false to stop (then so does the walk, with true: stopping is no fault). */
@@ -67,8 +77,9 @@ typedef bool journal_visit(void *context, const struct record *r);
 MUST_CHECK bool journal_walk(struct journal *j, uint32_t event, journal_visit *visit, void *context,
                              struct fault *f);
 
-/* How many more records of RECORD_BYTES_MAX surely fit, in however many commits, beyond the pages
- * that commits themselves need to work in. What it has once answered holds for that many records,
+/* How many more records of RECORD_BYTES_MAX surely fit, in however many commits that each change at
+ * most OTHERS_MAX + EXPIRE_MAX orders (and grant any number), beyond the pages that commits
+ * themselves need to work in. What it has once answered holds for that many records,
  * even if its later answers fall faster. Rises only when the disk was what lacked and has room
  * again. (A process that stays in one LMDB read transaction keeps pages from being used again; our
  * readers leave it after every call.) */

@@ -56,7 +56,7 @@ static bool open_env(struct journal *j, uint64_t size, unsigned flags, struct fa
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "make an environment", rc, f);
     (void)mdb_env_set_assert(j->env, lmdb_failed);
-    rc = mdb_env_set_maxdbs(j->env, JOURNAL_SLOTS_MAX);
+    rc = mdb_env_set_maxdbs(j->env, JOURNAL_TREES_MAX);
     if (rc == MDB_SUCCESS)
         rc = mdb_env_set_maxreaders(j->env, READERS_MAX);
     if (rc == MDB_SUCCESS && size > 0)
@@ -84,7 +84,8 @@ static uint64_t round_up(uint64_t size)
  * ever was. */
 static bool keep_size(struct journal *j, uint64_t size, uint32_t events, struct fault *f)
 {
-    if (j->used_pages + journal_reserve_pages(events) <= j->map_pages)
+    uint64_t reserve = journal_reserve_pages(j, events, journal_index_most(j->used_pages));
+    if (j->used_pages + reserve <= j->map_pages)
         return true;
     int rc = mdb_env_set_mapsize(j->env, 0);
     if (rc != MDB_SUCCESS)
@@ -123,33 +124,64 @@ static bool check_names(struct journal *j, MDB_txn *txn, uint16_t node, struct f
     return true;
 }
 
+int journal_find_end(MDB_txn *txn, struct event *e)
+{
+    MDB_cursor *cursor;
+    MDB_val key, data;
+    int rc = mdb_cursor_open(txn, e->trees.records, &cursor);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    rc = mdb_cursor_get(cursor, &key, &data, MDB_LAST);
+    if (rc == MDB_SUCCESS && (key.mv_size != sizeof e->end || data.mv_size < RECORD_BYTES))
+        rc = MDB_CORRUPTED;
+    if (rc == MDB_SUCCESS) {
+        memcpy(&e->end, key.mv_data, sizeof e->end);
+        e->crc = record_chain(data.mv_data);
+    }
+    mdb_cursor_close(cursor);
+    e->committed = e->end;
+    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+}
+
+int journal_count_leaves(MDB_txn *txn, struct event *e)
+{
+    MDB_stat stat;
+    int rc = mdb_stat(txn, e->trees.index, &stat);
+    if (rc == MDB_SUCCESS)
+        e->leaves = stat.ms_leaf_pages;
+    return rc;
+}
+
 /* The event at a slot becomes the next of ours. */
-static bool open_event(struct journal *j, MDB_txn *txn, uint32_t slot, MDB_dbi dbi, struct fault *f)
+static bool open_event(struct journal *j, MDB_txn *txn, uint32_t slot, const struct trees *trees,
+                       struct fault *f)
 {
     struct event *e = &j->events[j->event_count++];
     e->name = j->names.events[slot];
     e->slot = (uint8_t)slot;
-    e->dbi = dbi;
+    e->trees = *trees;
     int rc = journal_find_end(txn, e);
+    if (rc == MDB_SUCCESS)
+        rc = journal_count_leaves(txn, e);
     return rc == MDB_SUCCESS || lmdb_fault(j, "find its end", rc, f);
 }
 
 static bool open_named(struct journal *j, MDB_txn *txn, const char *event, struct fault *f)
 {
-    MDB_dbi dbi;
+    struct trees trees;
     int slot = names_find(&j->names, event), rc;
     if (slot < 0 && j->names.count == JOURNAL_SLOTS_MAX)
         return fault(f, "journal %s: event %s is one too many: %d have been on sale here", j->dir,
                      event, JOURNAL_SLOTS_MAX);
     if (slot >= 0) {
-        rc = names_open(&j->names, txn, (uint32_t)slot, &dbi);
+        rc = names_open(&j->names, txn, (uint32_t)slot, &trees);
     } else {
         slot = (int)j->names.count;
-        rc = names_add(&j->names, txn, event, &dbi);
+        rc = names_add(&j->names, txn, event, &trees);
     }
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "open an event", rc, f);
-    return open_event(j, txn, (uint32_t)slot, dbi, f);
+    return open_event(j, txn, (uint32_t)slot, &trees, f);
 }
 
 static bool open_events(struct journal *j, const struct journal_options *o, struct fault *f)
@@ -179,9 +211,9 @@ static bool open_all_events(struct journal *j, struct fault *f)
     if (good && j->names.format == 0)
         good = fault(f, "journal %s: there is no journal yet", j->dir);
     for (uint32_t slot = 0; good && slot < j->names.count; slot++) {
-        MDB_dbi dbi;
-        rc = names_open(&j->names, txn, slot, &dbi);
-        good = rc == MDB_SUCCESS ? open_event(j, txn, slot, dbi, f)
+        struct trees trees;
+        rc = names_open(&j->names, txn, slot, &trees);
+        good = rc == MDB_SUCCESS ? open_event(j, txn, slot, &trees, f)
                                  : lmdb_fault(j, "open an event", rc, f);
     }
     /* An abort would close the databases again. */
@@ -193,7 +225,7 @@ static bool start_reading(struct journal *j, struct fault *f)
 {
     int rc = mdb_txn_begin(j->env, NULL, MDB_RDONLY, &j->reader);
     for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
-        rc = mdb_cursor_open(j->reader, j->events[i].dbi, &j->events[i].cursor);
+        rc = mdb_cursor_open(j->reader, j->events[i].trees.records, &j->events[i].cursor);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "read it", rc, f);
     mdb_txn_reset(j->reader);
@@ -210,7 +242,7 @@ static struct journal *opened(struct journal *j)
                  " bytes are used and %" PRIu64 " are kept for "
                  "commits to work in; raise its size, or make room on the disk",
                  j->dir, journal_used_bytes(j), journal_size_bytes(j),
-                 journal_reserve_pages(j->event_count) * j->page_size);
+                 journal_reserve_pages(j, j->event_count, journal_index_leaves(j)) * j->page_size);
     return j;
 }
 

@@ -1,6 +1,6 @@
 /*
  * names: see names.h. Everything is written in the transaction that makes it, together with the
- * event's database, and never again: a journal that dies before that commit has none of it.
+ * event's databases, and never again: a journal that dies before that commit has none of it.
  */
 #include "storage/journal/names.h"
 
@@ -12,6 +12,7 @@
 #define KEY_NODE     "meta:node"
 #define PREFIX_SLOT  "slot:"
 #define PREFIX_EVENT "event:"
+#define PREFIX_INDEX "index:"
 #define KEY_TEXT     (EVENT_NAME_MAX + 16)
 
 /* Little-endian in the file, as the records. */
@@ -88,7 +89,7 @@ static bool take_slot(struct names *n, const MDB_val *key, uint32_t slot)
 static bool take(struct names *n, const MDB_val *key, const MDB_val *data, uint32_t *trees)
 {
     uint32_t value;
-    if (begins(key, PREFIX_EVENT)) {
+    if (begins(key, PREFIX_EVENT) || begins(key, PREFIX_INDEX)) {
         (*trees)++;
         return true;
     }
@@ -103,16 +104,21 @@ static bool take(struct names *n, const MDB_val *key, const MDB_val *data, uint3
     return true;
 }
 
-/* Slots without gaps, each with a database, and no database besides. */
+static bool has_tree(MDB_txn *txn, MDB_dbi main, const char *prefix, const char *event)
+{
+    char text[KEY_TEXT];
+    MDB_val key = key_of(text, prefix, event), data;
+    return mdb_get(txn, main, &key, &data) == MDB_SUCCESS;
+}
+
+/* Slots without gaps, each with its two databases, and no database besides. */
 static bool is_complete(const struct names *n, MDB_txn *txn, MDB_dbi main, uint32_t trees)
 {
-    for (uint32_t slot = 0; slot < n->count; slot++) {
-        char text[KEY_TEXT];
-        MDB_val key = key_of(text, PREFIX_EVENT, n->events[slot]), data;
-        if (n->events[slot][0] == '\0' || mdb_get(txn, main, &key, &data) != MDB_SUCCESS)
+    for (uint32_t slot = 0; slot < n->count; slot++)
+        if (n->events[slot][0] == '\0' || !has_tree(txn, main, PREFIX_EVENT, n->events[slot]) ||
+            !has_tree(txn, main, PREFIX_INDEX, n->events[slot]))
             return false;
-    }
-    return trees == n->count && n->node >= 1 && n->node <= NODE_MAX;
+    return trees == 2 * n->count && n->node >= 1 && n->node <= NODE_MAX;
 }
 
 static int take_all(struct names *n, MDB_txn *txn, MDB_dbi main, uint32_t *trees)
@@ -174,17 +180,25 @@ int names_find(const struct names *n, const char *event)
     return -1;
 }
 
-int names_open(const struct names *n, MDB_txn *txn, uint32_t slot, MDB_dbi *dbi)
+static int open_trees(MDB_txn *txn, const char *event, unsigned flags, struct trees *trees)
 {
     char text[KEY_TEXT];
-    ASSERT(slot < n->count);
-    (void)key_of(text, PREFIX_EVENT, n->events[slot]);
-    return mdb_dbi_open(txn, text, MDB_INTEGERKEY, dbi);
+    (void)key_of(text, PREFIX_EVENT, event);
+    int rc = mdb_dbi_open(txn, text, MDB_INTEGERKEY | flags, &trees->records);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    (void)key_of(text, PREFIX_INDEX, event);
+    return mdb_dbi_open(txn, text, MDB_INTEGERKEY | flags, &trees->index);
 }
 
-int names_add(struct names *n, MDB_txn *txn, const char *event, MDB_dbi *dbi)
+int names_open(const struct names *n, MDB_txn *txn, uint32_t slot, struct trees *trees)
 {
-    char text[KEY_TEXT];
+    ASSERT(slot < n->count);
+    return open_trees(txn, n->events[slot], 0, trees);
+}
+
+int names_add(struct names *n, MDB_txn *txn, const char *event, struct trees *trees)
+{
     MDB_dbi main;
     ASSERT(n->count < JOURNAL_SLOTS_MAX && strlen(event) <= EVENT_NAME_MAX);
     int rc = mdb_dbi_open(txn, NULL, 0, &main);
@@ -193,6 +207,5 @@ int names_add(struct names *n, MDB_txn *txn, const char *event, MDB_dbi *dbi)
     if (rc != MDB_SUCCESS)
         return rc;
     strcpy(n->events[n->count++], event);
-    (void)key_of(text, PREFIX_EVENT, event);
-    return mdb_dbi_open(txn, text, MDB_INTEGERKEY | MDB_CREATE, dbi);
+    return open_trees(txn, event, MDB_CREATE, trees);
 }

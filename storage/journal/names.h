@@ -3,7 +3,8 @@
  *
  *   meta:format, meta:node   numbers
  *   slot:NAME                a number: the event's place in order ids, given once, never changed
- *   event:NAME               the event's own database (LMDB's entry)
+ *   event:NAME               the event's records: a database of its own (LMDB's entry), seq ->
+ * record index:NAME               another one: number of an order -> struct index_entry
  *
  * A number is stored with a CRC over its key and itself, so that a flipped bit cannot rename an
  * event or move it to another slot.
@@ -19,8 +20,19 @@
 #include "conf/base/fault.h"
 #include "conf/base/limits.h"
 
-#define JOURNAL_FORMAT    1
+#define JOURNAL_FORMAT    2
 #define JOURNAL_SLOTS_MAX 256 /* a slot is a byte of the order id */
+#define JOURNAL_TREES_MAX (2 * JOURNAL_SLOTS_MAX)
+
+/* Integers as they lie in the file, little-endian; pages.c asserts that they lie so here. */
+struct index_entry {
+    uint64_t grant, last; /* seq of the order's grant, of the last record that speaks of it */
+};
+
+/* An event's two databases. */
+struct trees {
+    MDB_dbi records, index;
+};
 
 struct names {
     uint32_t format; /* 0: nothing is there yet */
@@ -35,9 +47,9 @@ MUST_CHECK bool names_read(struct names *n, MDB_txn *txn, const char *dir, struc
 MUST_CHECK int names_begin(struct names *n, MDB_txn *txn, uint16_t node);
 /* Answers the event's slot, or -1. */
 int names_find(const struct names *n, const char *event);
-/* Opens the database of the event at a slot. Answers LMDB's code. */
-MUST_CHECK int names_open(const struct names *n, MDB_txn *txn, uint32_t slot, MDB_dbi *dbi);
-/* Gives a new event the next slot, which must be free, and makes its database. */
-MUST_CHECK int names_add(struct names *n, MDB_txn *txn, const char *event, MDB_dbi *dbi);
+/* Opens the databases of the event at a slot. Answers LMDB's code. */
+MUST_CHECK int names_open(const struct names *n, MDB_txn *txn, uint32_t slot, struct trees *trees);
+/* Gives a new event the next slot, which must be free, and makes its databases. */
+MUST_CHECK int names_add(struct names *n, MDB_txn *txn, const char *event, struct trees *trees);
 
 #endif

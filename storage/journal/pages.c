@@ -72,7 +72,7 @@ struct bytes {
     size_t len;
 };
 
-/* What a tree's leaves hold. */
+/* What a tree's leaves hold; an event's index counts as records too: a number, and few bytes. */
 enum content { CONTENT_FREE, CONTENT_NAMES, CONTENT_RECORDS };
 
 struct walk {

@@ -59,23 +59,51 @@ static uint64_t get(const unsigned char *in, size_t bytes)
     return value;
 }
 
-static bool names_order(uint8_t kind)
+/* Those whose buyer and key are written. */
+static bool has_names(const struct record *r)
 {
-    return kind == RECORD_GRANT || kind == RECORD_CHANGE;
+    return record_is_order(r) || r->kind == RECORD_ADMIN;
+}
+
+static bool is_state(uint8_t state)
+{
+    return state >= ORDER_HELD && state <= ORDER_EXPIRED;
+}
+
+static bool is_valid_order(const struct record *r)
+{
+    if (!is_state(r->state) || r->number == 0 || r->number > ORDER_NUMBER_MAX || r->n == 0 ||
+        r->buyer_len > PARAM_MAX || r->key_len > PARAM_MAX)
+        return false;
+    if (r->kind == RECORD_LATE)
+        return r->of > 0 && r->of < r->number && r->state == ORDER_SOLD && r->was == ORDER_EXPIRED;
+    if (r->kind == RECORD_REFUSAL)
+        return r->state == ORDER_EXPIRED && r->was == 0;
+    return r->kind == RECORD_GRANT ? r->was == 0 : is_state(r->was);
 }
 
 /* What every written record must satisfy, and every read one does. */
 static bool is_valid(const struct record *r)
 {
-    if (r->kind < RECORD_SALE || r->kind > RECORD_ADMIN || r->seq == 0)
+    if (r->kind < RECORD_SALE || r->kind > RECORD_REFUSAL || r->seq == 0)
         return false;
-    if (!names_order(r->kind))
-        return true;
-    return r->state >= ORDER_HELD && r->state <= ORDER_EXPIRED && r->number > 0 &&
-           r->number <= ORDER_NUMBER_MAX && r->n > 0 && r->buyer_len <= PARAM_MAX &&
-           r->key_len <= PARAM_MAX &&
-           (r->kind == RECORD_GRANT ? r->was == 0
-                                    : r->was >= ORDER_HELD && r->was <= ORDER_EXPIRED);
+    if (r->kind == RECORD_ADMIN)
+        return r->node > 0 && r->buyer_len <= PARAM_MAX && r->key_len == 0;
+    return !record_is_order(r) || is_valid_order(r);
+}
+
+static void encode_order(const struct record *r, unsigned char *body)
+{
+    put(body, r->number, 8);
+    put(body + 16, r->n, 4);
+    if (r->kind == RECORD_REFUSAL)
+        return;
+    put(body + 8, r->pay_by_wall_ms, 8);
+    if (r->kind == RECORD_GRANT)
+        return;
+    body[20] = r->was;
+    if (r->kind == RECORD_LATE)
+        put(body + 24, r->of, 8);
 }
 
 static void encode_body(const struct record *r, unsigned char *body)
@@ -95,15 +123,15 @@ static void encode_body(const struct record *r, unsigned char *body)
         return;
     case RECORD_GRANT:
     case RECORD_CHANGE:
-        put(body, r->number, 8);
-        put(body + 8, r->pay_by_wall_ms, 8);
-        put(body + 16, r->n, 4);
-        if (r->kind == RECORD_CHANGE)
-            body[20] = r->was;
+    case RECORD_LATE:
+    case RECORD_REFUSAL:
+        encode_order(r, body);
         return;
     case RECORD_ADMIN:
         put(body, r->total, 4);
         put(body + 4, r->version, 4);
+        put(body + 8, r->node, 8);
+        put(body + 16, r->acted_wall_ms, 8);
         return;
     }
     check_failed(__FILE__, __LINE__, "a record has a kind");
@@ -111,7 +139,7 @@ static void encode_body(const struct record *r, unsigned char *body)
 
 static size_t encode_names(const struct record *r, unsigned char *out)
 {
-    if (!names_order(r->kind) || (r->buyer_len == 0 && r->key_len == 0))
+    if (!has_names(r) || (r->buyer_len == 0 && r->key_len == 0))
         return RECORD_BYTES;
     out[AT_BUYER_LEN] = r->buyer_len;
     out[AT_KEY_LEN] = r->key_len;
@@ -154,14 +182,19 @@ static void decode_body(struct record *r, const unsigned char *body)
         return;
     case RECORD_GRANT:
     case RECORD_CHANGE:
+    case RECORD_LATE:
+    case RECORD_REFUSAL:
         r->number = get(body, 8);
         r->pay_by_wall_ms = get(body + 8, 8);
         r->n = (uint32_t)get(body + 16, 4);
         r->was = body[20];
+        r->of = r->kind == RECORD_LATE ? get(body + 24, 8) : 0;
         return;
     case RECORD_ADMIN:
         r->total = (uint32_t)get(body, 4);
         r->version = (uint32_t)get(body + 4, 4);
+        r->node = (uint16_t)get(body + 8, 2);
+        r->acted_wall_ms = get(body + 16, 8);
         return;
     }
 }
@@ -183,7 +216,7 @@ bool record_decode(struct record *r, uint32_t *crc, const void *bytes, size_t le
     decode_body(r, in + AT_BODY);
     if (!is_valid(r))
         return false;
-    if (len == RECORD_BYTES_MAX && names_order(r->kind)) {
+    if (len == RECORD_BYTES_MAX && has_names(r)) {
         memcpy(r->buyer, in + AT_BUYER, r->buyer_len);
         memcpy(r->key, in + AT_KEY, r->key_len);
     }

@@ -9,13 +9,18 @@
  *   0 crc 4 | 4 kind 1 | 5 state 1 | 6 buyer_len 1 | 7 key_len 1 | 8 seq 8 | 16 time_ms 8 |
  *   24 body 40 | [64 buyer 64 | 128 key 64]
  *
- * body  SALE   sale id 16, secret 16, total 4, version 4
- *       EPOCH  epoch 8
- *       KNOWN  node 8
- *       GRANT  number 8, pay_by_ms 8, n 4
- *       CHANGE number 8, pay_by_ms 8, n 4, was 1  (state: what the order has become, from `was`)
- *       ADMIN  total 4, version 4                 (state: what the event has become)
+ * body  SALE    sale id 16, secret 16, total 4, version 4
+ *       EPOCH   epoch 8
+ *       KNOWN   node 8
+ *       GRANT   number 8, pay_by_ms 8, n 4
+ *       CHANGE  number 8, pay_by_ms 8, n 4, was 1 (state: what the order has become, from `was`)
+ *       ADMIN   total 4, version 4, node 8, acted_ms 8 (state: what the event has become)
+ *       LATE    number 8, pay_by_ms 8, n 4, was 1, zero 3, of 8: an expired order was paid and its
+ *               tickets were taken once more, under a number of their own; `of` is the order's
+ *       REFUSAL number 8, zero 8, n 4: an expired order was paid and is to be refunded; final
  *
+ * GRANT, CHANGE, LATE and REFUSAL name the order's buyer and key, so that each of them can be
+ * settled, and read, by itself. An ADMIN record has in `buyer` where the act came from, and no key.
  * A SALE's state says under which stock it is sold (tally.h).
  *
  * Threads: any; pure.
@@ -41,6 +46,8 @@ enum record_kind {
     RECORD_GRANT,
     RECORD_CHANGE,
     RECORD_ADMIN,
+    RECORD_LATE,
+    RECORD_REFUSAL,
 };
 
 /* What an order can be. */
@@ -51,21 +58,35 @@ const char *order_state_word(enum order_state s);
 
 struct record {
     uint8_t kind;  /* enum record_kind */
-    uint8_t state; /* GRANT, CHANGE: enum order_state */
-    uint8_t was;   /* CHANGE: enum order_state */
+    uint8_t state; /* GRANT, CHANGE, LATE, REFUSAL: enum order_state; REFUSAL: EXPIRED */
+    uint8_t was;   /* CHANGE, LATE: enum order_state */
     uint64_t seq;
     uint64_t time_wall_ms;
     /* SALE */
     uint8_t sale[SALE_ID_BYTES], secret[SALE_SECRET_BYTES];
     uint32_t total, version; /* SALE, ADMIN */
     uint64_t epoch;          /* EPOCH */
-    uint16_t node;           /* KNOWN */
-    uint64_t number;         /* GRANT, CHANGE */
-    uint64_t pay_by_wall_ms; /* GRANT, CHANGE; 0 none */
-    uint32_t n;              /* GRANT, CHANGE: tickets */
+    uint16_t node;           /* KNOWN; ADMIN: whose operator acted */
+    uint64_t acted_wall_ms;  /* ADMIN: when, by that node's clock */
+    uint64_t number;         /* of an order; LATE: of the second deduction */
+    uint64_t of;             /* LATE: the order's */
+    uint64_t pay_by_wall_ms; /* GRANT, CHANGE, LATE; 0 none */
+    uint32_t n;              /* of an order: tickets */
     uint8_t buyer_len, key_len;
     char buyer[PARAM_MAX], key[PARAM_MAX];
 };
+
+/* Does the record speak of an order, and of which? */
+static inline bool record_is_order(const struct record *r)
+{
+    return r->kind == RECORD_GRANT || r->kind == RECORD_CHANGE || r->kind == RECORD_LATE ||
+           r->kind == RECORD_REFUSAL;
+}
+
+static inline uint64_t record_order(const struct record *r)
+{
+    return r->kind == RECORD_LATE ? r->of : r->number;
+}
 
 /* Writes the record's bytes and answers how many; *crc is the chain: in, that of the record
  * before (0 for the first); out, this one's. */

@@ -13,13 +13,26 @@ static const struct {
 void tally_delta(const struct record *r, int32_t *held, int32_t *sold)
 {
     *held = *sold = 0;
-    if (r->kind != RECORD_GRANT && r->kind != RECORD_CHANGE)
+    if (!record_is_order(r) || r->kind == RECORD_REFUSAL)
         return;
     *held = weight[r->state].held * (int32_t)r->n;
     *sold = weight[r->state].sold * (int32_t)r->n;
-    if (r->kind == RECORD_CHANGE) {
+    if (r->kind != RECORD_GRANT) {
         *held -= weight[r->was].held * (int32_t)r->n;
         *sold -= weight[r->was].sold * (int32_t)r->n;
+    }
+}
+
+/* A grant and a late payment take the next number; what else is said of an order, an old one. */
+static bool number_follows(const struct tally *t, const struct record *r)
+{
+    switch ((enum record_kind)r->kind) {
+    case RECORD_GRANT:
+        return r->number == t->last + 1;
+    case RECORD_LATE:
+        return r->number == t->last + 1 && r->of <= t->last;
+    default:
+        return r->number <= t->last;
     }
 }
 
@@ -27,17 +40,16 @@ static bool fold_order(struct tally *t, const struct record *r)
 {
     int32_t held, sold;
     tally_delta(r, &held, &sold);
-    bool grant = r->kind == RECORD_GRANT;
-    if (grant ? r->number != t->last + 1 : r->number > t->last)
+    if (!number_follows(t, r))
         return false;
     if ((int64_t)t->held + held < 0 || (int64_t)t->sold + sold < 0)
         return false;
     t->held = (uint32_t)((int64_t)t->held + held);
     t->sold = (uint32_t)((int64_t)t->sold + sold);
-    if (grant) {
+    if (r->kind == RECORD_GRANT || r->kind == RECORD_LATE)
         t->last = r->number;
+    if (r->kind == RECORD_GRANT)
         t->orders++;
-    }
     return true;
 }
 
@@ -77,6 +89,8 @@ static bool fold_body(struct tally *t, const struct record *r)
         return fold_known(t, r->node);
     case RECORD_GRANT:
     case RECORD_CHANGE:
+    case RECORD_LATE:
+    case RECORD_REFUSAL:
         return fold_order(t, r);
     case RECORD_ADMIN:
         t->state = r->state;

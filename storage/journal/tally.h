@@ -15,7 +15,7 @@ enum sale_stock { SALE_STANDALONE = 1, SALE_UNIFIED = 2 };
 
 struct tally {
     uint64_t end;   /* seq of the last record */
-    uint64_t last;  /* number of the last grant */
+    uint64_t last;  /* number of the last grant or late payment */
     uint64_t epoch; /* the highest */
     bool has_sale, unified;
     uint8_t sale[SALE_ID_BYTES], secret[SALE_SECRET_BYTES];

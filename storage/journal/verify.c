@@ -3,7 +3,7 @@
  *
  *   parent: fork, wait for the finding (a line through a pipe; none: sound) and for the child's end
  *   child:  1 the file page by page (pages.c)  2 the names  3 every record, through LMDB: seq, CRC
- *           chain, meaning
+ *           chain, meaning; beside it the index, whose entries come in the order of the grants
  *
  * After step 1 nothing should be able to kill the reader; if something does (a disk that cannot be
  * read gives SIGBUS), it kills the child, and its death is the finding. The child shares no
@@ -37,13 +37,23 @@
 
 #define ADVICE          "; restore the journal from a copy, or look at it before you throw it away"
 
+/* What the records have said of an order, and what the index says of it. A number that a late
+ * payment took is no order: state 0. */
+struct order {
+    uint64_t last; /* seq of the last record, says the index */
+    uint8_t state; /* enum order_state */
+    bool refused;  /* a late payment of it was refused */
+} __attribute__((packed));
+
 /* What the records have said so far about one event. */
 struct event_check {
     uint64_t seq;
     uint32_t crc;
-    uint64_t grants;   /* numbers 1 .. grants */
-    uint8_t *states;   /* by number - 1: enum order_state */
-    uint64_t capacity; /* of states */
+    uint64_t numbers;     /* 1 .. numbers are taken */
+    struct order *orders; /* by number - 1 */
+    uint64_t capacity;    /* of orders */
+    uint64_t waiting;     /* orders whose last record has not come */
+    MDB_cursor *index;
     const char *wrong;
 };
 
@@ -53,43 +63,101 @@ static bool wrong(struct event_check *c, const char *what)
     return false;
 }
 
-static bool check_grant(struct event_check *c, const struct record *r)
+static bool take_number(struct event_check *c, uint64_t number)
 {
-    if (r->number != c->grants + 1)
+    if (number != c->numbers + 1)
         return wrong(c, "its order number does not follow the last one");
-    if (r->state != ORDER_HELD && r->state != ORDER_SOLD)
-        return wrong(c, "an order begins neither held nor sold");
-    if (c->grants == c->capacity) {
+    if (c->numbers == c->capacity) {
         uint64_t capacity = c->capacity > 0 ? 2 * c->capacity : 4096;
-        uint8_t *states = realloc(c->states, capacity);
-        if (states == NULL)
+        struct order *orders = realloc(c->orders, capacity * sizeof *orders);
+        if (orders == NULL)
             return wrong(c, "no memory to verify so many orders");
-        c->states = states;
+        c->orders = orders;
         c->capacity = capacity;
     }
-    c->states[c->grants++] = r->state;
+    c->orders[c->numbers++] = (struct order){0, 0, false};
     return true;
+}
+
+/* The order's last record, as the index says, is this one or still to come. */
+static bool follow_index(struct event_check *c, const struct order *o)
+{
+    if (o->last < c->seq)
+        return wrong(c, "the index knows nothing of it");
+    if (o->last == c->seq)
+        c->waiting--;
+    return true;
+}
+
+static bool check_grant(struct event_check *c, const struct record *r)
+{
+    MDB_val key, data;
+    uint64_t number;
+    struct index_entry entry;
+    if (!take_number(c, r->number))
+        return false;
+    if (r->state != ORDER_HELD && r->state != ORDER_SOLD)
+        return wrong(c, "an order begins neither held nor sold");
+    if (mdb_cursor_get(c->index, &key, &data, MDB_NEXT) != MDB_SUCCESS ||
+        data.mv_size != sizeof entry)
+        return wrong(c, "its order is not in the index");
+    memcpy(&number, key.mv_data, sizeof number);
+    memcpy(&entry, data.mv_data, sizeof entry);
+    if (number != r->number || entry.grant != r->seq)
+        return wrong(c, "the index does not lead to it");
+    struct order *o = &c->orders[number - 1];
+    o->state = r->state;
+    o->last = entry.last;
+    c->waiting++;
+    return follow_index(c, o);
+}
+
+static struct order *find_order(struct event_check *c, uint64_t number)
+{
+    if (number <= c->numbers && c->orders[number - 1].state != 0)
+        return &c->orders[number - 1];
+    (void)wrong(c, "it speaks of an order that was never granted");
+    return NULL;
 }
 
 static bool check_change(struct event_check *c, const struct record *r)
 {
     /* A bit for each state that may follow. A sold order is cancelled when its buyer left before
-     * the answer; an expired one is sold when it was paid late and stock was left. */
+     * the answer; an expired one is sold by a late payment alone, under a number of its own. */
     static const uint8_t next[] = {
         [ORDER_HELD] = 1u << ORDER_SOLD | 1u << ORDER_CANCELLED | 1u << ORDER_EXPIRED,
         [ORDER_SOLD] = 1u << ORDER_CANCELLED,
         [ORDER_CANCELLED] = 0,
-        [ORDER_EXPIRED] = 1u << ORDER_SOLD,
+        [ORDER_EXPIRED] = 0,
     };
-    if (r->number > c->grants)
-        return wrong(c, "it changes an order that was never granted");
-    uint8_t *state = &c->states[r->number - 1];
-    if (r->was != *state)
+    struct order *o = find_order(c, r->number);
+    if (o == NULL)
+        return false;
+    if (r->was != o->state)
         return wrong(c, "the order was in another state before");
-    if (!(next[*state] & 1u << r->state))
+    if (!(next[o->state] & 1u << r->state))
         return wrong(c, "an order cannot change in this way");
-    *state = r->state;
-    return true;
+    o->state = r->state;
+    return follow_index(c, o);
+}
+
+/* A payment after the hold's end: taken (LATE) or, once and for all, refused. */
+static bool check_late(struct event_check *c, const struct record *r)
+{
+    if (r->kind == RECORD_LATE && !take_number(c, r->number))
+        return false;
+    struct order *o = find_order(c, record_order(r));
+    if (o == NULL)
+        return false;
+    if (o->state != ORDER_EXPIRED)
+        return wrong(c, "a late payment of an order that had not expired");
+    if (o->refused)
+        return wrong(c, "the order's payment was refused before");
+    if (r->kind == RECORD_LATE)
+        o->state = r->state;
+    else
+        o->refused = true;
+    return follow_index(c, o);
 }
 
 static bool check_record(struct event_check *c, uint64_t key, const MDB_val *data)
@@ -100,17 +168,38 @@ static bool check_record(struct event_check *c, uint64_t key, const MDB_val *dat
     c->seq = key;
     if (!record_decode(&r, &c->crc, data->mv_data, data->mv_size) || r.seq != key)
         return wrong(c, "its bytes, or the record before it, have changed");
-    if (r.kind == RECORD_GRANT)
+    if (!record_is_order(&r))
+        return true;
+    switch ((enum record_kind)r.kind) {
+    case RECORD_GRANT:
         return check_grant(c, &r);
-    return r.kind != RECORD_CHANGE || check_change(c, &r);
+    case RECORD_CHANGE:
+        return check_change(c, &r);
+    default:
+        return check_late(c, &r);
+    }
 }
 
-static int check_event(MDB_txn *txn, MDB_dbi dbi, struct event_check *c)
+/* After the last record: no entry of the index is left, and none waits for a later record. */
+static bool check_index_end(struct event_check *c)
+{
+    MDB_val key, data;
+    int rc = mdb_cursor_get(c->index, &key, &data, MDB_NEXT);
+    if (rc != MDB_NOTFOUND)
+        return wrong(c, rc == MDB_SUCCESS ? "it is the last one, and the index knows more orders"
+                                          : mdb_strerror(rc));
+    return c->waiting == 0 ||
+           wrong(c, "it is the last one, and the index names records that never came");
+}
+
+static int check_event(MDB_txn *txn, const struct trees *trees, struct event_check *c)
 {
     MDB_cursor *cursor;
     MDB_val key, data;
     uint64_t seq;
-    int rc = mdb_cursor_open(txn, dbi, &cursor);
+    int rc = mdb_cursor_open(txn, trees->records, &cursor);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_cursor_open(txn, trees->index, &c->index);
     if (rc != MDB_SUCCESS)
         return rc;
     while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == MDB_SUCCESS) {
@@ -118,9 +207,12 @@ static int check_event(MDB_txn *txn, MDB_dbi dbi, struct event_check *c)
         if (!check_record(c, seq, &data))
             break;
     }
+    if (rc == MDB_NOTFOUND && check_index_end(c))
+        rc = MDB_SUCCESS;
+    mdb_cursor_close(c->index);
     mdb_cursor_close(cursor);
-    free(c->states);
-    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+    free(c->orders);
+    return rc;
 }
 
 static bool check_events(MDB_txn *txn, const char *dir, struct fault *f)
@@ -132,10 +224,10 @@ static bool check_events(MDB_txn *txn, const char *dir, struct fault *f)
         return false;
     for (uint32_t slot = 0; slot < names->count; slot++) {
         struct event_check c = {0};
-        MDB_dbi dbi;
-        int rc = names_open(names, txn, slot, &dbi);
+        struct trees trees;
+        int rc = names_open(names, txn, slot, &trees);
         if (rc == MDB_SUCCESS)
-            rc = check_event(txn, dbi, &c);
+            rc = check_event(txn, &trees, &c);
         if (c.wrong || rc != MDB_SUCCESS)
             return fault(f, "journal %s: damaged: record %" PRIu64 " of event %s: %s" ADVICE, dir,
                          c.seq, names->events[slot], c.wrong ? c.wrong : mdb_strerror(rc));
@@ -160,7 +252,7 @@ static int open_env(MDB_env **env, const char *dir, uint64_t bytes)
         return rc;
     (void)mdb_env_set_assert(*env, lmdb_failed);
     (void)mdb_env_set_mapsize(*env, (bytes + page - 1) / page * page);
-    (void)mdb_env_set_maxdbs(*env, JOURNAL_SLOTS_MAX);
+    (void)mdb_env_set_maxdbs(*env, JOURNAL_TREES_MAX);
     return mdb_env_open(*env, dir, MDB_RDONLY | MDB_NOLOCK, 0600);
 }
 

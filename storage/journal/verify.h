@@ -4,8 +4,8 @@
  * is read in a child process first, and only a sound one is opened here.
  *
  * Checked: format, every database's tree, seq without gaps, every record's CRC chain and meaning
- * (states, numbers that rise by one, a change of an order that was granted), the list of free
- * pages.
+ * (states, numbers that rise by one, a change of an order that was granted), the index (it says
+ * exactly what the records say), the list of free pages.
  *
  * Owner: main, before any thread is started (it forks).
  */

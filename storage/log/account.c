@@ -4,8 +4,6 @@
  * It judges anew what the server decided (which change may follow which state, that numbers rise
  * by one) and shares with it only the sums of tally.h.
  */
-#include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "storage/log/inside.h"
@@ -17,21 +15,20 @@ static bool wrong(struct account *a, const struct record *r, const char *what)
     return false;
 }
 
-/* May an order that is `was` become `state`? A sold one is cancelled when its buyer left before the
- * answer; an expired one is sold when it was paid late and tickets were left. */
-static bool may_become(uint8_t was, uint8_t state)
+/* A hash of the order's buyer and key. */
+static uint64_t who_of(const struct record *r)
 {
-    switch ((enum order_state)was) {
-    case ORDER_HELD:
-        return state == ORDER_SOLD || state == ORDER_CANCELLED || state == ORDER_EXPIRED;
-    case ORDER_SOLD:
-        return state == ORDER_CANCELLED;
-    case ORDER_EXPIRED:
-        return state == ORDER_SOLD;
-    case ORDER_CANCELLED:
-        return false;
-    }
-    return false;
+    char names[1 + 2 * PARAM_MAX];
+    uint8_t hash[NAME_HASH];
+    uint64_t who;
+    if (r->buyer_len == 0 && r->key_len == 0)
+        return 0;
+    names[0] = (char)r->buyer_len;
+    memcpy(names + 1, r->buyer, r->buyer_len);
+    memcpy(names + 1 + r->buyer_len, r->key, r->key_len);
+    name_hash(hash, names, (size_t)1 + r->buyer_len + r->key_len);
+    memcpy(&who, hash, sizeof who);
+    return who;
 }
 
 static bool check_grant(struct account *a, const struct record *r)
@@ -40,23 +37,61 @@ static bool check_grant(struct account *a, const struct record *r)
         return wrong(a, r, "its order number does not follow the last one");
     if (r->state != ORDER_HELD && r->state != ORDER_SOLD)
         return wrong(a, r, "an order begins neither held nor sold");
+    if (r->state == ORDER_HELD && r->pay_by_wall_ms == 0)
+        return wrong(a, r, "an order is held without an end");
     if (!a->tally.has_sale)
         return wrong(a, r, "an order was granted before there was a sale");
     ASSERT(r->number <= a->order_max); /* the caller has room for as many as there are records */
     return true;
 }
 
+/* The order that the record speaks of, if it is of the same tickets, buyer and key; else NULL. */
+static struct account_order *order_of(struct account *a, const struct record *r)
+{
+    uint64_t number = record_order(r);
+    struct account_order *o = number > 0 && number <= a->tally.last ? &a->orders[number - 1] : NULL;
+    if (o == NULL || o->state == 0)
+        (void)wrong(a, r, "it changes an order that was never granted");
+    else if (r->n != o->n)
+        (void)wrong(a, r, "the order has another number of tickets");
+    else if (who_of(r) != o->who)
+        (void)wrong(a, r, "the order has another buyer or key");
+    else if (r->kind != RECORD_REFUSAL && r->pay_by_wall_ms != o->pay_by_wall_ms)
+        (void)wrong(a, r, "the order has another time to be paid by");
+    return a->wrong == NULL ? o : NULL;
+}
+
+/* May the order become that? A held one may in every way, but not expire before its time is over;
+ * one that was sold outright is cancelled when its buyer left before the answer. */
 static bool check_change(struct account *a, const struct record *r)
 {
-    if (r->number > a->tally.last)
-        return wrong(a, r, "it changes an order that was never granted");
-    const struct account_order *o = &a->orders[r->number - 1];
+    const struct account_order *o = order_of(a, r);
+    if (o == NULL)
+        return false;
     if (r->was != o->state)
         return wrong(a, r, "the order was in another state before");
-    if (r->n != o->n)
-        return wrong(a, r, "the order has another number of tickets");
-    if (!may_become(r->was, r->state))
+    if (r->was == ORDER_SOLD && r->state == ORDER_CANCELLED)
+        return o->outright || wrong(a, r, "an order that was paid cannot be cancelled");
+    if (r->was != ORDER_HELD || r->state == ORDER_HELD)
         return wrong(a, r, "an order cannot change in this way");
+    if (r->state == ORDER_EXPIRED && r->time_wall_ms <= o->pay_by_wall_ms)
+        return wrong(a, r, "the order expired before its time to be paid was over");
+    return true;
+}
+
+/* A payment after the end: the order is sold again, or it is refused once and for all. */
+static bool check_late(struct account *a, const struct record *r)
+{
+    if (r->kind == RECORD_LATE && r->number != a->tally.last + 1)
+        return wrong(a, r, "its number does not follow the last one");
+    const struct account_order *o = order_of(a, r);
+    if (o == NULL)
+        return false;
+    if (o->state != ORDER_EXPIRED)
+        return wrong(a, r, "the order was paid late, and it had not expired");
+    if (o->refused)
+        return wrong(a, r, "the late payment of the order was refused before");
+    ASSERT(r->number <= a->order_max);
     return true;
 }
 
@@ -79,6 +114,9 @@ static bool check(struct account *a, const struct record *r)
         return check_grant(a, r);
     case RECORD_CHANGE:
         return check_change(a, r);
+    case RECORD_LATE:
+    case RECORD_REFUSAL:
+        return check_late(a, r);
     case RECORD_EPOCH:
         return r->epoch > a->tally.epoch || wrong(a, r, "its epoch does not rise");
     case RECORD_KNOWN:
@@ -88,15 +126,28 @@ static bool check(struct account *a, const struct record *r)
     return wrong(a, r, "it is of no known kind");
 }
 
-static void keep(struct account *a, const struct record *r)
+static void keep_order(struct account *a, const struct record *r)
 {
-    struct account_order *o = &a->orders[r->number - 1];
-    if (r->kind == RECORD_CHANGE)
-        a->in_state[o->state]--;
-    else
+    struct account_order *o = &a->orders[record_order(r) - 1];
+    if (r->kind == RECORD_GRANT) {
         a->tickets += r->n;
-    *o = (struct account_order){.n = r->n, .state = r->state};
+        *o = (struct account_order){.who = who_of(r),
+                                    .pay_by_wall_ms = r->pay_by_wall_ms,
+                                    .n = r->n,
+                                    .outright = r->state == ORDER_SOLD};
+    } else
+        a->in_state[o->state]--;
+    o->state = r->state;
+    o->refused = r->kind == RECORD_REFUSAL;
     a->in_state[o->state]++;
+    a->late += r->kind == RECORD_LATE;
+    a->refused += r->kind == RECORD_REFUSAL;
+}
+
+static void keep_act(struct account *a, const struct record *r)
+{
+    if (a->acts++ == 0)
+        a->first_act = r->seq;
 }
 
 static void remember(struct account *a, const struct record *r)
@@ -123,50 +174,12 @@ bool account_fold(struct account *a, const struct record *r)
         return false;
     if (!tally_fold(&a->tally, r))
         return wrong(a, r, "its sums cannot be");
-    if (row_is_order(r))
-        keep(a, r);
+    if (record_is_order(r))
+        keep_order(a, r);
+    if (r->kind == RECORD_ADMIN)
+        keep_act(a, r);
     remember(a, r);
     return true;
-}
-
-/* ---- keys ----------------------------------------------------------------------------------- */
-
-/* Keys come from buyers; under a secret of this process none can be made to collide. */
-static const unsigned char *hash_secret(void)
-{
-    static unsigned char secret[crypto_shorthash_siphashx24_KEYBYTES];
-    static bool made;
-    if (!made)
-        randombytes_buf(secret, sizeof secret);
-    made = true;
-    return secret;
-}
-
-void account_key_set(struct account_key *k, const char *key, size_t len)
-{
-    _Static_assert(sizeof k->hash == crypto_shorthash_siphashx24_BYTES, "128 bits");
-    crypto_shorthash_siphashx24(k->hash, (const unsigned char *)key, len, hash_secret());
-}
-
-static int compare_keys(const void *a, const void *b)
-{
-    const struct account_key *left = a, *right = b;
-    return memcmp(left->hash, right->hash, sizeof left->hash);
-}
-
-uint64_t account_doubles(struct account_key *keys, uint64_t count, const struct account_key **twice)
-{
-    uint64_t doubles = 0;
-    if (count > 1)
-        qsort(keys, count, sizeof *keys, compare_keys);
-    for (uint64_t i = 1; i < count; i++) {
-        if (compare_keys(&keys[i - 1], &keys[i]) != 0)
-            continue;
-        if (i < 2 || compare_keys(&keys[i - 2], &keys[i]) != 0)
-            doubles++;
-        *twice = &keys[i];
-    }
-    return doubles;
 }
 
 /* ---- the sum over journals ------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 /*
- * audit: proves from the journals, and from Redis if it answers, what can be proved of P1-P4.
+ * audit: proves from the journals, and from Redis if it answers, what can be proved of P1-P4. Here
+ * it reads and prints; audit_journals, audit_redis and audit_names judge.
  *
  * For each event, in this order: how far each journal goes; Redis' hash, one call, one moment; how
  * far each journal goes now. What Redis had settled by then is surely in the journals, so its
@@ -8,8 +9,8 @@
  * is sold again on another could look sold twice. So a breach beside a running server is looked
  * for again, from the start, and only one that is still there is told.
  *
- * Memory: for one event at a time 8 bytes for each record of one journal, a bit or two for each
- * record of all, and 32 bytes for each order with a key.
+ * Memory: for one event at a time 24 bytes for each record of one journal, a bit or two for each
+ * record of all, 56 bytes for each order with a key and up to 128 for each buyer.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -20,23 +21,6 @@
 #include "storage/log/inside.h"
 
 #define LOOKS_MAX 3 /* at a breach beside a running server */
-
-struct keys {
-    struct account_key *at;
-    uint64_t count, max;
-    bool failed; /* no memory */
-};
-
-/* One event over all journals that have it. */
-struct event_audit {
-    const char *name;
-    struct audited *list;
-    uint32_t count;
-    struct look_event hash;
-    bool has_hash; /* Redis was asked and has it */
-    struct account_sum sum;
-    struct keys keys;
-};
 
 static void put_line(struct findings *to, bool good, const char *format, va_list arguments)
     PRINTF(3, 0);
@@ -74,35 +58,22 @@ void audit_judge(struct findings *to, bool good, const char *format, ...)
     va_end(arguments);
 }
 
-static const char *plural(uint64_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
 /* ---- reading -------------------------------------------------------------------------------- */
 
 struct walk {
+    struct event_audit *e;
     struct audited *audited;
-    struct keys *keys;
+    bool failed; /* no memory */
 };
 
-static void keep_key(struct keys *k, const struct audited *a, const struct record *r)
+static bool keep_key(struct event_audit *e, const struct audited *a, const struct record *r)
 {
-    if (k->count == k->max) {
-        uint64_t max = k->max > 0 ? 2 * k->max : 4096;
-        struct account_key *at = realloc(k->at, max * sizeof *at);
-        if (at == NULL) {
-            k->failed = true;
-            return;
-        }
-        k->at = at;
-        k->max = max;
-    }
-    struct account_key *key = &k->at[k->count++];
-    key->node = journal_node(a->source->journal);
-    key->slot = journal_slot(a->source->journal, a->event);
-    key->number = r->number;
-    account_key_set(key, r->key, r->key_len);
+    const struct journal *j = a->source->journal;
+    struct key *key = keys_add(&e->keys, r, journal_node(j), journal_slot(j, a->event));
+    if (key == NULL)
+        return false;
+    key->settled = a->redis != NULL && audit_has_told(e, a->redis) && r->seq <= a->redis->pos;
+    return true;
 }
 
 static bool fold(void *context, const struct record *r)
@@ -113,38 +84,38 @@ static bool fold(void *context, const struct record *r)
     if (row_is_order(r))
         bit_set(w->audited->order_seqs, r->seq);
     if (r->kind == RECORD_GRANT && r->key_len > 0)
-        keep_key(w->keys, w->audited, r);
-    return !w->keys->failed;
+        w->failed = !keep_key(w->e, w->audited, r);
+    w->failed = w->failed || !buyers_fold(&w->e->buyers, r);
+    return !w->failed;
 }
 
-/* Of the keys from `first` on, those of orders that are neither held nor sold go. */
-static void drop_ended(struct keys *k, uint64_t first, const struct account *a)
+/* What has become of the orders of the keys from `first` on. */
+static void note_life(struct keys *k, uint64_t first, const struct account *a)
 {
-    uint64_t kept = first;
     for (uint64_t i = first; i < k->count; i++) {
         uint8_t state = a->orders[k->at[i].number - 1].state;
-        if (state == ORDER_HELD || state == ORDER_SOLD)
-            k->at[kept++] = k->at[i];
+        k->at[i].live = state == ORDER_HELD || state == ORDER_SOLD;
     }
-    k->count = kept;
 }
 
-static bool read_journal(struct audited *a, struct keys *keys, struct fault *f)
+static bool read_journal(struct event_audit *e, struct audited *a, struct fault *f)
 {
     struct account *account = &a->account;
-    struct walk w = {.audited = a, .keys = keys};
-    uint64_t first = keys->count;
+    struct walk w = {.e = e, .audited = a};
+    uint64_t first = e->keys.count;
     account->order_max = a->end;
     account->mark = a->before;
     account->pos = a->redis != NULL ? a->redis->pos : 0;
     account->orders = calloc(a->end + 1, sizeof *account->orders);
     a->order_seqs = calloc(a->end / 8 + 1, 1);
+    buyers_begin(&e->buyers, a->limit);
     bool good = account->orders != NULL && a->order_seqs != NULL;
     good = good && source_walk(a->source, a->event, 1, a->end, fold, &w, f);
-    if (account->orders == NULL || a->order_seqs == NULL || keys->failed)
+    if (account->orders == NULL || a->order_seqs == NULL || w.failed)
         good = fault(f, "no memory for %" PRIu64 " records", a->end);
     if (good)
-        drop_ended(keys, first, account);
+        note_life(&e->keys, first, account);
+    a->above = e->buyers.above;
     free(account->orders);
     account->orders = NULL;
     return good;
@@ -192,178 +163,22 @@ static bool read_all(struct event_audit *e, struct look *look, struct findings *
     if (!find_ends(e, false, f))
         return false;
     for (uint32_t i = 0; i < e->count; i++) {
-        if (!read_journal(&e->list[i], &e->keys, f))
+        if (!read_journal(e, &e->list[i], f))
             return false;
         account_add(&e->sum, &e->list[i].account.tally);
     }
     return true;
 }
 
-/* ---- judging: the journals ------------------------------------------------------------------ */
-
-static void judge_chain(const struct event_audit *e, struct findings *to)
-{
-    for (uint32_t i = 0; i < e->count; i++) {
-        const struct account *a = &e->list[i].account;
-        const struct source *s = e->list[i].source;
-        if (a->wrong != NULL)
-            audit_breach(to, "P2 durable: event %s: journal %s: record %" PRIu64 ": %s", e->name,
-                         s->conf.journal, a->wrong_seq, a->wrong);
-        else
-            audit_say(to,
-                      "P2 durable: event %s: node %u: %" PRIu64 " record%s, chained, numbered "
-                      "without gaps, every change legal",
-                      e->name, (unsigned)journal_node(s->journal), a->tally.end,
-                      plural(a->tally.end));
-    }
-}
-
-static void judge_states(const struct event_audit *e, struct findings *to)
-{
-    uint64_t orders[ORDER_EXPIRED + 1] = {0};
-    for (uint32_t i = 0; i < e->count; i++)
-        for (int state = ORDER_HELD; state <= ORDER_EXPIRED; state++)
-            orders[state] += e->list[i].account.in_state[state];
-    audit_say(to,
-              "P3 one state each: event %s: %" PRIu64 " order%s: %" PRIu64 " held, %" PRIu64
-              " sold, %" PRIu64 " cancelled, %" PRIu64 " expired",
-              e->name, e->sum.orders, plural(e->sum.orders), orders[ORDER_HELD], orders[ORDER_SOLD],
-              orders[ORDER_CANCELLED], orders[ORDER_EXPIRED]);
-}
-
-static void judge_total(const struct event_audit *e, struct findings *to)
-{
-    struct account_sum sum = e->sum;
-    char held[48] = "";
-    if (e->has_hash && (e->hash.version > sum.version ||
-                        (e->hash.version == sum.version && e->hash.total > sum.total)))
-        sum.total = e->hash.total;
-    if (sum.held > 0)
-        snprintf(held, sizeof held, " and %" PRIu64 " held", sum.held);
-    audit_judge(to, account_fits(&sum),
-                "P1 no oversell: event %s: %" PRIu64 " sold%s of %" PRIu64 ", %u journal%s",
-                e->name, sum.sold, held, sum.total, sum.journals, plural(sum.journals));
-}
-
-static const struct tally *tally_at(const struct event_audit *e, uint32_t i)
-{
-    return &e->list[i].account.tally;
-}
-
-/* Numbers rise without gaps, so two journals hold the same ids when what ids are made of is equal.
- */
-static bool share_ids(const struct event_audit *e, uint32_t i, uint32_t k)
-{
-    const struct audited *a = &e->list[i], *b = &e->list[k];
-    return journal_node(a->source->journal) == journal_node(b->source->journal) &&
-           journal_slot(a->source->journal, a->event) ==
-               journal_slot(b->source->journal, b->event) &&
-           tally_at(e, i)->last > 0 && tally_at(e, k)->last > 0 &&
-           memcmp(tally_at(e, i)->secret, tally_at(e, k)->secret, SALE_SECRET_BYTES) == 0;
-}
-
-static uint64_t judge_ids(const struct event_audit *e, struct findings *to)
-{
-    uint64_t twice = 0;
-    for (uint32_t i = 0; i < e->count; i++)
-        for (uint32_t k = i + 1; k < e->count; k++)
-            if (share_ids(e, i, k)) {
-                twice++;
-                audit_breach(to,
-                             "P4 exactly once: event %s: journals %s and %s hold the same order "
-                             "ids of node %u",
-                             e->name, e->list[i].source->conf.journal,
-                             e->list[k].source->conf.journal,
-                             (unsigned)journal_node(e->list[i].source->journal));
-            }
-    return twice;
-}
-
-static void judge_once(struct event_audit *e, struct findings *to)
-{
-    const struct account_key *twice = NULL;
-    uint64_t doubles = account_doubles(e->keys.at, e->keys.count, &twice);
-    if (doubles > 0)
-        audit_breach(to,
-                     "P4 exactly once: event %s: %" PRIu64 " key%s with more than one live order, "
-                     "one of them number %" PRIu64 " of node %u",
-                     e->name, doubles, plural(doubles), twice->number, (unsigned)twice->node);
-    if (judge_ids(e, to) == 0 && doubles == 0)
-        audit_say(to,
-                  "P4 exactly once: event %s: %" PRIu64 " order id%s, none twice; %" PRIu64
-                  " key%s with a live order, one each",
-                  e->name, e->sum.orders, plural(e->sum.orders), e->keys.count,
-                  plural(e->keys.count));
-}
-
-static void judge_sale(const struct event_audit *e, struct findings *to)
-{
-    const struct tally *first = NULL;
-    uint32_t count = 0, others = 0;
-    for (uint32_t i = 0; i < e->count; i++) {
-        const struct tally *t = tally_at(e, i);
-        if (!t->has_sale)
-            continue;
-        first = first != NULL ? first : t;
-        count++;
-        others += memcmp(first->sale, t->sale, sizeof t->sale) != 0;
-    }
-    if (first == NULL) {
-        audit_say(to, "sale: event %s: none has begun", e->name);
-        return;
-    }
-    if (others > 0)
-        audit_breach(to, "sale: event %s: %u of %u journals are of another sale", e->name, others,
-                     count);
-    else
-        audit_say(to, "sale: event %s: %02x%02x%02x%02x, %u journal%s", e->name, first->sale[0],
-                  first->sale[1], first->sale[2], first->sale[3], count, plural(count));
-}
-
-static bool is_given(const struct event_audit *e, uint16_t node)
-{
-    for (uint32_t i = 0; i < e->count; i++)
-        if (journal_node(e->list[i].source->journal) == node)
-            return true;
-    return false;
-}
-
-/* Nodes that the journals or Redis know, and whose journal was not given: each is named once. */
-static void judge_known(const struct event_audit *e, struct findings *to)
-{
-    static uint8_t named[NODE_MAX / 8 + 1];
-    char text[512] = "";
-    size_t used = 0;
-    memset(named, 0, sizeof named);
-    for (uint32_t i = 0; i <= e->count; i++) {
-        uint32_t count = i < e->count ? tally_at(e, i)->known_count : e->hash.node_count;
-        for (uint32_t k = 0; k < count; k++) {
-            uint16_t node = i < e->count ? tally_at(e, i)->known[k] : e->hash.nodes[k].node;
-            if (is_given(e, node) || bit_get(named, node))
-                continue;
-            bit_set(named, node);
-            if (used < sizeof text - 16)
-                used += (size_t)snprintf(text + used, sizeof text - used, " %u", (unsigned)node);
-        }
-    }
-    if (used > 0)
-        audit_say(to,
-                  "open: event %s: the journals of these nodes of the sale were not given, so the "
-                  "sums cannot be closed:%s",
-                  e->name, text);
-}
-
 /* ---- one event, all events ------------------------------------------------------------------ */
 
-static bool judge(struct event_audit *e, struct look *look, struct findings *to, struct fault *f)
+/* The limit of a buyer that the journal's own configuration sets. */
+static uint32_t limit_of(const struct source *s, const char *event)
 {
-    judge_sale(e, to);
-    judge_chain(e, to);
-    judge_total(e, to);
-    judge_states(e, to);
-    judge_once(e, to);
-    judge_known(e, to);
-    return !e->has_hash || audit_redis(to, look, &e->hash, e->name, e->list, e->count, f);
+    for (uint32_t i = 0; i < s->conf.event_count; i++)
+        if (strcmp(s->conf.events[i].name, event) == 0)
+            return s->conf.events[i].limit;
+    return 0;
 }
 
 static bool audit_event(const struct sources *all, const char *name, struct look *look,
@@ -375,15 +190,21 @@ static bool audit_event(const struct sources *all, const char *name, struct look
     for (uint32_t i = 0; good && i < all->count; i++) {
         int event = source_event(&all->at[i], name);
         if (event >= 0)
-            list[e->count++] = (struct audited){.source = &all->at[i], .event = (uint32_t)event};
+            list[e->count++] = (struct audited){.source = &all->at[i],
+                                                .event = (uint32_t)event,
+                                                .limit = limit_of(&all->at[i], name)};
     }
     if (good) {
         e->name = name;
         e->list = list;
-        good = read_all(e, look, to, f) && judge(e, look, to, f);
+        good = read_all(e, look, to, f);
+        if (good)
+            audit_journals(to, e);
+        good = good && (!e->has_hash || audit_redis(to, look, e, f));
         for (uint32_t i = 0; i < e->count; i++)
             free(list[i].order_seqs);
         free(e->keys.at);
+        free(e->buyers.at);
     }
     free(list);
     free(e);

@@ -25,10 +25,18 @@ static const struct audited *audited_of(const struct audited *list, uint32_t cou
 
 /* ---- a node's fields ------------------------------------------------------------------------ */
 
-/* What the fields say of each other. */
-static void judge_fields(struct findings *to, const char *event, const struct look_node *n)
+/* What the fields say of each other. A node that has not come back since Redis has lost writes is
+ * counted as the others last saw it, whatever its other fields say. */
+static void judge_fields(struct findings *to, const char *event, const struct look_node *n,
+                         bool may_be_away)
 {
-    if (n->gone != n->held + n->sold + n->pending)
+    uint64_t parts = n->held + n->sold + n->pending;
+    if (n->gone > parts && may_be_away)
+        audit_say(to,
+                  "open: event %s: node %u: %" PRIu64 " tickets more are counted as gone, as the "
+                  "others last saw it, until it attaches again",
+                  event, n->node, n->gone - parts);
+    else if (n->gone != parts)
         audit_breach(to,
                      "P3 redis: event %s: node %u: %" PRIu64 " gone, but %" PRIu64 " held, %" PRIu64
                      " sold, %" PRIu64 " pending",
@@ -82,7 +90,7 @@ static void say_open(struct findings *to, const char *event, const struct audite
 static void judge_node(struct findings *to, const char *event, const struct look_node *n,
                        const struct audited *a)
 {
-    judge_fields(to, event, n);
+    judge_fields(to, event, n, n->epoch == 0 || a == NULL || n->last < a->account.mark_last);
     if (a == NULL) {
         audit_say(to,
                   "open: event %s: node %u: %" PRIu64 " held, %" PRIu64 " sold, %" PRIu64
@@ -100,6 +108,7 @@ static void judge_node(struct findings *to, const char *event, const struct look
 
 struct hash_sum {
     uint64_t held, sold, gone, pending;
+    uint64_t more; /* of nodes that are away: gone, and nobody knows how */
 };
 
 static void judge_gone(struct findings *to, const char *event, const struct look_event *h,
@@ -127,17 +136,19 @@ static void judge_sum(struct findings *to, const char *event, const struct look_
 {
     uint64_t left = h->total > h->gone ? h->total - h->gone : 0;
     uint64_t foreign = h->gone > h->ours ? h->gone - h->ours : 0;
-    uint64_t out = left + sum->held + sum->sold + sum->pending + foreign;
-    char pending[64] = "";
+    uint64_t out = left + sum->held + sum->sold + sum->pending + sum->more + foreign;
+    char pending[64] = "", more[64] = "";
     if (sum->pending > 0)
         snprintf(pending, sizeof pending, " + %" PRIu64 " in batches under way", sum->pending);
+    if (sum->more > 0)
+        snprintf(more, sizeof more, " + %" PRIu64 " of nodes that are away", sum->more);
     if (h->gone > h->total && foreign > 0)
         return; /* said above: others have sold too many */
     audit_judge(to, out == h->total,
                 "P3 no undersell: event %s: total %" PRIu64 " %s %" PRIu64 " left + %" PRIu64
-                " held + %" PRIu64 " sold + %" PRIu64 " foreign%s",
+                " held + %" PRIu64 " sold + %" PRIu64 " foreign%s%s",
                 event, h->total, out == h->total ? "=" : "is not", left, sum->held, sum->sold,
-                foreign, pending);
+                foreign, pending, more);
 }
 
 static void judge_sums(struct findings *to, const char *event, const struct look_event *h)
@@ -145,6 +156,8 @@ static void judge_sums(struct findings *to, const char *event, const struct look
     struct hash_sum sum = {0};
     for (uint32_t i = 0; i < h->node_count; i++) {
         const struct look_node *n = &h->nodes[i];
+        uint64_t parts = n->held + n->sold + n->pending;
+        sum.more += n->gone > parts ? n->gone - parts : 0;
         sum.held += n->held;
         sum.sold += n->sold;
         sum.gone += n->gone;
@@ -191,7 +204,8 @@ struct reading {
     const struct audited *a;
     struct row_from from;
     uint8_t *seen;
-    uint64_t twice;
+    uint64_t highest; /* seq of those that were seen */
+    uint64_t twice, disordered;
     int count;
     struct record chunk[CHUNK];
 };
@@ -199,6 +213,7 @@ struct reading {
 struct stream_check {
     struct findings *to;
     const char *event;
+    const struct event_audit *e;
     struct reading *list;
     uint32_t count;
     uint64_t entries, strangers; /* strangers: of nodes whose journal was not given */
@@ -218,13 +233,19 @@ static const struct record *record_at(struct stream_check *c, struct reading *r,
     return r->count > 0 ? &r->chunk[seq - r->chunk[0].seq] : NULL;
 }
 
+static bool is_text(const char *text, const char *wanted, size_t len)
+{
+    return strlen(text) == len && memcmp(text, wanted, len) == 0;
+}
+
 static bool agrees(const struct row_from *from, const struct record *r, const struct look_entry *e)
 {
     char order[ORDERID_TEXT];
     if (!row_is_order(r))
         return false;
     row_order(order, from, r);
-    return strlen(e->order) == sizeof order && memcmp(order, e->order, sizeof order) == 0 &&
+    return is_text(e->order, order, sizeof order) && is_text(e->buyer, r->buyer, r->buyer_len) &&
+           strcmp(e->event, from->event) == 0 &&
            strcmp(e->state, order_state_word((enum order_state)r->state)) == 0 && e->n == r->n &&
            e->time_wall_ms == r->time_wall_ms;
 }
@@ -255,15 +276,27 @@ static void check_entry(void *context, const struct look_entry *e)
     if (e->seq > r->a->end)
         return; /* younger than what is audited */
     r->twice += bit_get(r->seen, e->seq);
+    r->disordered += !bit_get(r->seen, e->seq) && e->seq < r->highest;
+    r->highest = e->seq > r->highest ? e->seq : r->highest;
     bit_set(r->seen, e->seq);
 }
 
-static uint64_t count_missing(const struct reading *r, uint64_t *settled)
+/* Up to which record the stream should have the changes: what was told, also if it is settled anew
+ * just now. */
+static uint64_t told_up_to(const struct audited *a, bool has_told)
+{
+    if (a->redis == NULL)
+        return 0;
+    uint64_t up_to = a->redis->told;
+    if (has_told && a->redis->pos > up_to)
+        up_to = a->redis->pos;
+    return up_to < a->end ? up_to : a->end;
+}
+
+static uint64_t count_missing(const struct reading *r, bool has_told, uint64_t *settled)
 {
     const struct audited *a = r->a;
-    uint64_t missing = 0, pos = a->redis == NULL         ? 0
-                                : a->redis->pos < a->end ? a->redis->pos
-                                                         : a->end;
+    uint64_t missing = 0, pos = told_up_to(a, has_told);
     for (uint64_t seq = 1; seq <= pos; seq++) {
         *settled += bit_get(a->order_seqs, seq);
         missing += bit_get(a->order_seqs, seq) && !bit_get(r->seen, seq);
@@ -273,16 +306,23 @@ static uint64_t count_missing(const struct reading *r, uint64_t *settled)
 
 static void say_stream(const struct stream_check *c, uint64_t length, uint64_t added)
 {
-    uint64_t missing = 0, twice = 0, settled = 0;
+    uint64_t missing = 0, twice = 0, disordered = 0, settled = 0;
     for (uint32_t i = 0; i < c->count; i++) {
-        missing += count_missing(&c->list[i], &settled);
+        const struct look_node *n = c->list[i].a->redis;
+        missing += count_missing(&c->list[i], n != NULL && audit_has_told(c->e, n), &settled);
         twice += c->list[i].twice;
+        disordered += c->list[i].disordered;
     }
+    if (disordered > 0 && twice == 0)
+        audit_breach(c->to, "stream: event %s: %" PRIu64 " entries are not in order", c->event,
+                     disordered);
     if (c->wrong > 1)
         audit_say(c->to, "stream: event %s: %" PRIu64 " entries contradict the journals", c->event,
                   c->wrong);
-    else if (missing == 0 && twice == 0 && c->wrong == 0)
-        audit_say(c->to, "stream: event %s: %" PRIu64 " settled changes, each exactly once",
+    else if (missing == 0 && twice == 0 && disordered == 0 && c->wrong == 0)
+        audit_say(c->to,
+                  "stream: event %s: %" PRIu64 " settled changes, each exactly once, each node's "
+                  "in order",
                   c->event, settled);
     if (missing > 0 || twice > 0)
         audit_say(c->to,
@@ -314,13 +354,14 @@ static bool prepare(struct stream_check *c, const struct audited *list, uint32_t
     return true;
 }
 
-static bool judge_stream(struct findings *to, struct look *look, const char *event,
-                         const struct audited *list, uint32_t count, struct fault *f)
+static bool judge_stream(struct findings *to, struct look *look, const struct event_audit *e,
+                         struct fault *f)
 {
-    struct stream_check c = {.to = to, .event = event, .fault = f};
+    const char *event = e->name;
+    struct stream_check c = {.to = to, .event = event, .e = e, .fault = f};
     struct fault why;
     uint64_t length, added;
-    bool good = prepare(&c, list, count) || fault(f, "no memory for the stream");
+    bool good = prepare(&c, e->list, e->count) || fault(f, "no memory for the stream");
     if (good && look_stream_size(look, event, &length, &added, &why) &&
         look_stream(look, event, check_entry, &c, &why)) {
         good = !c.failed;
@@ -334,20 +375,21 @@ static bool judge_stream(struct findings *to, struct look *look, const char *eve
     return good;
 }
 
-bool audit_redis(struct findings *to, struct look *look, const struct look_event *hash,
-                 const char *event, const struct audited *list, uint32_t count, struct fault *f)
+bool audit_redis(struct findings *to, struct look *look, struct event_audit *e, struct fault *f)
 {
+    const struct look_event *hash = &e->hash;
     bool whole = true;
-    if (!judge_sale(to, event, hash, list, count))
+    if (!judge_sale(to, e->name, hash, e->list, e->count))
         return true;
     for (uint32_t i = 0; i < hash->node_count; i++)
-        judge_node(to, event, &hash->nodes[i], audited_of(list, count, hash->nodes[i].node));
-    judge_sums(to, event, hash);
-    for (uint32_t i = 0; i < count; i++) {
-        if (list[i].redis == NULL && list[i].account.tally.last > 0)
+        judge_node(to, e->name, &hash->nodes[i],
+                   audited_of(e->list, e->count, hash->nodes[i].node));
+    judge_sums(to, e->name, hash);
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (e->list[i].redis == NULL && e->list[i].account.tally.last > 0)
             audit_say(to, "open: event %s: Redis does not know node %u; repaired when it attaches",
-                      event, (unsigned)journal_node(list[i].source->journal));
-        whole = whole && list[i].account.wrong == NULL;
+                      e->name, (unsigned)journal_node(e->list[i].source->journal));
+        whole = whole && e->list[i].account.wrong == NULL;
     }
-    return !whole || judge_stream(to, look, event, list, count, f);
+    return !whole || (audit_names(to, look, e, f) && judge_stream(to, look, e, f));
 }

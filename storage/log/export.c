@@ -4,7 +4,8 @@
  * Order by order takes two walks over an event: the first keeps the last change of each order, the
  * second writes a row for each grant, with what became of it. Both end where the journal ended when
  * the first began. Memory: 24 bytes for each record of the event at hand, touched only for orders
- * that have changed. Change by change is one walk and keeps nothing.
+ * that have changed. Change by change is one walk and keeps nothing. A refused late payment changes
+ * no order, so it is in neither.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -30,13 +31,14 @@ struct export
 static bool keep_change(void *context, const struct record *r)
 {
     struct export *e = context;
-    if (r->kind != RECORD_CHANGE)
+    uint64_t number = record_order(r);
+    if (r->kind != RECORD_CHANGE && r->kind != RECORD_LATE)
         return true;
-    if (r->number > e->count) {
+    if (number == 0 || number > e->count) {
         e->unknown = r->seq;
         return false;
     }
-    e->latest[r->number - 1] = (struct latest){
+    e->latest[number - 1] = (struct latest){
         .time_wall_ms = r->time_wall_ms, .pay_by_wall_ms = r->pay_by_wall_ms, .state = r->state};
     return true;
 }

@@ -4,7 +4,8 @@
  *   source   the journals: found through their configurations, opened, walked
  *   row      a record as a line of CSV or JSON
  *   account  what the records of one event add up to, and whether they may follow each other; pure
- *   export, tail, stat, audit (with audit_redis)   one command each
+ *   names    keys and buyers, as hashes: whose order, how many tickets; pure
+ *   export, tail, stat, audit (with audit_journals, audit_redis, audit_names)   one command each
  *
  * Beside a running server: reading takes short LMDB transactions and no lock of ours. Records are
  * never changed, so those up to an end that was seen once are a snapshot.
@@ -82,19 +83,24 @@ struct row_from {
 struct row_from row_from_event(const struct source *s, uint32_t event, enum row_format format);
 /* Keeps the secret of a SALE record; others are left alone. */
 void row_learn(struct row_from *from, const struct record *r);
-/* The order id of a grant or a change: ORDERID_TEXT bytes. */
+/* The id of the order that a record speaks of: ORDERID_TEXT bytes. */
 void row_order(char *out, const struct row_from *from, const struct record *r);
-/* Writes the line of a grant or a change, with its newline, and answers its length. */
+/* Writes the line of a record that has one, with its newline, and answers its length. */
 size_t row_print(char out[ROW_BYTES], const struct row_from *from, const struct record *r);
 /* The first line; JSON has none. */
 void row_header(enum row_format format);
+/* Does it change what an order is? Such records have a row, and an entry in the stream. */
 bool row_is_order(const struct record *r);
 
 /* ---- account: what an event's records add up to --------------------------------------------- */
 
 struct account_order {
+    uint64_t who; /* buyer and key, as a hash */
+    uint64_t pay_by_wall_ms;
     uint32_t n;
-    uint8_t state; /* enum order_state; 0: not granted yet */
+    uint8_t state; /* enum order_state; 0: not granted yet, or a late payment's number */
+    bool outright; /* granted as sold: nobody has paid it since */
+    bool refused;  /* its late payment was */
 };
 
 struct account {
@@ -105,7 +111,9 @@ struct account {
     uint64_t pos_held, pos_sold, pos_last; /* tickets, and last number, as of `pos` */
     uint64_t mark, mark_last;              /* in; last number as of `mark` */
     uint64_t in_state[ORDER_EXPIRED + 1];  /* orders */
-    uint64_t tickets;                      /* granted, ever */
+    uint64_t late, refused;                /* orders paid late and sold again; refused */
+    uint64_t acts, first_act;              /* of operators; seq of the first one */
+    uint64_t tickets;                      /* granted, ever; sold again not counted again */
     uint64_t first_wall_ms, last_wall_ms;
     const char *wrong; /* the first thing that cannot be; nothing is folded after it */
     uint64_t wrong_seq;
@@ -113,19 +121,6 @@ struct account {
 
 /* False: the record cannot follow, a->wrong says why. */
 bool account_fold(struct account *a, const struct record *r);
-
-/* A key and the order that it names. Keys are compared by a 128-bit keyed hash of theirs. */
-struct account_key {
-    uint8_t hash[16];
-    uint16_t node;
-    uint8_t slot;
-    uint64_t number;
-};
-
-void account_key_set(struct account_key *k, const char *key, size_t len);
-/* Sorts them; answers how many keys name more than one order, *twice: one of these. */
-uint64_t account_doubles(struct account_key *keys, uint64_t count,
-                         const struct account_key **twice);
 
 /* The sum of an event over journals. */
 struct account_sum {
@@ -136,6 +131,72 @@ struct account_sum {
 void account_add(struct account_sum *sum, const struct tally *t);
 /* P1. */
 bool account_fits(const struct account_sum *sum);
+
+/* ---- names: keys and buyers ----------------------------------------------------------------- */
+
+/* They come from buyers; under a secret of this process none can be made to collide. */
+#define NAME_HASH 16
+
+void name_hash(uint8_t out[NAME_HASH], const void *name, size_t len);
+
+/* A key and the order that it names. */
+struct key {
+    uint8_t hash[NAME_HASH];
+    uint64_t value; /* key_value() of what Redis has for it, but for live or ended */
+    uint64_t mark;
+    uint64_t number;
+    uint16_t node;
+    uint8_t slot;
+    bool settled;           /* Redis has been told of the grant */
+    bool live;              /* the order is held or sold */
+    bool found, found_live; /* Redis has it, so */
+};
+
+struct keys {
+    struct key *at;
+    uint64_t count, max;
+};
+
+/* Appends the key of a grant. NULL: no memory. */
+struct key *keys_add(struct keys *k, const struct record *grant, uint16_t node, uint8_t slot);
+/* Sorts them; answers how many keys name more than one order, *twice: one of these. */
+uint64_t keys_doubles(struct keys *k, const struct key **twice);
+/* The first of that name, in sorted ones, or NULL; *count: how many there are. */
+struct key *keys_find(const struct keys *k, const char *name, size_t len, uint64_t *count);
+uint64_t key_value(const char *text, size_t len);
+
+/* The tickets of a buyer: held and sold. */
+struct buyer {
+    uint8_t hash[NAME_HASH];
+    uint64_t tickets; /* in all journals */
+    uint32_t here;    /* in the one at hand */
+    bool used;        /* the place is taken */
+    bool found;       /* Redis has it */
+};
+
+/* Where a journal gave a buyer more than the limit. */
+struct above {
+    uint64_t times;
+    uint64_t seq; /* of the first of these records */
+    uint32_t n;   /* tickets that the buyer then had */
+};
+
+struct buyers {
+    struct buyer *at; /* a table of `size` places, by hash */
+    uint64_t count, size;
+    uint32_t limit;
+    struct above above; /* in the journal at hand */
+};
+
+/* Goes on to the next journal, in which `limit` holds (0: none). */
+void buyers_begin(struct buyers *b, uint32_t limit);
+/* False: no memory. */
+MUST_CHECK bool buyers_fold(struct buyers *b, const struct record *r);
+/* NULL: no such buyer. */
+struct buyer *buyers_find(const struct buyers *b, const char *name, size_t len);
+/* How many buyers have more than `limit` tickets over all journals; *most: the most that one has.
+ */
+uint64_t buyers_above(const struct buyers *b, uint32_t limit, uint64_t *most);
 
 /* ---- the commands --------------------------------------------------------------------------- */
 
@@ -151,7 +212,7 @@ int tail_run(const struct sources *all, const struct options *o, struct fault *f
 int stat_run(const struct sources *all, const struct options *o, struct fault *f);
 int audit_run(const struct sources *all, const struct options *o, struct fault *f);
 
-/* ---- audit, its two halves ------------------------------------------------------------------ */
+/* ---- audit, its parts ------------------------------------------------------------------------ */
 
 /* What an audit has found: lines, and how many of them are breaches. */
 struct findings {
@@ -170,14 +231,52 @@ struct audited {
     uint32_t event;       /* its index there */
     uint64_t before, end; /* its end before Redis was asked, and the end of what is audited */
     const struct look_node *redis; /* what Redis says of this node, or NULL */
+    uint32_t limit;                /* of a buyer, as the configuration says; 0 none */
     struct account account;        /* its orders are gone after the walk */
-    uint8_t *order_seqs;           /* a bit for each record of an order */
+    struct above above;
+    uint8_t *order_seqs; /* a bit for each record that has a row */
+    bool still;          /* Redis has all of it, and nothing moved while we looked */
 };
 
+/* One event over all journals that have it. */
+struct event_audit {
+    const char *name;
+    struct audited *list;
+    uint32_t count;
+    struct look_event hash;
+    bool has_hash; /* Redis was asked and has it */
+    struct account_sum sum;
+    struct keys keys;
+    struct buyers buyers;
+};
+
+/* What the journals say by themselves, and of each other. Sorts the keys. */
+void audit_journals(struct findings *to, struct event_audit *e);
 /* Holds what Redis says of the event against its journals. */
-MUST_CHECK bool audit_redis(struct findings *to, struct look *look, const struct look_event *hash,
-                            const char *event, const struct audited *list, uint32_t count,
+MUST_CHECK bool audit_redis(struct findings *to, struct look *look, struct event_audit *e,
                             struct fault *f);
+/* ... its part for keys, buyers and marks; the keys are sorted. */
+MUST_CHECK bool audit_names(struct findings *to, struct look *look, struct event_audit *e,
+                            struct fault *f);
+
+static inline bool audit_is_given(const struct event_audit *e, uint16_t node)
+{
+    for (uint32_t i = 0; i < e->count; i++)
+        if (journal_node(e->list[i].source->journal) == node)
+            return true;
+    return false;
+}
+
+/* Has Redis heard this node's keys, since it was last found that some were lost? */
+static inline bool audit_has_told(const struct event_audit *e, const struct look_node *n)
+{
+    return e->hash.rebuild != 0 && n->rebuild == e->hash.rebuild;
+}
+
+static inline const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
 
 static inline bool bit_get(const uint8_t *bits, uint64_t i)
 {

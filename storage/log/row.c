@@ -94,7 +94,7 @@ static void put_text(struct row *row, const char *name, const char *text, size_t
 
 bool row_is_order(const struct record *r)
 {
-    return r->kind == RECORD_GRANT || r->kind == RECORD_CHANGE;
+    return record_is_order(r) && r->kind != RECORD_REFUSAL;
 }
 
 struct row_from row_from_event(const struct source *s, uint32_t event, enum row_format format)
@@ -113,7 +113,7 @@ void row_learn(struct row_from *from, const struct record *r)
 
 void row_order(char *out, const struct row_from *from, const struct record *r)
 {
-    struct orderid id = {.node = from->node, .slot = from->slot, .number = r->number};
+    struct orderid id = {.node = from->node, .slot = from->slot, .number = record_order(r)};
     id.tag = orderid_tag(id.node, id.slot, id.number, from->secret);
     orderid_print(out, &id);
 }

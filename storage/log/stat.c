@@ -1,5 +1,6 @@
 /*
- * stat: what is in each journal, as lines of a name and a value, event by event.
+ * stat: what is in each journal, as lines of a name and a value, event by event; the acts of
+ * operators, which are few, in a second walk.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -7,22 +8,31 @@
 #include <time.h>
 
 #include "storage/log/inside.h"
+#include "storage/stock/stock.h"
+
+#define TIME_TEXT 40
 
 static bool fold(void *context, const struct record *r)
 {
     return account_fold(context, r);
 }
 
-static void print_time(const char *name, uint64_t wall_ms)
+static const char *time_text(char text[TIME_TEXT], uint64_t wall_ms)
 {
-    char text[32] = "-";
+    snprintf(text, TIME_TEXT, "-");
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm utc;
     if (wall_ms > 0 && gmtime_r(&seconds, &utc) != NULL) {
-        size_t len = strftime(text, sizeof text - 8, "%Y-%m-%dT%H:%M:%S", &utc);
-        snprintf(text + len, sizeof text - len, ".%03uZ", (unsigned)(wall_ms % 1000));
+        size_t len = strftime(text, TIME_TEXT - 8, "%Y-%m-%dT%H:%M:%S", &utc);
+        snprintf(text + len, TIME_TEXT - len, ".%03uZ", (unsigned)(wall_ms % 1000));
     }
-    printf("  %-9s %s\n", name, text);
+    return text;
+}
+
+static void print_time(const char *name, uint64_t wall_ms)
+{
+    char text[TIME_TEXT];
+    printf("  %-9s %s\n", name, time_text(text, wall_ms));
 }
 
 static void print_number(const char *name, uint64_t value)
@@ -64,8 +74,34 @@ static void print_event(const char *event, const struct account *a)
         print_number(order_state_word((enum order_state)state), a->in_state[state]);
     printf("  %-9s %" PRIu64 " granted, %u held, %u sold\n", "tickets", a->tickets, a->tally.held,
            a->tally.sold);
+    printf("  %-9s %" PRIu64 " sold again, %" PRIu64 " refused\n", "late", a->late, a->refused);
     print_time("first", a->first_wall_ms);
     print_time("last", a->last_wall_ms);
+    print_number("acts", a->acts);
+}
+
+static char printable(char c)
+{
+    return c >= 0x20 && c < 0x7f ? c : '?';
+}
+
+/* When and what, and by whose operator, from where. */
+static bool print_act(void *context, const struct record *r)
+{
+    static const char *const states[] = {
+        [STOCK_OPEN] = "open", [STOCK_PAUSED] = "paused", [STOCK_CLOSED] = "closed"};
+    char text[TIME_TEXT];
+    (void)context;
+    if (r->kind != RECORD_ADMIN)
+        return true;
+    printf("  %-9s %s %s, total %u, version %u, by node %u", "act",
+           time_text(text, r->acted_wall_ms), r->state < ARRAY_LEN(states) ? states[r->state] : "?",
+           r->total, r->version, (unsigned)r->node);
+    fputs(r->buyer_len > 0 ? ", from " : "", stdout);
+    for (int i = 0; i < r->buyer_len; i++)
+        putchar(printable(r->buyer[i]));
+    putchar('\n');
+    return true;
 }
 
 static bool stat_event(const struct source *s, uint32_t event, struct fault *f)
@@ -84,6 +120,8 @@ static bool stat_event(const struct source *s, uint32_t event, struct fault *f)
                      a.wrong_seq, name, a.wrong);
     if (good)
         print_event(name, &a);
+    if (good && a.acts > 0)
+        good = source_walk(s, event, a.first_act, a.tally.end, print_act, NULL, f);
     return good;
 }
 

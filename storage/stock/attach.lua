@@ -4,7 +4,7 @@
 -- In doubt are only the grants that Redis made and the node's journal may lack. The journal
 -- decides: what it does not hold by now it never will, for this call carries a higher epoch than
 -- any step that is still under way. So the numbers above the journal's last are void, and their
--- tickets return to the stock, in this very call.
+-- tickets, keys and places within the limit are given back, in this very call.
 --
 -- KEYS  1 hash  2 requests  3 buyers  4 grants  5 nodes  6 orders
 -- ARGV  1 node  2 epoch  3 total's field  4 sold's field  5 Redis run id
@@ -14,12 +14,17 @@
 --       15 foreign tickets and 16 turn that the node has seen  17 known nodes, separated by blanks
 --       18 the nodes that it has last seen silent: 'id:epoch:gone ...'  19 1 if that was just now
 --
--- answers {'OK', sale, secret, pos, state, version, total, repair 0|1, voided, known, turn}
+-- answers {'OK', sale, secret, pos, state, version, total, repair 0|1, voided, known, turn,
+--          the last act of an operator: 'version node time_ms from', or ''}
 --      or {'OTHER', why}: this is not that node's journal; the caller must exit
 --
 -- turn counts the calls that wrote this hash. A hash whose turn is lower than what a node has seen
 -- is an older one, and a lower count of foreign tickets was written by hand: both are lost writes.
-local H = KEYS[1]
+--
+-- rebuild is the turn in which keys, buyers and marks were last thrown away, to be told again by
+-- every journal from its first record: when one of them, or a node's own fields, cannot be
+-- believed. A node whose own rebuild is another has not done so yet.
+local H, requests, buyers, grants, orders = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
 local node, T, S, run = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local epoch, jlast, jend = tonumber(ARGV[2]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local jsale, jtotal, jversion = ARGV[6], tonumber(ARGV[12]), tonumber(ARGV[13])
@@ -36,15 +41,18 @@ local function count(text)
 end
 
 -- All reads and type checks come before the first write.
+local is = {}
 for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [5] = 'hash', [6] = 'stream'}) do
-    local is = redis.call('TYPE', KEYS[i]).ok
-    if is ~= 'none' and is ~= kind then
-        return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. is .. ', expected a ' .. kind)
+    is[i] = redis.call('TYPE', KEYS[i]).ok
+    if is[i] ~= 'none' and is[i] ~= kind then
+        return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. is[i] .. ', expected a '
+            .. kind)
     end
 end
 local v = redis.call('HMGET', H, 'sale', 'secret', T, S, 'version', 'state', 'aside', 'run',
     'begun', 'known', me .. 'epoch', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
-    me .. 'held', me .. 'sold', 'turn', 'ours', me .. 'gone')
+    me .. 'held', me .. 'sold', 'turn', 'ours', me .. 'gone', 'rebuild', me .. 'rebuild',
+    'streamed', 'act', 'requests', 'buyers', 'marks')
 local sale, secret, total, sold = v[1], v[2], count(v[3]), count(v[4]) -- total -1 stands aside
 local version, state, aside = int(v[5] or ARGV[13]), v[6] or ARGV[14], tonumber(v[7] or '')
 if not secret then
@@ -52,6 +60,7 @@ if not secret then
 end
 local last, pos, done, pending = int(v[12]), int(v[13]), int(v[14]), v[15] or ''
 local held, mine, turn = int(v[16]), int(v[17]), int(v[18])
+local rebuild, act = v[21], v[24] or ''
 
 -- Whose sale is it? A journal with grants never gives up its sale; one without takes the hash's.
 local fresh = not sale and jsale == ''
@@ -67,9 +76,11 @@ if sale and sale ~= jsale then
 end
 if not lost then
     if int(v[11]) >= epoch then
-        return {'OTHER', 'epoch ' .. v[11] .. ' of this node is in use, the journal is at ' .. ARGV[2]}
+        return {'OTHER', 'epoch ' .. v[11] .. ' of this node is in use, the journal is at '
+            .. ARGV[2]}
     elseif pos > jend or done > jlast then
-        return {'OTHER', 'Redis has settled up to record ' .. pos .. ', the journal ends at ' .. jend}
+        return {'OTHER', 'Redis has settled up to record ' .. pos .. ', the journal ends at '
+            .. jend}
     end
 end
 
@@ -108,16 +119,28 @@ end
 for _, i in ipairs({12, 13, 14, 15, 16, 17, 20}) do
     complete = complete and v[i]
 end
-local broken = v[11] and not (complete and done + line_count == last
-    and held + mine + pending_sum == gones[node])
-
--- Has Redis lost something? Then nobody sells until every known node has settled again.
-local behind = broken or last < jlast or not (total or aside) or not sold or turn < seen_turn
-    or sold - ours < seen_foreign
-local repair = fresh or lost or behind or v[8] ~= run
-if lost or broken then
+local stale = v[22] and v[22] ~= v[21]
+local broken = v[11] and not stale and not (complete and v[22]
+    and done + line_count == last and held + mine + pending_sum == gones[node])
+local streamless = v[23] and is[6] == 'none'
+-- What operators have set is lost? Every journal is asked, for the last act may be in one only.
+local unset = not (fresh or lost) and not ((total or aside) and v[5] and v[6])
+if unset then
+    version, state, aside, act = jversion, ARGV[14], jtotal, ''
+end
+local wipe = fresh or lost or broken or streamless or unset or not v[21]
+    or redis.call('HGET', requests, '') ~= sale .. ' ' .. (v[25] or '')
+    or redis.call('HGET', buyers, '') ~= sale .. ' ' .. (v[26] or '')
+    or redis.call('LINDEX', grants, 0) ~= sale
+    or redis.call('LLEN', grants) ~= tonumber(v[27] or '')
+if wipe or stale then
     last, pos, done, pending, held, mine = 0, 0, 0, '', 0, 0
 end
+
+-- Has Redis lost something? Then nobody sells until every known node has settled again.
+local behind = wipe and not fresh or last < jlast or not sold
+    or turn < seen_turn or sold - ours < seen_foreign
+local repair = fresh or lost or behind or v[8] ~= run
 if lost then
     sale, secret, version, state = jsale, ARGV[7], jversion, ARGV[14]
     sold = v[19] and math.max((sold or 0) - int(v[19]), seen_foreign) or (sold or 0) + seen_foreign
@@ -129,22 +152,31 @@ elseif fresh then
 elseif repair and not aside then
     aside = total or jtotal
 end
-if repair and not fresh and jversion > version then
-    version, state, aside = jversion, ARGV[14], jtotal
+if aside and not fresh and jversion > version then -- of all journals the one that knows most
+    version, state, aside, act = jversion, ARGV[14], jtotal, ''
 end
 
 -- Void: pending names the numbers done+1 .. last, a line each; the journal has those up to jlast.
 -- In repair all of them go, for an old dump may name numbers that were voided and given again
 -- since; nobody can sell their tickets before the journal has settled what it holds.
 local keep = aside and done or jlast
-local kept, voided, number, lines = 0, 0, done, {}
+local kept, voided, number, lines, tickets_back, keys_back = 0, 0, done, {}, {}, {}
 for line in string.gmatch(pending, '[^\n]+') do
+    local n, buyer, key = string.match(line, '^(%d+) ?(%S*) ?(%S*)$')
     number = number + 1
     if number <= keep then
         lines[#lines + 1] = line
-        kept = kept + int(string.match(line, '^%d+'))
+        kept = kept + int(n)
     else
         voided = voided + 1
+        local value = (key or '') ~= '' and redis.call('HGET', requests, key) or ''
+        local id, of = string.match(value, '^.(%x%x%x%x)%-%x%x(%x+):')
+        if id and tonumber(id, 16) == tonumber(node) and tonumber(of, 16) == number then
+            keys_back[#keys_back + 1] = key
+        end
+        if (buyer or '') ~= '' then
+            tickets_back[buyer] = (tickets_back[buyer] or 0) + int(n)
+        end
     end
 end
 pending = #lines > 0 and table.concat(lines, '\n') .. '\n' or ''
@@ -185,16 +217,45 @@ if repair then
     sold = math.max(sold, ours + seen_foreign)
 end
 
-if lost then -- who had come before must attach again, to this sale
+if lost then -- who had come before must attach again, to this sale; what the stream has, it has
     for _, id in ipairs(ids) do
         for _, field in ipairs({'epoch', 'ready', 'last', 'pos', 'done', 'pending', 'held', 'sold',
-            'gone', 'knows'}) do
+            'gone', 'knows', 'rebuild'}) do
             redis.call('HDEL', H, id .. ':' .. field)
         end
     end
     redis.call('HSET', H, 'begun', jlast > 0 and 1 or 0)
 end
-local drop = repair and (v[8] ~= run or not v[7])
+turn = math.max(turn, seen_turn) + 1
+if wipe then
+    redis.call('DEL', requests, buyers, grants)
+    redis.call('RPUSH', grants, sale)
+    redis.call('HSET', H, 'marks', 1)
+    rebuild = turn
+end
+if wipe or #keys_back > 0 then -- see step.lua
+    redis.call('HSET', requests, '', sale .. ' ' .. turn)
+    redis.call('HSET', H, 'requests', turn)
+end
+if wipe or next(tickets_back) then
+    redis.call('HSET', buyers, '', sale .. ' ' .. turn)
+    redis.call('HSET', H, 'buyers', turn)
+end
+if streamless then -- every change is told to the new stream
+    redis.call('HDEL', H, 'streamed')
+    for _, id in ipairs(ids) do
+        redis.call('HDEL', H, id .. ':told')
+    end
+end
+for _, key in ipairs(keys_back) do
+    redis.call('HDEL', requests, key)
+end
+for buyer, n in pairs(tickets_back) do
+    if redis.call('HINCRBY', buyers, buyer, -n) <= 0 then
+        redis.call('HDEL', buyers, buyer)
+    end
+end
+local drop = repair and (v[8] ~= run or not v[7] or wipe)
 for _, id in ipairs(ids) do
     if silent[id] then
         redis.call('HSET', H, id .. ':ready', 1, id .. ':gone', gones[id])
@@ -206,9 +267,9 @@ if aside then
     redis.call('HSET', H, T, -1, 'aside', aside) -- put aside, so that nobody can sell
 end
 redis.call('HSET', H, S, sold, 'ours', ours, 'sale', sale, 'secret', secret, 'version', version,
-    'turn', math.max(turn, seen_turn) + 1, 'state', state, 'run', run, 'known', table.concat(ids, ' '),
+    'turn', turn, 'state', state, 'run', run, 'known', table.concat(ids, ' '),
     me .. 'epoch', epoch, me .. 'fenced', 0, me .. 'ready', 0, me .. 'last', last, me .. 'pos', pos,
     me .. 'done', done, me .. 'pending', pending, me .. 'held', held, me .. 'sold', mine,
-    me .. 'gone', gones[node])
+    me .. 'gone', gones[node], 'rebuild', rebuild, me .. 'rebuild', rebuild, 'act', act)
 return {'OK', sale, secret, pos, state, version, aside or total, aside and 1 or 0, voided,
-    table.concat(ids, ' '), math.max(turn, seen_turn) + 1}
+    table.concat(ids, ' '), turn, act}

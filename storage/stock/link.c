@@ -10,7 +10,7 @@
 
 #include "conf/base/clock.h"
 
-#define NUMBER_TEXT 20 /* bytes of a 64-bit number */
+#define NUMBER_TEXT 20 /* bytes of a 64-bit number, or of a short one and a letter */
 
 void link_plan(struct link *l, const struct conf_addr *addr, struct arena *a, uint32_t max_args)
 {
@@ -107,7 +107,8 @@ void link_add_text(struct link *l, const char *text)
     link_add(l, text, strlen(text));
 }
 
-void link_add_number(struct link *l, int64_t number)
+/* Writes the number and the letter where numbers are kept. */
+static void add_number(struct link *l, int64_t number, char letter)
 {
     char *text = l->args.text + l->args.text_used;
     ASSERT(l->args.text_used + NUMBER_TEXT <= l->args.text_max);
@@ -122,8 +123,20 @@ void link_add_number(struct link *l, int64_t number)
         text[at++] = '-';
     while (len > 0)
         text[at++] = digits[--len];
+    if (letter != '\0')
+        text[at++] = letter;
     l->args.text_used += at;
     link_add(l, text, at);
+}
+
+void link_add_number(struct link *l, int64_t number)
+{
+    add_number(l, number, '\0');
+}
+
+void link_add_number_and(struct link *l, int64_t number, char letter)
+{
+    add_number(l, number, letter);
 }
 
 static redisReply *in_doubt(struct link *l, struct fault *f, const char *doing, const char *why)

@@ -1,7 +1,7 @@
 /*
- * look: see look.h. Commands: HGETALL of the hash, XINFO STREAM and XRANGE of the stream; nothing
- * here writes. The fields are those of attach.lua and step.lua. If this dies, Redis has not
- * noticed.
+ * look: see look.h. Commands: HGETALL of the hash, XINFO STREAM and XRANGE of the stream, HGET and
+ * HSCAN of keys and buyers, LRANGE of the marks; nothing here writes. The fields are those of
+ * attach.lua and step.lua. If this dies, Redis has not noticed.
  */
 #include "storage/stock/look.h"
 
@@ -16,7 +16,8 @@
 #define ARGS_MAX     8
 #define KEY_TEXT     (EVENT_NAME_MAX + 32)
 #define ID_TEXT      64
-#define ENTRIES_MAX  1000 /* of the stream, in one call */
+#define ENTRIES_MAX  1000 /* of the stream, of keys or marks, in one call */
+#define MARK_BYTES   8
 #define HASH_SUFFIX  "_hash_key"
 #define TOTAL_SUFFIX "_total_nums"
 #define SOLD_SUFFIX  "_sold_nums"
@@ -123,8 +124,9 @@ static void take_node_field(struct look_node *n, const char *field, const char *
     const struct {
         const char *name;
         uint64_t *to;
-    } numbers[] = {{"last", &n->last}, {"done", &n->done}, {"pos", &n->pos},
-                   {"held", &n->held}, {"sold", &n->sold}, {"gone", &n->gone}};
+    } numbers[] = {{"last", &n->last}, {"done", &n->done},   {"pos", &n->pos},
+                   {"held", &n->held}, {"sold", &n->sold},   {"gone", &n->gone},
+                   {"told", &n->told}, {"epoch", &n->epoch}, {"rebuild", &n->rebuild}};
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
         if (strcmp(field, numbers[i].name) == 0)
             *numbers[i].to = number_of(value);
@@ -139,6 +141,22 @@ static bool is_named(const char *field, const char *event, const char *suffix)
 {
     size_t len = strlen(event);
     return strncmp(field, event, len) == 0 && strcmp(field + len, suffix) == 0;
+}
+
+static void take_number(struct look_event *e, const char *field, const char *value)
+{
+    const struct {
+        const char *name;
+        uint64_t *to;
+    } numbers[] = {{"ours", &e->ours},
+                   {"version", &e->version},
+                   {"rebuild", &e->rebuild},
+                   {"requests", &e->stamps[LOOK_KEYS]},
+                   {"buyers", &e->stamps[LOOK_BUYERS]},
+                   {"marks", &e->stamps[LOOK_MARKS]}};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        if (strcmp(field, numbers[i].name) == 0)
+            *numbers[i].to = number_of(value);
 }
 
 /* False: too many nodes, or a sale id that is none. Fields of others are left alone. */
@@ -163,14 +181,11 @@ static bool take_field(struct look_event *e, const char *event, const char *fiel
         e->total = number_of(value);
     else if (is_named(field, event, SOLD_SUFFIX))
         e->gone = number_of(value);
-    else if (strcmp(field, "ours") == 0)
-        e->ours = number_of(value);
-    else if (strcmp(field, "version") == 0)
-        e->version = number_of(value);
     else if (strcmp(field, "aside") == 0) {
         e->repair = true;
         e->total = number_of(value);
-    }
+    } else
+        take_number(e, field, value);
     return true;
 }
 
@@ -206,9 +221,9 @@ bool look_event(struct look *l, const char *event, struct look_event *out, struc
 
 /* ---- the stream ----------------------------------------------------------------------------- */
 
-static void stream_key(char key[KEY_TEXT], const char *event)
+static void key_of(char key[KEY_TEXT], const char *event, const char *what)
 {
-    snprintf(key, KEY_TEXT, "{%s" HASH_SUFFIX "}:orders", event);
+    snprintf(key, KEY_TEXT, "{%s" HASH_SUFFIX "}:%s", event, what);
 }
 
 bool look_stream_size(struct look *l, const char *event, uint64_t *length, uint64_t *added,
@@ -216,7 +231,7 @@ bool look_stream_size(struct look *l, const char *event, uint64_t *length, uint6
 {
     char key[KEY_TEXT];
     *length = *added = 0;
-    stream_key(key, event);
+    key_of(key, event, "orders");
     link_begin(&l->link);
     link_add_text(&l->link, "XINFO");
     link_add_text(&l->link, "STREAM");
@@ -249,7 +264,7 @@ static bool all_texts(const redisReply *list)
 
 static bool take_entry(const redisReply *fields, struct look_entry *e)
 {
-    *e = (struct look_entry){.order = "", .state = ""};
+    *e = (struct look_entry){.order = "", .event = "", .state = "", .buyer = ""};
     if (!all_texts(fields))
         return false;
     for (size_t i = 0; i < fields->elements; i += 2) {
@@ -266,6 +281,10 @@ static bool take_entry(const redisReply *fields, struct look_entry *e)
             e->order = value;
         else if (strcmp(name, "state") == 0)
             e->state = value;
+        else if (strcmp(name, "event") == 0)
+            e->event = value;
+        else if (strcmp(name, "buyer") == 0)
+            e->buyer = value;
     }
     return true;
 }
@@ -292,7 +311,7 @@ bool look_stream(struct look *l, const char *event, look_visit *visit, void *con
                  struct fault *f)
 {
     char key[KEY_TEXT], from[ID_TEXT] = "-";
-    stream_key(key, event);
+    key_of(key, event, "orders");
     for (size_t count = ENTRIES_MAX; count == ENTRIES_MAX;) {
         link_begin(&l->link);
         link_add_text(&l->link, "XRANGE");
@@ -306,6 +325,130 @@ bool look_stream(struct look *l, const char *event, look_visit *visit, void *con
             return false;
         count = reply->elements;
         bool good = visit_piece(reply, visit, context, from) || malformed(l, key, f);
+        freeReplyObject(reply);
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+/* ---- keys, buyers, marks -------------------------------------------------------------------- */
+
+static void keep_guard(struct look_guard *guard, const redisReply *reply)
+{
+    *guard = (struct look_guard){0};
+    if (reply->type != REDIS_REPLY_STRING || reply->len < LOOK_SALE_TEXT)
+        return;
+    memcpy(guard->sale, reply->str, LOOK_SALE_TEXT);
+    guard->stamp = strtoull(reply->str + LOOK_SALE_TEXT, NULL, 10);
+}
+
+static bool read_guard(struct look *l, const char *key, struct look_guard *guard, struct fault *f)
+{
+    link_begin(&l->link);
+    link_add_text(&l->link, "HGET");
+    link_add_text(&l->link, key);
+    link_add(&l->link, "", 0);
+    redisReply *reply = call(l, f);
+    if (reply == NULL)
+        return false;
+    keep_guard(guard, reply);
+    freeReplyObject(reply);
+    return true;
+}
+
+/* Visits what one HSCAN has brought; the cursor becomes the next one. */
+static bool visit_names(const redisReply *reply, look_name_visit *visit, void *context,
+                        char cursor[ID_TEXT])
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+        reply->element[0]->type != REDIS_REPLY_STRING || !all_texts(reply->element[1]))
+        return false;
+    const redisReply *list = reply->element[1];
+    for (size_t i = 0; i < list->elements; i += 2) {
+        const redisReply *name = list->element[i], *value = list->element[i + 1];
+        if (name->len > 0)
+            visit(context, name->str, name->len, value->str, value->len);
+    }
+    snprintf(cursor, ID_TEXT, "%s", reply->element[0]->str);
+    return true;
+}
+
+bool look_names(struct look *l, const char *event, enum look_names what, struct look_guard *guard,
+                look_name_visit *visit, void *context, struct fault *f)
+{
+    char key[KEY_TEXT], cursor[ID_TEXT] = "0";
+    ASSERT(what == LOOK_KEYS || what == LOOK_BUYERS);
+    key_of(key, event, what == LOOK_KEYS ? "requests" : "buyers");
+    if (!read_guard(l, key, guard, f))
+        return false;
+    do {
+        link_begin(&l->link);
+        link_add_text(&l->link, "HSCAN");
+        link_add_text(&l->link, key);
+        link_add_text(&l->link, cursor);
+        link_add_text(&l->link, "COUNT");
+        link_add_number(&l->link, ENTRIES_MAX);
+        redisReply *reply = call(l, f);
+        if (reply == NULL)
+            return false;
+        bool good = visit_names(reply, visit, context, cursor) || malformed(l, key, f);
+        freeReplyObject(reply);
+        if (!good)
+            return false;
+    } while (strcmp(cursor, "0") != 0);
+    return true;
+}
+
+static bool visit_marks(const redisReply *reply, look_mark_visit *visit, void *context)
+{
+    if (reply->type != REDIS_REPLY_ARRAY)
+        return false;
+    for (size_t i = 0; i < reply->elements; i++) {
+        const redisReply *text = reply->element[i];
+        uint64_t mark = 0;
+        if (text->type != REDIS_REPLY_STRING || text->len != MARK_BYTES)
+            return false;
+        for (int k = MARK_BYTES; k-- > 0;)
+            mark = mark << 8 | (unsigned char)text->str[k];
+        visit(context, mark);
+    }
+    return true;
+}
+
+static redisReply *read_list(struct look *l, const char *key, int64_t from, int64_t to,
+                             struct fault *f)
+{
+    link_begin(&l->link);
+    link_add_text(&l->link, "LRANGE");
+    link_add_text(&l->link, key);
+    link_add_number(&l->link, from);
+    link_add_number(&l->link, to);
+    return call(l, f);
+}
+
+bool look_marks(struct look *l, const char *event, struct look_guard *guard, look_mark_visit *visit,
+                void *context, struct fault *f)
+{
+    char key[KEY_TEXT];
+    size_t count = ENTRIES_MAX;
+    key_of(key, event, "grants");
+    redisReply *head = read_list(l, key, 0, 0, f);
+    if (head == NULL)
+        return false;
+    bool is_list = head->type == REDIS_REPLY_ARRAY;
+    *guard = (struct look_guard){0};
+    if (is_list && head->elements == 1)
+        keep_guard(guard, head->element[0]);
+    guard->stamp = is_list ? head->elements : 0;
+    freeReplyObject(head);
+    for (int64_t from = 1; is_list && count == ENTRIES_MAX; from += ENTRIES_MAX) {
+        redisReply *reply = read_list(l, key, from, from + ENTRIES_MAX - 1, f);
+        if (reply == NULL)
+            return false;
+        count = reply->elements;
+        guard->stamp += count;
+        bool good = visit_marks(reply, visit, context) || malformed(l, key, f);
         freeReplyObject(reply);
         if (!good)
             return false;

@@ -2,8 +2,9 @@
  * look: what Redis says of a sale, read and never written: for spike-log(8), which holds it
  * against the journals.
  *
- * The hash of an event is read in one call, so its fields are of one moment. The stream of orders
- * is read in pieces and may grow meanwhile. Connecting and each call take at most redis-timeout.
+ * The hash of an event is read in one call, so its fields are of one moment. The stream of orders,
+ * keys, buyers and marks are read in pieces and may change meanwhile: what was there all the time
+ * is visited. Connecting and each call take at most redis-timeout.
  *
  * Owner: one thread. Allocates: a tool's, not the server's.
  */
@@ -15,13 +16,19 @@
 
 #define LOOK_SALE_TEXT 32 /* a sale id in hex */
 
+/* What Redis remembers beside the hash and the stream. */
+enum look_names { LOOK_KEYS, LOOK_BUYERS, LOOK_MARKS, LOOK_NAMES };
+
 /* What the hash says of one node. A field that is missing reads as 0. */
 struct look_node {
     uint16_t node;
     bool ready;
-    uint64_t last; /* number of the last grant */
-    uint64_t done; /* ... of the last one that is settled */
-    uint64_t pos;  /* seq up to which the journal is settled */
+    uint64_t epoch;   /* 0: not here since Redis has forgotten everything */
+    uint64_t last;    /* number of the last grant */
+    uint64_t done;    /* ... of the last one that is settled */
+    uint64_t pos;     /* seq up to which the journal is settled */
+    uint64_t told;    /* seq of the last change that is in the stream */
+    uint64_t rebuild; /* which rebuild of keys, buyers and marks it has done */
     uint64_t held, sold, gone;
     uint64_t pending_orders, pending; /* granted and not settled: orders, tickets */
 };
@@ -31,6 +38,8 @@ struct look_event {
     bool repair; /* nobody sells; total stands aside */
     char sale[LOOK_SALE_TEXT + 1];
     uint64_t total, gone, ours, version; /* gone: the field E_sold_nums, foreign included */
+    uint64_t rebuild; /* of keys, buyers and marks, the last one; 0: there was none */
+    uint64_t stamps[LOOK_NAMES];
     uint32_t node_count;
     struct look_node nodes[NODES_MAX];
 };
@@ -38,7 +47,7 @@ struct look_event {
 /* One entry of the stream; the texts live as long as the visit. */
 struct look_entry {
     uint64_t node, seq, n, time_wall_ms;
-    const char *order, *state;
+    const char *order, *event, *state, *buyer;
 };
 
 struct look;
@@ -57,5 +66,24 @@ MUST_CHECK bool look_stream_size(struct look *l, const char *event, uint64_t *le
 typedef void look_visit(void *context, const struct look_entry *e);
 MUST_CHECK bool look_stream(struct look *l, const char *event, look_visit *visit, void *context,
                             struct fault *f);
+
+/* What they say of themselves: of which sale they are, and in which turn they were last written (of
+ * the marks: how many there are, and one). The hash says so, too: what differs was lost. */
+struct look_guard {
+    char sale[LOOK_SALE_TEXT + 1];
+    uint64_t stamp;
+};
+
+/* Visits every key (its value is that of step.lua) or buyer (tickets), some more than once. False:
+ * no answer. */
+typedef void look_name_visit(void *context, const char *name, size_t name_len, const char *value,
+                             size_t value_len);
+MUST_CHECK bool look_names(struct look *l, const char *event, enum look_names what,
+                           struct look_guard *guard, look_name_visit *visit, void *context,
+                           struct fault *f);
+/* Visits the marks of granted keys, in order. */
+typedef void look_mark_visit(void *context, uint64_t mark);
+MUST_CHECK bool look_marks(struct look *l, const char *event, struct look_guard *guard,
+                           look_mark_visit *visit, void *context, struct fault *f);
 
 #endif

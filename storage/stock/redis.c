@@ -1,6 +1,7 @@
 /*
- * The unified stock: two scripts in Redis, called by their SHA1 and, if Redis does not know them
- * (NOSCRIPT: nothing was run), by their text. What they do is written in attach.lua and step.lua.
+ * The unified stock: three scripts in Redis, called by their SHA1 and, if Redis does not know them
+ * (NOSCRIPT: nothing was run), by their text. What they do is written in attach.lua, step.lua and
+ * act.lua.
  *
  * An error reply means that a script did not run or stopped before its first write (every check
  * comes first). Even so it is treated like no reply: the connection is closed, the batch is void,
@@ -12,99 +13,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "act.lua.h"
 #include "attach.lua.h"
 #include "conf/base/clock.h"
 #include "conf/base/log.h"
 #include "step.lua.h"
-#include "storage/stock/link.h"
-#include "storage/stock/private.h"
+#include "storage/stock/redis.h"
+#include "storage/stock/reply.h"
 
-#define SHA1_TEXT   40
-#define RUN_TEXT    40
-#define KEY_COUNT   6
-#define FIELD_TEXT  (EVENT_NAME_MAX + 24)
-#define HEAD_ARGS   (3 + KEY_COUNT + 18) /* of an attach, the longer head */
-#define CHANGE_ARGS 9
-#define ITEM_ARGS   3
-#define KNOWN_TEXT  (NODES_MAX * 6)
-#define SILENT_TEXT (NODES_MAX * 40)
-
-struct redis_event {
-    char keys[KEY_COUNT][FIELD_TEXT];
-    char total[FIELD_TEXT], sold[FIELD_TEXT];
-};
-
-enum script { SCRIPT_ATTACH, SCRIPT_STEP, SCRIPT_COUNT };
-
-static const char *const script_text[SCRIPT_COUNT] = {attach_lua, step_lua};
-
-struct redis {
-    struct stock stock;
-    struct link link;
-    char node[8];
-    char run[RUN_TEXT + 1];
-    char sha1[SCRIPT_COUNT][SHA1_TEXT + 1];
-    char secret[2][2 * ORDERID_SECRET + 1]; /* of the journal's sale and of a new one, in hex */
-    struct stock_sale fresh;
-    char known[KNOWN_TEXT], silent[SILENT_TEXT];
-    struct redis_event events[EVENTS_MAX];
-};
+static const struct {
+    const char *name, *text;
+} scripts[SCRIPT_COUNT] = {{"attach", attach_lua}, {"step", step_lua}, {"act", act_lua}};
 
 static const char *const key_suffix[KEY_COUNT] = {NULL,     "requests", "buyers",
                                                   "grants", "nodes",    "orders"};
-static const char *const state_words[] = {
-    [STOCK_OPEN] = "open", [STOCK_PAUSED] = "paused", [STOCK_CLOSED] = "closed"};
-
-static struct redis *redis_of(struct stock *s)
-{
-    return (struct redis *)s;
-}
 
 static uint64_t deadline_of(const struct redis *r)
 {
     return clock_mono_us() + r->stock.timeout_us;
-}
-
-/* ---- replies -------------------------------------------------------------------------------- */
-
-static const char *text_at(const redisReply *reply, size_t i)
-{
-    if (reply->type != REDIS_REPLY_ARRAY || i >= reply->elements)
-        return NULL;
-    const redisReply *e = reply->element[i];
-    return e->type == REDIS_REPLY_STRING ? e->str : NULL;
-}
-
-static bool number_at(const redisReply *reply, size_t i, uint64_t max, uint64_t *out)
-{
-    if (reply->type != REDIS_REPLY_ARRAY || i >= reply->elements)
-        return false;
-    const redisReply *e = reply->element[i];
-    if (e->type != REDIS_REPLY_INTEGER || e->integer < 0 || (uint64_t)e->integer > max)
-        return false;
-    *out = (uint64_t)e->integer;
-    return true;
-}
-
-static bool u32_at(const redisReply *reply, size_t i, uint32_t *out)
-{
-    uint64_t wide;
-    if (!number_at(reply, i, UINT32_MAX, &wide))
-        return false;
-    *out = (uint32_t)wide;
-    return true;
-}
-
-static bool state_at(const redisReply *reply, size_t i, enum stock_state *out)
-{
-    const char *word = text_at(reply, i);
-    for (size_t k = 0; word != NULL && k < ARRAY_LEN(state_words); k++) {
-        if (strcmp(word, state_words[k]) == 0) {
-            *out = (enum stock_state)k;
-            return true;
-        }
-    }
-    return false;
 }
 
 static enum stock_result doubt(struct redis *r, const redisReply *reply, const char *doing,
@@ -165,7 +91,7 @@ static bool load_script(struct redis *r, enum script which, struct fault *f)
     link_begin(&r->link);
     link_add_text(&r->link, "SCRIPT");
     link_add_text(&r->link, "LOAD");
-    link_add_text(&r->link, script_text[which]);
+    link_add_text(&r->link, scripts[which].text);
     redisReply *reply = link_call(&r->link, deadline_of(r), f);
     if (reply == NULL)
         return false;
@@ -198,9 +124,10 @@ static void redis_disconnect(struct stock *s)
 
 /* ---- scripts -------------------------------------------------------------------------------- */
 
-static void begin_script(struct redis *r, enum script which, uint32_t event, uint64_t epoch)
+void redis_begin_script(struct redis *r, enum script which, uint32_t event, uint64_t epoch)
 {
     struct redis_event *e = &r->events[event];
+    r->marked_count = 0;
     link_begin(&r->link);
     link_add_text(&r->link, "EVALSHA");
     link_add(&r->link, r->sha1[which], SHA1_TEXT);
@@ -223,21 +150,21 @@ static redisReply *run_script(struct redis *r, enum script which, struct fault *
     freeReplyObject(reply); /* it was not run; the text makes Redis know it again */
     r->link.args.argv[0] = "EVAL";
     r->link.args.lens[0] = strlen("EVAL");
-    r->link.args.argv[1] = script_text[which];
-    r->link.args.lens[1] = strlen(script_text[which]);
+    r->link.args.argv[1] = scripts[which].text;
+    r->link.args.lens[1] = strlen(scripts[which].text);
     return link_call(&r->link, deadline_of(r), f);
 }
 
-/* What both scripts may say instead of OK; STOCK_OK if it is OK. */
+/* What all scripts may say instead of OK; STOCK_OK if it is OK. */
 static enum stock_result status_of(struct redis *r, const redisReply *reply, const char *doing,
                                    struct fault *f)
 {
-    const char *status = text_at(reply, 0);
+    const char *status = reply_text(reply, 0);
     if (status == NULL)
         return doubt(r, reply, doing, f);
     if (strcmp(status, "OK") == 0)
         return STOCK_OK;
-    const char *why = text_at(reply, 1);
+    const char *why = reply_text(reply, 1);
     fault_say(f, "redis %s: %s: %s", r->link.addr->text, doing,
               why != NULL ? why : "no reason given");
     if (strcmp(status, "ATTACH") == 0)
@@ -277,7 +204,7 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     stock_new_sale(&r->fresh);
     sodium_bin2hex(r->secret[0], sizeof r->secret[0], at->sale.secret, ORDERID_SECRET);
     sodium_bin2hex(r->secret[1], sizeof r->secret[1], r->fresh.secret, ORDERID_SECRET);
-    begin_script(r, SCRIPT_ATTACH, at->event, at->epoch);
+    redis_begin_script(r, SCRIPT_ATTACH, at->event, at->epoch);
     link_add_text(&r->link, r->run);
     link_add_text(&r->link, at->sale.id);
     link_add_text(&r->link, at->sale.id[0] != '\0' ? r->secret[0] : "");
@@ -287,7 +214,7 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     link_add_number(&r->link, (int64_t)at->end);
     link_add_number(&r->link, at->total);
     link_add_number(&r->link, at->version);
-    link_add_text(&r->link, state_words[at->state]);
+    link_add_text(&r->link, stock_state_words[at->state]);
     link_add_number(&r->link, at->seen.foreign);
     link_add_number(&r->link, (int64_t)at->seen.turn);
     add_known(r, at);
@@ -313,7 +240,7 @@ static bool take_known(const char *text, struct stock_attach *at)
 static bool take_attach(const redisReply *reply, void *into)
 {
     struct stock_attach *at = into;
-    const char *sale = text_at(reply, 1), *secret = text_at(reply, 2);
+    const char *sale = reply_text(reply, 1), *secret = reply_text(reply, 2);
     uint64_t repair;
     size_t len;
     if (sale == NULL || strlen(sale) != STOCK_SALE_TEXT || secret == NULL ||
@@ -322,10 +249,12 @@ static bool take_attach(const redisReply *reply, void *into)
                        &len, NULL) != 0)
         return false;
     memcpy(at->sale.id, sale, sizeof at->sale.id);
-    if (!number_at(reply, 3, INT64_MAX, &at->pos) || !state_at(reply, 4, &at->figures.state) ||
-        !u32_at(reply, 5, &at->figures.version) || !u32_at(reply, 6, &at->figures.total) ||
-        !number_at(reply, 7, 1, &repair) || !u32_at(reply, 8, &at->voided) ||
-        !take_known(text_at(reply, 9), at) || !number_at(reply, 10, INT64_MAX, &at->figures.turn))
+    if (!reply_number(reply, 3, INT64_MAX, &at->pos) ||
+        !reply_state(reply, 4, &at->figures.state) || !reply_u32(reply, 5, &at->figures.version) ||
+        !reply_u32(reply, 6, &at->figures.total) || !reply_number(reply, 7, 1, &repair) ||
+        !reply_u32(reply, 8, &at->voided) || !take_known(reply_text(reply, 9), at) ||
+        !reply_number(reply, 10, INT64_MAX, &at->figures.turn) ||
+        !reply_origin(reply_text(reply, 11), &at->origin))
         return false;
     at->figures.repair = repair == 1;
     at->figures.ready = false;
@@ -333,11 +262,11 @@ static bool take_attach(const redisReply *reply, void *into)
 }
 
 /* Runs the script that was put together and takes its answer apart. */
-static enum stock_result finish(struct redis *r, enum script which,
-                                bool (*take)(const redisReply *reply, void *into), void *into,
-                                struct fault *f)
+enum stock_result redis_finish_script(struct redis *r, enum script which,
+                                      bool (*take)(const redisReply *reply, void *into), void *into,
+                                      struct fault *f)
 {
-    const char *doing = which == SCRIPT_ATTACH ? "attach" : "step";
+    const char *doing = scripts[which].name;
     redisReply *reply = run_script(r, which, f);
     if (reply == NULL)
         return STOCK_DOUBT;
@@ -351,111 +280,7 @@ static enum stock_result finish(struct redis *r, enum script which,
 static enum stock_result redis_attach(struct stock *s, struct stock_attach *at, struct fault *f)
 {
     add_attach(redis_of(s), at);
-    return finish(redis_of(s), SCRIPT_ATTACH, take_attach, at, f);
-}
-
-static void add_step(struct redis *r, const struct stock_step *st)
-{
-    struct link *l = &r->link;
-    begin_script(r, SCRIPT_STEP, st->event, st->epoch);
-    link_add_text(l, r->stock.conf->events[st->event].name);
-    link_add_number(l, (int64_t)st->from);
-    link_add_number(l, (int64_t)st->to);
-    link_add_number(l, st->end ? 1 : 0);
-    link_add_number(l, (int64_t)st->first);
-    link_add_number(l, st->change_count);
-    link_add_number(l, st->item_count);
-    link_add_number(l, (int64_t)st->seen.turn);
-    link_add_number(l, st->seen.foreign);
-    link_add_number(l, st->knows);
-    link_add_number(l, (int64_t)r->stock.conf->node_timeout_ms);
-    link_add_number(l, st->ask_nodes ? 1 : 0);
-    for (uint32_t i = 0; i < st->change_count; i++) {
-        const struct stock_change *c = &st->changes[i];
-        link_add_number(l, (int64_t)c->time_wall_ms);
-        link_add_number(l, (int64_t)c->seq);
-        link_add_number(l, (int64_t)c->number);
-        link_add_number(l, c->held);
-        link_add_number(l, c->sold);
-        link_add(l, c->order, ORDERID_TEXT);
-        link_add_text(l, c->state);
-        link_add_number(l, c->n);
-        link_add(l, c->buyer, c->buyer_len);
-    }
-    for (uint32_t i = 0; i < st->item_count; i++) {
-        const struct stock_item *item = &st->items[i];
-        link_add_number(l, item->n);
-        link_add(l, item->buyer, item->buyer_len);
-        link_add(l, item->key, item->key_len);
-    }
-}
-
-static bool take_verdicts(const redisReply *reply, struct stock_step *st)
-{
-    static const struct {
-        char letter;
-        enum stock_verdict verdict;
-    } letters[] = {
-        {'y', STOCK_YES},       {'s', STOCK_SOLD_OUT},  {'p', STOCK_IS_PAUSED},
-        {'c', STOCK_IS_CLOSED}, {'b', STOCK_IN_REPAIR},
-    };
-    const char *text = text_at(reply, 1);
-    if (text == NULL || strlen(text) != st->item_count)
-        return false;
-    for (uint32_t i = 0; i < st->item_count; i++) {
-        size_t k = 0;
-        while (k < ARRAY_LEN(letters) && letters[k].letter != text[i])
-            k++;
-        if (k == ARRAY_LEN(letters))
-            return false;
-        st->items[i].verdict = letters[k].verdict;
-    }
-    return true;
-}
-
-/* "id:epoch:gone:silent ..." */
-static bool take_nodes(const char *text, struct stock_step *st)
-{
-    st->node_count = 0;
-    while (text != NULL && *text != '\0') {
-        struct stock_node *n = &st->nodes[st->node_count];
-        unsigned id, silent;
-        int used = 0;
-        if (st->node_count == NODES_MAX ||
-            sscanf(text, "%5u:%20" SCNu64 ":%10" SCNu32 ":%1u%n", &id, &n->epoch, &n->gone, &silent,
-                   &used) != 4 ||
-            id < 1 || id > NODE_MAX)
-            return false;
-        n->id = (uint16_t)id;
-        n->silent = silent == 1;
-        st->node_count++;
-        text += used + (text[used] == ' ' ? 1 : 0);
-    }
-    return text != NULL;
-}
-
-static bool take_step(const redisReply *reply, void *into)
-{
-    struct stock_step *st = into;
-    struct stock_figures *g = &st->figures;
-    uint32_t ours;
-    uint64_t repair, ready;
-    if (!take_verdicts(reply, st) || !state_at(reply, 2, &g->state) ||
-        !u32_at(reply, 3, &g->version) || !u32_at(reply, 4, &g->total) ||
-        !u32_at(reply, 5, &g->gone) || !u32_at(reply, 6, &ours) ||
-        !number_at(reply, 7, 1, &repair) || !number_at(reply, 8, 1, &ready) ||
-        !number_at(reply, 9, INT64_MAX, &g->turn) || !take_nodes(text_at(reply, 10), st))
-        return false;
-    g->foreign = g->gone > ours ? g->gone - ours : 0;
-    g->repair = repair == 1;
-    g->ready = ready == 1;
-    return true;
-}
-
-static enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f)
-{
-    add_step(redis_of(s), st);
-    return finish(redis_of(s), SCRIPT_STEP, take_step, st, f);
+    return redis_finish_script(redis_of(s), SCRIPT_ATTACH, take_attach, at, f);
 }
 
 /* ---- is somebody else alive under this number? ---------------------------------------------- */
@@ -470,7 +295,7 @@ static bool take_beat(const redisReply *reply, uint64_t *beat)
 
 static bool take_time(const redisReply *reply, uint64_t *now)
 {
-    const char *seconds = text_at(reply, 0), *micros = text_at(reply, 1);
+    const char *seconds = reply_text(reply, 0), *micros = reply_text(reply, 1);
     if (seconds == NULL || micros == NULL)
         return false;
     *now = strtoull(seconds, NULL, 10) * 1000 + strtoull(micros, NULL, 10) / 1000;
@@ -517,7 +342,9 @@ static void name_event(struct redis_event *e, const char *name)
 
 static void redis_init(struct stock *s, const struct arena *a)
 {
-    link_init(&redis_of(s)->link, a);
+    struct redis *r = redis_of(s);
+    link_init(&r->link, a);
+    r->marked = arena_block(a, r->marked_pool);
 }
 
 static const struct stock_ops redis_ops = {
@@ -525,6 +352,7 @@ static const struct stock_ops redis_ops = {
     .connect = redis_connect,
     .attach = redis_attach,
     .step = redis_step,
+    .act = redis_act,
     .last_beat = redis_last_beat,
     .disconnect = redis_disconnect,
 };
@@ -539,5 +367,6 @@ struct stock *stock_redis_plan(const struct conf *conf, struct arena *a)
         name_event(&redis.events[i], conf->events[i].name);
     link_plan(&redis.link, &conf->redis, a,
               HEAD_ARGS + SETTLE_MAX * CHANGE_ARGS + BATCH_MAX * ITEM_ARGS);
+    redis.marked_pool = arena_plan(a, "ledger", SETTLE_MAX + BATCH_MAX, MARKED_MAX);
     return &redis.stock;
 }

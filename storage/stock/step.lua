@@ -7,24 +7,52 @@
 --       9 number of the first grant  10 count of changes  11 count of items
 --       12 turn and 13 foreign tickets that the node has seen  14 nodes that its journal knows
 --       15 milliseconds after which a node is silent  16 1 to be told about the nodes
---       then per change 9: time_ms, seq, number of a grant or 0, change of held and of sold in
---                          tickets, order, state, n, buyer
---       then per item 3: n, buyer, key
+--       17 node and slot as in order ids: 'NNNN-SS'  18 pay_by of the orders granted now
+--       19 limit of a buyer, 0 none  20 marks that the node has read  21 marks that it can take
+--       22 version that its journal knows
+--       then per change 9: what (a letter, see below), time_ms, seq, number of a grant or a late
+--                          payment or 0, n, order, buyer, mark and key ('' if none), pay_by
+--       then per item 3: n, buyer, mark and key; n with a letter behind it is a probe (p: has the
+--                        key an order?) or a late payment (l: no key, an order that had expired)
 --
 -- answers {'OK', a letter per item, state, version, total, sold, ours, repair 0|1, ready 0|1, turn,
---          nodes: 'id:epoch:gone:silent ...' if asked for or if the journal does not know them all}
---         letters: y yes, s sold out, p paused, c closed, b busy (repair)
+--          nodes: 'id:epoch:gone:silent ...' if asked for or if the journal does not know them all,
+--          orders of the letters k: 'node slot number pay_by ...', count of marks, the marks behind
+--          those read, the last act of an operator if the version is not the one known}
+--         letters: y yes, s sold out, p paused, c closed, b busy, l limit, k this key has this
+--                  order, e its order has ended, x the key was used for another n or buyer, n no
+--                  order
 --      or {'ATTACH', why}: nothing was written; the node must attach again
-local H, orders = KEYS[1], KEYS[6]
-local node, T, S, event = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
+--
+-- requests  key -> l live or e ended, the order without its tag, n, pay_by and buyer:
+--           'l0001-000000000007:2:1764554400000:alice'
+-- buyers    buyer -> tickets held and sold
+-- grants    the marks of granted keys, 8 bytes each, in order
+-- The field '' of the first two says of which sale they are and in which turn they were last
+-- written, and so does the hash; the head of the third is the sale, and the hash knows its length.
+-- Who finds that they differ knows that one of them was lost, or is an older one, and that all must
+-- be told again.
+local H, requests, buyers, grants, orders = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
+local node, T, S, event, prefix = ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[17]
 local first, changes, items = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local seen_turn, seen_foreign, knows = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-local me = node .. ':'
+local limit, me = tonumber(ARGV[19]), node .. ':'
+local find, sub = string.find, string.sub
+local CHANGES, ITEMS = 23, 23 + 9 * changes -- where they begin
+
+-- What can happen to an order: its state then, what held and sold gain per ticket, and whether
+-- tickets go out (g granted, l paid late) or come back (r).
+local steps = {
+    H = {'held', 1, 0, 'g'}, S = {'sold', 0, 1, 'g'}, L = {'sold', 0, 1, 'l'},
+    p = {'sold', -1, 1, ''}, c = {'cancelled', -1, 0, 'r'}, x = {'expired', -1, 0, 'r'},
+    u = {'cancelled', 0, -1, 'r'},
+}
 
 -- All reads and checks come before the first write.
 local v = redis.call('HMGET', H, T, S, 'ours', 'version', 'state', 'aside', 'known', me .. 'epoch',
     me .. 'fenced', me .. 'ready', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
-    me .. 'held', me .. 'sold', me .. 'gone', 'turn')
+    me .. 'held', me .. 'sold', me .. 'gone', 'turn', 'sale', 'rebuild', me .. 'rebuild',
+    me .. 'told', 'streamed', 'act', 'requests', 'buyers', 'marks')
 -- A count of tickets as others may have written it; nil if it is none. A total of -1 stands aside.
 local function count(text, least)
     local n = tonumber(text or '')
@@ -34,80 +62,217 @@ local total, sold, ours = count(v[1], -1), count(v[2], 0), count(v[3], 0)
 local aside, ready, pending = tonumber(v[6] or ''), v[10] == '1', v[14] or ''
 local last, done = tonumber(v[11] or ''), tonumber(v[13] or '')
 local held, mine, gone = tonumber(v[15] or ''), tonumber(v[16] or ''), tonumber(v[17] or '')
-local turn = tonumber(v[18] or '') or 0
+local turn, told = tonumber(v[18] or '') or 0, tonumber(v[22] or '') or 0
+local sale, streamed = v[19], v[23]
+local ends, lines = {}, 0 -- where each line of pending ends
+local at = find(pending, '\n', 1, true)
+while at do
+    lines = lines + 1
+    ends[lines] = at
+    at = find(pending, '\n', at + 1, true)
+end
 if v[8] ~= ARGV[2] then
     return {'ATTACH', 'epoch is ' .. (v[8] or 'lost') .. ', not ' .. ARGV[2]}
 elseif v[9] == '1' then
     return {'ATTACH', 'this node was fenced'}
-elseif not (total and sold and ours and last and done and held and mine and gone and v[7]) then
+elseif not (total and sold and ours and v[4] and v[5] and last and done and held and mine and gone
+        and v[7] and sale and v[20]) then
     return {'ATTACH', 'the hash has lost fields'}
+elseif v[21] ~= v[20] then
+    return {'ATTACH', 'keys were lost and must be told again'}
 elseif v[12] ~= ARGV[6] then
     return {'ATTACH', 'settled up to ' .. (v[12] or 'nothing') .. ', not ' .. ARGV[6]}
 elseif turn < seen_turn then
     return {'ATTACH', 'the hash is older than what this node has seen'}
 elseif sold - ours < seen_foreign then
     return {'ATTACH', 'the count of sold tickets was lowered from outside'}
-elseif done + select(2, string.gsub(pending, '\n', '')) ~= last then
+elseif done + lines ~= last then
     return {'ATTACH', 'the hash has lost pending orders'}
 elseif items > 0 and not ready then
     return {'ATTACH', 'another node has found lost writes'}
 elseif items > 0 and last ~= first - 1 then
     return {'ATTACH', 'last number is ' .. last .. ', not ' .. first - 1}
 end
-local kind = redis.call('TYPE', orders).ok
-if kind ~= 'none' and kind ~= 'stream' then
-    return redis.error_reply('WRONGTYPE ' .. orders .. ' is a ' .. kind .. ', expected a stream')
+for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [6] = 'stream'}) do
+    local is = redis.call('TYPE', KEYS[i]).ok
+    if is == 'none' and (i < 6 or streamed) then
+        return {'ATTACH', KEYS[i] .. ' was lost'}
+    elseif is ~= 'none' and is ~= kind then
+        return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. is .. ', expected a '
+            .. kind)
+    end
+end
+
+-- Keys and buyers that this call speaks of are read at once, changed here and written at the end.
+local key_value, key_fields = {[''] = false}, {''}
+local buyer_count, buyer_fields = {[''] = false}, {''}
+local function want_key(key)
+    if key ~= '' and key_value[key] == nil then
+        key_value[key] = false
+        key_fields[#key_fields + 1] = key
+    end
+end
+local function want_buyer(buyer)
+    if buyer_count[buyer] == nil then
+        buyer_count[buyer] = 0
+        buyer_fields[#buyer_fields + 1] = buyer
+    end
+end
+for i = CHANGES, ITEMS - 1, 9 do
+    local kind = steps[ARGV[i]][4]
+    if kind == 'r' or kind == 'l' or tonumber(ARGV[i + 3]) > last then
+        want_key(sub(ARGV[i + 7], 9))
+        want_buyer(ARGV[i + 6])
+    end
+end
+for i = ITEMS, ITEMS + 3 * items - 1, 3 do
+    want_key(sub(ARGV[i + 2], 9))
+    want_buyer(ARGV[i + 1])
+end
+local values = redis.call('HMGET', requests, unpack(key_fields))
+local counts = redis.call('HMGET', buyers, unpack(buyer_fields))
+local marks = redis.call('LLEN', grants)
+if values[1] ~= sale .. ' ' .. (v[25] or '') or counts[1] ~= sale .. ' ' .. (v[26] or '')
+        or redis.call('LINDEX', grants, 0) ~= sale or tonumber(v[27] or '') ~= marks then
+    return {'ATTACH', 'keys or buyers were lost'}
+end
+for i = 2, #key_fields do
+    key_value[key_fields[i]] = values[i]
+end
+for i = 2, #buyer_fields do
+    buyer_count[buyer_fields[i]] = tonumber(counts[i] or '') or 0
+end
+local key_changed, buyer_changed, new_marks = {}, {}, {}
+local function set_key(key, value)
+    key_value[key] = value
+    key_changed[key] = true
+end
+local function add_tickets(buyer, n)
+    if buyer ~= '' then
+        buyer_count[buyer] = math.max(buyer_count[buyer] + n, 0)
+        buyer_changed[buyer] = true
+    end
+end
+-- The key remembers this order ('NNNN-SSnumber') unless it has another.
+local function remember(marked, order, n, pay_by, buyer)
+    local key = sub(marked, 9)
+    if key ~= '' and not key_value[key] then
+        set_key(key, 'l' .. order .. ':' .. n .. ':' .. pay_by .. ':' .. buyer)
+        new_marks[#new_marks + 1] = sub(marked, 1, 8)
+    end
+end
+local function set_life(marked, order, life)
+    local key = sub(marked, 9)
+    local value = key ~= '' and key_value[key]
+    if value and sub(value, 2, 18) == sub(order, 1, 17) then
+        set_key(key, life .. sub(value, 2))
+    end
 end
 
 -- Changes, in journal order. A grant leaves pending; one that Redis has lost is counted again.
 local waiting = gone - held - mine -- tickets of the pending grants
 local settled = 0                  -- lines that leave pending
-local at = 17
-for _ = 1, changes do
-    local time, seq, number = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-    local n = tonumber(ARGV[at + 7])
-    held = held + tonumber(ARGV[at + 3])
-    mine = mine + tonumber(ARGV[at + 4])
+for i = CHANGES, ITEMS - 1, 9 do
+    local step, seq, number = steps[ARGV[i]], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+    local n, order, buyer, marked = tonumber(ARGV[i + 4]), ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
+    held = held + step[2] * n
+    mine = mine + step[3] * n
     if number > last then
         last, done = number, number
+        add_tickets(buyer, n)
+        if step[4] == 'g' then
+            remember(marked, sub(order, 1, 17), n, ARGV[i + 8], buyer)
+        end
     elseif number > 0 then
         done, settled, waiting = number, settled + 1, waiting - n
     end
-    redis.call('XADD', orders, '*', 'node', node, 'seq', seq, 'order', ARGV[at + 5], 'event', event,
-        'state', ARGV[at + 6], 'n', n, 'buyer', ARGV[at + 8], 'time_ms', time)
-    at = at + 9
+    if step[4] == 'r' then
+        add_tickets(buyer, -n)
+        set_life(marked, order, 'e')
+    elseif step[4] == 'l' then
+        set_life(marked, order, 'l')
+    end
+    if seq > told then
+        redis.call('XADD', orders, '*', 'node', node, 'seq', seq, 'order', order, 'event', event,
+            'state', step[1], 'n', n, 'buyer', buyer, 'time_ms', ARGV[i + 1])
+        told, streamed = seq, 1
+    end
 end
 if done == last then
     pending = ''
-else
-    local from = 1
-    for _ = 1, settled do
-        from = string.find(pending, '\n', from, true) + 1
-    end
-    pending = string.sub(pending, from)
+elseif settled > 0 then
+    pending = sub(pending, ends[settled] + 1)
 end
 local foreign = sold - ours
 ours = ours - gone + held + mine + waiting
 sold = ours + foreign
 gone = held + mine + waiting
 
--- Items, in order of arrival, each all or nothing.
+-- Does a key's order exist for sure? One that its node has not settled may yet be void. Our own:
+-- all that came before is settled by now, and what this call grants is journaled with its answer.
+local dones = {}
+local function in_doubt(id, number)
+    if id == node then
+        return false
+    elseif not dones[id] then
+        dones[id] = tonumber(redis.call('HGET', H, id .. ':done') or '') or -1
+    end
+    return number > dones[id]
+end
+local same = {}
+local function judge_key(value, n, buyer)
+    local life, id, slot, number, for_n, pay_by, for_buyer =
+        string.match(value, '^(.)(%x%x%x%x)%-(%x%x)(%x+):(%d+):(%d+):(.*)$')
+    if not life then
+        return 'b'
+    elseif tonumber(for_n) ~= n or for_buyer ~= buyer then
+        return 'x'
+    elseif life == 'e' then
+        return 'e'
+    end
+    id, number = string.format('%d', tonumber(id, 16)), tonumber(number, 16)
+    if in_doubt(id, number) then
+        return 'b'
+    end
+    same[#same + 1] = id .. ' ' .. tonumber(slot, 16) .. ' ' .. string.format('%.0f', number)
+        .. ' ' .. pay_by
+    return 'k'
+end
+
+-- Items, in order of arrival, each all or nothing: key, state, limit, stock.
 local refusal = aside and 'b' or v[5] == 'paused' and 'p' or v[5] == 'closed' and 'c'
 local left = math.max(total - sold, 0)
-local verdicts, lines = {}, {pending}
+local verdicts, granted = {}, {pending}
 for i = 1, items do
-    local n = tonumber(ARGV[at])
-    if refusal then
+    at = ITEMS + 3 * (i - 1)
+    local n, buyer, marked = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
+    local how = not n and sub(ARGV[at], -1)
+    n = n or tonumber(sub(ARGV[at], 1, -2))
+    local known = marked ~= '' and key_value[sub(marked, 9)]
+    if known then
+        verdicts[i] = judge_key(known, n, buyer)
+    elseif how == 'p' then
+        verdicts[i] = aside and 'b' or 'n' -- in repair the key's journal may not have spoken yet
+    elseif refusal then
         verdicts[i] = refusal
+    elseif limit > 0 and buyer ~= '' and buyer_count[buyer] + n > limit then
+        verdicts[i] = 'l'
     elseif n > left then
         verdicts[i] = 's'
     else
         verdicts[i] = 'y'
         left, gone, last = left - n, gone + n, last + 1
         sold, ours = sold + n, ours + n
-        lines[#lines + 1] = ARGV[at] .. '\n'
+        if buyer == '' and marked == '' then
+            granted[#granted + 1] = n .. '\n'
+        else
+            granted[#granted + 1] = n .. ' ' .. buyer .. ' ' .. sub(marked, 9) .. '\n'
+            add_tickets(buyer, n)
+            if marked ~= '' then
+                remember(marked, prefix .. string.format('%010x', last), n, ARGV[18], buyer)
+            end
+        end
     end
-    at = at + 3
 end
 
 -- The nodes of the sale, asked for only when somebody wants to know.
@@ -124,7 +289,7 @@ if ARGV[16] == '1' or not ready or aside or knows < #ids then
             fields[#fields + 1] = id .. name
         end
     end
-    local values = redis.call('HMGET', H, unpack(fields))
+    values = redis.call('HMGET', H, unpack(fields))
     for i, id in ipairs(ids) do
         local k = 5 * (i - 1)
         local beat = tonumber(values[k + 3] or '')
@@ -160,13 +325,54 @@ if aside and ready then
     end
 end
 
+turn = turn + 1
+local set, drop = {}, {}
+for key in pairs(key_changed) do
+    set[#set + 1] = key
+    set[#set + 1] = key_value[key]
+end
+if #set > 0 then
+    redis.call('HSET', requests, '', sale .. ' ' .. turn, unpack(set))
+    redis.call('HSET', H, 'requests', turn)
+end
+set = {}
+for buyer in pairs(buyer_changed) do
+    if buyer_count[buyer] > 0 then
+        set[#set + 1] = buyer
+        set[#set + 1] = buyer_count[buyer]
+    else
+        drop[#drop + 1] = buyer
+    end
+end
+if #set + #drop > 0 then
+    redis.call('HSET', buyers, '', sale .. ' ' .. turn, unpack(set))
+    redis.call('HSET', H, 'buyers', turn)
+end
+if #drop > 0 then
+    redis.call('HDEL', buyers, unpack(drop))
+end
+if #new_marks > 0 then
+    marks = redis.call('RPUSH', grants, unpack(new_marks))
+    redis.call('HSET', H, 'marks', marks)
+end
 local about = {}
 for i, n in ipairs(nodes) do
     about[i] = n.id .. ':' .. n.epoch .. ':' .. n.gone .. ':' .. (n.silent and 1 or 0)
 end
-turn = turn + 1
 redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn, me .. 'last', last, me .. 'pos', ARGV[7],
-    me .. 'done', done, me .. 'pending', table.concat(lines), me .. 'held', held, me .. 'sold', mine,
-    me .. 'gone', gone, me .. 'knows', knows, me .. 'beat', now)
+    me .. 'done', done, me .. 'pending', table.concat(granted), me .. 'held', held,
+    me .. 'sold', mine, me .. 'gone', gone, me .. 'knows', knows, me .. 'beat', now,
+    me .. 'told', told)
+if streamed and not v[23] then
+    redis.call('HSET', H, 'streamed', 1)
+end
+local marks_seen = tonumber(ARGV[20])
+marks = marks - 1 -- without the head
+if marks_seen > marks then
+    marks_seen = 0
+end
+local fresh = marks_seen < marks
+    and redis.call('LRANGE', grants, marks_seen + 1, marks_seen + tonumber(ARGV[21])) or {}
 return {'OK', table.concat(verdicts), v[5] or 'open', tonumber(v[4]), aside or total, sold, ours,
-    aside and 1 or 0, ready and 1 or 0, turn, table.concat(about, ' ')}
+    aside and 1 or 0, ready and 1 or 0, turn, table.concat(about, ' '), table.concat(same, ' '),
+    marks, table.concat(fresh), v[4] ~= ARGV[22] and v[24] or ''}

@@ -30,6 +30,12 @@ enum stock_result stock_step(struct stock *s, struct stock_step *st, struct faul
     return s->ops->step(s, st, f);
 }
 
+enum stock_result stock_act(struct stock *s, struct stock_act *act, struct fault *f)
+{
+    ASSERT(act->event < s->conf->event_count && act->epoch > 0);
+    return s->ops->act(s, act, f);
+}
+
 enum stock_result stock_last_beat(struct stock *s, uint32_t event, uint64_t *beat, uint64_t *now,
                                   struct fault *f)
 {

@@ -3,10 +3,14 @@
  * ledger's own memory (local.c). Both keep the same arithmetic and the same verdicts; the tests run
  * the same cases on both.
  *
- * Two calls (the scripts attach.lua and step.lua are their definition):
+ * Three calls (the scripts attach.lua, step.lua and act.lua are their definition):
  *   attach  tell what the journal holds; take one's place in the sale; what was granted but is not
  *           in the journal is given back;
- *   step    settle changes from the journal, in order, each once, and deduct a batch of items.
+ *   step    settle changes from the journal, in order, each once, and deduct a batch of items;
+ *   act     an operator pauses, resumes, closes or restocks: compare and set.
+ *
+ * A key names one order for ever: whoever asks with it again hears of that order, whatever the
+ * event's state. A buyer's tickets are counted with the deduction and given back with the return.
  *
  * A call is sent once. When its outcome is in doubt the connection is closed and the caller raises
  * its epoch and attaches again. A call takes at most the time-out that was set (P7).
@@ -40,7 +44,19 @@ enum stock_verdict {
     STOCK_SOLD_OUT,
     STOCK_IS_PAUSED,
     STOCK_IS_CLOSED,
-    STOCK_IN_REPAIR,
+    STOCK_BUSY, /* repair, or another node's order of this key is in doubt */
+    STOCK_LIMIT,
+    STOCK_SAME,   /* the key has an order: item.same */
+    STOCK_ENDED,  /* ... which has ended */
+    STOCK_UNLIKE, /* ... for another n or buyer */
+    STOCK_NO_KEY, /* to a PROBE: nobody has bought with this key */
+};
+
+/* How an item is meant. */
+enum stock_how {
+    STOCK_BUY,
+    STOCK_PROBE, /* only look whether the key has an order */
+    STOCK_LATE,  /* an expired order was paid: its tickets once more */
 };
 
 /* One sale: its id in hex and the secret of its order ids. */
@@ -55,6 +71,14 @@ struct stock_node {
     bool silent;    /* no beat for node-timeout */
     uint32_t gone;  /* tickets it has out */
     uint64_t epoch; /* 0: has never attached */
+};
+
+/* What an operator has done last, on any node. */
+struct stock_origin {
+    uint16_t node;    /* 0: nobody has done anything, or it is forgotten */
+    uint64_t wall_ms; /* by that node's clock */
+    uint8_t from_len;
+    char from[PARAM_MAX]; /* where the operator came from */
 };
 
 /* What the unified stock said last. */
@@ -86,25 +110,39 @@ struct stock_attach {
     uint64_t pos;
     uint32_t voided; /* orders that were granted and are not in the journal */
     struct stock_figures figures;
+    struct stock_origin origin;
+};
+
+/* What can happen to an order, in the words of the stock (step.lua has the same table). */
+enum stock_what {
+    STOCK_GRANTED_HELD,
+    STOCK_GRANTED_SOLD,
+    STOCK_PAID,      /* held -> sold */
+    STOCK_CANCELLED, /* held -> cancelled */
+    STOCK_EXPIRED,   /* held -> expired */
+    STOCK_UNDONE,    /* sold -> cancelled: the buyer had left */
+    STOCK_PAID_LATE, /* expired -> sold, under a number of its own */
 };
 
 struct stock_change {
+    enum stock_what what;
     uint64_t seq;
-    uint64_t number; /* of a grant; 0: a change of an earlier order */
-    uint64_t time_wall_ms;
-    int32_t held, sold; /* by how many tickets these change */
+    uint64_t number; /* of a grant or a late payment; else 0 */
+    uint64_t time_wall_ms, pay_by_wall_ms;
     uint32_t n;
-    const char *state; /* its word */
     char order[ORDERID_TEXT];
-    uint8_t buyer_len;
-    const char *buyer;
+    uint8_t buyer_len, key_len;
+    const char *buyer, *key;
 };
 
 struct stock_item {
+    enum stock_how how;
     uint32_t n;
     uint8_t buyer_len, key_len;
     const char *buyer, *key;
     enum stock_verdict verdict; /* out */
+    struct orderid same;        /* out, with STOCK_SAME: but for its tag */
+    uint64_t same_pay_by_wall_ms;
 };
 
 struct stock_step {
@@ -117,14 +155,36 @@ struct stock_step {
     struct stock_change *changes;
     uint32_t change_count; /* <= SETTLE_MAX */
     struct stock_item *items;
-    uint32_t item_count; /* <= BATCH_MAX */
+    uint32_t item_count;     /* <= BATCH_MAX */
+    uint8_t slot;            /* of the event in the journal: part of order ids */
+    uint64_t pay_by_wall_ms; /* of the orders granted now; 0: sold outright */
+    uint32_t limit;          /* tickets of a buyer; 0 none */
+    uint64_t marks_seen;     /* marks of granted keys that were read so far; 0 after an attach */
     struct stock_figures seen;
-    uint32_t knows; /* nodes that the journal knows */
+    uint32_t knows;   /* nodes that the journal knows */
+    uint32_t version; /* ... and the event's version */
     bool ask_nodes;
     /* out */
     struct stock_figures figures;
+    struct stock_origin origin; /* only if figures.version is not `version` */
+    uint64_t *marks;            /* MARKS_MAX places of the caller's: those behind marks_seen */
+    uint32_t mark_count;
+    uint64_t marks_total;     /* marks_seen + mark_count: these were all */
     struct stock_node *nodes; /* NODES_MAX places of the caller's */
     uint32_t node_count;      /* 0: not told this time */
+};
+
+struct stock_act {
+    /* in */
+    uint32_t event;
+    uint64_t epoch;
+    struct stock_figures seen; /* its version must be the stock's */
+    enum stock_state state;    /* from now on */
+    uint32_t total;
+    struct stock_origin origin;
+    /* out */
+    enum { STOCK_DONE, STOCK_STALE, STOCK_TOO_LOW, STOCK_LATER } outcome; /* but for DONE: no act */
+    struct stock_figures figures; /* repair and ready are as seen */
 };
 
 struct stock;
@@ -140,6 +200,7 @@ MUST_CHECK enum stock_result stock_attach(struct stock *s, struct stock_attach *
                                           struct fault *f);
 MUST_CHECK enum stock_result stock_step(struct stock *s, struct stock_step *in_out,
                                         struct fault *f);
+MUST_CHECK enum stock_result stock_act(struct stock *s, struct stock_act *in_out, struct fault *f);
 /* The beat that the node's number last made in this event, in Unix milliseconds by Redis' clock
  * and 0 for never; *now: that clock. Seen to move, somebody else runs under this number. */
 MUST_CHECK enum stock_result stock_last_beat(struct stock *s, uint32_t event, uint64_t *beat,

@@ -1,42 +1,23 @@
 """Why: spike-log is how an operator, and every later test, finds out whether the promises were kept."""
 
-import csv
 import fcntl
-import io
 import json
-import pathlib
 import re
 import signal
 import subprocess
 import sys
 import termios
+import threading
 
 import pytest
 
+import orders
 import spike
+from spikelog import HEADER, LOG, confs, rows_of, run_log
 
-LOG = str(pathlib.Path(spike.SERVER).with_name("spike-log"))
-HEADER = "seq,time_ms,order,event,state,n,buyer,key,pay_by"
 EXTRA = {"seat": {"total": 5}}
-
-
-def confs(*nodes):
-    return [word for node in nodes for word in ("-c", str(node.conf))]
-
-
-def run_log(*arguments, code=0):
-    """Runs spike-log to its end and answers what it printed; on trouble, its complaint."""
-    done = subprocess.run([LOG, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=60 * spike.PATIENCE, preexec_fn=spike.die_with_parent,
-                          check=False)
-    assert not spike.ALARM.search(done.stderr), done.stderr
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stderr if code == 2 else done.stdout
-
-
-def rows_of(text):
-    assert text.splitlines()[0] == HEADER
-    return list(csv.DictReader(io.StringIO(text)))
+REQUESTS, BUYERS, GRANTS, ORDERS = (f"{{ticket_hash_key}}:{name}" for name in
+                                    ("requests", "buyers", "grants", "orders"))
 
 
 def sell(place, node, count, event="ticket"):
@@ -211,7 +192,7 @@ def test_audit_under_load(place):
     text = run_log(*confs(*nodes), "audit")
     assert "P1 no oversell: event ticket: 2000 sold of 2000, 2 journals\n" in text
     assert "P3 no undersell: event ticket: total 2000 = 0 left + 0 held + 2000 sold + 0 foreign" in text
-    assert "stream: event ticket: 2000 settled changes, each exactly once\n" in text
+    assert "stream: event ticket: 2000 settled changes, each exactly once, each node's in order\n" in text
     assert "P4 exactly once: event ticket: 2000 order ids, none twice;" in text
     assert "BREACH" not in text
 
@@ -291,19 +272,22 @@ def test_audit_reads_the_stream(place):
     node = place.node(redis=redis, events={"ticket": {"total": 100}})
     sell(place, node, 10)
     settled(node, 10)
-    orders = "{ticket_hash_key}:orders"
-    entries = redis.client.xrange(orders)
-    redis.client.xadd(orders, entries[3][1])
-    redis.client.xdel(orders, entries[4][0])
+    entries = redis.client.xrange(ORDERS)
+    again = redis.client.xadd(ORDERS, entries[3][1])
+    redis.client.xdel(ORDERS, entries[4][0])
     text = run_log(*confs(node), "audit")
     assert "of 10 settled changes 1 are not in the stream and 1 are in it again" in text
     for change in ({"n": "2"}, {"seq": "99999"}, {"order": entries[6][1]["order"]},
-                   {"state": "cancelled"}):
-        entry = redis.client.xadd(orders, {**entries[5][1], **change})
+                   {"state": "cancelled"}, {"buyer": "ann"}, {"event": "seat"}):
+        entry = redis.client.xadd(ORDERS, {**entries[5][1], **change})
         text = run_log(*confs(node), "audit", code=1)
         assert "BREACH stream: event ticket: the entry of node 1, record" in text
-        redis.client.xdel(orders, entry)
+        redis.client.xdel(ORDERS, entry)
     run_log(*confs(node), "audit")
+    redis.client.xdel(ORDERS, again)
+    redis.client.xadd(ORDERS, entries[4][1])  # behind those that came after it
+    assert "BREACH stream: event ticket: 1 entries are not in order" in run_log(
+        *confs(node), "audit", code=1)
 
 
 def test_audit_finds_another_sale(place):
@@ -314,6 +298,7 @@ def test_audit_finds_another_sale(place):
     sell(place, other, 1)
     text = run_log(*confs(node, other), "audit", code=1)
     assert "BREACH sale: event ticket: 1 of 2 journals are of another sale\n" in text
+    assert node.term() == 0
     redis.client.hset(spike.HASH, "sale", "0" * 32)
     text = run_log(*confs(node), "audit", code=1)
     assert "BREACH sale: event ticket: Redis holds sale 00000000" in text
@@ -330,6 +315,185 @@ def test_audit_finds_a_copy(place):
         (copy.journal / name).write_bytes((node.journal / name).read_bytes())
     text = run_log(*confs(node, copy), "audit", code=1)
     assert "hold the same order ids of node 1\n" in text
+
+
+# -- orders that are held, with keys and buyers
+
+
+HELD = {"ticket": {"total": 10, "hold": "400ms", "limit": 4, "max-order": 4}}
+
+
+def every_fate(node):
+    """An order of each fate: {fate: (order, state, how many changes)}. All tickets are gone."""
+    def order(name, n=1):
+        answer = orders.buy(node, key=f"k-{name}", buyer=f"b-{name}", n=n)
+        assert answer.code == 1, answer
+        return answer.data["order"]
+
+    fates = {name: order(name) for name in ("paid", "cancelled", "expired", "late", "refused")}
+    assert orders.pay(node, fates["paid"]).code == 1
+    assert orders.cancel(node, fates["cancelled"]).code == 1
+    spike.wait("the holds to end", lambda: orders.state_of(node, fates["refused"]) == "expired")
+    assert orders.pay(node, fates["late"]).code == 1
+    for name, n in (("more", 4), ("rest", 4)):
+        assert orders.pay(node, order(name, n)).code == 1
+    assert orders.pay(node, fates["refused"]).code == -7
+    states = {"paid": ("sold", 2), "cancelled": ("cancelled", 2), "expired": ("expired", 2),
+              "late": ("sold", 3), "refused": ("expired", 2)}
+    return {name: (fates[name], *states[name]) for name in fates}
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+def test_every_fate(place, standalone):
+    """Orders of each fate in export, stat and audit, beside the server and after it."""
+    redis = None if standalone else place.redis()
+    node = place.node(redis=redis, events=HELD)
+    fates = every_fate(node)
+    for beside in (True, False):
+        rows = {row["order"]: row for row in rows_of(run_log(*confs(node), "export"))}
+        changes = rows_of(run_log(*confs(node), "export", "--changes"))
+        assert len(rows) == 7
+        for name, (order, state, count) in fates.items():
+            row, mine = rows[order], [c for c in changes if c["order"] == order]
+            assert (row["state"], row["buyer"], row["key"]) == (state, f"b-{name}", f"k-{name}")
+            assert len(mine) == count and mine[0]["state"] == "held" and mine[0]["seq"] == row["seq"]
+            assert (mine[-1]["state"], mine[-1]["time_ms"]) == (state, row["time_ms"])
+            assert {(c["buyer"], c["key"], c["pay_by"]) for c in mine} == {
+                (row["buyer"], row["key"], row["pay_by"])}
+        text = run_log(*confs(node), "stat")
+        assert "\n  sold      4\n  cancelled 1\n  expired   2\n" in text
+        assert "\n  late      1 sold again, 1 refused\n" in text
+        text = run_log(*confs(node), "audit")
+        assert ("7 orders: 0 held, 4 sold, 1 cancelled, 2 expired; paid late: 1 sold again, "
+                "1 refused\n") in text
+        assert "limit: event ticket: 7 buyers, none with more than 4\n" in text
+        assert "7 order ids, none twice; 7 keys, one order each\n" in text
+        assert "BREACH" not in text
+        if beside:
+            assert node.term() == 0
+    if not standalone:
+        assert "total 10 = 0 left + 0 held + 10 sold + 0 foreign\n" in text
+        assert "P4 redis: event ticket: 7 settled keys, each with its mark and order, live or " in text
+        assert "P3 redis: event ticket: 4 buyers, each counted as the journals say\n" in text
+        assert f"{len(changes)} settled changes, each exactly once, each node's in order\n" in text
+
+
+def test_acts_in_stat(place):
+    """Who has paused, restocked and closed: each act with its time, node and origin."""
+    redis = place.redis()
+    nodes = two_nodes(place, redis)
+    for what, more in (("pause", {}), ("resume", {}), ("restock", {"total": 12000}), ("close", {})):
+        assert orders.act(nodes[0], what, **more).code == 1
+    said = [r"paused, total 10000", r"open, total 10000", r"open, total 12000",
+            r"closed, total 12000"]
+
+    def acts(node):
+        return re.findall(r"^  act  +(.*)$", run_log(*confs(node), "stat"), re.MULTILINE)
+
+    spike.wait("the last act to be known", lambda: "closed" in " ".join(acts(nodes[1])))
+    for line, words in zip(acts(nodes[0]), said):
+        assert re.fullmatch(r"20\d\d-.*Z " + words + r", version \d+, by node 1, from 127\.0\.0\.1"
+                            r":\d+", line), line
+    assert len(acts(nodes[0])) == len(said)
+    assert acts(nodes[1])[-1] == acts(nodes[0])[-1]
+
+
+def test_audit_under_holds(place):
+    """Buyers with keys hold, pay, cancel and let go on two nodes: every audit meanwhile is clean."""
+    redis = place.redis()
+    events = {"ticket": {"total": 300, "hold": "200ms", "limit": 3}}
+    nodes = orders.two_nodes(place, redis, events=events)
+    over = threading.Event()
+
+    def buyer(caller, i):
+        for turn in range(10**6):
+            if over.is_set():
+                return True
+            node = nodes[(i + turn) % 2]
+            answer = caller.buy(node, key=f"{i}-{turn}", buyer=f"b{i % 7}")
+            if answer.code != 1 or turn % 3 == 0:
+                continue
+            (caller.pay if turn % 9 == 1 else caller.cancel)(node, answer.data["order"])
+        return True
+
+    crowd = orders.Crowd(12, buyer)
+    try:
+        for _ in range(8):
+            assert run_log(*confs(*nodes), "audit").endswith("no breach\n")
+    finally:
+        over.set()
+        crowd.join()
+    spike.wait("the holds to end", lambda: all(n.event_stats()["node_held"] == 0 for n in nodes))
+    spike.wait("nothing open", lambda: "open:" not in run_log(*confs(*nodes), "audit"))
+    text = run_log(*confs(*nodes), "audit")
+    for words in ("live or ended as that is", "each counted as the journals say",
+                  "each exactly once", "none with more than 3"):
+        assert words in text, text
+
+
+@pytest.fixture
+def settled_orders(place):
+    """(node, redis) after orders of each fate, at rest."""
+    redis = place.redis()
+    node = place.node(redis=redis, events=HELD)
+    every_fate(node)
+    assert node.term() == 0
+    assert "open:" not in run_log(*confs(node), "audit")
+    return node, redis.client
+
+
+def value(client, key, old, new):
+    """Changes what Redis has for a key."""
+    was = client.hget(REQUESTS, key)
+    assert re.search(old, was), was
+    client.hset(REQUESTS, key, re.sub(old, new, was, count=1))
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda c: c.hdel(REQUESTS, "k-paid"), "P4 redis: event ticket: 1 settled key not in Redis"),
+    (lambda c: value(c, "k-paid", "0001:", "0002:"), "1 settled key not in Redis, or there with"),
+    (lambda c: value(c, "k-paid", "b-paid$", "b-late"), "1 settled key not in Redis, or there with"),
+    (lambda c: value(c, "k-late", "^l", "e"), "1 settled key live there though"),
+    (lambda c: value(c, "k-refused", "^e", "l"), "1 settled key live there though"),
+    (lambda c: c.hset(REQUESTS, "k-more-", "l0001-000000000001:1:0:"), "1 key of no order"),
+    (lambda c: c.lset(GRANTS, 2, b"12345678"), "1 settled key without a mark"),
+    (lambda c: c.hincrby(BUYERS, "b-late", 1), "1 buyer not counted as the journals say"),
+    (lambda c: c.hdel(BUYERS, "b-paid"), "1 buyer not counted as the journals say"),
+    (lambda c: c.hset(BUYERS, "b-expired", 1), "1 buyer not counted as the journals say"),
+    (lambda c: c.hset(BUYERS, "somebody", 1), "1 buyer not counted as the journals say"),
+])
+def test_audit_finds_changed_names(settled_orders, change, said):
+    """One key, buyer or mark that was changed is a breach, for nothing would put it right."""
+    node, client = settled_orders
+    change(client)
+    text = run_log(*confs(node), "audit", code=1)
+    assert said in text and text.count("BREACH") == 1
+
+
+@pytest.mark.parametrize("key", [REQUESTS, BUYERS, GRANTS])
+def test_audit_of_lost_names(settled_orders, key):
+    """Lost as a whole, the next attach tells them again: open until then."""
+    node, client = settled_orders
+    client.delete(key)
+    assert "open: event ticket: Redis has lost keys, buyers or marks" in run_log(
+        *confs(node), "audit")
+    node.start()
+    spike.wait("nothing open", lambda: "open:" not in run_log(*confs(node), "audit"))
+    text = run_log(*confs(node), "audit")
+    assert "7 settled keys, each with its mark and order, live or ended as that is\n" in text
+    assert "4 buyers, each counted as the journals say\n" in text
+
+
+def test_audit_finds_what_was_above_the_limit(place):
+    """More than the limit of the configurations is a breach, whoever has allowed it."""
+    node = place.node(events={"ticket": {"total": 10}})
+    for _ in range(3):
+        assert orders.buy(node, buyer="ann").code == 1
+    assert node.term() == 0
+    node.conf.write_text(node.conf.read_text().replace("total 10;", "total 10; limit 2;"))
+    text = run_log(*confs(node), "audit", code=1)
+    assert "BREACH limit: event ticket: node 1: 1 time a buyer was given more than 2; record " in text
+    assert "BREACH limit: event ticket: 1 of 1 buyers with more than 2, up to 3\n" in text
 
 
 # -- trouble

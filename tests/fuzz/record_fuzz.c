@@ -23,6 +23,8 @@ static void try(uint32_t before, const unsigned char *bytes, size_t len)
     ASSERT(chain == record_chain(bytes));
     ASSERT(record_encode(&r, &crc, again) == len);
     ASSERT(crc == chain && memcmp(again, bytes, len) == 0);
+    ASSERT(!record_is_order(&r) || (record_order(&r) > 0 && record_order(&r) <= r.number));
+    ASSERT(r.buyer_len <= PARAM_MAX && r.key_len <= PARAM_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -5,8 +5,8 @@
  * Input: limits, a request of the table (0: none), where to splice, how much to leave out there,
  * then the bytes to splice in. So a few random bytes reach deep into the header.
  */
-/* needs: server/http/request.c server/http/route.c conf/base/check.c conf/base/verdict.c
-   -lhttp_parser */
+/* needs: server/http/request.c server/http/route.c conf/base/check.c conf/base/orderid.c
+   conf/base/verdict.c -lhttp_parser -lsodium */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,9 +36,11 @@ static const struct {
 static const struct request_limits limits[] = {{8192, 4096}, {64, 16}, {100, 0}, {8192, 2}};
 
 static const struct conf conf = {
+    .node = 1,
     .buy_with_get = true,
     .event_count = 2,
-    .events = {{.name = "ticket", .max_order = 4}, {.name = "vip", .max_order = 99, .limit = 1}},
+    .events = {{.name = "ticket", .max_order = 4, .stock_max = 50},
+               {.name = "vip", .max_order = 99, .limit = 1}},
 };
 
 static void object(const char *objection)
@@ -74,6 +76,34 @@ static void check_prefixes(const struct outcome *whole, size_t len, const struct
     }
 }
 
+static void check_buy(const struct route *route)
+{
+    ASSERT(route->n >= 1 && route->n <= conf.events[route->event].max_order);
+    ASSERT(route->buyer_len <= PARAM_MAX && route->key_len <= PARAM_MAX);
+    ASSERT(route->buyer_len > 0 || conf.events[route->event].limit == 0);
+}
+
+static void check_kind(const struct route *route, enum route_side side)
+{
+    switch (route->kind) {
+    case ROUTE_BUY:
+        check_buy(route);
+        break;
+    case ROUTE_LOOK:
+    case ROUTE_CANCEL:
+    case ROUTE_PAY:
+        ASSERT(route->order.node == conf.node && route->order.number > 0);
+        ASSERT((route->kind == ROUTE_PAY) == (side == ROUTE_OPERATORS));
+        break;
+    case ROUTE_RESTOCK:
+        ASSERT(route->event >= 0 && side == ROUTE_OPERATORS);
+        ASSERT(route->total >= 1 && route->total <= conf.events[route->event].stock_max);
+        break;
+    default:
+        ASSERT(route->kind < ROUTE_PAUSE || (route->event >= 0 && side == ROUTE_OPERATORS));
+    }
+}
+
 static void check_route(const struct request *r)
 {
     struct route route;
@@ -81,11 +111,9 @@ static void check_route(const struct request *r)
         enum verdict v = route_find(&route, r, &conf, (enum route_side)side);
         ASSERT(route.event < (int)conf.event_count);
         ASSERT(v != VERDICT_METHOD || route.allow != NULL);
-        if (v != VERDICT_YES || route.kind != ROUTE_BUY)
-            continue;
-        ASSERT(route.n >= 1 && route.n <= conf.events[route.event].max_order);
-        ASSERT(route.buyer_len <= PARAM_MAX && route.key_len <= PARAM_MAX);
-        ASSERT(route.buyer_len > 0 || conf.events[route.event].limit == 0);
+        ASSERT(v != VERDICT_ELSEWHERE || (route.order.node != 0 && route.order.node != conf.node));
+        if (v == VERDICT_YES)
+            check_kind(&route, (enum route_side)side);
     }
 }
 

@@ -13,15 +13,21 @@ def journal_records(tools, directory):
 
 
 def live_orders(records, event="ticket"):
-    """Order id -> tickets, of the orders that were not given back. No number may come twice."""
+    """Order id -> tickets, of the orders that were not given back. No number may come twice: each
+    deduction, a late payment's too, has its own."""
     orders, numbers = {}, set()
     for r in records:
         if r["event"] != event:
             continue
-        if r["kind"] == "grant":
+        if r["kind"] in ("grant", "late"):
             assert r["number"] not in numbers, f"granted twice: {r}"
             numbers.add(r["number"])
             orders[r["order"]] = r["n"]
         elif r["kind"] == "change" and r["state"] in ("cancelled", "expired"):
             orders.pop(r["order"])
     return orders
+
+
+def order_states(records, event="ticket"):
+    """Order id -> its last record: what the order is now."""
+    return {r["order"]: r for r in records if r["event"] == event and "order" in r}

@@ -29,20 +29,48 @@ struct dump {
 static const char *kind_word(uint8_t kind)
 {
     static const char *const words[] = {
-        [RECORD_SALE] = "sale",   [RECORD_EPOCH] = "epoch",   [RECORD_KNOWN] = "known",
-        [RECORD_GRANT] = "grant", [RECORD_CHANGE] = "change", [RECORD_ADMIN] = "admin",
+        [RECORD_SALE] = "sale",   [RECORD_EPOCH] = "epoch",     [RECORD_KNOWN] = "known",
+        [RECORD_GRANT] = "grant", [RECORD_CHANGE] = "change",   [RECORD_ADMIN] = "admin",
+        [RECORD_LATE] = "late",   [RECORD_REFUSAL] = "refusal",
     };
     return kind < ARRAY_LEN(words) && words[kind] ? words[kind] : "unknown";
 }
 
+static void print_text(const char *name, const char *text, size_t len)
+{
+    printf(",\"%s\":\"", name);
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
+            printf("\\u%04x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
 static void print_order(const struct dump *d, const struct record *r)
 {
-    struct orderid id = {.node = d->node, .slot = d->slot, .number = r->number};
+    struct orderid id = {.node = d->node, .slot = d->slot, .number = record_order(r)};
     char text[ORDERID_TEXT];
     id.tag = orderid_tag(id.node, id.slot, id.number, d->secret);
     orderid_print(text, &id);
-    printf(",\"number\":%" PRIu64 ",\"order\":\"%.*s\",\"state\":\"%s\",\"n\":%u", r->number,
-           ORDERID_TEXT, text, order_state_word((enum order_state)r->state), r->n);
+    printf(",\"number\":%" PRIu64
+           ",\"order\":\"%.*s\",\"state\":\"%s\",\"n\":%u,\"pay_by\":%" PRIu64,
+           r->number, ORDERID_TEXT, text, order_state_word((enum order_state)r->state), r->n,
+           r->pay_by_wall_ms);
+    if (r->was != 0)
+        printf(",\"was\":\"%s\"", order_state_word((enum order_state)r->was));
+    if (r->kind == RECORD_LATE)
+        printf(",\"of\":%" PRIu64, r->of);
+    print_text("buyer", r->buyer, r->buyer_len);
+    print_text("key", r->key, r->key_len);
+}
+
+static void print_act(const struct record *r)
+{
+    printf(",\"state\":%u,\"node\":%u,\"acted_ms\":%" PRIu64, r->state, r->node, r->acted_wall_ms);
+    print_text("origin", r->buyer, r->buyer_len);
 }
 
 static bool print_record(void *context, const struct record *r)
@@ -52,7 +80,7 @@ static bool print_record(void *context, const struct record *r)
         memcpy(d->secret, r->secret, sizeof d->secret);
     printf("{\"event\":\"%s\",\"seq\":%" PRIu64 ",\"kind\":\"%s\",\"time_ms\":%" PRIu64, d->event,
            r->seq, kind_word(r->kind), r->time_wall_ms);
-    if (r->kind == RECORD_GRANT || r->kind == RECORD_CHANGE)
+    if (record_is_order(r))
         print_order(d, r);
     else if (r->kind == RECORD_EPOCH)
         printf(",\"epoch\":%" PRIu64, r->epoch);
@@ -60,6 +88,8 @@ static bool print_record(void *context, const struct record *r)
         printf(",\"node\":%u", r->node);
     else
         printf(",\"total\":%u,\"version\":%u", r->total, r->version);
+    if (r->kind == RECORD_ADMIN)
+        print_act(r);
     printf("}\n");
     return !ferror(stdout);
 }

@@ -1,9 +1,9 @@
 """A crowd of buyers: many keep-alive connections in one thread, each asking again and again.
 
-Every request leaves a row: when it was sent, when it was answered, the status, the code, and the
-order id (or None). A connection that breaks leaves a row without a status: nobody knows what became
-of that order. A refused connect is no request. Buyers who are told "busy", or whose server is away,
-rest for a moment before they try again.
+Every request leaves a row: when it was sent, when it was answered, the status, the code, the order
+id (or None), and its path. A connection that breaks leaves a row without a status: nobody knows
+what became of that order. A refused connect is no request. Buyers who are told "busy", or whose
+server is away, rest for a moment before they try again.
 """
 
 import collections
@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 
-Row = collections.namedtuple("Row", "sent answered status code order")
+Row = collections.namedtuple("Row", "sent answered status code order path")
 
 LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 CODE = re.compile(rb'"code":(-?\d+)')
@@ -24,23 +24,25 @@ WRITE = select.EPOLLOUT
 
 
 class Buyer:
-    __slots__ = ("target", "sock", "sent", "data", "connecting")
+    __slots__ = ("target", "sock", "sent", "data", "connecting", "path")
 
     def __init__(self, target):
         self.target = target
         self.sock, self.sent, self.data, self.connecting = None, 0.0, b"", False
+        self.path = None
 
 
 class Load:
-    """Starts at once. targets: functions that answer the address to connect to. requests: how many
-    to send in all (None: until stop()). pause_s: what a buyer waits after each answer."""
+    """Starts at once. targets: functions that answer the address to connect to. path: what is asked
+    for, or a function that answers it for each request anew. requests: how many to send in all
+    (None: until stop()). pause_s: what a buyer waits after each answer."""
 
     def __init__(self, targets, connections=50, path="/buy/ticket", requests=None, pause_s=0.0):
         self.rows = []
         self.unanswered = 0  # still without an answer long after the end
         self.to_send = requests if requests is not None else float("inf")
         self.pause_s = pause_s
-        self.bytes = f"GET {path} HTTP/1.1\r\nHost: spike\r\n\r\n".encode()
+        self.path = path if callable(path) else lambda: path
         self.stopping, self.broken = False, None
         self.poll = select.epoll()
         self.by_fd = {}
@@ -166,9 +168,11 @@ class Load:
         if self.stopping or self.to_send <= 0 or not buyer.sock:
             return
         self.to_send -= 1
+        buyer.path = self.path()
         buyer.sent = time.monotonic()
+        asked = f"GET {buyer.path} HTTP/1.1\r\nHost: spike\r\n\r\n".encode()
         try:
-            buyer.sock.send(self.bytes)  # so small that it is never cut
+            buyer.sock.send(asked)  # so small that it is never cut
         except OSError:
             self._lost(buyer)
 
@@ -197,7 +201,7 @@ class Load:
         code = CODE.search(data)
         order = ORDER.search(data)
         row = Row(buyer.sent, time.monotonic(), int(data[9:12]), int(code[1]) if code else 0,
-                  order[1].decode() if order else None)
+                  order[1].decode() if order else None, buyer.path)
         self.rows.append(row)
         buyer.sent = 0.0
         if b"\r\nConnection: close" in data:
@@ -213,7 +217,7 @@ class Load:
     def _lost(self, buyer):
         """The connection broke: an order under way is unknown."""
         if buyer.sent:
-            self.rows.append(Row(buyer.sent, time.monotonic(), None, None, None))
+            self.rows.append(Row(buyer.sent, time.monotonic(), None, None, None, buyer.path))
         self._drop(buyer)
         self._rest(buyer)
 

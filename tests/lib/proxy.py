@@ -1,18 +1,22 @@
 """A TCP proxy between the server and its Redis, for what a network can do to a call.
 
   delay_s          every chunk from the server waits that long
+  reply_delay_s    every chunk to the server waits that long: it learns late of what Redis has done
   cut_reply()      the next call with orders reaches Redis and runs; its reply is thrown away, and
                    the connection closed (or, with close=False, silent from then on)
   hold(through)    of the next call with orders only the first `through` bytes go on; the rest
                    stays here, also when the server has long closed that connection, until release()
 
-"With orders" is judged by size: a beat is short, a call that deducts under load is longer than the
-calls seen while nobody bought. Two threads a connection; all of them are daemons and end with it.
+"With orders" is judged by size: a beat is short, a call that deducts is longer than the calls seen
+while nobody bought by more than the few digits that their numbers may have grown. Two threads a
+connection; all of them are daemons and end with it.
 """
 
 import socket
 import threading
 import time
+
+GROWTH = 8  # bytes; the smallest order needs twice as many
 
 
 class Link:
@@ -38,7 +42,7 @@ class Link:
 class Proxy:
     def __init__(self, upstream):
         self.upstream = upstream
-        self.delay_s = 0.0
+        self.delay_s, self.reply_delay_s = 0.0, 0.0
         self.lock = threading.Lock()
         self.links, self.connects = [], 0
         self.longest_quiet, self.watching_quiet = 0, False
@@ -123,7 +127,7 @@ class Proxy:
             if link.held:
                 link.held += data
                 return b""
-            if b"EVALSHA" not in data[:64].upper() or len(data) <= self.longest_quiet:
+            if b"EVALSHA" not in data[:64].upper() or len(data) <= self.longest_quiet + GROWTH:
                 return data
             if self.cutting:
                 self.cutting, link.cut = False, True
@@ -145,6 +149,8 @@ class Proxy:
                 if self.cut_closes:
                     break
                 continue
+            if self.reply_delay_s:
+                time.sleep(self.reply_delay_s)
             if link is self.held_link:
                 link.late_reply += data
             elif not send(link.server, data):

@@ -40,7 +40,7 @@ void redis_fixture_start(struct redis_fixture *r)
         redisFree(r->c);
         poll(NULL, 0, 20); /* the condition is the connection above */
     }
-    ASSERT(!"redis-server did not start");
+    check_failed(__FILE__, __LINE__, "redis-server starts");
 }
 
 void redis_fixture_stop(struct redis_fixture *r)

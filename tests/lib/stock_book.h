@@ -1,6 +1,9 @@
 /*
  * stock_book: a node's journal as far as a stock can tell, and the stock under test. For the tests
  * of storage/stock: each is a program of its own, so what is here is static.
+ *
+ * A book holds every record of its journal, so that whatever a stock has forgotten is told again
+ * by the next step, as the ledger does it. Several nodes live in one test: be(2) goes on as node 2.
  */
 #ifndef SPIKE_STOCK_BOOK_H
 #define SPIKE_STOCK_BOOK_H
@@ -15,31 +18,45 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "storage/stock/stock.h"
-#include "tests/lib/redis_fixture.h"
+#include "conf/base/mark.h"
+#include "storage/stock/redis.h"
+#include "tests/lib/stock_in_redis.h"
 
-#define H "ticket_hash_key"
+#define SLOT      7
+#define RECORDS   8192 /* of one book */
+#define BOOKS     3    /* nodes 1 and 2 */
+#define MARKS_ALL (2 * RECORDS)
 
-static struct redis_fixture redis;
 static struct conf conf;
 static struct arena arena;
 static struct stock *stock;
+static struct fault f;
 
-/* What a node's journal would hold: enough to attach and to settle. */
+/* What a node's journal holds, and what the node has heard from the stock. */
 static struct book {
     uint64_t epoch, last, end, pos;
     struct stock_sale sale;
-    struct stock_figures figures;
+    uint32_t total, version;
+    enum stock_state state;
     uint16_t others[4];
-    uint32_t others_count, foreign, version;
-    uint64_t turn;
-} book;
+    uint32_t others_count;
+    struct stock_figures figures;
+    struct stock_origin origin;
+    uint32_t origins; /* how often an origin was told */
+    struct stock_node nodes[NODES_MAX];
+    uint32_t node_count, voided;
+    uint64_t marks[MARKS_ALL];
+    uint32_t mark_count;
+    bool marks_known;
+    struct stock_change journal[RECORDS];
+} books[BOOKS], *book;
 
 static struct stock_change changes[SETTLE_MAX];
 static struct stock_item items[BATCH_MAX];
-static struct stock_node nodes[NODES_MAX];
-static uint32_t change_count, node_count;
-static struct fault f;
+static uint64_t late_of[BATCH_MAX]; /* the order that a late payment is for */
+static uint64_t marks_told[MARKS_MAX];
+static uint32_t limit, total;
+static uint64_t pay_by; /* of the orders granted from now on; 0: sold outright */
 
 static inline void use(struct stock *(*plan)(const struct conf *, struct arena *))
 {
@@ -50,12 +67,20 @@ static inline void use(struct stock *(*plan)(const struct conf *, struct arena *
     stock_set_timeout(stock, 5000);
 }
 
+static inline void blank(void)
+{
+    memset(books, 0, sizeof books);
+    book = &books[1];
+    conf.node = 1;
+    limit = 0;
+    pay_by = 0;
+    total = 10;
+}
+
 static inline int fresh_local(void **state)
 {
     (void)state;
-    memset(&book, 0, sizeof book);
-    change_count = node_count = 0;
-    conf.node = 1;
+    blank();
     use(stock_local_plan);
     return 0;
 }
@@ -63,9 +88,7 @@ static inline int fresh_local(void **state)
 static inline int fresh_redis(void **state)
 {
     (void)state;
-    memset(&book, 0, sizeof book);
-    change_count = node_count = 0;
-    conf.node = 1;
+    blank();
     redis_fixture_do(&redis, "FLUSHALL");
     use(stock_redis_plan);
     return 0;
@@ -78,142 +101,348 @@ static inline int leave(void **state)
     return 0;
 }
 
+/* From here on this process is another node, over the connection it has: Redis cannot tell. */
+static inline void be(uint16_t node)
+{
+    conf.node = node;
+    book = &books[node];
+    snprintf(redis_of(stock)->node, sizeof redis_of(stock)->node, "%u", (unsigned)node);
+}
+
+/* ---- attach --------------------------------------------------------------------------------- */
+
+/* An operator's act that the stock tells of is journaled: a record that is no change. */
+static inline void learn(const struct stock_figures *g)
+{
+    if (g->version > book->version) {
+        assert_true(book->end < RECORDS);
+        if (book->version > 0)
+            book->journal[book->end++] = (struct stock_change){.n = 0};
+        book->version = g->version;
+        book->total = g->total;
+        book->state = g->state;
+    }
+}
+
 /* Attaches as the book says, under the next epoch. */
 static inline enum stock_result attach(void)
 {
-    struct stock_attach at = {.epoch = ++book.epoch,
-                              .last = book.last,
-                              .end = book.end,
-                              .sale = book.sale,
-                              .total = 10,
-                              .version = book.version,
-                              .seen = {.foreign = book.foreign, .turn = book.turn}};
-    memcpy(at.known, book.others, sizeof book.others);
-    at.known_count = book.others_count;
-    at.nodes = nodes;
-    at.node_count = node_count;
-    at.just_heard = true;
+    struct stock_attach at = {.epoch = ++book->epoch,
+                              .last = book->last,
+                              .end = book->end,
+                              .sale = book->sale,
+                              .total = book->version > 0 ? book->total : total,
+                              .version = book->version,
+                              .state = book->state,
+                              .seen = book->figures,
+                              .nodes = book->nodes,
+                              .node_count = book->node_count,
+                              .just_heard = true};
+    memcpy(at.known, book->others, sizeof book->others);
+    at.known_count = book->others_count;
     enum stock_result result = stock_connect(stock, &f);
     if (result == STOCK_OK)
         result = stock_attach(stock, &at, &f);
     if (result == STOCK_OK) {
-        book.sale = at.sale;
-        book.pos = at.pos;
-        book.figures = at.figures;
-        book.version = at.figures.version;
-        book.turn = at.figures.turn;
+        uint32_t gone = book->figures.gone, foreign = book->figures.foreign;
+        book->sale = at.sale;
+        book->pos = at.pos;
+        book->voided = at.voided;
+        book->figures = at.figures;
+        book->figures.gone = gone;
+        book->figures.foreign = foreign;
+        book->origin = at.origin;
+        book->mark_count = 0;
+        learn(&at.figures);
     }
     return result;
 }
 
-/* A record the journal now holds, to be settled by the next step. */
-static inline void note(uint64_t number, int32_t sold, uint32_t n, const char *state)
+/* ---- the journal ---------------------------------------------------------------------------- */
+
+static inline struct stock_change *append(enum stock_what what, uint64_t order)
 {
-    struct stock_change *c = &changes[change_count++];
-    *c = (struct stock_change){.seq = ++book.end,
-                               .number = number,
-                               .time_wall_ms = 1000 + book.end,
-                               .sold = sold,
-                               .n = n,
-                               .state = state,
-                               .buyer = ""};
-    memset(c->order, 'x', sizeof c->order);
-    if (number > book.last)
-        book.last = number;
+    struct orderid id = {.node = conf.node, .slot = SLOT, .number = order, .tag = 3 * order + 1};
+    assert_true(book->end < RECORDS);
+    struct stock_change *c = &book->journal[book->end++];
+    *c = (struct stock_change){
+        .what = what, .seq = book->end, .time_wall_ms = 1000 + book->end, .n = 1};
+    c->buyer = c->key = "";
+    orderid_print(c->order, &id);
+    return c;
 }
 
-/* Settles what was noted and asks for `count` orders of n tickets. Grants are noted. */
-static inline enum stock_result step(uint32_t count, uint32_t n)
+/* The record that granted the order of this number. */
+static inline const struct stock_change *grant_of(const struct book *b, uint64_t number)
 {
-    struct stock_step st = {.epoch = book.epoch,
-                            .from = book.pos,
-                            .to = book.end,
-                            .end = true,
-                            .first = book.last + 1,
-                            .changes = changes,
-                            .change_count = change_count,
-                            .items = items,
-                            .item_count = count,
-                            .seen = {.turn = book.turn, .foreign = book.foreign},
-                            .knows = 1 + book.others_count,
-                            .ask_nodes = true,
-                            .nodes = nodes};
-    for (uint32_t i = 0; i < count; i++)
-        items[i] = (struct stock_item){.n = n, .buyer = "", .key = ""};
-    enum stock_result result = stock_step(stock, &st, &f);
-    if (result == STOCK_OK) {
-        book.pos = st.to;
-        book.figures = st.figures;
-        book.turn = st.figures.turn;
-        node_count = st.node_count;
-        change_count = 0;
+    for (uint64_t i = 0; i < b->end; i++)
+        if (b->journal[i].number == number && b->journal[i].what <= STOCK_GRANTED_SOLD)
+            return &b->journal[i];
+    fail_msg("no order %lu", (unsigned long)number);
+    return NULL;
+}
+
+/* Something happens to an order; the next step settles it. */
+static inline void note(enum stock_what what, uint64_t order)
+{
+    const struct stock_change *grant = grant_of(book, order);
+    struct stock_change *c = append(what, order);
+    c->n = grant->n;
+    c->buyer = grant->buyer;
+    c->buyer_len = grant->buyer_len;
+    c->key = grant->key;
+    c->key_len = grant->key_len;
+    c->pay_by_wall_ms = grant->pay_by_wall_ms;
+    if (what == STOCK_PAID_LATE)
+        c->number = ++book->last;
+}
+
+/* An order of n tickets that the stock may never have heard of. */
+static inline void note_grant(uint32_t n)
+{
+    struct stock_change *c = append(STOCK_GRANTED_SOLD, book->last + 1);
+    c->number = ++book->last;
+    c->n = n;
+}
+
+static inline void commit_item(const struct stock_item *item, uint64_t of)
+{
+    if (item->how == STOCK_LATE) {
+        note(STOCK_PAID_LATE, of);
+        return;
     }
-    return result;
+    struct stock_change *c =
+        append(pay_by > 0 ? STOCK_GRANTED_HELD : STOCK_GRANTED_SOLD, book->last + 1);
+    c->number = ++book->last;
+    c->n = item->n;
+    c->pay_by_wall_ms = pay_by;
+    c->buyer = item->buyer;
+    c->buyer_len = item->buyer_len;
+    c->key = item->key;
+    c->key_len = item->key_len;
 }
 
-/* The grants of the last step reach the journal. */
-static inline uint32_t commit(uint32_t count, uint32_t n)
+/* What the last step granted reaches the journal. */
+static inline uint32_t commit(uint32_t count)
 {
     uint32_t yes = 0;
-    for (uint32_t i = 0; i < count; i++)
-        if (items[i].verdict == STOCK_YES) {
-            note(book.last + 1, (int32_t)n, n, "sold");
-            yes++;
-        }
+    for (uint32_t i = 0; i < count; i++) {
+        if (items[i].verdict != STOCK_YES)
+            continue;
+        commit_item(&items[i], late_of[i]);
+        yes++;
+    }
     return yes;
+}
+
+/* ---- step ----------------------------------------------------------------------------------- */
+
+/* An item of the next batch. The names must outlive the test. */
+static inline void want(uint32_t i, enum stock_how how, uint32_t n, const char *buyer,
+                        const char *key)
+{
+    items[i] = (struct stock_item){.how = how,
+                                   .n = n,
+                                   .buyer = buyer,
+                                   .buyer_len = (uint8_t)strlen(buyer),
+                                   .key = key,
+                                   .key_len = (uint8_t)strlen(key),
+                                   .verdict = STOCK_NO_KEY};
+}
+
+/* The changes among the records up to `to`. */
+static inline uint32_t read_changes(uint64_t to)
+{
+    uint32_t count = 0;
+    for (uint64_t i = book->pos; i < to; i++)
+        if (book->journal[i].n > 0)
+            changes[count++] = book->journal[i];
+    return count;
+}
+
+static inline void take_marks(const struct stock_step *st)
+{
+    for (uint32_t i = 0; i < st->mark_count; i++)
+        book->marks[book->mark_count++] = st->marks[i];
+    book->marks_known = book->mark_count == st->marks_total;
+}
+
+/* Settles up to record `to` and asks for the first `count` items. */
+static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
+{
+    struct stock_step st = {.epoch = book->epoch,
+                            .from = book->pos,
+                            .version = book->version,
+                            .to = to,
+                            .end = to == book->end,
+                            .first = book->last + 1,
+                            .changes = changes,
+                            .change_count = read_changes(to),
+                            .items = items,
+                            .item_count = count,
+                            .slot = SLOT,
+                            .pay_by_wall_ms = pay_by,
+                            .limit = limit,
+                            .marks_seen = book->mark_count,
+                            .marks = marks_told,
+                            .seen = book->figures,
+                            .knows = 1 + book->others_count,
+                            .ask_nodes = true,
+                            .nodes = book->nodes};
+    enum stock_result result = stock_step(stock, &st, &f);
+    if (result == STOCK_OK) {
+        book->pos = st.to;
+        book->figures = st.figures;
+        book->node_count = st.node_count;
+        if (st.origin.node != 0) {
+            book->origin = st.origin;
+            book->origins++;
+        }
+        learn(&st.figures);
+        take_marks(&st);
+    }
+    return result;
+}
+
+/* Settles all that was journaled, in as many steps as that takes, and asks in the last. */
+static inline enum stock_result ask(uint32_t count)
+{
+    while (book->end - book->pos > SETTLE_MAX) {
+        enum stock_result result = ask_up_to(book->pos + SETTLE_MAX, 0);
+        if (result != STOCK_OK)
+            return result;
+    }
+    return ask_up_to(book->end, count);
+}
+
+/* Asks for `count` orders of n tickets by nobody. */
+static inline enum stock_result step(uint32_t count, uint32_t n)
+{
+    for (uint32_t i = 0; i < count; i++)
+        want(i, STOCK_BUY, n, "", "");
+    return ask(count);
+}
+
+static inline void settle(void)
+{
+    assert_int_equal(ask(0), STOCK_OK);
 }
 
 static inline uint32_t sell(uint32_t count, uint32_t n)
 {
     assert_int_equal(step(count, n), STOCK_OK);
-    return commit(count, n);
+    return commit(count);
+}
+
+/* One order, asked for alone and, if it is granted, journaled. */
+static inline enum stock_verdict buy(uint32_t n, const char *buyer, const char *key)
+{
+    want(0, STOCK_BUY, n, buyer, key);
+    assert_int_equal(ask(1), STOCK_OK);
+    commit(1);
+    return items[0].verdict;
+}
+
+static inline enum stock_verdict probe(uint32_t n, const char *buyer, const char *key)
+{
+    want(0, STOCK_PROBE, n, buyer, key);
+    assert_int_equal(ask(1), STOCK_OK);
+    return items[0].verdict;
+}
+
+/* The expired order is paid after all. */
+static inline enum stock_verdict pay_late(uint64_t order)
+{
+    const struct stock_change *grant = grant_of(book, order);
+    want(0, STOCK_LATE, grant->n, "", "");
+    items[0].buyer = grant->buyer;
+    items[0].buyer_len = grant->buyer_len;
+    late_of[0] = order;
+    assert_int_equal(ask(1), STOCK_OK);
+    commit(1);
+    return items[0].verdict;
 }
 
 static inline void opened(void)
 {
     assert_int_equal(attach(), STOCK_OK);
-    assert_int_equal(step(0, 1), STOCK_OK);
-    assert_true(book.figures.ready);
-    assert_false(book.figures.repair);
-    assert_int_equal(book.figures.total, 10);
+    settle();
+    assert_true(book->figures.ready);
+    assert_false(book->figures.repair);
+    assert_int_equal(book->figures.total, total);
 }
 
-static inline long long field(const char *name)
+/* Nodes 1 and 2 know each other and sell; this is node 1. */
+static inline void opened_by_two(void)
 {
-    return redis_fixture_field(&redis, H, name);
+    for (uint16_t node = 1; node <= 2; node++) {
+        be(node);
+        book->others[0] = (uint16_t)(3 - node);
+        book->others_count = 1;
+        assert_int_equal(attach(), STOCK_OK);
+        settle();
+    }
+    be(1);
+    settle();
+    assert_true(book->figures.ready && !book->figures.repair);
 }
 
-/* gone = held + sold + pending, sold = ours + foreign. */
-static inline void assert_sums(void)
+/* Attaches again and settles. */
+static inline void again(void)
 {
-    assert_int_equal(field("ours"), field("1:gone"));
-    assert_true(field("ticket_sold_nums") >= field("ours"));
+    assert_int_equal(attach(), STOCK_OK);
+    settle();
 }
 
-static inline struct book second_node(void)
+static inline enum stock_result act(enum stock_state to, uint32_t new_total, struct stock_act *a)
 {
-    stock_disconnect(stock);
-    conf.node = 2;
-    use(stock_redis_plan);
-    assert_int_equal(stock_connect(stock, &f), STOCK_OK);
-    struct book first = book;
-    book = (struct book){.others = {1}, .others_count = 1};
-    change_count = 0;
-    return first;
+    *a = (struct stock_act){.epoch = book->epoch,
+                            .seen = book->figures,
+                            .state = to,
+                            .total = new_total,
+                            .origin = {.node = conf.node, .wall_ms = 12345, .from_len = 9}};
+    memcpy(a->origin.from, "127.0.0.1", 9);
+    enum stock_result result = stock_act(stock, a, &f);
+    if (result == STOCK_OK) {
+        book->figures = a->figures;
+        if (a->outcome == STOCK_DONE)
+            learn(&a->figures);
+    }
+    return result;
 }
 
-static inline void first_node(struct book first)
+/* The order that the item heard of. */
+static inline void assert_same(uint32_t i, uint16_t node, uint64_t number, uint64_t due)
 {
-    stock_disconnect(stock);
-    conf.node = 1;
-    use(stock_redis_plan);
-    assert_int_equal(stock_connect(stock, &f), STOCK_OK);
-    book = first;
-    change_count = 0;
+    assert_int_equal(items[i].verdict, STOCK_SAME);
+    assert_int_equal(items[i].same.node, node);
+    assert_int_equal(items[i].same.slot, SLOT);
+    assert_int_equal(items[i].same.number, number);
+    assert_int_equal(items[i].same_pay_by_wall_ms, due);
 }
+
+static inline uint32_t times_marked(const char *key)
+{
+    uint32_t times = 0;
+    for (uint32_t i = 0; i < book->mark_count; i++)
+        times += book->marks[i] == mark_of(key, strlen(key));
+    return times;
+}
+
+/* ---- the program ---------------------------------------------------------------------------- */
 
 /* Runs the tests against a Redis of their own. */
 #define STOCK_RUN(tests) (stock_begin() ? 1 : stock_end(cmocka_run_group_tests(tests, NULL, NULL)))
+
+#define LOCAL(test)                                      \
+    {                                                    \
+#test " (local)", test, fresh_local, leave, NULL \
+    }
+#define REDIS(test)                                      \
+    {                                                    \
+#test " (redis)", test, fresh_redis, leave, NULL \
+    }
+#define BOTH(test) LOCAL(test), REDIS(test)
 
 static inline int stock_begin(void)
 {
@@ -222,6 +451,8 @@ static inline int stock_begin(void)
     redis_fixture_start(&redis);
     strcpy(conf.events[0].name, "ticket");
     conf.event_count = 1;
+    conf.events[0].stock_max = 1000;
+    conf.journal_size = 1024 * 1024;
     conf.redis_timeout_ms = 5000;
     conf.node_timeout_ms = 3000;
     strcpy(conf.redis.text, "the test's redis");

@@ -92,6 +92,26 @@ static void all_have_one_length(void **state)
     }
 }
 
+/* What has no ready-made answer is printed when it is due, and must be as long as those that have.
+ */
+static void the_others_are_as_long(void **state)
+{
+    (void)state;
+    for (uint32_t e = 0; e < conf.event_count; e++)
+        for (int v = VERDICT_SALE_COUNT; v < VERDICT_COUNT; v++) {
+            struct response r;
+            memset(out, 0, sizeof out);
+            response_open(&r, out, ANSWER_MAX, answers.date, FAREWELL_KEEP, false);
+            response_begin(&r, (enum verdict)v, RESPONSE_JSON);
+            response_refusal(&r, (enum verdict)v);
+            response_pad(&r, answers.body_length[e]);
+            assert_true(response_end(&r));
+            out[r.len] = '\0';
+            assert_int_equal(strlen(body()), answers.body_length[e]);
+            assert_int_equal(told_length(), answers.body_length[e]);
+        }
+}
+
 static void a_yes_names_the_order(void **state)
 {
     static const char whole[] =
@@ -161,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_refusal_is_a_whole_answer),
         cmocka_unit_test(all_have_one_length),
+        cmocka_unit_test(the_others_are_as_long),
         cmocka_unit_test(a_yes_names_the_order),
         cmocka_unit_test(a_yes_leaves_no_trace),
         cmocka_unit_test(the_date_is_written_everywhere),

@@ -1,13 +1,16 @@
 /*
  * Why: an audit that overlooks a broken promise is worse than none, and one that cries at a sound
- * journal is soon ignored. First the arithmetic alone, record by record; then whole commands over
- * journals with everything that a record can say: held, expired, paid late, keys, buyers, pay_by.
+ * journal is soon ignored. Whole commands over journals with everything that a record can say:
+ * held, expired, paid late, refused, keys, buyers, acts of operators. (Record by record:
+ * account_test.)
  */
-/* needs: storage/log/account.c storage/log/audit.c storage/log/audit_redis.c storage/log/export.c
- *        storage/log/row.c storage/log/source.c storage/log/stat.c storage/log/tail.c
+/* needs: storage/log/account.c storage/log/audit.c storage/log/audit_journals.c
+ *        storage/log/audit_names.c storage/log/audit_redis.c storage/log/export.c
+ *        storage/log/names.c storage/log/row.c storage/log/source.c storage/log/stat.c
+ *        storage/log/tail.c
  *        conf/base/conf.c conf/base/conf_addr.c conf/base/conf_finish.c conf/base/conf_lex.c
  *        conf/base/conf_settings.c conf/base/conf_value.c
- *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/orderid.c
+ *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
  *        storage/journal/journal.c storage/journal/journal_open.c storage/journal/names.c
  *        storage/journal/home.c storage/journal/pages.c storage/journal/record.c
  *        storage/journal/tally.c storage/journal/verify.c
@@ -17,14 +20,9 @@
 
 #include "storage/log/inside.h"
 
-#define ORDERS 16
+#define PAY_BY 5 /* every record here is later: its time is 10 times its seq */
 
 /* ---- records, as they follow each other ----------------------------------------------------- */
-
-struct ledger {
-    struct account a;
-    struct account_order orders[ORDERS];
-};
 
 static struct record sale(uint32_t total, uint8_t id)
 {
@@ -36,13 +34,11 @@ static struct record sale(uint32_t total, uint8_t id)
 
 static struct record grant(uint64_t number, uint8_t state, uint32_t n)
 {
-    return (struct record){.kind = RECORD_GRANT, .state = state, .number = number, .n = n};
-}
-
-static struct record change(uint64_t number, uint8_t was, uint8_t state, uint32_t n)
-{
-    return (struct record){
-        .kind = RECORD_CHANGE, .was = was, .state = state, .number = number, .n = n};
+    return (struct record){.kind = RECORD_GRANT,
+                           .state = state,
+                           .number = number,
+                           .n = n,
+                           .pay_by_wall_ms = state == ORDER_HELD ? PAY_BY : 0};
 }
 
 static struct record with(struct record r, const char *buyer, const char *key)
@@ -54,229 +50,31 @@ static struct record with(struct record r, const char *buyer, const char *key)
     return r;
 }
 
-static void begin(struct ledger *l)
+/* What becomes of a granted order. */
+static struct record change(struct record r, uint8_t was, uint8_t state)
 {
-    memset(l, 0, sizeof *l);
-    l->a.orders = l->orders;
-    l->a.order_max = ORDERS;
+    r.kind = RECORD_CHANGE;
+    r.was = was;
+    r.state = state;
+    return r;
 }
 
-static bool fold(struct ledger *l, struct record r)
+static struct record late(struct record r, uint64_t number)
 {
-    r.seq = l->a.tally.end + 1;
-    r.time_wall_ms = r.seq * 100;
-    return account_fold(&l->a, &r);
+    r.kind = RECORD_LATE;
+    r.was = ORDER_EXPIRED;
+    r.state = ORDER_SOLD;
+    r.of = r.number;
+    r.number = number;
+    return r;
 }
 
-static void fold_good(struct ledger *l, struct record r)
+static struct record refusal(struct record r)
 {
-    if (!fold(l, r))
-        fail_msg("record %d: %s", (int)l->a.wrong_seq, l->a.wrong);
-}
-
-static void fold_bad(struct ledger *l, struct record r, const char *why)
-{
-    uint64_t seq = l->a.tally.end + 1;
-    assert_false(fold(l, r));
-    assert_string_equal(l->a.wrong, why);
-    assert_int_equal(l->a.wrong_seq, seq);
-    assert_int_equal(l->a.tally.end, seq - 1);
-}
-
-static void begin_sale(struct ledger *l)
-{
-    begin(l);
-    fold_good(l, sale(10, 1));
-}
-
-/* ---- the arithmetic ------------------------------------------------------------------------- */
-
-static void test_sums(void **state)
-{
-    struct ledger l;
-    (void)state;
-    begin_sale(&l);
-    fold_good(&l, grant(1, ORDER_SOLD, 1));
-    fold_good(&l, grant(2, ORDER_HELD, 4));
-    fold_good(&l, grant(3, ORDER_HELD, 2));
-    fold_good(&l, grant(4, ORDER_HELD, 1));
-    fold_good(&l, change(2, ORDER_HELD, ORDER_SOLD, 4));
-    fold_good(&l, change(3, ORDER_HELD, ORDER_EXPIRED, 2));
-    assert_int_equal(l.a.tally.sold, 5);
-    assert_int_equal(l.a.tally.held, 1);
-    assert_int_equal(l.a.tickets, 8);
-    assert_int_equal(l.a.in_state[ORDER_SOLD], 2);
-    assert_int_equal(l.a.in_state[ORDER_HELD], 1);
-    assert_int_equal(l.a.in_state[ORDER_EXPIRED], 1);
-    assert_int_equal(l.a.first_wall_ms, 100);
-    assert_int_equal(l.a.last_wall_ms, 700);
-}
-
-/* Every change of state that there can be: these are legal, and no other. */
-static void test_every_change(void **state)
-{
-    static const bool legal[5][5] = {
-        [ORDER_HELD] = {[ORDER_SOLD] = true, [ORDER_CANCELLED] = true, [ORDER_EXPIRED] = true},
-        [ORDER_SOLD] = {[ORDER_CANCELLED] = true},
-        [ORDER_EXPIRED] = {[ORDER_SOLD] = true},
-    };
-    (void)state;
-    for (unsigned i = 0; i < 16; i++) {
-        uint8_t was = (uint8_t)(ORDER_HELD + i / 4), to = (uint8_t)(ORDER_HELD + i % 4);
-        struct ledger l;
-        begin_sale(&l);
-        fold_good(&l, grant(1, was == ORDER_SOLD ? ORDER_SOLD : ORDER_HELD, 1));
-        if (was == ORDER_CANCELLED || was == ORDER_EXPIRED)
-            fold_good(&l, change(1, ORDER_HELD, was, 1));
-        if (legal[was][to])
-            fold_good(&l, change(1, was, to, 1));
-        else
-            fold_bad(&l, change(1, was, to, 1), "an order cannot change in this way");
-    }
-}
-
-static void test_what_cannot_follow(void **state)
-{
-    struct ledger l;
-    struct record gap = grant(1, ORDER_SOLD, 1), other = sale(10, 2);
-    (void)state;
-    begin(&l);
-    fold_bad(&l, gap, "an order was granted before there was a sale");
-    begin_sale(&l);
-    fold_bad(&l, grant(2, ORDER_SOLD, 1), "its order number does not follow the last one");
-    begin_sale(&l);
-    fold_bad(&l, grant(1, ORDER_CANCELLED, 1), "an order begins neither held nor sold");
-    begin_sale(&l);
-    fold_bad(&l, change(1, ORDER_HELD, ORDER_SOLD, 1),
-             "it changes an order that was never granted");
-    begin_sale(&l);
-    fold_good(&l, grant(1, ORDER_SOLD, 2));
-    fold_bad(&l, change(1, ORDER_HELD, ORDER_SOLD, 2), "the order was in another state before");
-    begin_sale(&l);
-    fold_good(&l, grant(1, ORDER_SOLD, 2));
-    fold_bad(&l, change(1, ORDER_SOLD, ORDER_CANCELLED, 1),
-             "the order has another number of tickets");
-    begin_sale(&l);
-    fold_good(&l, grant(1, ORDER_SOLD, 2));
-    fold_bad(&l, other, "it begins another sale, and this one has orders");
-    begin_sale(&l);
-    gap.seq = 3;
-    assert_false(account_fold(&l.a, &gap));
-    assert_string_equal(l.a.wrong, "records are missing before it");
-}
-
-/* After the first contradiction nothing counts any more. */
-static void test_stops_at_the_first(void **state)
-{
-    struct ledger l;
-    (void)state;
-    begin_sale(&l);
-    fold_bad(&l, grant(2, ORDER_SOLD, 1), "its order number does not follow the last one");
-    assert_false(fold(&l, grant(1, ORDER_SOLD, 1)));
-    assert_int_equal(l.a.tally.sold, 0);
-}
-
-/* Redis is held against the journal as of `pos`, not against what came after. */
-static void test_as_of_pos(void **state)
-{
-    struct ledger l;
-    (void)state;
-    begin_sale(&l);
-    l.a.pos = 3;
-    l.a.mark = 4;
-    fold_good(&l, grant(1, ORDER_HELD, 2));
-    fold_good(&l, grant(2, ORDER_SOLD, 1));
-    fold_good(&l, grant(3, ORDER_SOLD, 1));
-    fold_good(&l, change(1, ORDER_HELD, ORDER_SOLD, 2));
-    assert_int_equal(l.a.pos_held, 2);
-    assert_int_equal(l.a.pos_sold, 1);
-    assert_int_equal(l.a.pos_last, 2);
-    assert_int_equal(l.a.mark_last, 3);
-    assert_int_equal(l.a.tally.sold, 4);
-}
-
-static void test_p1_over_journals(void **state)
-{
-    struct account_sum sum = {0};
-    struct tally a = {.has_sale = true, .total = 10, .version = 1, .sold = 6};
-    struct tally b = {.has_sale = true, .total = 12, .version = 2, .sold = 5, .held = 1};
-    (void)state;
-    account_add(&sum, &a);
-    account_add(&sum, &b);
-    assert_int_equal(sum.total, 12);
-    assert_true(account_fits(&sum)); /* 12 of 12 */
-    account_add(&sum, &(struct tally){.has_sale = true, .total = 99, .version = 1, .held = 1});
-    assert_int_equal(sum.total, 12);
-    assert_false(account_fits(&sum)); /* 13 of 12 */
-}
-
-static void test_keys(void **state)
-{
-    static const char *const names[] = {"a", "b", "a", "c", "b", "a", "ab"};
-    struct account_key keys[7] = {0};
-    const struct account_key *twice = NULL;
-    (void)state;
-    for (uint32_t i = 0; i < 7; i++) {
-        account_key_set(&keys[i], names[i], strlen(names[i]));
-        keys[i].number = i;
-    }
-    assert_int_equal(account_doubles(keys, 7, &twice), 2);
-    assert_non_null(twice);
-    account_key_set(&keys[0], "x", 1);
-    twice = NULL;
-    assert_int_equal(account_doubles(keys, 1, &twice), 0);
-    assert_null(twice);
-}
-
-/* ---- rows ----------------------------------------------------------------------------------- */
-
-static const char *row(struct record r, enum row_format format)
-{
-    static char line[ROW_BYTES + 1];
-    struct row_from from = {.format = format, .event = "ticket", .node = 7, .slot = 0};
-    r.seq = 5;
-    r.time_wall_ms = 1234;
-    line[row_print(line, &from, &r)] = '\0';
-    memset(strstr(line, "0007-") + 18, 'T', 16); /* the tag */
-    return line;
-}
-
-static void test_rows(void **state)
-{
-    struct record r = with(grant(3, ORDER_HELD, 2), "a,b", "say \"x\"\\");
-    (void)state;
-    r.pay_by_wall_ms = UINT64_MAX;
-    assert_string_equal(row(r, ROW_CSV),
-                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,held,2,\"a,b\","
-                        "\"say \"\"x\"\"\\\",18446744073709551615\n");
-    assert_string_equal(row(r, ROW_JSON),
-                        "{\"seq\":5,\"time_ms\":1234,\"order\":\"0007-000000000003-"
-                        "TTTTTTTTTTTTTTTT\",\"event\":\"ticket\",\"state\":\"held\",\"n\":2,"
-                        "\"buyer\":\"a,b\",\"key\":\"say \\\"x\\\"\\\\\","
-                        "\"pay_by\":18446744073709551615}\n");
-    assert_string_equal(row(grant(3, ORDER_SOLD, 1), ROW_CSV),
-                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,sold,1,,,0\n");
-}
-
-/* The longest row there can be fits its buffer. */
-static void test_longest_row(void **state)
-{
-    char line[ROW_BYTES];
-    struct record r = {.kind = RECORD_CHANGE,
-                       .state = ORDER_CANCELLED,
-                       .seq = UINT64_MAX,
-                       .time_wall_ms = UINT64_MAX,
-                       .number = ORDER_NUMBER_MAX,
-                       .n = UINT32_MAX,
-                       .pay_by_wall_ms = UINT64_MAX,
-                       .buyer_len = PARAM_MAX,
-                       .key_len = PARAM_MAX};
-    struct row_from from = {.event = "e2345678901234567890123456789012"};
-    (void)state;
-    memset(r.buyer, '"', PARAM_MAX);
-    memset(r.key, '"', PARAM_MAX);
-    for (from.format = ROW_CSV; from.format <= ROW_JSON; from.format++)
-        assert_in_range(row_print(line, &from, &r), 400, ROW_BYTES - 1);
+    r.kind = RECORD_REFUSAL;
+    r.state = ORDER_EXPIRED;
+    r.pay_by_wall_ms = 0;
+    return r;
 }
 
 /* ---- whole commands over journals ----------------------------------------------------------- */
@@ -286,6 +84,7 @@ struct shop {
     struct journal *journal[2]; /* being written */
     struct source source[2];
     struct sources all;
+    uint32_t limit[2]; /* of a buyer, as the configurations say */
     char *said;
     size_t said_len;
 };
@@ -345,6 +144,9 @@ static int run(struct shop *s, uint32_t count,
         journal_close(s->journal[i]);
         s->journal[i] = NULL;
         strcpy(s->source[i].conf.journal, s->place[i].dir);
+        strcpy(s->source[i].conf.events[0].name, "ticket");
+        s->source[i].conf.events[0].limit = s->limit[i];
+        s->source[i].conf.event_count = 1;
         s->source[i].journal = journal_open_reader(s->place[i].dir, &f);
         assert_non_null(s->source[i].journal);
     }
@@ -372,18 +174,23 @@ static void audit(struct shop *s, int expected)
 static void test_audit_sound(void **state)
 {
     struct shop *s = *state;
-    put(s, 1, with(grant(1, ORDER_HELD, 2), "ann", "k1"));
-    put(s, 1, with(grant(2, ORDER_HELD, 1), "bob", "k2"));
-    put(s, 1, change(1, ORDER_HELD, ORDER_SOLD, 2));
-    put(s, 1, change(2, ORDER_HELD, ORDER_EXPIRED, 1));
-    put(s, 2, with(grant(1, ORDER_HELD, 3), "bob", "k2")); /* its first order has ended */
+    struct record one = with(grant(1, ORDER_HELD, 2), "ann", "k1");
+    struct record two = with(grant(2, ORDER_HELD, 1), "bob", "k2");
+    put(s, 1, one);
+    put(s, 1, two);
+    put(s, 1, change(one, ORDER_HELD, ORDER_SOLD));
+    put(s, 1, change(two, ORDER_HELD, ORDER_EXPIRED));
+    put(s, 2, with(grant(1, ORDER_HELD, 2), "bob", "k3"));
+    put(s, 1, late(two, 3));
+    s->limit[0] = s->limit[1] = 3;
     audit(s, 0);
-    check_said(s, "P1 no oversell: event ticket: 2 sold and 3 held of 5, 2 journals\n");
-    check_said(s, "P2 durable: event ticket: node 1: 5 records, ");
-    check_said(s, "P3 one state each: event ticket: 3 orders: 1 held, 1 sold, 0 cancelled, 1 "
-                  "expired\n");
-    check_said(s, "P4 exactly once: event ticket: 3 order ids, none twice; 2 keys with a live "
-                  "order, one each\n");
+    check_said(s, "P1 no oversell: event ticket: 3 sold and 2 held of 5, 2 journals\n");
+    check_said(s, "P2 durable: event ticket: node 1: 6 records, ");
+    check_said(s, "P3 one state each: event ticket: 3 orders: 1 held, 2 sold, 0 cancelled, 0 "
+                  "expired; paid late: 1 sold again, 0 refused\n");
+    check_said(s, "P4 exactly once: event ticket: 3 order ids, none twice; 3 keys, one order "
+                  "each\n");
+    check_said(s, "limit: event ticket: 2 buyers, none with more than 3\n");
     check_said(s, "sale: event ticket: 01010101, 2 journals\n");
     check_said(s, "no breach\n");
 }
@@ -401,11 +208,35 @@ static void test_audit_oversold(void **state)
 static void test_audit_illegal_change(void **state)
 {
     struct shop *s = *state;
-    put(s, 1, grant(1, ORDER_SOLD, 1));
-    put(s, 1, change(1, ORDER_SOLD, ORDER_CANCELLED, 1));
-    put(s, 1, change(1, ORDER_CANCELLED, ORDER_SOLD, 1));
+    struct record r = grant(1, ORDER_SOLD, 1);
+    put(s, 1, r);
+    put(s, 1, change(r, ORDER_SOLD, ORDER_CANCELLED));
+    put(s, 1, change(r, ORDER_CANCELLED, ORDER_SOLD));
     audit(s, EXIT_BREACH);
     check_said(s, "record 4: an order cannot change in this way\n");
+}
+
+static void test_audit_refused_for_good(void **state)
+{
+    struct shop *s = *state;
+    struct record r = grant(1, ORDER_HELD, 1);
+    put(s, 1, r);
+    put(s, 1, change(r, ORDER_HELD, ORDER_EXPIRED));
+    put(s, 1, refusal(r));
+    put(s, 1, late(r, 2));
+    audit(s, EXIT_BREACH);
+    check_said(s, "record 5: the late payment of the order was refused before\n");
+}
+
+static void test_audit_expired_too_early(void **state)
+{
+    struct shop *s = *state;
+    struct record r = grant(1, ORDER_HELD, 1);
+    r.pay_by_wall_ms = 30; /* which the change is of */
+    put(s, 1, r);
+    put(s, 1, change(r, ORDER_HELD, ORDER_EXPIRED));
+    audit(s, EXIT_BREACH);
+    check_said(s, "record 3: the order expired before its time to be paid was over\n");
 }
 
 static void test_audit_key_twice(void **state)
@@ -414,7 +245,45 @@ static void test_audit_key_twice(void **state)
     put(s, 1, with(grant(1, ORDER_SOLD, 1), "", "k"));
     put(s, 2, with(grant(1, ORDER_HELD, 1), "", "k"));
     audit(s, EXIT_BREACH);
-    check_said(s, "BREACH P4 exactly once: event ticket: 1 key with more than one live order");
+    check_said(s, "BREACH P4 exactly once: event ticket: 1 key with more than one order");
+}
+
+/* A key is used up by an order that has ended, too. */
+static void test_audit_key_of_ended(void **state)
+{
+    struct shop *s = *state;
+    struct record r = with(grant(1, ORDER_HELD, 1), "", "k");
+    put(s, 1, r);
+    put(s, 1, change(r, ORDER_HELD, ORDER_EXPIRED));
+    put(s, 2, r);
+    audit(s, EXIT_BREACH);
+    check_said(s, "BREACH P4 exactly once: event ticket: 1 key with more than one order");
+}
+
+/* At every moment within a journal, and at the end over all. */
+static void test_audit_limit(void **state)
+{
+    struct shop *s = *state;
+    struct record r = with(grant(1, ORDER_HELD, 1), "ann", "");
+    put(s, 1, r);
+    put(s, 1, with(grant(2, ORDER_SOLD, 2), "ann", ""));
+    put(s, 1, change(r, ORDER_HELD, ORDER_EXPIRED));
+    s->limit[0] = s->limit[1] = 2;
+    audit(s, EXIT_BREACH);
+    check_said(s,
+               "BREACH limit: event ticket: node 1: 1 time a buyer was given more than 2; record "
+               "3 was the first, and made it 3\n");
+    check_said(s, "\nlimit: event ticket: 1 buyer, none with more than 2\n");
+}
+
+static void test_audit_limit_over_nodes(void **state)
+{
+    struct shop *s = *state;
+    put(s, 1, with(grant(1, ORDER_HELD, 1), "ann", ""));
+    put(s, 2, with(grant(1, ORDER_HELD, 2), "ann", ""));
+    s->limit[0] = s->limit[1] = 2;
+    audit(s, EXIT_BREACH);
+    check_said(s, "BREACH limit: event ticket: 1 of 1 buyers with more than 2, up to 3\n");
 }
 
 static void test_audit_other_sale(void **state)
@@ -443,15 +312,23 @@ static void check_row(const struct shop *s, int line, const char *before, const 
     assert_memory_equal(at + strlen(before) + ORDERID_TEXT, after, strlen(after));
 }
 
+static void check_lines(const struct shop *s, int lines)
+{
+    for (const char *at = s->said; *at != '\0'; at++)
+        lines -= *at == '\n';
+    assert_int_equal(lines, 0);
+}
+
 static void put_some_orders(struct shop *s)
 {
-    struct record held = with(grant(1, ORDER_HELD, 2), "ann", "k,1");
-    struct record late = change(1, ORDER_EXPIRED, ORDER_SOLD, 2);
-    held.pay_by_wall_ms = 777;
-    put(s, 1, held);
-    put(s, 1, grant(2, ORDER_SOLD, 1));
-    put(s, 1, change(1, ORDER_HELD, ORDER_EXPIRED, 2));
-    put(s, 1, late);
+    struct record one = with(grant(1, ORDER_HELD, 2), "ann", "k,1");
+    struct record two = grant(2, ORDER_HELD, 1);
+    put(s, 1, one);
+    put(s, 1, two);
+    put(s, 1, change(one, ORDER_HELD, ORDER_EXPIRED));
+    put(s, 1, change(two, ORDER_HELD, ORDER_EXPIRED));
+    put(s, 1, refusal(two));
+    put(s, 1, late(one, 3));
 }
 
 /* One row an order, as it is now; seq is that of its grant, the time that of its last change. */
@@ -462,50 +339,66 @@ static void test_export_orders(void **state)
     assert_int_equal(run(s, 2, export_run, (struct options){0}), 0);
     static const char header[] = "seq,time_ms,order,event,state,n,buyer,key,pay_by\n";
     assert_memory_equal(s->said, header, sizeof header - 1);
-    check_row(s, 1, "2,50,", ",ticket,sold,2,ann,\"k,1\",0\n");
-    check_row(s, 2, "3,30,", ",ticket,sold,1,,,0\n");
-    assert_null(strstr(s->said, "expired"));
+    check_row(s, 1, "2,70,", ",ticket,sold,2,ann,\"k,1\",5\n");
+    check_row(s, 2, "3,50,", ",ticket,expired,1,,,5\n");
+    check_lines(s, 3);
 }
 
+/* Every change by itself; a refusal changes nothing. */
 static void test_export_changes(void **state)
 {
     struct shop *s = *state;
     put_some_orders(s);
     assert_int_equal(run(s, 1, export_run, (struct options){.changes = true}), 0);
-    check_row(s, 1, "2,20,", ",ticket,held,2,ann,\"k,1\",777\n");
-    check_row(s, 2, "3,30,", ",ticket,sold,1,,,0\n");
-    check_row(s, 3, "4,40,", ",ticket,expired,2,,,0\n");
-    check_row(s, 4, "5,50,", ",ticket,sold,2,,,0\n");
+    check_row(s, 1, "2,20,", ",ticket,held,2,ann,\"k,1\",5\n");
+    check_row(s, 2, "3,30,", ",ticket,held,1,,,5\n");
+    check_row(s, 3, "4,40,", ",ticket,expired,2,ann,\"k,1\",5\n");
+    check_row(s, 4, "5,50,", ",ticket,expired,1,,,5\n");
+    check_row(s, 5, "7,70,", ",ticket,sold,2,ann,\"k,1\",5\n");
+    check_lines(s, 6);
+    const char *granted = strstr(s->said, "\n2,20,"), *paid = strstr(s->said, "\n7,70,");
+    assert_memory_equal(granted + 6, paid + 6, ORDERID_TEXT); /* an order keeps its id */
 }
 
 static void test_stat(void **state)
 {
     struct shop *s = *state;
+    struct record act = {.kind = RECORD_ADMIN,
+                         .state = 1,
+                         .total = 9,
+                         .version = 2,
+                         .node = 2,
+                         .acted_wall_ms = UINT64_C(1764554400123)};
     put_some_orders(s);
+    put(s, 1, with(act, "127.0.0.1", ""));
+    act.acted_wall_ms = 0;
+    act.state = 0;
+    act.version = 3;
+    put(s, 1, act);
     assert_int_equal(run(s, 1, stat_run, (struct options){0}), 0);
     check_said(s, "\n  node      1\n");
-    check_said(s, "\n  sale      01010101 unified\n");
-    check_said(s, "\n  records   5\n  orders    2\n  held      0\n  sold      2\n");
-    check_said(s,
-               "\n  tickets   3 granted, 0 held, 3 sold\n  first     1970-01-01T00:00:00.001Z\n");
+    check_said(s, "\n  sale      01010101 unified\n  total     9\n  version   3\n");
+    check_said(s, "\n  records   9\n  orders    2\n  held      0\n  sold      1\n"
+                  "  cancelled 0\n  expired   1\n  tickets   3 granted, 0 held, 2 sold\n"
+                  "  late      1 sold again, 1 refused\n  first     1970-01-01T00:00:00.001Z\n");
+    check_said(s, "\n  acts      2\n"
+                  "  act       2025-12-01T02:00:00.123Z paused, total 9, version 2, by node 2, "
+                  "from 127.0.0.1\n"
+                  "  act       - open, total 9, version 3, by node 2\n");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_every_change),
-        cmocka_unit_test(test_what_cannot_follow),
-        cmocka_unit_test(test_stops_at_the_first),
-        cmocka_unit_test(test_as_of_pos),
-        cmocka_unit_test(test_p1_over_journals),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_longest_row),
         cmocka_unit_test_setup_teardown(test_audit_sound, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_audit_oversold, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_audit_illegal_change, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_refused_for_good, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_expired_too_early, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_audit_key_twice, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_key_of_ended, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_limit, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_limit_over_nodes, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_audit_other_sale, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_audit_known_and_not_given, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_export_orders, shop_begin, shop_end),

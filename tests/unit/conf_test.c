@@ -261,13 +261,16 @@ static void ranges(void **state)
     assert_int_equal(conf.events[0].stock_max, TICKETS_MAX); /* twice would be too many */
 }
 
-/* A setting that is read and not kept would break a promise to the buyer. */
-static void what_comes_later_is_refused(void **state)
+static void holds_and_limits(void **state)
 {
     (void)state;
-    must_refuse_event("hold 5m;", "hold 5m: holds come with a later version; write 0");
-    must_refuse_event("limit 2;", "limit 2: limits come with a later version; write 0");
+    must_load(BASE "event e { total 1; hold 5m; limit 2; }");
+    assert_int_equal(conf.events[0].hold_ms, 300000);
+    assert_int_equal(conf.events[0].limit, 2);
     must_load(BASE "event e { total 1; hold 0s; limit 0; }");
+    assert_int_equal(conf.events[0].hold_ms, 0);
+    must_refuse_event("hold 43201m;", "out of range");
+    must_refuse_event("limit 100000001;", "out of range");
 }
 
 static void addresses(void **state)
@@ -539,7 +542,7 @@ int main(void)
         cmocka_unit_test(admin_from_outside),
         cmocka_unit_test(nodes),
         cmocka_unit_test(ranges),
-        cmocka_unit_test(what_comes_later_is_refused),
+        cmocka_unit_test(holds_and_limits),
         cmocka_unit_test(addresses),
         cmocka_unit_test(events_have_a_limit),
         cmocka_unit_test(includes),

@@ -88,6 +88,63 @@ static inline void append_orders(struct journal *j, uint32_t event, uint64_t cou
     }
 }
 
+/* What may be said of an order after its grant. */
+static inline struct record change_of(uint64_t number, uint8_t was, uint8_t state)
+{
+    return (struct record){
+        .kind = RECORD_CHANGE, .number = number, .was = was, .state = state, .n = 1};
+}
+
+static inline struct record late_of(uint64_t number, uint64_t of)
+{
+    return (struct record){.kind = RECORD_LATE,
+                           .number = number,
+                           .of = of,
+                           .was = ORDER_EXPIRED,
+                           .state = ORDER_SOLD,
+                           .n = 1};
+}
+
+static inline struct record refusal_of(uint64_t number)
+{
+    return (struct record){
+        .kind = RECORD_REFUSAL, .number = number, .state = ORDER_EXPIRED, .n = 1};
+}
+
+static inline struct record append(struct journal *j, uint32_t event, struct record r)
+{
+    journal_append(j, event, &r, 5);
+    return r;
+}
+
+static inline struct record append_held(struct journal *j, uint32_t event, uint64_t number)
+{
+    struct record r = order_of(number);
+    r.state = ORDER_HELD;
+    return append(j, event, r);
+}
+
+/* The order stands as these two records say. */
+static inline void check_order(struct journal *j, uint32_t event, const struct record *want_grant,
+                               const struct record *want_last)
+{
+    struct record grant, last;
+    struct fault f;
+    int found = journal_order(j, event, want_grant->number, &grant, &last, &f);
+    if (found < 0)
+        fail_msg("%s", f.text);
+    assert_int_equal(found, 1);
+    assert_memory_equal(&grant, want_grant, sizeof grant);
+    assert_memory_equal(&last, want_last, sizeof last);
+}
+
+static inline void check_no_order(struct journal *j, uint32_t event, uint64_t number)
+{
+    struct record grant, last;
+    struct fault f;
+    assert_int_equal(journal_order(j, event, number, &grant, &last, &f), 0);
+}
+
 static inline void commit(struct journal *j)
 {
     struct fault f;

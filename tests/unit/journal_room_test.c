@@ -1,7 +1,8 @@
 /*
  * Why: a journal that is full must stop sales, never returns: the ledger sells only what
  * journal_room() says will fit. So whatever was within the room must be committed, in batches of
- * any size, up to the last record, and pages that commits leave behind must be used again.
+ * any size, up to the last record, and pages that commits leave behind must be used again. The
+ * index makes that hard: orders change in any order, and each change copies another page.
  */
 /* needs: storage/journal/journal.c storage/journal/journal_open.c storage/journal/names.c
  * storage/journal/home.c storage/journal/verify.c storage/journal/pages.c storage/journal/record.c
@@ -111,11 +112,12 @@ static void many_events_share_the_room(void **state)
                                                   "i", "j", "k", "l", "m", "n", "o", "p"};
     const struct place *p = *state;
     struct journal_options o = {
-        .dir = p->dir, .size = 3 * MEGABYTE / 2, .node = 7, .event_count = EVENTS_MAX};
+        .dir = p->dir, .size = 4 * MEGABYTE, .node = 7, .event_count = EVENTS_MAX};
     struct fault f;
     memcpy(o.events, names, sizeof names);
     struct journal *j = journal_open(&o, &f);
     assert_non_null(j);
+    assert_true(journal_room(j) > 1000);
     for (uint64_t room, i = 0; (room = journal_room(j)) > 0; i++) {
         uint64_t batch = i == 0 ? room - 100 : 40;
         for (uint64_t k = 0; k < batch && k < room; k++)
@@ -158,7 +160,7 @@ static void commits_use_pages_again(void **state)
         journal_append(j, 0, &r, 1);
         commit(j);
     }
-    /* 82 bytes a record, and a fixed number of pages besides. */
+    /* No order, so no index. 82 bytes a record, and a fixed number of pages besides. */
     assert_true(journal_used_bytes(j) < 10000 * 84 + 40 * 4096);
     journal_close(j);
 }
@@ -180,10 +182,184 @@ static void a_smaller_size_takes_nothing_away(void **state)
     journal_close(j);
     j = place_open(p, 6 * MEGABYTE);
     assert_int_equal(journal_size_bytes(j), 6 * MEGABYTE);
-    assert_true(journal_room(j) > 10000);
+    assert_true(journal_room(j) > 3000);
     assert_int_equal(stat(p->data, &st), 0);
     assert_int_equal(st.st_size, journal_used_bytes(j));
     journal_close(j);
+}
+
+/* Two events on sale, as a ledger would sell them: never more than leaves room for two records of
+ * every open order. */
+struct shop {
+    struct place place;
+    struct journal *j;
+    uint64_t size;
+    uint64_t last[2]; /* number */
+    struct open {
+        uint32_t event, number;
+        uint8_t state;
+        bool once; /* it has changed once already */
+    } * open;
+    uint64_t count, capacity;
+};
+
+static void shop_append(struct shop *s, const struct open *o, struct record r)
+{
+    r.n = 1;
+    r.buyer_len = r.key_len = PARAM_MAX;
+    memset(r.buyer, 'b', PARAM_MAX);
+    memset(r.key, 'k', PARAM_MAX);
+    journal_append(s->j, o->event, &r, 1);
+}
+
+static bool shop_may_sell(const struct shop *s)
+{
+    return journal_room(s->j) >= 1 + 2 * (s->count + 1);
+}
+
+static void shop_sell(struct shop *s)
+{
+    struct open o = {.event = (uint32_t)below(2), .state = below(3) ? ORDER_HELD : ORDER_SOLD};
+    assert_true(s->count < s->capacity);
+    o.number = (uint32_t)++s->last[o.event];
+    shop_append(s, &o, (struct record){.kind = RECORD_GRANT, .state = o.state, .number = o.number});
+    s->open[s->count++] = o;
+}
+
+/* Two steps at most: held, sold, cancelled; or held, expired, and paid late or refused. */
+static void shop_change(struct shop *s)
+{
+    struct open *o = &s->open[below(s->count)];
+    uint8_t was = o->state;
+    struct record r = {.kind = RECORD_CHANGE, .number = o->number, .was = was};
+    if (was == ORDER_EXPIRED && below(2)) {
+        r = (struct record){.kind = RECORD_REFUSAL, .number = o->number, .state = ORDER_EXPIRED};
+    } else if (was == ORDER_EXPIRED) {
+        r.kind = RECORD_LATE;
+        r.number = ++s->last[o->event];
+        r.of = o->number;
+        r.state = ORDER_SOLD;
+    } else {
+        r.state = was == ORDER_SOLD ? ORDER_CANCELLED : below(2) ? ORDER_SOLD : ORDER_EXPIRED;
+    }
+    shop_append(s, o, r);
+    o->state = r.state;
+    if (o->once || r.state == ORDER_CANCELLED)
+        *o = s->open[--s->count];
+    else
+        o->once = true;
+}
+
+/* Commits, and now and then starts again: then all of it is verified. */
+static void shop_commit(struct shop *s)
+{
+    commit(s->j);
+    assert_true(journal_used_bytes(s->j) <= journal_size_bytes(s->j));
+    if (below(64) > 0)
+        return;
+    journal_close(s->j);
+    s->j = place_open(&s->place, s->size);
+}
+
+static void shop_open(struct shop *s, uint64_t size)
+{
+    *s = (struct shop){.size = size, .capacity = size / RECORD_BYTES};
+    s->open = calloc(s->capacity, sizeof *s->open);
+    assert_non_null(s->open);
+    place_make(&s->place);
+    s->j = place_open(&s->place, size);
+    assert_true(shop_may_sell(s));
+}
+
+/* All open orders end, in commits of any size; then the last look at everything. */
+static void shop_close(struct shop *s, uint64_t most)
+{
+    while (s->count > 0) {
+        for (uint64_t n = 1 + below(most); n > 0 && s->count > 0; n--)
+            shop_change(s);
+        shop_commit(s);
+    }
+    journal_close(s->j);
+    journal_close(place_open(&s->place, s->size));
+    place_remove(&s->place);
+    free(s->open);
+}
+
+#define CHANGES_MOST (OTHERS_MAX + EXPIRE_MAX)
+
+static void sales_stop_and_returns_never_do(void **state)
+{
+    static const uint64_t sizes[] = {1, 2, 2, 3, 12};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct shop s;
+        uint64_t most = 1 + below(CHANGES_MOST);
+        shop_open(&s, sizes[i] * MEGABYTE);
+        while (shop_may_sell(&s)) {
+            for (uint64_t n = below(BATCH_MAX + 1); n > 0 && shop_may_sell(&s); n--)
+                shop_sell(&s);
+            for (uint64_t n = below(most + 1) / 4; n > 0 && s.count > 0; n--)
+                shop_change(&s);
+            shop_commit(&s);
+        }
+        shop_close(&s, i % 2 == 0 ? CHANGES_MOST : most);
+    }
+}
+
+/* Nothing changes while it sells: so all the copying comes when the room is spent. */
+static void all_may_change_at_the_end(void **state)
+{
+    static const uint64_t mosts[] = {1, 20, CHANGES_MOST};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(mosts); i++) {
+        struct shop s;
+        shop_open(&s, 2 * MEGABYTE);
+        while (shop_may_sell(&s)) {
+            for (uint64_t n = 0; n < BATCH_MAX && shop_may_sell(&s); n++)
+                shop_sell(&s);
+            shop_commit(&s);
+        }
+        shop_close(&s, mosts[i]);
+    }
+}
+
+/* What was promised once is kept, whatever comes: here orders without names, so that the index is
+ * as large as it can be, and then as many of the largest records as were promised, changes most of
+ * them. These orders change more often than they could, so nobody may verify them. */
+static void promise_and_keep(uint64_t size, uint64_t part, uint64_t grants, uint64_t most)
+{
+    struct place p = {.root = ""};
+    place_make(&p);
+    struct journal *j = place_open(&p, size);
+    uint64_t last = 0, stop = 1 + journal_room(j) * part / 8;
+    for (; last == 0 || journal_room(j) > stop; commit(j))
+        for (uint64_t n = 0; n < 64; n++) {
+            struct record r = {.kind = RECORD_GRANT, .state = ORDER_SOLD, .n = 1, .number = ++last};
+            journal_append(j, 0, &r, 1);
+        }
+    for (uint64_t left = journal_room(j); left > 0; commit(j))
+        for (uint64_t n = 1 + below(most); n > 0 && left > 0; n--, left--) {
+            struct record r = {.kind = RECORD_CHANGE, .state = ORDER_SOLD, .n = 1, .key_len = 1};
+            bool grant = below(8) < grants;
+            r.kind = grant ? RECORD_GRANT : RECORD_CHANGE;
+            r.was = grant ? 0 : ORDER_SOLD;
+            r.number = grant ? ++last : 1 + below(last);
+            journal_append(j, 0, &r, 1);
+        }
+    journal_close(j);
+    place_remove(&p);
+}
+
+static void changes_anywhere_may_take_it_all(void **state)
+{
+    static const uint64_t mosts[] = {1, 5, 40, 200, CHANGES_MOST};
+    (void)state;
+    for (uint64_t part = 0; part < 8; part++)
+        for (size_t i = 0; i < ARRAY_LEN(mosts); i++)
+            promise_and_keep((1 + below(2)) * MEGABYTE, part, below(3) == 0 ? below(8) : 0,
+                             mosts[i]);
+    promise_and_keep(16 * MEGABYTE, 1, 0, 1);
+    promise_and_keep(16 * MEGABYTE, 1, 0, CHANGES_MOST);
 }
 
 int main(int argc, char **argv)
@@ -194,6 +370,9 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(one_commit_may_take_it_all, setup, teardown),
         cmocka_unit_test_setup_teardown(many_events_share_the_room, setup, teardown),
         cmocka_unit_test_setup_teardown(a_promised_rest_may_come_one_by_one, setup, teardown),
+        cmocka_unit_test(sales_stop_and_returns_never_do),
+        cmocka_unit_test(all_may_change_at_the_end),
+        cmocka_unit_test(changes_anywhere_may_take_it_all),
         cmocka_unit_test_setup_teardown(a_smaller_size_takes_nothing_away, setup, teardown),
     };
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)getpid() + 1;

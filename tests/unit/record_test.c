@@ -31,6 +31,19 @@ static struct record sample(uint8_t kind)
     case RECORD_KNOWN:
         r.node = 65535;
         break;
+    case RECORD_LATE:
+        r.state = ORDER_SOLD;
+        r.was = ORDER_EXPIRED;
+        r.number = ORDER_NUMBER_MAX;
+        r.of = ORDER_NUMBER_MAX - 1;
+        r.pay_by_wall_ms = 78;
+        r.n = 3;
+        break;
+    case RECORD_REFUSAL:
+        r.state = ORDER_EXPIRED;
+        r.number = ORDER_NUMBER_MAX;
+        r.n = UINT32_MAX;
+        break;
     case RECORD_GRANT:
     case RECORD_CHANGE:
         r.state = ORDER_CANCELLED;
@@ -43,6 +56,8 @@ static struct record sample(uint8_t kind)
         r.state = 6;
         r.total = 1;
         r.version = UINT32_MAX;
+        r.node = 65535;
+        r.acted_wall_ms = 1700000000456;
         break;
     }
     return r;
@@ -59,7 +74,7 @@ static void name(struct record *r, size_t buyer_len, size_t key_len)
 static void every_kind_comes_back(void **state)
 {
     (void)state;
-    for (unsigned kind = RECORD_SALE; kind <= RECORD_ADMIN; kind++) {
+    for (unsigned kind = RECORD_SALE; kind <= RECORD_REFUSAL; kind++) {
         unsigned char bytes[RECORD_BYTES_MAX];
         struct record r = sample((uint8_t)kind), back;
         uint32_t crc = 0x1234, again = 0x1234;
@@ -73,17 +88,23 @@ static void every_kind_comes_back(void **state)
 
 static void names_come_back(void **state)
 {
-    static const size_t lens[][2] = {{1, 0}, {0, 1}, {PARAM_MAX, PARAM_MAX}, {3, 64}};
+    static const uint8_t kinds[] = {RECORD_GRANT, RECORD_CHANGE, RECORD_LATE, RECORD_REFUSAL,
+                                    RECORD_ADMIN};
+    static const size_t lens[][2] = {
+        {1, 0}, {PARAM_MAX, 0}, {0, 1}, {PARAM_MAX, PARAM_MAX}, {3, 64}};
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
-        unsigned char bytes[RECORD_BYTES_MAX];
-        struct record r = sample(RECORD_GRANT), back;
-        uint32_t crc = 0, again = 0;
-        name(&r, lens[i][0], lens[i][1]);
-        assert_int_equal(record_encode(&r, &crc, bytes), RECORD_BYTES_MAX);
-        assert_true(record_decode(&back, &again, bytes, RECORD_BYTES_MAX));
-        assert_memory_equal(&r, &back, sizeof r);
-    }
+    for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+        for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+            unsigned char bytes[RECORD_BYTES_MAX];
+            struct record r = sample(kinds[k]), back;
+            uint32_t crc = 0, again = 0;
+            if (kinds[k] == RECORD_ADMIN && lens[i][1] > 0)
+                continue; /* it has no key */
+            name(&r, lens[i][0], lens[i][1]);
+            assert_int_equal(record_encode(&r, &crc, bytes), RECORD_BYTES_MAX);
+            assert_true(record_decode(&back, &again, bytes, RECORD_BYTES_MAX));
+            assert_memory_equal(&r, &back, sizeof r);
+        }
 }
 
 /* Written by an earlier version: this must stay readable. */
@@ -100,6 +121,43 @@ static void layout_is_fixed(void **state)
     record_encode(&r, &crc, bytes);
     assert_memory_equal(bytes + 4, want + 4, RECORD_BYTES - 4);
     assert_int_equal(crc, crc32(9, want + 4, RECORD_BYTES - 4));
+}
+
+/* Where the fields of a late payment, a refusal and an admin act stand. */
+static void later_layouts_are_fixed(void **state)
+{
+    static const struct {
+        uint8_t kind;
+        unsigned char want[RECORD_BYTES - 24]; /* from the body on */
+    } cases[] = {
+        {RECORD_LATE,
+         {0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 78, [16] = 3, [20] = ORDER_EXPIRED, [24] = 0xfe,
+          0xff, 0xff, 0xff, 0xff}},
+        {RECORD_REFUSAL, {0xff, 0xff, 0xff, 0xff, 0xff, [16] = 0xff, 0xff, 0xff, 0xff}},
+        {RECORD_ADMIN,
+         {1, [4] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, [16] = 0xc8, 0x69, 0xe5, 0xcf, 0x8b, 1}},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        unsigned char bytes[RECORD_BYTES_MAX];
+        struct record r = sample(cases[i].kind);
+        uint32_t crc = 0;
+        assert_int_equal(record_encode(&r, &crc, bytes), RECORD_BYTES);
+        assert_int_equal(bytes[4], cases[i].kind);
+        assert_memory_equal(bytes + 24, cases[i].want, sizeof cases[i].want);
+    }
+}
+
+static void an_order_is_found_by_its_records(void **state)
+{
+    (void)state;
+    for (unsigned kind = RECORD_SALE; kind <= RECORD_REFUSAL; kind++) {
+        struct record r = sample((uint8_t)kind);
+        bool order = kind == RECORD_GRANT || kind == RECORD_CHANGE || kind >= RECORD_LATE;
+        assert_int_equal(record_is_order(&r), order);
+        if (order)
+            assert_true(record_order(&r) == ORDER_NUMBER_MAX - (kind == RECORD_LATE));
+    }
 }
 
 static void every_flipped_bit_is_found(void **state)
@@ -140,12 +198,39 @@ static void nonsense_with_a_good_crc_is_refused(void **state)
         size_t at;
         unsigned char value;
     } cases[] = {
-        {RECORD_GRANT, 4, 0},   {RECORD_GRANT, 4, 7},   {RECORD_GRANT, 5, 0},
-        {RECORD_GRANT, 5, 5},   {RECORD_GRANT, 6, 1},   {RECORD_GRANT, 7, 65},
-        {RECORD_GRANT, 8, 0},   {RECORD_GRANT, 29, 1},  {RECORD_GRANT, 40, 0},
-        {RECORD_GRANT, 44, 1},  {RECORD_EPOCH, 5, 1},   {RECORD_EPOCH, 32, 1},
-        {RECORD_KNOWN, 26, 1},  {RECORD_ADMIN, 32, 1},  {RECORD_SALE, 6, 1},
-        {RECORD_CHANGE, 63, 1}, {RECORD_CHANGE, 44, 0}, {RECORD_CHANGE, 44, 5},
+        {RECORD_GRANT, 4, 0},
+        {RECORD_GRANT, 4, 9},
+        {RECORD_GRANT, 5, 0},
+        {RECORD_GRANT, 5, 5},
+        {RECORD_GRANT, 6, 1},
+        {RECORD_GRANT, 7, 65},
+        {RECORD_GRANT, 8, 0},
+        {RECORD_GRANT, 29, 1},
+        {RECORD_GRANT, 40, 0},
+        {RECORD_GRANT, 44, 1},
+        {RECORD_EPOCH, 5, 1},
+        {RECORD_EPOCH, 32, 1},
+        {RECORD_KNOWN, 26, 1},
+        {RECORD_ADMIN, 48, 1},
+        {RECORD_SALE, 6, 1},
+        {RECORD_CHANGE, 63, 1},
+        {RECORD_CHANGE, 44, 0},
+        {RECORD_CHANGE, 44, 5},
+        {RECORD_ADMIN, 34, 1}, /* a node's third byte */
+        {RECORD_ADMIN, 7, 1},  /* a key */
+        {RECORD_LATE, 5, ORDER_HELD},
+        {RECORD_LATE, 44, ORDER_HELD},
+        {RECORD_LATE, 44, 0},
+        {RECORD_LATE, 48, 0xff}, /* of itself */
+        {RECORD_LATE, 53, 1},    /* of a later one */
+        {RECORD_LATE, 45, 1},
+        {RECORD_LATE, 40, 0},
+        {RECORD_LATE, 56, 1},
+        {RECORD_REFUSAL, 5, ORDER_SOLD},
+        {RECORD_REFUSAL, 44, ORDER_EXPIRED},
+        {RECORD_REFUSAL, 32, 1},
+        {RECORD_REFUSAL, 48, 1},
+        {RECORD_REFUSAL, 6, 1},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -154,6 +239,28 @@ static void nonsense_with_a_good_crc_is_refused(void **state)
         uint32_t crc = 0, chain = 0;
         size_t len = record_encode(&r, &crc, bytes);
         bytes[cases[i].at] = cases[i].value;
+        crc = (uint32_t)crc32(0, bytes + 4, (uInt)(len - 4));
+        memcpy(bytes, &crc, 4);
+        if (record_decode(&back, &chain, bytes, len))
+            fail_msg("case %zu was taken", i);
+    }
+}
+
+/* What no flip of one byte makes. */
+static void fields_that_are_zero_are_refused(void **state)
+{
+    static const struct {
+        uint8_t kind;
+        size_t from, bytes;
+    } cases[] = {{RECORD_LATE, 24, 8},    {RECORD_LATE, 40, 4},    {RECORD_LATE, 48, 8},
+                 {RECORD_REFUSAL, 24, 8}, {RECORD_REFUSAL, 40, 4}, {RECORD_ADMIN, 32, 8}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        unsigned char bytes[RECORD_BYTES_MAX];
+        struct record r = sample(cases[i].kind), back;
+        uint32_t crc = 0, chain = 0;
+        size_t len = record_encode(&r, &crc, bytes);
+        memset(bytes + cases[i].from, 0, cases[i].bytes);
         crc = (uint32_t)crc32(0, bytes + 4, (uInt)(len - 4));
         memcpy(bytes, &crc, 4);
         if (record_decode(&back, &chain, bytes, len))
@@ -199,9 +306,12 @@ int main(void)
         cmocka_unit_test(names_come_back),
         cmocka_unit_test(states_have_words),
         cmocka_unit_test(layout_is_fixed),
+        cmocka_unit_test(later_layouts_are_fixed),
+        cmocka_unit_test(an_order_is_found_by_its_records),
         cmocka_unit_test(other_lengths_are_refused),
         cmocka_unit_test(every_flipped_bit_is_found),
         cmocka_unit_test(nonsense_with_a_good_crc_is_refused),
+        cmocka_unit_test(fields_that_are_zero_are_refused),
         cmocka_unit_test(the_chain_finds_missing_and_moved_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

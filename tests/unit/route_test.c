@@ -3,62 +3,9 @@
  * short sells the wrong number of tickets to the wrong buyer; an operator's page answered under a
  * foreign name hands the sale to whoever owns that name. Every refusal is a row here.
  */
-/* needs: server/http/route.c server/http/request.c conf/base/check.c conf/base/verdict.c */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "server/http/route.h"
-
-enum { TICKET, VIP, LIMITED };
-
-static struct conf conf = {
-    .buy_with_get = true,
-    .event_count = 3,
-    .events = {{.name = "ticket", .max_order = 4},
-               {.name = "v-i_p-name-of-thirty-two-bytes-0", .max_order = 100000000},
-               {.name = "limited", .max_order = 1, .limit = 2}},
-};
-
-#define FORM      "application/x-www-form-urlencoded"
-#define FORM_TYPE "Content-Type: " FORM "\r\n"
-
-/* From bytes of its own, as many as it has, so that a sanitizer sees a look further. */
-static enum verdict route_of(struct route *route, const char *text, size_t len,
-                             enum route_side side)
-{
-    static const struct request_limits limits = {8192, 4096};
-    struct request r;
-    enum verdict why = VERDICT_YES;
-    char *bytes = malloc(len);
-    assert_non_null(bytes);
-    memcpy(bytes, text, len);
-    if (request_parse(&r, &why, bytes, len, &limits) != REQUEST_DONE)
-        fail_msg("%s: not parsed: %d", text, verdict_code(why));
-    why = route_find(route, &r, &conf, side);
-    free(bytes);
-    return why;
-}
-
-/* Parses a request, with `header` lines and, unless NULL, a body, and asks for its route. */
-static enum verdict ask_side(struct route *route, const char *line, const char *header,
-                             const char *body, enum route_side side)
-{
-    static char text[4096];
-    char length[64] = "";
-    if (body != NULL)
-        snprintf(length, sizeof length, "Content-Length: %zu\r\n", strlen(body));
-    int len = snprintf(text, sizeof text, "%s HTTP/1.0\r\n%s%s\r\n%s", line, header, length,
-                       body != NULL ? body : "");
-    assert_in_range(len, 1, sizeof text - 1);
-    return route_of(route, text, (size_t)len, side);
-}
+/* needs: server/http/route.c server/http/request.c conf/base/check.c conf/base/orderid.c
+ * conf/base/verdict.c -lsodium */
+#include "tests/unit/route_ask.h"
 
 static enum verdict ask(const char *line, const char *header, const char *body)
 {
@@ -138,13 +85,6 @@ static void test_kind_and_event(void **state)
     assert_int_equal(ask_side(&route, "GET /buy/nothing", "", NULL, ROUTE_BUYERS),
                      VERDICT_NOT_FOUND);
     assert_int_equal(route.event, -1);
-}
-
-static void check_allow(const char *line, enum route_side side, const char *allow)
-{
-    struct route route;
-    assert_int_equal(ask_side(&route, line, "", NULL, side), VERDICT_METHOD);
-    assert_string_equal(route.allow, allow);
 }
 
 static void test_methods(void **state)
@@ -242,8 +182,6 @@ static void test_buyer_and_key(void **state)
     assert_int_equal(route.key_len, 7); /* a header is not decoded */
     assert_memory_equal(route.key, "\"k+%41\"", 7);
 }
-
-#define TEXT_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static void test_buyer_and_key_are_checked(void **state)
 {

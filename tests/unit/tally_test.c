@@ -67,6 +67,78 @@ static void test_every_change_moves_its_tickets(void **state)
     assert_int_equal(t.held + t.sold, 0);
 }
 
+static bool late(uint64_t number, uint64_t of, uint32_t n)
+{
+    struct record r = {.kind = RECORD_LATE,
+                       .seq = t.end + 1,
+                       .was = ORDER_EXPIRED,
+                       .state = ORDER_SOLD,
+                       .number = number,
+                       .of = of,
+                       .n = n};
+    return tally_fold(&t, &r);
+}
+
+static bool refusal(uint64_t number, uint32_t n)
+{
+    struct record r = {
+        .kind = RECORD_REFUSAL, .seq = t.end + 1, .state = ORDER_EXPIRED, .number = number, .n = n};
+    return tally_fold(&t, &r);
+}
+
+/* It takes tickets, and a number, once more; but it is no new order. */
+static void test_a_late_payment_is_a_deduction(void **state)
+{
+    (void)state;
+    assert_true(grant(1, ORDER_HELD, 3));
+    assert_true(change(1, ORDER_HELD, ORDER_EXPIRED, 3));
+    assert_true(late(2, 1, 3));
+    assert_int_equal(t.sold, 3);
+    assert_int_equal(t.held, 0);
+    assert_int_equal(t.last, 2);
+    assert_int_equal(t.orders, 1);
+    assert_true(grant(3, ORDER_SOLD, 1)); /* the next number after that */
+    assert_true(change(1, ORDER_SOLD, ORDER_CANCELLED, 3));
+    assert_int_equal(t.sold, 1);
+    assert_int_equal(t.orders, 2);
+}
+
+static void test_a_refusal_moves_nothing(void **state)
+{
+    (void)state;
+    assert_true(grant(1, ORDER_HELD, 2));
+    assert_true(grant(2, ORDER_HELD, 5));
+    assert_true(change(1, ORDER_HELD, ORDER_EXPIRED, 2));
+    struct tally before = t;
+    assert_true(refusal(1, 2));
+    before.end++;
+    assert_memory_equal(&before, &t, sizeof t);
+}
+
+static void test_what_cannot_be_late_is_refused(void **state)
+{
+    (void)state;
+    assert_true(grant(1, ORDER_HELD, 1));
+    assert_true(change(1, ORDER_HELD, ORDER_EXPIRED, 1));
+    struct tally before = t;
+    assert_false(late(1, 1, 1)); /* no number of its own */
+    assert_false(late(3, 1, 1));
+    assert_false(late(2, 2, 1)); /* of what was never granted */
+    assert_false(refusal(2, 1));
+    assert_memory_equal(&before, &t, sizeof t);
+}
+
+static void test_the_last_act_counts(void **state)
+{
+    (void)state;
+    struct record r = {.kind = RECORD_ADMIN, .state = 3, .total = 50, .version = 7, .node = 2};
+    for (r.seq = 1; r.seq <= 2; r.seq++, r.total += 10, r.version++)
+        assert_true(tally_fold(&t, &r));
+    assert_int_equal(t.state, 3);
+    assert_int_equal(t.total, 60);
+    assert_int_equal(t.version, 8);
+}
+
 static void test_what_cannot_follow_is_refused_and_changes_nothing(void **state)
 {
     (void)state;
@@ -116,6 +188,10 @@ int main(void)
         cmocka_unit_test_setup(test_grants_add_up, fresh),
         cmocka_unit_test_setup(test_every_change_moves_its_tickets, fresh),
         cmocka_unit_test_setup(test_what_cannot_follow_is_refused_and_changes_nothing, fresh),
+        cmocka_unit_test_setup(test_a_late_payment_is_a_deduction, fresh),
+        cmocka_unit_test_setup(test_a_refusal_moves_nothing, fresh),
+        cmocka_unit_test_setup(test_what_cannot_be_late_is_refused, fresh),
+        cmocka_unit_test_setup(test_the_last_act_counts, fresh),
         cmocka_unit_test_setup(test_epochs_only_rise, fresh),
         cmocka_unit_test_setup(test_sale_and_nodes, fresh),
     };

@@ -1,0 +1,274 @@
+/*
+ * The life of an order:
+ *
+ *     granted ──> HELD ──pay──> SOLD            `hold 0`: granted as SOLD
+ *                  │ └─cancel─> CANCELLED
+ *                  └──pay_by──> EXPIRED ──paid late──> SOLD     a new deduction
+ *                                       └─none left──> refused  final: to be refunded
+ *
+ * Every change goes to the journal first, is answered after the commit, and is settled in the stock
+ * from there: so tickets are back for others in the step after the commit. Only the late payment
+ * takes the way of a sale, because tickets must be deducted before they can be promised.
+ *
+ * An order is read from the journal, what this turn has appended included; only the ends of holds
+ * are in memory. Dies anywhere: what was committed stands, the rest was never answered.
+ */
+#include <sodium.h>
+#include <string.h>
+
+#include "conf/base/log.h"
+#include "server/ledger/private.h"
+
+struct order {
+    struct ledger_event *event;
+    struct record grant;
+    struct record last;
+};
+
+/* What may be done to an order, and what becomes of it: one row for each. */
+enum act { ACT_CANCEL, ACT_PAY, ACT_EXPIRE, ACT_LEAVE, ACT_COUNT };
+
+static const struct {
+    enum verdict verdict;
+    enum order_state becomes; /* 0: stays what it is */
+} steps[ACT_COUNT][ORDER_EXPIRED + 1] = {
+    [ACT_CANCEL] = {[ORDER_HELD] = {VERDICT_YES, ORDER_CANCELLED},
+                    [ORDER_SOLD] = {VERDICT_CONFLICT, 0},
+                    [ORDER_CANCELLED] = {VERDICT_YES, 0},
+                    [ORDER_EXPIRED] = {VERDICT_YES, 0}},
+    [ACT_PAY] = {[ORDER_HELD] = {VERDICT_YES, ORDER_SOLD},
+                 [ORDER_SOLD] = {VERDICT_YES, 0},
+                 [ORDER_CANCELLED] = {VERDICT_REFUND, 0},
+                 [ORDER_EXPIRED] = {VERDICT_REFUND, 0}}, /* unless tickets are left: pay_late */
+    [ACT_EXPIRE] = {[ORDER_HELD] = {VERDICT_YES, ORDER_EXPIRED},
+                    [ORDER_SOLD] = {VERDICT_YES, 0},
+                    [ORDER_CANCELLED] = {VERDICT_YES, 0},
+                    [ORDER_EXPIRED] = {VERDICT_YES, 0}},
+    [ACT_LEAVE] = {[ORDER_HELD] = {VERDICT_YES, ORDER_CANCELLED},
+                   [ORDER_SOLD] = {VERDICT_YES, ORDER_CANCELLED},
+                   [ORDER_CANCELLED] = {VERDICT_YES, 0},
+                   [ORDER_EXPIRED] = {VERDICT_YES, 0}},
+};
+
+uint64_t ledger_tag(const struct ledger *l, const struct ledger_event *e, uint64_t number)
+{
+    return orderid_tag(l->conf->node, e->slot, number, e->tally.secret);
+}
+
+/* ---- find ----------------------------------------------------------------------------------- */
+
+static struct ledger_event *event_at(struct ledger *l, uint8_t slot)
+{
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        if (l->events[i].slot == slot)
+            return &l->events[i];
+    return NULL;
+}
+
+static bool read_order(struct ledger *l, struct ledger_event *e, uint64_t number, struct order *o)
+{
+    struct fault f;
+    o->event = e;
+    int found = journal_order(l->journal, e->index, number, &o->grant, &o->last, &f);
+    if (found < 0)
+        ledger_die(f.text);
+    return found == 1;
+}
+
+/* The order that a message names; its tag must be the right one. */
+static bool find(struct ledger *l, struct message *m, struct order *o)
+{
+    struct ledger_event *e = event_at(l, m->slot);
+    if (e == NULL || !e->tally.has_sale || m->number > e->tally.last)
+        return false;
+    uint64_t tag = ledger_tag(l, e, m->number);
+    if (sodium_memcmp(&tag, &m->tag, sizeof tag) != 0)
+        return false;
+    m->event = (uint8_t)e->index;
+    return read_order(l, e, m->number, o);
+}
+
+/* ---- change --------------------------------------------------------------------------------- */
+
+/* A record of the order's, with all that it needs to be settled by itself. */
+static struct record record_of(const struct order *o, enum record_kind kind)
+{
+    struct record r = o->grant;
+    r.kind = (uint8_t)kind;
+    r.state = r.was = 0;
+    r.of = 0;
+    return r;
+}
+
+static void become(struct ledger *l, struct order *o, enum order_state state)
+{
+    struct record r = record_of(o, RECORD_CHANGE);
+    r.state = (uint8_t)state;
+    r.was = o->last.state;
+    ledger_append(l, o->event, &r);
+    o->last = r;
+}
+
+/* The step of the table; its verdict. */
+static enum verdict apply(struct ledger *l, struct order *o, enum act act)
+{
+    enum order_state state = (enum order_state)o->last.state;
+    ASSERT(state >= ORDER_HELD && state <= ORDER_EXPIRED);
+    if (steps[act][state].becomes != 0)
+        become(l, o, steps[act][state].becomes);
+    return steps[act][state].verdict;
+}
+
+static void tell(struct message *m, const struct order *o, enum verdict v)
+{
+    m->verdict = (uint8_t)v;
+    m->n = o->grant.n;
+    m->pay_by_wall_ms = o->grant.pay_by_wall_ms;
+    m->state = order_state_word((enum order_state)o->last.state);
+}
+
+/* ---- what is asked -------------------------------------------------------------------------- */
+
+void order_look(struct ledger *l, struct message *m)
+{
+    struct order o;
+    m->verdict = VERDICT_NOT_FOUND;
+    if (find(l, m, &o))
+        tell(m, &o, VERDICT_YES);
+}
+
+void order_cancel(struct ledger *l, struct message *m)
+{
+    struct order o;
+    m->verdict = VERDICT_NOT_FOUND;
+    if (find(l, m, &o)) {
+        enum verdict v = apply(l, &o, ACT_CANCEL);
+        tell(m, &o, v);
+    }
+}
+
+void order_left(struct ledger *l, struct message *m)
+{
+    struct order o;
+    bool found = read_order(l, &l->events[m->event], m->number, &o);
+    ASSERT(found); /* we granted it */
+    (void)apply(l, &o, ACT_LEAVE);
+    m->verdict = VERDICT_YES;
+}
+
+void order_expire(struct ledger *l, uint64_t now_wall_ms)
+{
+    uint32_t ended = 0;
+    struct order o;
+    for (uint32_t i = 0; i < l->conf->event_count; i++) {
+        struct ledger_event *e = &l->events[i];
+        const struct hold *first;
+        while (ended < EXPIRE_MAX && (first = holds_first(&e->holds)) != NULL &&
+               first->pay_by_wall_ms < now_wall_ms) {
+            bool found = read_order(l, e, first->number, &o);
+            ASSERT(found && o.last.state == ORDER_HELD); /* which takes it off the list */
+            (void)apply(l, &o, ACT_EXPIRE);
+            ended++;
+        }
+    }
+}
+
+/* ---- late payment --------------------------------------------------------------------------- */
+
+static bool is_in_batch(const struct ledger_event *e, uint64_t number)
+{
+    for (uint32_t i = 0; i < e->batch_count; i++)
+        if (e->batch[i]->kind == MESSAGE_PAY && e->batch[i]->number == number)
+            return true;
+    return false;
+}
+
+/* What the item of the deduction needs goes into the message. */
+static void ask_again(struct message *m, const struct order *o)
+{
+    const struct record *g = &o->grant;
+    m->otherwise = VERDICT_YES;
+    m->n = g->n;
+    m->buyer_len = g->buyer_len;
+    m->key_len = 0; /* its key stays where it is and lives again when this is settled */
+    memcpy(m->buyer, g->buyer, g->buyer_len);
+}
+
+bool order_pay(struct ledger *l, struct message *m, uint64_t now_wall_ms)
+{
+    struct order o;
+    m->verdict = VERDICT_NOT_FOUND;
+    m->otherwise = VERDICT_YES;
+    if (!find(l, m, &o))
+        return false;
+    if (o.last.state == ORDER_HELD && o.grant.pay_by_wall_ms < now_wall_ms)
+        (void)apply(l, &o, ACT_EXPIRE); /* more were due than one turn ends */
+    if (o.last.state != ORDER_EXPIRED || o.last.kind == RECORD_REFUSAL) {
+        enum verdict v = apply(l, &o, ACT_PAY);
+        tell(m, &o, v);
+        return false;
+    }
+    tell(m, &o, VERDICT_BUSY);
+    if (is_in_batch(o.event, m->number)) {
+        m->otherwise = VERDICT_BUSY; /* see order_pay_again */
+        return false;
+    }
+    if (!event_sells(l, o.event) || l->room == 0)
+        return false;
+    l->room--;
+    ask_again(m, &o);
+    return true;
+}
+
+void order_pay_again(struct ledger *l, struct message *m)
+{
+    struct order o;
+    if (m->otherwise != VERDICT_BUSY || !find(l, m, &o))
+        return;
+    bool decided = o.last.state != ORDER_EXPIRED || o.last.kind == RECORD_REFUSAL;
+    tell(m, &o, decided ? apply(l, &o, ACT_PAY) : VERDICT_BUSY);
+}
+
+static void sell_again(struct ledger *l, struct order *o)
+{
+    struct record r = record_of(o, RECORD_LATE);
+    r.state = ORDER_SOLD;
+    r.was = ORDER_EXPIRED;
+    r.of = o->grant.number;
+    r.number = o->event->tally.last + 1;
+    ledger_append(l, o->event, &r);
+    o->last = r;
+}
+
+static void refuse_for_good(struct ledger *l, struct order *o)
+{
+    struct record r = record_of(o, RECORD_REFUSAL);
+    r.state = ORDER_EXPIRED;
+    ledger_append(l, o->event, &r);
+    o->last = r;
+}
+
+void order_paid_late(struct ledger *l, struct ledger_event *e, struct message *m,
+                     enum stock_verdict said)
+{
+    struct order o;
+    bool found = read_order(l, e, m->number, &o);
+    ASSERT(found && o.last.state == ORDER_EXPIRED && o.last.kind != RECORD_REFUSAL);
+    switch (said) {
+    case STOCK_YES:
+        sell_again(l, &o);
+        tell(m, &o, VERDICT_YES);
+        return;
+    case STOCK_SOLD_OUT:
+    case STOCK_IS_CLOSED:
+    case STOCK_LIMIT:
+        refuse_for_good(l, &o);
+        tell(m, &o, VERDICT_REFUND);
+        return;
+    case STOCK_IS_PAUSED:
+        tell(m, &o, VERDICT_PAUSED);
+        return;
+    default:
+        tell(m, &o, VERDICT_BUSY);
+    }
+}

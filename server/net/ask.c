@@ -1,0 +1,217 @@
+/*
+ * Asking the ledger. What only it can answer (a possible sale, an order, an operator's act) becomes
+ * a message (a baton, meet/message.h) that travels there and back. Here is what all of them have
+ * in common; buy.c and reply.c know how the answers read.
+ *
+ * Order of effects: everything older on this connection is sent; the message is pushed; the verdict
+ * comes back; its answer is sent. If the answer deadline passes first, the answer is -6; if the
+ * connection dies first, there is none. In both cases the baton comes back to nobody: for a buy
+ * that is an order without a buyer (buy.c), anything else has been done, or not, and can be asked
+ * for again.
+ *
+ * If the process dies with messages under way: nobody was told anything, and the ledger's journal
+ * says what was done.
+ */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/net/inside.h"
+
+/* ---- there ---------------------------------------------------------------------------------- */
+
+void ask_push(struct worker *w, struct message *m)
+{
+    ring_push(&w->o.exchange->orders, m);
+    w->bell_due = true; /* rung once, at the end of the turn */
+}
+
+static enum message_kind kind_of(const struct route *route)
+{
+    static const uint8_t kinds[] = {
+        [ROUTE_BUY] = MESSAGE_BUY,       [ROUTE_LOOK] = MESSAGE_LOOK,
+        [ROUTE_CANCEL] = MESSAGE_CANCEL, [ROUTE_PAY] = MESSAGE_PAY,
+        [ROUTE_PAUSE] = MESSAGE_PAUSE,   [ROUTE_RESUME] = MESSAGE_RESUME,
+        [ROUTE_CLOSE] = MESSAGE_CLOSE,   [ROUTE_RESTOCK] = MESSAGE_RESTOCK,
+    };
+    ASSERT(route_is_for_ledger(route) && (size_t)route->kind < ARRAY_LEN(kinds));
+    return (enum message_kind)kinds[route->kind];
+}
+
+static void print_peer(const struct connection *c, char text[PARAM_MAX])
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer = {.any = {.sa_family = AF_UNSPEC}};
+    struct ucred who = {.uid = (uid_t)-1}; /* nobody */
+    socklen_t len = sizeof peer, who_len = sizeof who;
+    char host[INET6_ADDRSTRLEN] = "";
+    if (getpeername(c->io.fd, &peer.any, &len) != 0)
+        peer.any.sa_family = AF_UNSPEC;
+    switch (peer.any.sa_family) {
+    case AF_UNIX:
+        getsockopt(c->io.fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len);
+        snprintf(text, PARAM_MAX, "unix:uid=%u", (unsigned)who.uid);
+        break;
+    case AF_INET:
+        inet_ntop(AF_INET, &peer.v4.sin_addr, host, sizeof host);
+        snprintf(text, PARAM_MAX, "%s:%u", host, (unsigned)ntohs(peer.v4.sin_port));
+        break;
+    case AF_INET6:
+        inet_ntop(AF_INET6, &peer.v6.sin6_addr, host, sizeof host);
+        snprintf(text, PARAM_MAX, "[%s]:%u", host, (unsigned)ntohs(peer.v6.sin6_port));
+        break;
+    default:
+        snprintf(text, PARAM_MAX, "unknown"); /* gone already */
+    }
+}
+
+/* Where an act comes from, for the journal. */
+static void fill_origin(const struct connection *c, struct message *m)
+{
+    char text[PARAM_MAX];
+    print_peer(c, text);
+    m->buyer_len = (uint8_t)strlen(text);
+    memcpy(m->buyer, text, m->buyer_len);
+}
+
+static void fill_buy(struct message *m, const struct route *route)
+{
+    m->n = route->n;
+    m->event = (uint8_t)route->event;
+    m->buyer_len = route->buyer_len;
+    m->key_len = route->key_len;
+    memcpy(m->buyer, route->buyer, route->buyer_len);
+    memcpy(m->key, route->key, route->key_len);
+}
+
+static void fill_order(struct message *m, const struct orderid *order)
+{
+    m->slot = order->slot;
+    m->number = order->number;
+    m->tag = order->tag;
+}
+
+static void fill_act(const struct connection *c, struct message *m, const struct route *route)
+{
+    m->event = (uint8_t)route->event;
+    m->total = route->kind == ROUTE_RESTOCK ? route->total : 0;
+    fill_origin(c, m);
+}
+
+static void fill(const struct worker *w, struct connection *c, struct message *m,
+                 const struct route *route)
+{
+    m->conn = c;
+    m->deadline_mono_us = w->now_us + life_limit_us(w, LIFE_ORDERED);
+    m->number = m->tag = m->pay_by_wall_ms = 0;
+    m->state = NULL;
+    m->n = m->total = m->gone = 0;
+    m->node = w->o.conf->node;
+    m->kind = (uint8_t)kind_of(route);
+    m->event = m->slot = 0;
+    m->verdict = VERDICT_BUSY;
+    atomic_store_explicit(&m->left, false, memory_order_relaxed);
+    m->buyer_len = m->key_len = 0;
+    if (LIKELY(route->kind == ROUTE_BUY))
+        fill_buy(m, route);
+    else if (route->kind >= ROUTE_PAUSE)
+        fill_act(c, m, route);
+    else
+        fill_order(m, &route->order);
+}
+
+enum asked ask_ledger(struct worker *w, struct connection *c, const struct route *route,
+                      enum farewell farewell)
+{
+    if (!output_flush(w, c))
+        return ASK_WAITS;
+    struct message *m = pool_get(&w->messages);
+    if (m == NULL)
+        return ASK_NO_ROOM;
+    ASSERT(c->message == NULL);
+    fill(w, c, m, route);
+    c->message = m;
+    c->farewell = (uint8_t)farewell;
+    life_move(w, c, LIFE_ORDERED);
+    ask_push(w, m);
+    return ASK_ORDERED;
+}
+
+/* ---- and back ------------------------------------------------------------------------------- */
+
+static enum farewell last_word(const struct worker *w, const struct connection *c)
+{
+    return w->stopping ? FAREWELL_CLOSE : (enum farewell)c->farewell;
+}
+
+static void deliver(struct worker *w, struct connection *c, struct message *m)
+{
+    ASSERT(c->message == m && c->life == LIFE_ORDERED && w->out_len == 0);
+    bool is_kept = false;
+    if (m->kind == MESSAGE_BUY)
+        is_kept = buy_answer(w, c, m, last_word(w, c));
+    else
+        reply_answer(w, c, m, last_word(w, c));
+    if (!is_kept) {
+        c->message = NULL;
+        pool_put(&w->messages, m);
+    }
+    life_move(w, c, LIFE_IDLE);
+    connection_continue(w, c);
+}
+
+/* A verdict for which nobody waits any more. */
+static void come_to_nobody(struct worker *w, struct message *m)
+{
+    if (m->kind == MESSAGE_BUY)
+        buy_orphan(w, m);
+    else
+        pool_put(&w->messages, m); /* MESSAGE_LEFT has done its errand, too */
+}
+
+void ask_verdicts(struct worker *w)
+{
+    struct message *m;
+    while ((m = ring_pop(&w->o.exchange->verdicts)) != NULL) {
+        if (m->conn == NULL)
+            come_to_nobody(w, m);
+        else
+            deliver(w, m->conn, m);
+    }
+}
+
+/* The ledger never looks at conn; when the baton is back, we do. */
+static void leave(struct message *m)
+{
+    m->conn = NULL;
+    atomic_store_explicit(&m->left, true, memory_order_relaxed);
+}
+
+void ask_too_late(struct worker *w, struct connection *c)
+{
+    ASSERT(c->life == LIFE_ORDERED && w->out_len == 0);
+    struct message *m = c->message;
+    leave(m);
+    c->message = NULL;
+    if (m->kind == MESSAGE_BUY)
+        buy_too_late(w, c, m->event, last_word(w, c)); /* of a buy the ledger only reads these */
+    else
+        reply_refusal(w, c, VERDICT_BUSY, last_word(w, c));
+    life_move(w, c, LIFE_IDLE);
+    connection_continue(w, c);
+}
+
+void ask_abandon(struct worker *w, struct connection *c)
+{
+    struct message *m = c->message;
+    c->message = NULL;
+    if (c->life == LIFE_ORDERED) {
+        leave(m); /* on its way */
+    } else {
+        m->conn = NULL;
+        buy_orphan(w, m); /* a yes of which no byte was sent */
+    }
+}

@@ -1,0 +1,75 @@
+/*
+ * How the ledger's answers read, those of /buy apart (buy.c): an order, an event after an
+ * operator's act, a refusal. They are rare, so they are printed when they are due, and have the
+ * length they have.
+ *
+ * Order of effects: the message is only read; ask.c frees it, whatever becomes of the answer.
+ */
+#include "server/net/inside.h"
+
+#include <inttypes.h>
+
+#include "server/http/response.h"
+
+void reply_event(struct response *out, const char *name, const char *state, uint32_t total,
+                 uint32_t gone)
+{
+    response_begin(out, VERDICT_YES, RESPONSE_JSON);
+    response_put(out,
+                 "{\"code\":1,\"msg\":\"ok\",\"data\":{\"event\":\"%s\",\"state\":\"%s\","
+                 "\"total\":%" PRIu32 ",\"sold\":%" PRIu32 ",\"left\":%" PRIu32 "}}",
+                 name, state, total, gone, total > gone ? total - gone : 0);
+}
+
+static void put_order(const struct message *m, const char *event, struct response *out)
+{
+    const struct orderid id = {m->node, m->slot, m->number, m->tag};
+    char text[ORDERID_TEXT];
+    orderid_print(text, &id);
+    response_begin(out, VERDICT_YES, RESPONSE_JSON);
+    response_put(out,
+                 "{\"code\":1,\"msg\":\"ok\",\"data\":{\"order\":\"%.*s\",\"event\":\"%s\","
+                 "\"n\":%" PRIu32 ",\"state\":\"%s\",\"pay_by\":%" PRIu64 "}}",
+                 ORDERID_TEXT, text, event, m->n, m->state, m->pay_by_wall_ms);
+}
+
+void reply_refusal(struct worker *w, struct connection *c, enum verdict v, enum farewell farewell)
+{
+    struct response out;
+    serve_open(w, &out, farewell, false);
+    response_begin(&out, v, RESPONSE_JSON);
+    response_refusal(&out, v);
+    serve_finish(w, c, &out);
+}
+
+void reply_answer(struct worker *w, struct connection *c, const struct message *m,
+                  enum farewell farewell)
+{
+    struct response out;
+    if (m->verdict != VERDICT_YES) {
+        reply_refusal(w, c, (enum verdict)m->verdict, farewell);
+        return;
+    }
+    ASSERT(m->event < w->o.conf->event_count && m->state != NULL);
+    const char *event = w->o.conf->events[m->event].name;
+    serve_open(w, &out, farewell, false);
+    if (m->kind >= MESSAGE_PAUSE)
+        reply_event(&out, event, m->state, m->total, m->gone);
+    else
+        put_order(m, event, &out);
+    serve_finish(w, c, &out);
+}
+
+enum asked reply_ask(struct worker *w, struct connection *c, const struct route *route,
+                     enum farewell farewell)
+{
+    /* When the server stops, the ledger ends before the operators' desk does. */
+    bool is_ending =
+        w->stopping || atomic_load_explicit(&w->o.board->draining, memory_order_relaxed);
+    enum asked asked = is_ending ? ASK_NO_ROOM : ask_ledger(w, c, route, farewell);
+    if (asked == ASK_NO_ROOM) {
+        reply_refusal(w, c, VERDICT_BUSY, farewell);
+        return ASK_ANSWERED;
+    }
+    return asked;
+}

@@ -1,0 +1,62 @@
+/*
+ * redis: what the files that speak with Redis share: redis.c (connections, scripts, attach) and
+ * redis_step.c (step, act). Not for others.
+ */
+#ifndef SPIKE_STOCK_REDIS_H
+#define SPIKE_STOCK_REDIS_H
+
+#include "storage/stock/link.h"
+#include "storage/stock/private.h"
+
+#define SHA1_TEXT   40
+#define RUN_TEXT    40
+#define KEY_COUNT   6
+#define FIELD_TEXT  (EVENT_NAME_MAX + 24)
+#define HEAD_ARGS   (3 + KEY_COUNT + 22) /* of a step, the longest head */
+#define CHANGE_ARGS 9
+#define ITEM_ARGS   3
+#define KNOWN_TEXT  (NODES_MAX * 6)
+#define SILENT_TEXT (NODES_MAX * 40)
+#define MARK_BYTES  8
+#define MARKED_MAX  (MARK_BYTES + PARAM_MAX)
+
+struct redis_event {
+    char keys[KEY_COUNT][FIELD_TEXT];
+    char total[FIELD_TEXT], sold[FIELD_TEXT];
+};
+
+enum script { SCRIPT_ATTACH, SCRIPT_STEP, SCRIPT_ACT, SCRIPT_COUNT };
+
+struct redis {
+    struct stock stock;
+    struct link link;
+    char node[8];
+    char run[RUN_TEXT + 1];
+    char sha1[SCRIPT_COUNT][SHA1_TEXT + 1];
+    char secret[2][2 * ORDERID_SECRET + 1]; /* of the journal's sale and of a new one, in hex */
+    struct stock_sale fresh;
+    char known[KNOWN_TEXT], silent[SILENT_TEXT];
+    char from[PARAM_MAX + 1], prefix[sizeof "NNNN-SS"];
+    struct redis_event events[EVENTS_MAX];
+    unsigned char (*marked)[MARKED_MAX]; /* keys of one step, each behind its mark */
+    uint32_t marked_count;
+    size_t marked_pool;
+};
+
+/* Begins a call of the script: its name, its keys, and the four arguments that all have. */
+void redis_begin_script(struct redis *r, enum script which, uint32_t event, uint64_t epoch);
+/* Runs the script that was put together and takes its answer apart. */
+enum stock_result redis_finish_script(struct redis *r, enum script which,
+                                      bool (*take)(const redisReply *reply, void *into), void *into,
+                                      struct fault *f);
+
+/* redis_step.c */
+enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f);
+enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault *f);
+
+static inline struct redis *redis_of(struct stock *s)
+{
+    return (struct redis *)s;
+}
+
+#endif

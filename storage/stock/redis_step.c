@@ -1,0 +1,235 @@
+/*
+ * A step, and an operator's act, as Redis hears them and as it answers. The arguments point into
+ * what the ledger owns; only numbers and keys (each behind its mark) are written down for them.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/base/mark.h"
+#include "storage/stock/redis.h"
+#include "storage/stock/reply.h"
+
+/* The key behind its mark: one argument. */
+static void add_key(struct redis *r, const char *key, uint8_t len)
+{
+    if (len == 0) {
+        link_add_text(&r->link, "");
+        return;
+    }
+    ASSERT(r->marked_count < SETTLE_MAX + BATCH_MAX && len <= PARAM_MAX);
+    unsigned char *to = r->marked[r->marked_count++];
+    uint64_t mark = mark_of(key, len);
+    for (int i = 0; i < MARK_BYTES; i++)
+        to[i] = (unsigned char)(mark >> (8 * i));
+    memcpy(to + MARK_BYTES, key, len);
+    link_add(&r->link, (const char *)to, (size_t)MARK_BYTES + len);
+}
+
+/* In the order of enum stock_what and of enum stock_how. */
+static const char *const what_words[] = {"H", "S", "p", "c", "x", "u", "L"};
+static const char how_letters[] = {'\0', 'p', 'l'};
+
+static void add_change(struct redis *r, const struct stock_change *c)
+{
+    struct link *l = &r->link;
+    link_add_text(l, what_words[c->what]);
+    link_add_number(l, (int64_t)c->time_wall_ms);
+    link_add_number(l, (int64_t)c->seq);
+    link_add_number(l, (int64_t)c->number);
+    link_add_number(l, c->n);
+    link_add(l, c->order, ORDERID_TEXT);
+    link_add(l, c->buyer, c->buyer_len);
+    add_key(r, c->key, c->key_len);
+    link_add_number(l, (int64_t)c->pay_by_wall_ms);
+}
+
+static void add_item(struct redis *r, const struct stock_item *item)
+{
+    link_add_number_and(&r->link, item->n, how_letters[item->how]);
+    link_add(&r->link, item->buyer, item->buyer_len);
+    add_key(r, item->key, item->key_len);
+}
+
+static void add_step(struct redis *r, const struct stock_step *st)
+{
+    struct link *l = &r->link;
+    snprintf(r->prefix, sizeof r->prefix, "%04x-%02x", (unsigned)r->stock.conf->node,
+             (unsigned)st->slot);
+    redis_begin_script(r, SCRIPT_STEP, st->event, st->epoch);
+    link_add_text(l, r->stock.conf->events[st->event].name);
+    link_add_number(l, (int64_t)st->from);
+    link_add_number(l, (int64_t)st->to);
+    link_add_number(l, st->end ? 1 : 0);
+    link_add_number(l, (int64_t)st->first);
+    link_add_number(l, st->change_count);
+    link_add_number(l, st->item_count);
+    link_add_number(l, (int64_t)st->seen.turn);
+    link_add_number(l, st->seen.foreign);
+    link_add_number(l, st->knows);
+    link_add_number(l, (int64_t)r->stock.conf->node_timeout_ms);
+    link_add_number(l, st->ask_nodes ? 1 : 0);
+    link_add_text(l, r->prefix);
+    link_add_number(l, (int64_t)st->pay_by_wall_ms);
+    link_add_number(l, st->limit);
+    link_add_number(l, (int64_t)st->marks_seen);
+    link_add_number(l, MARKS_MAX);
+    link_add_number(l, st->version);
+    for (uint32_t i = 0; i < st->change_count; i++)
+        add_change(r, &st->changes[i]);
+    for (uint32_t i = 0; i < st->item_count; i++)
+        add_item(r, &st->items[i]);
+}
+
+static bool take_verdicts(const redisReply *reply, struct stock_step *st)
+{
+    static const struct {
+        char letter;
+        enum stock_verdict verdict;
+    } letters[] = {
+        {'y', STOCK_YES},    {'s', STOCK_SOLD_OUT}, {'p', STOCK_IS_PAUSED}, {'c', STOCK_IS_CLOSED},
+        {'b', STOCK_BUSY},   {'l', STOCK_LIMIT},    {'k', STOCK_SAME},      {'e', STOCK_ENDED},
+        {'x', STOCK_UNLIKE}, {'n', STOCK_NO_KEY},
+    };
+    const char *text = reply_text(reply, 1);
+    if (text == NULL || strlen(text) != st->item_count)
+        return false;
+    for (uint32_t i = 0; i < st->item_count; i++) {
+        size_t k = 0;
+        while (k < ARRAY_LEN(letters) && letters[k].letter != text[i])
+            k++;
+        if (k == ARRAY_LEN(letters))
+            return false;
+        st->items[i].verdict = letters[k].verdict;
+    }
+    return true;
+}
+
+/* "node slot number pay_by ..." for each item whose key has an order. */
+static bool take_same(const char *text, struct stock_step *st)
+{
+    for (uint32_t i = 0; i < st->item_count && text != NULL; i++) {
+        struct stock_item *item = &st->items[i];
+        unsigned node, slot;
+        int used = 0;
+        if (item->verdict != STOCK_SAME)
+            continue;
+        if (sscanf(text, "%5u %3u %20" SCNu64 " %20" SCNu64 "%n", &node, &slot, &item->same.number,
+                   &item->same_pay_by_wall_ms, &used) != 4 ||
+            node < 1 || node > NODE_MAX || slot > UINT8_MAX || item->same.number < 1 ||
+            item->same.number > ORDER_NUMBER_MAX)
+            return false;
+        item->same.node = (uint16_t)node;
+        item->same.slot = (uint8_t)slot;
+        text += used + (text[used] == ' ' ? 1 : 0);
+    }
+    return text != NULL;
+}
+
+static bool take_marks(const redisReply *reply, struct stock_step *st)
+{
+    const char *bytes = reply_text(reply, 13);
+    if (bytes == NULL || !reply_number(reply, 12, INT64_MAX, &st->marks_total))
+        return false;
+    size_t len = reply->element[13]->len;
+    if (len % MARK_BYTES != 0 || len / MARK_BYTES > MARKS_MAX)
+        return false;
+    st->mark_count = (uint32_t)(len / MARK_BYTES);
+    for (uint32_t i = 0; i < st->mark_count; i++) {
+        st->marks[i] = 0;
+        for (int k = 0; k < MARK_BYTES; k++)
+            st->marks[i] |= (uint64_t)(unsigned char)bytes[i * MARK_BYTES + (uint32_t)k] << (8 * k);
+    }
+    return true;
+}
+
+/* "id:epoch:gone:silent ..." */
+static bool take_nodes(const char *text, struct stock_step *st)
+{
+    st->node_count = 0;
+    while (text != NULL && *text != '\0') {
+        struct stock_node *n = &st->nodes[st->node_count];
+        unsigned id, silent;
+        int used = 0;
+        if (st->node_count == NODES_MAX ||
+            sscanf(text, "%5u:%20" SCNu64 ":%10" SCNu32 ":%1u%n", &id, &n->epoch, &n->gone, &silent,
+                   &used) != 4 ||
+            id < 1 || id > NODE_MAX)
+            return false;
+        n->id = (uint16_t)id;
+        n->silent = silent == 1;
+        st->node_count++;
+        text += used + (text[used] == ' ' ? 1 : 0);
+    }
+    return text != NULL;
+}
+
+static bool take_step(const redisReply *reply, void *into)
+{
+    struct stock_step *st = into;
+    struct stock_figures *g = &st->figures;
+    uint32_t ours;
+    uint64_t repair, ready;
+    if (!take_verdicts(reply, st) || !reply_state(reply, 2, &g->state) ||
+        !reply_u32(reply, 3, &g->version) || !reply_u32(reply, 4, &g->total) ||
+        !reply_u32(reply, 5, &g->gone) || !reply_u32(reply, 6, &ours) ||
+        !reply_number(reply, 7, 1, &repair) || !reply_number(reply, 8, 1, &ready) ||
+        !reply_number(reply, 9, INT64_MAX, &g->turn) || !take_nodes(reply_text(reply, 10), st) ||
+        !take_same(reply_text(reply, 11), st) || !take_marks(reply, st) ||
+        !reply_origin(reply_text(reply, 14), &st->origin))
+        return false;
+    g->foreign = g->gone > ours ? g->gone - ours : 0;
+    g->repair = repair == 1;
+    g->ready = ready == 1;
+    return true;
+}
+
+enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f)
+{
+    add_step(redis_of(s), st);
+    return redis_finish_script(redis_of(s), SCRIPT_STEP, take_step, st, f);
+}
+
+/* ---- act ------------------------------------------------------------------------------------ */
+
+static bool take_act(const redisReply *reply, void *into)
+{
+    static const char *const outcomes[] = {
+        [STOCK_DONE] = "done",
+        [STOCK_STALE] = "stale",
+        [STOCK_TOO_LOW] = "low",
+        [STOCK_LATER] = "later",
+    };
+    struct stock_act *act = into;
+    struct stock_figures *g = &act->figures;
+    const char *word = reply_text(reply, 1);
+    uint32_t ours, k = 0;
+    uint64_t repair;
+    while (word != NULL && k < ARRAY_LEN(outcomes) && strcmp(word, outcomes[k]) != 0)
+        k++;
+    *g = act->seen;
+    if (word == NULL || k == ARRAY_LEN(outcomes) || !reply_state(reply, 2, &g->state) ||
+        !reply_u32(reply, 3, &g->version) || !reply_u32(reply, 4, &g->total) ||
+        !reply_u32(reply, 5, &g->gone) || !reply_u32(reply, 6, &ours) ||
+        !reply_number(reply, 7, 1, &repair) || !reply_number(reply, 8, INT64_MAX, &g->turn))
+        return false;
+    act->outcome = k;
+    g->foreign = g->gone > ours ? g->gone - ours : 0;
+    g->repair = repair == 1;
+    return true;
+}
+
+enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault *f)
+{
+    struct redis *r = redis_of(s);
+    memcpy(r->from, act->origin.from, act->origin.from_len);
+    r->from[act->origin.from_len] = '\0';
+    redis_begin_script(r, SCRIPT_ACT, act->event, act->epoch);
+    link_add_number(&r->link, act->seen.version);
+    link_add_text(&r->link, stock_state_words[act->state]);
+    link_add_number(&r->link, act->total);
+    link_add_number(&r->link, (int64_t)act->origin.wall_ms);
+    link_add_text(&r->link, r->from);
+    link_add_number(&r->link, (int64_t)act->seen.turn);
+    return redis_finish_script(r, SCRIPT_ACT, take_act, act, f);
+}

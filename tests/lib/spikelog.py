@@ -1,0 +1,51 @@
+"""spike-log, as the tests run it."""
+
+import csv
+import io
+import pathlib
+import subprocess
+
+import spike
+
+LOG = str(pathlib.Path(spike.SERVER).with_name("spike-log"))
+HEADER = "seq,time_ms,order,event,state,n,buyer,key,pay_by"
+
+
+def confs(*nodes):
+    return [word for node in nodes for word in ("-c", str(node.conf))]
+
+
+def run_log(*arguments, code=0):
+    """Runs spike-log to its end and answers what it printed; on trouble, its complaint."""
+    done = subprocess.run([LOG, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=60 * spike.PATIENCE, preexec_fn=spike.die_with_parent,
+                          check=False)
+    assert not spike.ALARM.search(done.stderr), done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stderr if code == 2 else done.stdout
+
+
+def rows_of(text):
+    assert text.splitlines()[0] == HEADER
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def changes(node):
+    """Every change of every order, in the order of the journal."""
+    return rows_of(run_log(*confs(node), "export", "--changes"))
+
+
+def audit(*nodes):
+    """The audit finds no breach, and soon nothing that is still open; answers what it proved."""
+    said = [""]
+
+    def is_settled():
+        said[0] = run_log(*confs(*nodes), "audit")
+        return "open:" not in said[0] and "not settled" not in said[0]
+
+    try:
+        spike.wait("an audit with nothing open", is_settled, step=0.1)
+    except AssertionError as vain:
+        raise AssertionError(f"{vain}:\n{said[0]}") from None
+    assert said[0].endswith("no breach\n"), said[0]
+    return said[0]

@@ -1,0 +1,558 @@
+/*
+ * Why: the arithmetic of an audit judges anew what the server decided. If it lets one false step
+ * pass, a broken promise is called kept; if it stumbles over a sound one, nobody will believe it.
+ */
+/* needs: storage/log/account.c storage/log/names.c storage/log/row.c
+ *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
+ *        storage/journal/home.c storage/journal/journal.c storage/journal/journal_open.c
+ *        storage/journal/names.c storage/journal/pages.c storage/journal/record.c
+ *        storage/journal/tally.c storage/journal/verify.c
+ *        -llmdb -lsodium -lz */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conf/base/mark.h"
+#include "storage/log/inside.h"
+
+#define ORDERS 16
+#define PAY_BY 250 /* a record is of 100 times its seq */
+
+struct ledger {
+    struct account a;
+    struct account_order orders[ORDERS];
+};
+
+static struct record sale(uint32_t total, uint8_t id)
+{
+    struct record r = {.kind = RECORD_SALE, .state = SALE_UNIFIED, .total = total, .version = 1};
+    memset(r.sale, id, sizeof r.sale);
+    memset(r.secret, id, sizeof r.secret);
+    return r;
+}
+
+static struct record grant(uint64_t number, uint8_t state, uint32_t n)
+{
+    return (struct record){.kind = RECORD_GRANT,
+                           .state = state,
+                           .number = number,
+                           .n = n,
+                           .pay_by_wall_ms = state == ORDER_HELD ? PAY_BY : 0};
+}
+
+static struct record with(struct record r, const char *buyer, const char *key)
+{
+    r.buyer_len = (uint8_t)strlen(buyer);
+    r.key_len = (uint8_t)strlen(key);
+    memcpy(r.buyer, buyer, r.buyer_len);
+    memcpy(r.key, key, r.key_len);
+    return r;
+}
+
+/* What becomes of a granted order. */
+static struct record change(struct record r, uint8_t was, uint8_t state)
+{
+    r.kind = RECORD_CHANGE;
+    r.was = was;
+    r.state = state;
+    return r;
+}
+
+static struct record late(struct record r, uint64_t number)
+{
+    r.kind = RECORD_LATE;
+    r.was = ORDER_EXPIRED;
+    r.state = ORDER_SOLD;
+    r.of = r.number;
+    r.number = number;
+    return r;
+}
+
+static struct record refusal(struct record r)
+{
+    r.kind = RECORD_REFUSAL;
+    r.state = ORDER_EXPIRED;
+    r.pay_by_wall_ms = 0;
+    return r;
+}
+
+static void begin(struct ledger *l)
+{
+    memset(l, 0, sizeof *l);
+    l->a.orders = l->orders;
+    l->a.order_max = ORDERS;
+}
+
+static bool fold(struct ledger *l, struct record r)
+{
+    r.seq = l->a.tally.end + 1;
+    r.time_wall_ms = r.seq * 100;
+    return account_fold(&l->a, &r);
+}
+
+static void fold_good(struct ledger *l, struct record r)
+{
+    if (!fold(l, r))
+        fail_msg("record %d: %s", (int)l->a.wrong_seq, l->a.wrong);
+}
+
+static void fold_bad(struct ledger *l, struct record r, const char *why)
+{
+    uint64_t seq = l->a.tally.end + 1;
+    assert_false(fold(l, r));
+    assert_string_equal(l->a.wrong, why);
+    assert_int_equal(l->a.wrong_seq, seq);
+    assert_int_equal(l->a.tally.end, seq - 1);
+}
+
+static void begin_sale(struct ledger *l)
+{
+    begin(l);
+    fold_good(l, sale(10, 1));
+}
+
+/* ---- the life of orders --------------------------------------------------------------------- */
+
+static void test_sums(void **state)
+{
+    struct ledger l;
+    struct record two = grant(2, ORDER_HELD, 4), three = grant(3, ORDER_HELD, 2);
+    (void)state;
+    begin_sale(&l);
+    fold_good(&l, grant(1, ORDER_SOLD, 1));
+    fold_good(&l, two);
+    fold_good(&l, three);
+    fold_good(&l, grant(4, ORDER_HELD, 1));
+    fold_good(&l, change(two, ORDER_HELD, ORDER_SOLD));
+    fold_good(&l, change(three, ORDER_HELD, ORDER_EXPIRED));
+    assert_int_equal(l.a.tally.sold, 5);
+    assert_int_equal(l.a.tally.held, 1);
+    assert_int_equal(l.a.tickets, 8);
+    assert_int_equal(l.a.in_state[ORDER_SOLD], 2);
+    assert_int_equal(l.a.in_state[ORDER_HELD], 1);
+    assert_int_equal(l.a.in_state[ORDER_EXPIRED], 1);
+    assert_int_equal(l.a.first_wall_ms, 100);
+    assert_int_equal(l.a.last_wall_ms, 700);
+}
+
+/* Every change of state that there can be: these are legal, and no other. */
+static void test_every_change(void **state)
+{
+    static const bool legal[5][5] = {
+        [ORDER_HELD] = {[ORDER_SOLD] = true, [ORDER_CANCELLED] = true, [ORDER_EXPIRED] = true},
+        [ORDER_SOLD] = {[ORDER_CANCELLED] = true},
+    };
+    (void)state;
+    for (unsigned i = 0; i < 16; i++) {
+        uint8_t was = (uint8_t)(ORDER_HELD + i / 4), to = (uint8_t)(ORDER_HELD + i % 4);
+        struct record r = grant(1, was == ORDER_SOLD ? ORDER_SOLD : ORDER_HELD, 1);
+        struct ledger l;
+        begin_sale(&l);
+        fold_good(&l, r);
+        if (was == ORDER_CANCELLED || was == ORDER_EXPIRED)
+            fold_good(&l, change(r, ORDER_HELD, was));
+        if (legal[was][to])
+            fold_good(&l, change(r, was, to));
+        else
+            fold_bad(&l, change(r, was, to), "an order cannot change in this way");
+    }
+}
+
+/* Sold outright, an order can be taken back from who never heard of it; one that was paid cannot.
+ */
+static void test_paid_is_final(void **state)
+{
+    struct ledger l;
+    struct record r = grant(1, ORDER_HELD, 1);
+    (void)state;
+    begin_sale(&l);
+    fold_good(&l, r);
+    fold_good(&l, change(r, ORDER_HELD, ORDER_SOLD));
+    fold_bad(&l, change(r, ORDER_SOLD, ORDER_CANCELLED),
+             "an order that was paid cannot be cancelled");
+    begin_sale(&l);
+    fold_good(&l, r);
+    fold_good(&l, change(r, ORDER_HELD, ORDER_EXPIRED));
+    fold_good(&l, late(r, 2));
+    fold_bad(&l, change(r, ORDER_SOLD, ORDER_CANCELLED),
+             "an order that was paid cannot be cancelled");
+}
+
+/* A hold lasts to the end of its last millisecond. */
+static void test_not_before_its_time(void **state)
+{
+    struct ledger l;
+    struct record r = grant(1, ORDER_HELD, 1);
+    (void)state;
+    r.pay_by_wall_ms = 299; /* the change is of 300 */
+    begin_sale(&l);
+    fold_good(&l, r);
+    fold_good(&l, change(r, ORDER_HELD, ORDER_EXPIRED));
+    r.pay_by_wall_ms = 300;
+    begin_sale(&l);
+    fold_good(&l, r);
+    fold_bad(&l, change(r, ORDER_HELD, ORDER_EXPIRED),
+             "the order expired before its time to be paid was over");
+}
+
+static void test_late(void **state)
+{
+    struct ledger l;
+    struct record one = with(grant(1, ORDER_HELD, 2), "ann", "k"), two = grant(2, ORDER_HELD, 1);
+    (void)state;
+    begin_sale(&l);
+    fold_good(&l, one);
+    fold_good(&l, two);
+    fold_good(&l, change(one, ORDER_HELD, ORDER_EXPIRED));
+    fold_good(&l, change(two, ORDER_HELD, ORDER_EXPIRED));
+    fold_good(&l, late(one, 3));
+    fold_good(&l, refusal(two));
+    fold_good(&l, grant(4, ORDER_SOLD, 1)); /* 3 was taken by the late payment */
+    assert_int_equal(l.a.tally.sold, 3);
+    assert_int_equal(l.a.tally.orders, 3);
+    assert_int_equal(l.a.tickets, 4);
+    assert_int_equal(l.a.late, 1);
+    assert_int_equal(l.a.refused, 1);
+    assert_int_equal(l.a.in_state[ORDER_SOLD], 2);
+    assert_int_equal(l.a.in_state[ORDER_EXPIRED], 1);
+    fold_bad(&l, change(grant(3, ORDER_HELD, 2), ORDER_HELD, ORDER_SOLD),
+             "it changes an order that was never granted");
+}
+
+static void begin_expired(struct ledger *l, struct record r)
+{
+    begin_sale(l);
+    fold_good(l, r);
+    fold_good(l, change(r, ORDER_HELD, ORDER_EXPIRED));
+}
+
+static void test_late_that_cannot_be(void **state)
+{
+    struct ledger l;
+    struct record r = grant(1, ORDER_HELD, 2);
+    (void)state;
+    begin_sale(&l);
+    fold_good(&l, r);
+    fold_bad(&l, late(r, 2), "the order was paid late, and it had not expired");
+    begin_sale(&l);
+    fold_good(&l, r);
+    fold_bad(&l, refusal(r), "the order was paid late, and it had not expired");
+    begin_expired(&l, r);
+    fold_bad(&l, late(r, 3), "its number does not follow the last one");
+    begin_expired(&l, r);
+    fold_good(&l, late(r, 2));
+    fold_bad(&l, late(r, 3), "the order was paid late, and it had not expired");
+    begin_expired(&l, r);
+    fold_good(&l, refusal(r));
+    fold_bad(&l, late(r, 2), "the late payment of the order was refused before");
+    begin_expired(&l, r);
+    fold_good(&l, refusal(r));
+    fold_bad(&l, refusal(r), "the late payment of the order was refused before");
+}
+
+/* What a record says of its order must be what the grant said. */
+static void test_another_order(void **state)
+{
+    struct ledger l;
+    struct record r = with(grant(1, ORDER_HELD, 2), "ann", "k"), other = r;
+    (void)state;
+    begin_sale(&l);
+    fold_good(&l, r);
+    other.n = 1;
+    fold_bad(&l, change(other, ORDER_HELD, ORDER_SOLD), "the order has another number of tickets");
+    begin_sale(&l);
+    fold_good(&l, r);
+    fold_bad(&l, change(with(r, "annk", ""), ORDER_HELD, ORDER_SOLD),
+             "the order has another buyer or key");
+    begin_sale(&l);
+    fold_good(&l, r);
+    other = r;
+    other.pay_by_wall_ms++;
+    fold_bad(&l, change(other, ORDER_HELD, ORDER_SOLD), "the order has another time to be paid by");
+}
+
+static void test_what_cannot_follow(void **state)
+{
+    struct ledger l;
+    struct record gap = grant(1, ORDER_SOLD, 1), endless = grant(1, ORDER_HELD, 1);
+    (void)state;
+    begin(&l);
+    fold_bad(&l, gap, "an order was granted before there was a sale");
+    begin_sale(&l);
+    fold_bad(&l, grant(2, ORDER_SOLD, 1), "its order number does not follow the last one");
+    begin_sale(&l);
+    fold_bad(&l, grant(1, ORDER_CANCELLED, 1), "an order begins neither held nor sold");
+    begin_sale(&l);
+    endless.pay_by_wall_ms = 0;
+    fold_bad(&l, endless, "an order is held without an end");
+    begin_sale(&l);
+    fold_bad(&l, change(grant(1, ORDER_HELD, 1), ORDER_HELD, ORDER_SOLD),
+             "it changes an order that was never granted");
+    begin_sale(&l);
+    fold_good(&l, grant(1, ORDER_SOLD, 2));
+    fold_bad(&l, change(grant(1, ORDER_SOLD, 2), ORDER_HELD, ORDER_SOLD),
+             "the order was in another state before");
+    begin_sale(&l);
+    fold_good(&l, grant(1, ORDER_SOLD, 2));
+    fold_bad(&l, sale(10, 2), "it begins another sale, and this one has orders");
+    begin_sale(&l);
+    gap.seq = 3;
+    assert_false(account_fold(&l.a, &gap));
+    assert_string_equal(l.a.wrong, "records are missing before it");
+}
+
+/* After the first contradiction nothing counts any more. */
+static void test_stops_at_the_first(void **state)
+{
+    struct ledger l;
+    (void)state;
+    begin_sale(&l);
+    fold_bad(&l, grant(2, ORDER_SOLD, 1), "its order number does not follow the last one");
+    assert_false(fold(&l, grant(1, ORDER_SOLD, 1)));
+    assert_int_equal(l.a.tally.sold, 0);
+}
+
+/* Redis is held against the journal as of `pos`, not against what came after. */
+static void test_as_of_pos(void **state)
+{
+    struct ledger l;
+    struct record one = grant(1, ORDER_HELD, 2);
+    (void)state;
+    begin_sale(&l);
+    l.a.pos = 3;
+    l.a.mark = 4;
+    fold_good(&l, one);
+    fold_good(&l, grant(2, ORDER_SOLD, 1));
+    fold_good(&l, grant(3, ORDER_SOLD, 1));
+    fold_good(&l, change(one, ORDER_HELD, ORDER_SOLD));
+    assert_int_equal(l.a.pos_held, 2);
+    assert_int_equal(l.a.pos_sold, 1);
+    assert_int_equal(l.a.pos_last, 2);
+    assert_int_equal(l.a.mark_last, 3);
+    assert_int_equal(l.a.tally.sold, 4);
+}
+
+static void test_p1_over_journals(void **state)
+{
+    struct account_sum sum = {0};
+    struct tally a = {.has_sale = true, .total = 10, .version = 1, .sold = 6};
+    struct tally b = {.has_sale = true, .total = 12, .version = 2, .sold = 5, .held = 1};
+    (void)state;
+    account_add(&sum, &a);
+    account_add(&sum, &b);
+    assert_int_equal(sum.total, 12);
+    assert_true(account_fits(&sum)); /* 12 of 12 */
+    account_add(&sum, &(struct tally){.has_sale = true, .total = 99, .version = 1, .held = 1});
+    assert_int_equal(sum.total, 12);
+    assert_false(account_fits(&sum)); /* 13 of 12 */
+}
+
+static void test_acts(void **state)
+{
+    struct ledger l;
+    struct record act = {.kind = RECORD_ADMIN, .node = 1, .total = 20, .version = 2};
+    (void)state;
+    begin_sale(&l);
+    fold_good(&l, grant(1, ORDER_SOLD, 1));
+    fold_good(&l, act);
+    fold_good(&l, act);
+    assert_int_equal(l.a.acts, 2);
+    assert_int_equal(l.a.first_act, 3);
+    assert_int_equal(l.a.tally.total, 20);
+}
+
+/* ---- keys and buyers ------------------------------------------------------------------------ */
+
+static void test_keys(void **state)
+{
+    static const char *const names[] = {"a", "b", "a", "c", "b", "a", "ab"};
+    struct keys keys = {0};
+    const struct key *twice = NULL;
+    uint64_t count;
+    (void)state;
+    for (uint64_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct record r = with(grant(i + 1, ORDER_SOLD, 1), "", names[i]);
+        assert_non_null(keys_add(&keys, &r, 1, 0));
+    }
+    assert_int_equal(keys_doubles(&keys, &twice), 2);
+    assert_non_null(twice);
+    struct key *a = keys_find(&keys, "a", 1, &count);
+    assert_int_equal(count, 3);
+    uint64_t numbers = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        assert_int_equal(a[i].mark, mark_of("a", 1));
+        numbers |= UINT64_C(1) << a[i].number;
+    }
+    assert_int_equal(numbers, 1u << 1 | 1u << 3 | 1u << 6);
+    assert_int_equal(keys_find(&keys, "ab", 2, &count)->number, 7);
+    assert_int_equal(count, 1);
+    assert_null(keys_find(&keys, "b2", 2, &count));
+    free(keys.at);
+    assert_null(keys_find(&(struct keys){0}, "a", 1, &count));
+}
+
+/* What Redis has for a key is compared byte for byte, but for its first letter. */
+static void test_key_value(void **state)
+{
+    static const char text[] = "0102-0300000000a7:2:1764554400000:alice";
+    static const char other[] = "0102-0300000000a8:2:1764554400000:alice";
+    struct record r = with(grant(0xa7, ORDER_HELD, 2), "alice", "k");
+    struct keys keys = {0};
+    (void)state;
+    r.pay_by_wall_ms = UINT64_C(1764554400000);
+    const struct key *k = keys_add(&keys, &r, 0x0102, 3);
+    assert_non_null(k);
+    assert_true(k->value == key_value(text, strlen(text)));
+    assert_false(k->value == key_value(other, strlen(other)));
+    assert_false(k->value == key_value(text, strlen(text) - 1));
+    free(keys.at);
+}
+
+static void fold_buyers(struct buyers *b, struct record r)
+{
+    r.seq = r.number * 10;
+    assert_true(buyers_fold(b, &r));
+}
+
+static void test_limit(void **state)
+{
+    struct buyers b = {0};
+    uint64_t most;
+    struct record one = with(grant(1, ORDER_HELD, 2), "ann", "");
+    (void)state;
+    buyers_begin(&b, 2);
+    fold_buyers(&b, one);
+    fold_buyers(&b, grant(2, ORDER_SOLD, 9)); /* nobody's */
+    fold_buyers(&b, change(one, ORDER_HELD, ORDER_EXPIRED));
+    fold_buyers(&b, with(grant(3, ORDER_SOLD, 2), "ann", ""));
+    assert_int_equal(b.above.times, 0);
+    fold_buyers(&b, refusal(one));
+    assert_int_equal(b.above.times, 0);
+    fold_buyers(&b, late(one, 4));
+    fold_buyers(&b, refusal(one)); /* gives nobody more */
+    assert_int_equal(b.above.times, 1);
+    assert_int_equal(b.above.n, 4);
+    assert_int_equal(b.above.seq, 40);
+    assert_int_equal(buyers_find(&b, "ann", 3)->tickets, 4);
+    assert_null(buyers_find(&b, "bob", 3));
+    buyers_begin(&b, 2); /* another journal: its own count, and the sum */
+    fold_buyers(&b, with(grant(1, ORDER_SOLD, 1), "ann", ""));
+    assert_int_equal(b.above.times, 0);
+    assert_int_equal(buyers_above(&b, 4, &most), 1);
+    assert_int_equal(most, 5);
+    assert_int_equal(buyers_above(&b, 5, &most), 0);
+    free(b.at);
+}
+
+/* The table grows, and everybody is found again. */
+static void test_many_buyers(void **state)
+{
+    struct buyers b = {0};
+    char name[16];
+    (void)state;
+    buyers_begin(&b, 0);
+    for (uint64_t round = 0; round < 2; round++)
+        for (uint64_t i = 0; i < 20000; i++) {
+            snprintf(name, sizeof name, "b%u", (unsigned)i);
+            fold_buyers(&b, with(grant(i + 1, ORDER_SOLD, 3), name, ""));
+        }
+    assert_int_equal(b.count, 20000);
+    for (uint64_t i = 0; i < 20000; i++) {
+        snprintf(name, sizeof name, "b%u", (unsigned)i);
+        const struct buyer *buyer = buyers_find(&b, name, strlen(name));
+        assert_non_null(buyer);
+        assert_int_equal(buyer->tickets, 6);
+    }
+    free(b.at);
+}
+
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+static const char *row(struct record r, enum row_format format)
+{
+    static char line[ROW_BYTES + 1];
+    struct row_from from = {.format = format, .event = "ticket", .node = 7, .slot = 0};
+    r.seq = 5;
+    r.time_wall_ms = 1234;
+    line[row_print(line, &from, &r)] = '\0';
+    memset(strstr(line, "0007-") + 18, 'T', 16); /* the tag */
+    return line;
+}
+
+static void test_rows(void **state)
+{
+    struct record r = with(grant(3, ORDER_HELD, 2), "a,b", "say \"x\"\\");
+    (void)state;
+    r.pay_by_wall_ms = UINT64_MAX;
+    assert_string_equal(row(r, ROW_CSV),
+                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,held,2,\"a,b\","
+                        "\"say \"\"x\"\"\\\",18446744073709551615\n");
+    assert_string_equal(row(r, ROW_JSON),
+                        "{\"seq\":5,\"time_ms\":1234,\"order\":\"0007-000000000003-"
+                        "TTTTTTTTTTTTTTTT\",\"event\":\"ticket\",\"state\":\"held\",\"n\":2,"
+                        "\"buyer\":\"a,b\",\"key\":\"say \\\"x\\\"\\\\\","
+                        "\"pay_by\":18446744073709551615}\n");
+    assert_string_equal(row(grant(3, ORDER_SOLD, 1), ROW_CSV),
+                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,sold,1,,,0\n");
+}
+
+/* A late payment is told of the order, not of the number that it took; its refusal is not told. */
+static void test_row_of_late(void **state)
+{
+    struct record r = with(grant(3, ORDER_HELD, 2), "ann", "k");
+    (void)state;
+    assert_string_equal(row(late(r, 9), ROW_CSV),
+                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,sold,2,ann,k,250\n");
+    r = refusal(r);
+    assert_false(row_is_order(&r));
+}
+
+/* The longest row there can be fits its buffer. */
+static void test_longest_row(void **state)
+{
+    char line[ROW_BYTES];
+    struct record r = {.kind = RECORD_CHANGE,
+                       .state = ORDER_CANCELLED,
+                       .seq = UINT64_MAX,
+                       .time_wall_ms = UINT64_MAX,
+                       .number = ORDER_NUMBER_MAX,
+                       .n = UINT32_MAX,
+                       .pay_by_wall_ms = UINT64_MAX,
+                       .buyer_len = PARAM_MAX,
+                       .key_len = PARAM_MAX};
+    struct row_from from = {.event = "e2345678901234567890123456789012"};
+    (void)state;
+    memset(r.buyer, '"', PARAM_MAX);
+    memset(r.key, '"', PARAM_MAX);
+    for (from.format = ROW_CSV; from.format <= ROW_JSON; from.format++)
+        assert_in_range(row_print(line, &from, &r), 400, ROW_BYTES - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_every_change),
+        cmocka_unit_test(test_paid_is_final),
+        cmocka_unit_test(test_not_before_its_time),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_late_that_cannot_be),
+        cmocka_unit_test(test_another_order),
+        cmocka_unit_test(test_what_cannot_follow),
+        cmocka_unit_test(test_stops_at_the_first),
+        cmocka_unit_test(test_as_of_pos),
+        cmocka_unit_test(test_p1_over_journals),
+        cmocka_unit_test(test_acts),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_key_value),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_many_buyers),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_row_of_late),
+        cmocka_unit_test(test_longest_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

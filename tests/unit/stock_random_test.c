@@ -1,0 +1,489 @@
+/*
+ * Why: the cases that somebody thought of are in the other tests. Here two nodes buy, probe, pay,
+ * cancel, expire, pay late, crash between deduction and commit, and attach again, in random order,
+ * while operators act and Redis loses keys, fields, everything, or falls back to an old dump. After
+ * every call the stock must hold exactly what the journals, read from the start, say: so nothing is
+ * sold twice or stranded, no key has two orders, no buyer more than his limit (P1, P3, P4).
+ *
+ * The model keeps nothing: it reads the journals anew each time. `stock_random_test SEED` repeats,
+ * and with a second argument it talks.
+ */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
+ *        storage/stock/redis_step.c storage/stock/reply.c storage/stock/link.c server/mem/arena.c
+ *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
+ *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/lib/stock_model.h"
+
+#define CALLS   400 /* of one run */
+#define RUNS    12
+#define HOUR_MS 3600000
+
+static uint64_t seed;
+static bool talks; /* says what it does to Redis */
+
+/* Of a node, since Redis was last tampered with: has attached; has stepped well then. */
+static struct {
+    bool came, calm;
+} since[BOOKS];
+
+static bool troubled;   /* Redis was tampered with, and not every node is calm again */
+static bool under_feet; /* ... with an old dump, in a Redis that runs on */
+static bool has_dump;   /* database 1 has a copy of all keys ... */
+static bool dump_seen;  /* ... and every node has written since and remembers it */
+static bool dump_step[BOOKS];
+static uint32_t seen_verdicts[STOCK_NO_KEY + 1], losses, repairs;
+
+/* xorshift64 (G. Marsaglia, 2003): the same run for the same seed. */
+static uint32_t below(uint32_t bound)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed % bound);
+}
+
+static void say(const char *what, const char *to)
+{
+    if (talks)
+        print_message("node %u: %s %s\n", (unsigned)conf.node, what, to);
+}
+
+static bool chance(uint32_t percent)
+{
+    return below(100) < percent;
+}
+
+/* ---- a call --------------------------------------------------------------------------------- */
+
+/* The state of an order of this book: the last that was journaled of it. */
+static enum stock_what state_of(uint64_t number)
+{
+    enum stock_what what = STOCK_GRANTED_HELD;
+    for (uint64_t i = 0; i < book->end; i++)
+        if (book->journal[i].n > 0 && order_number(&book->journal[i]) == number)
+            what = book->journal[i].what;
+    return what;
+}
+
+/* An order of this book; 0: none was found that is (what was last journaled of it) `what`. */
+static uint64_t some_order(enum stock_what what)
+{
+    for (int tries = 0; tries < 20 && book->end > 0; tries++) {
+        const struct stock_change *c = &book->journal[below((uint32_t)book->end)];
+        if (c->n > 0 && c->number > 0 && c->what != STOCK_PAID_LATE && state_of(c->number) == what)
+            return c->number;
+    }
+    return 0;
+}
+
+static bool is_asked_late(uint32_t count, uint64_t order)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (items[i].how == STOCK_LATE && late_of[i] == order)
+            return true;
+    return false;
+}
+
+static void random_item(uint32_t i)
+{
+    uint64_t order = chance(15) ? some_order(STOCK_EXPIRED) : 0;
+    if (order != 0 && !is_asked_late(i, order)) {
+        const struct stock_change *grant = grant_of(book, order);
+        want(i, STOCK_LATE, grant->n, grant->buyer, "");
+        late_of[i] = order;
+        return;
+    }
+    uint32_t key = below(KEYS), buyer = chance(95) ? key % NAMES : below(NAMES);
+    uint32_t n = chance(95) ? 1 + key % 3 : 1 + below(3);
+    bool keyed = chance(80), probes = keyed && chance(15);
+    want(i, probes ? STOCK_PROBE : STOCK_BUY, n, chance(85) ? buyer_names[buyer] : "",
+         keyed ? key_names[key] : "");
+}
+
+/* In repair nobody sells, and nobody is told what is not true. */
+static void check_in_repair(const struct stock_item *item)
+{
+    uint32_t key = key_of(item->key, item->key_len);
+    switch (item->verdict) {
+    case STOCK_BUSY:
+    case STOCK_UNLIKE:
+    case STOCK_ENDED:
+        return;
+    case STOCK_SAME:
+        assert_true(key != NOBODY && item->same.node >= 1 && item->same.node <= node_count);
+        const struct stock_change *c = grant_of(&books[item->same.node], item->same.number);
+        assert_true(key_of(c->key, c->key_len) == key && c->n == item->n);
+        return;
+    default:
+        fail_msg("verdict %d in repair", (int)item->verdict);
+    }
+}
+
+static void check_item(uint32_t i, enum stock_verdict expected, const struct view *v)
+{
+    const struct stock_item *item = &items[i];
+    if (troubled && item->verdict == STOCK_BUSY && expected == STOCK_SAME)
+        return; /* the other node's count of what is settled was lost */
+    assert_int_equal(item->verdict, expected);
+    seen_verdicts[expected]++;
+    if (expected != STOCK_SAME)
+        return;
+    const struct view_key *k = &v->keys[key_of(item->key, item->key_len)];
+    assert_same(i, k->node, k->number, k->due);
+}
+
+static void check_figures(const struct view *v)
+{
+    const struct stock_figures *g = &book->figures;
+    assert_int_equal(g->gone, v->gone);
+    assert_int_equal(g->total, now_total);
+    assert_int_equal(g->version, version);
+    assert_int_equal(g->state, now_state);
+    assert_int_equal(g->foreign, 0);
+}
+
+/* The grants of a step are journaled, or the node dies before. */
+static void end_batch(uint32_t count)
+{
+    struct at_stake *s = &stakes[conf.node];
+    if (chance(90)) {
+        if (commit(count) > 0)
+            s->last = book->last;
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        if (items[i].verdict == STOCK_YES)
+            s->lost[s->lost_count++] = items[i];
+    s->attached = false;
+}
+
+static void calmed(void)
+{
+    since[conf.node].calm = since[conf.node].came;
+    bool all = true;
+    for (uint16_t node = 1; node <= node_count; node++)
+        all = all && since[node].calm;
+    troubled = troubled && !all;
+}
+
+static void unsettle(void)
+{
+    for (uint16_t node = 1; node <= node_count; node++)
+        since[node].calm = false;
+}
+
+static void random_step(void)
+{
+    struct at_stake *s = &stakes[conf.node];
+    enum stock_verdict expected[BATCH];
+    bool part = !troubled && chance(15);
+    uint64_t to = part ? book->pos + below((uint32_t)(book->end - book->pos) + 1) : book->end;
+    uint32_t count = to == book->end && book->figures.ready ? below(BATCH + 1) : 0;
+    for (uint32_t i = 0; i < count; i++)
+        random_item(i);
+    struct view v = look(conf.node, to);
+    uint64_t last = book->last;
+    for (uint32_t i = 0; i < count; i++)
+        expected[i] = judge(&v, conf.node, &last, &items[i]);
+    enum stock_result result = ask_up_to(to, count);
+    if (result != STOCK_OK) {
+        if (!troubled)
+            fail_msg("%s", f.text);
+        assert_int_not_equal(result, STOCK_OTHER);
+        say("hears", f.text);
+        unsettle();
+        s->attached = false;
+        return;
+    }
+    dump_step[conf.node] = true;
+    if (to == book->end)
+        s->last = book->last;
+    if (node_count > 1 && book->figures.repair) {
+        for (uint32_t i = 0; i < count; i++)
+            check_in_repair(&items[i]);
+        repairs++;
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        check_item(i, expected[i], &v);
+    if (!troubled || count == 0 || since[3 - conf.node].calm)
+        check_figures(&v);
+    end_batch(count);
+    if (node_count > 1 && to == book->end)
+        calmed();
+    struct view after = look(conf.node, to);
+    if (node_count > 1 && !troubled)
+        check_redis(&after);
+    check_marks(&after);
+}
+
+static void random_attach(void)
+{
+    struct at_stake *s = &stakes[conf.node];
+    uint32_t lost = s->lost_count, marks = book->mark_count;
+    enum stock_result result = attach();
+    if (result != STOCK_OK)
+        fail_msg("%s", f.text);
+    say("attaches", book->figures.repair ? "to repair" : "");
+    if (node_count == 1)
+        book->mark_count = marks; /* told once, and the ledger's filter keeps them */
+    if (!troubled) {
+        assert_int_equal(book->voided, lost);
+        assert_int_equal(book->figures.repair, node_count == 1);
+    }
+    s->attached = since[conf.node].came = true;
+    s->lost_count = 0;
+    if (node_count > 1) {
+        char name[32];
+        snprintf(name, sizeof name, "%u:last", (unsigned)conf.node);
+        s->last = (uint64_t)field(name);
+        if (!troubled)
+            assert_int_equal(s->last, book->last);
+    }
+}
+
+/* Something happens to an order and is journaled. */
+static void random_change(void)
+{
+    static const enum stock_what ends[] = {STOCK_PAID, STOCK_CANCELLED, STOCK_EXPIRED,
+                                           STOCK_EXPIRED, STOCK_EXPIRED};
+    static const enum stock_what sold[] = {STOCK_GRANTED_SOLD, STOCK_PAID, STOCK_PAID_LATE};
+    uint64_t order = some_order(STOCK_GRANTED_HELD);
+    if (order != 0 && chance(80)) {
+        note(ends[below(5)], order);
+        return;
+    }
+    order = some_order(sold[below(3)]);
+    if (order != 0)
+        note(STOCK_UNDONE, order);
+}
+
+static void random_act(void)
+{
+    static const enum stock_state states[] = {STOCK_OPEN, STOCK_OPEN, STOCK_OPEN, STOCK_PAUSED,
+                                              STOCK_CLOSED};
+    struct stock_act a;
+    struct view v = look(conf.node, book->pos);
+    enum stock_state to = states[below(5)];
+    uint32_t new_total = chance(50) ? book->figures.total : 10 + below(60);
+    uint32_t seen = book->figures.version;
+    if (troubled)
+        return;
+    enum stock_result result = act(to, new_total, &a);
+    assert_int_equal(result, STOCK_OK);
+    if (seen != version) {
+        assert_int_equal(a.outcome, STOCK_STALE);
+    } else if (new_total != now_total && node_count == 1 && !book->figures.ready) {
+        assert_int_equal(a.outcome, STOCK_LATER);
+    } else if (new_total != now_total && new_total < v.gone) {
+        assert_int_equal(a.outcome, STOCK_TOO_LOW);
+    } else {
+        assert_int_equal(a.outcome, STOCK_DONE);
+        version++;
+        now_state = to;
+        now_total = new_total;
+    }
+    check_figures(&v);
+}
+
+/* ---- tampering ------------------------------------------------------------------------------ */
+
+static void tamper(void)
+{
+    uint32_t key = 1 + below(4);
+    under_feet = false;
+    bool both = dump_step[1] && dump_step[2] && dump_seen;
+    switch (below(9)) {
+    case 0:
+        redis_fixture_do(&redis, "FLUSHDB");
+        say("loses", "everything");
+        break;
+    case 1:
+    case 2:
+    case 3:
+        redis_fixture_do(&redis, "DEL %s", all_keys[key]);
+        say("loses", all_keys[key]);
+        break;
+    case 4:
+        if (!has_dump)
+            return;
+        fall_back(true);
+        for (uint16_t node = 1; node <= node_count; node++)
+            stakes[node].attached = false;
+        say("finds", "an old dump in a new Redis");
+        break;
+    case 5:
+        if (!has_dump || !both)
+            return;
+        fall_back(false);
+        say("finds", "an old dump");
+        under_feet = true;
+        break;
+    case 6:
+        if (!has_dump)
+            return;
+        key = 1 + below(3);
+        fall_back_alone(all_keys[key]);
+        say("finds an old", all_keys[key]);
+        break;
+    default:
+        say("loses", lose_a_field(below(1000)));
+    }
+    losses++;
+    troubled = true;
+    has_dump = false;
+    unsettle();
+    since[1].came = since[2].came = false;
+}
+
+/* The process ends and begins anew, with its journal alone. Not if Redis fell back just now and
+ * runs on: only who remembers its turn can tell, and a node that remembers nothing and has written
+ * nothing since cannot. */
+static void restart(void)
+{
+    struct at_stake *s = &stakes[conf.node];
+    if (troubled && under_feet)
+        return;
+    s->attached = false;
+    memset(&book->figures, 0, sizeof book->figures);
+    dump_seen = false;
+    if (node_count == 1) {
+        use(stock_local_plan);
+        book->pos = s->last = book->mark_count = 0;
+        s->lost_count = 0;
+    }
+}
+
+/* ---- runs ----------------------------------------------------------------------------------- */
+
+static void random_call(void)
+{
+    struct at_stake *s = &stakes[conf.node];
+    uint32_t roll = below(100);
+    if (troubled && !since[conf.node].came && chance(20))
+        s->attached = false; /* some losses are seen by an attach alone */
+    if (!s->attached) {
+        random_attach();
+        if (chance(50))
+            random_step();
+    } else if (roll < 55) {
+        random_step();
+    } else if (roll < 88) {
+        random_change();
+    } else if (roll < 92) {
+        random_act();
+    } else if (roll < 94) {
+        restart();
+    } else if (roll < 97 && node_count > 1 && !troubled) {
+        take_dump();
+        has_dump = dump_seen = true;
+        memset(dump_step, 0, sizeof dump_step);
+    } else if (node_count > 1 && !troubled) {
+        tamper();
+    }
+}
+
+/* Both come to rest, and all is as the journals say. */
+static void come_to_rest(void)
+{
+    for (int round = 0; round < 12; round++) {
+        for (uint16_t node = 1; node <= node_count; node++) {
+            if (node_count > 1)
+                be(node);
+            if (!stakes[node].attached)
+                random_attach();
+            enum stock_result result = ask(0);
+            if (result != STOCK_OK)
+                stakes[node].attached = false;
+            else
+                stakes[node].last = book->last;
+        }
+    }
+    for (uint16_t node = 1; node <= node_count; node++) {
+        assert_true(stakes[node].attached);
+        assert_false(books[node].figures.repair);
+        assert_int_equal(books[node].pos, books[node].end);
+    }
+    struct view v = look(conf.node, book->end);
+    check_figures(&v);
+    check_marks(&v);
+    if (node_count > 1)
+        check_redis(&v);
+}
+
+static void begin(uint16_t nodes)
+{
+    memset(stakes, 0, sizeof stakes);
+    memset(since, 0, sizeof since);
+    memset(dump_step, 0, sizeof dump_step);
+    troubled = has_dump = dump_seen = false;
+    node_count = nodes;
+    total = now_total = 20 + below(30);
+    version = 1;
+    now_state = STOCK_OPEN;
+    limit = chance(70) ? 4 + below(6) : 0;
+    pay_by = 4102444800000 + below(1000);
+    conf.node_timeout_ms = HOUR_MS; /* however slow this machine is, nobody is silent */
+    for (int i = 0; i < KEYS; i++)
+        snprintf(key_names[i], sizeof key_names[i], "key:%d", i);
+    for (int i = 0; i < NAMES; i++)
+        snprintf(buyer_names[i], sizeof buyer_names[i], "buyer%d", i);
+    if (nodes > 1)
+        opened_by_two();
+    else
+        opened();
+    for (uint16_t node = 1; node <= nodes; node++)
+        stakes[node].attached = true;
+}
+
+static void test_one_node_alone(void **state)
+{
+    for (int run = 0; run < RUNS; run++) {
+        print_message("seed %" PRIu64 "\n", seed);
+        fresh_local(state);
+        begin(1);
+        for (int i = 0; i < CALLS; i++)
+            random_call();
+        come_to_rest();
+    }
+}
+
+static void test_two_nodes_and_a_redis_that_forgets(void **state)
+{
+    for (int run = 0; run < RUNS; run++) {
+        print_message("seed %" PRIu64 "\n", seed);
+        fresh_redis(state);
+        begin(2);
+        for (int i = 0; i < CALLS; i++) {
+            be((uint16_t)(1 + below(2)));
+            random_call();
+        }
+        come_to_rest();
+        check_stream();
+        leave(state);
+    }
+}
+
+static void test_everything_was_seen(void **state)
+{
+    (void)state;
+    for (int v = STOCK_YES; v <= STOCK_NO_KEY; v++)
+        assert_true(seen_verdicts[v] > 0);
+    assert_true(losses > 0 && repairs > 0);
+}
+
+int main(int argc, char **argv)
+{
+    talks = argc > 2;
+    seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)getpid() + 1;
+    const struct CMUnitTest tests[] = {
+        LOCAL(test_one_node_alone),
+        REDIS(test_two_nodes_and_a_redis_that_forgets),
+        cmocka_unit_test(test_everything_was_seen),
+    };
+    return STOCK_RUN(tests);
+}

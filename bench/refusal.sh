@@ -16,33 +16,10 @@ workers=${WORKERS:-1}
 pairs=${PAIRS:-5}
 seconds=${SECONDS_EACH:-5}
 floor=${FLOOR:-0.9}
-place=$(mktemp -d)
 spike_pid=
 nginx_pid=
-
-finish() {
-    for pid in $spike_pid $nginx_pid; do
-        kill -TERM "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
-    rm -rf "$place"
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
-
-die() {
-    echo "refusal.sh: $*" >&2
-    exit 1
-}
-
-# Waits until a command succeeds; at most ten seconds.
-until_true() {
-    for _ in $(seq 200); do
-        "$@" >/dev/null 2>&1 && return 0
-        sleep 0.05
-    done
-    return 1
-}
+# shellcheck source=bench/lib.sh
+. "$root/bench/lib.sh"
 
 free_port() {
     python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
@@ -59,6 +36,7 @@ event ticket { total 1; }
 CONF
     "$server" -c "$place/spike.conf" 2>"$place/spike.log" &
     spike_pid=$!
+    pids+=("$spike_pid")
     until_true grep -q 'listening on' "$place/spike.log" || die "$(cat "$place/spike.log")"
     spike_url=http://$(sed -n 's/.*listening on //p' "$place/spike.log" | head -n 1)/buy/ticket
     until_true is_sold_out || die 'the event does not sell out'
@@ -92,21 +70,10 @@ http {
 CONF
     nginx -p "$place" -c "$place/nginx.conf" 2>"$place/nginx.err" &
     nginx_pid=$!
+    pids+=("$nginx_pid")
     nginx_url=http://127.0.0.1:$port/buy/ticket
     until_true curl -sf "$nginx_url" || die "$(cat "$place/nginx.err")"
     [ "$(curl -s "$nginx_url")" = "$body" ] || die 'the two bodies differ'
-}
-
-# Ticks of CPU that a process and its children, which are still there, have used.
-ticks() {
-    local pid sum=0 stat
-    for pid in "$1" $(pgrep -P "$1" || true); do
-        stat=$(cat "/proc/$pid/stat")
-        # shellcheck disable=SC2086  # the fields after the name, one word each
-        set -- ${stat##*) }
-        sum=$((sum + ${12} + ${13}))
-    done
-    echo "$sum"
 }
 
 # One round: URL PID -> "requests/s  requests per CPU-second".
@@ -138,7 +105,4 @@ for pair in $(seq "$pairs"); do
         "$nginx_cost" "$ratio"
 done
 
-sort -n "$place/ratios" | awk -v floor="$floor" '{ r[NR] = $1 } END {
-    median = NR % 2 ? r[(NR + 1) / 2] : (r[NR / 2] + r[NR / 2 + 1]) / 2
-    printf "ratio min %.3f median %.3f max %.3f (floor %.2f)\n", r[1], median, r[NR], floor
-    exit median < floor }'
+judge "$place/ratios" "$floor"

@@ -24,7 +24,7 @@
 -- rebuild is the turn in which keys, buyers and marks were last thrown away, to be told again by
 -- every journal from its first record: when one of them, or a node's own fields, cannot be
 -- believed. A node whose own rebuild is another has not done so yet.
-local H, requests, buyers, grants, orders = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
+local H, requests, buyers, grants, registry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local node, T, S, run = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local epoch, jlast, jend = tonumber(ARGV[2]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local jsale, jtotal, jversion = ARGV[6], tonumber(ARGV[12]), tonumber(ARGV[13])
@@ -52,7 +52,7 @@ end
 local v = redis.call('HMGET', H, 'sale', 'secret', T, S, 'version', 'state', 'aside', 'run',
     'begun', 'known', me .. 'epoch', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
     me .. 'held', me .. 'sold', 'turn', 'ours', me .. 'gone', 'rebuild', me .. 'rebuild',
-    'streamed', 'act', 'requests', 'buyers', 'marks')
+    'streamed', 'act', 'requests', 'buyers', 'marks', me .. 'told')
 local sale, secret, total, sold = v[1], v[2], count(v[3]), count(v[4]) -- total -1 stands aside
 local version, state, aside = int(v[5] or ARGV[13]), v[6] or ARGV[14], tonumber(v[7] or '')
 if not secret then
@@ -122,7 +122,10 @@ end
 local stale = v[22] and v[22] ~= v[21]
 local broken = v[11] and not stale and not (complete and v[22]
     and done + line_count == last and held + mine + pending_sum == gones[node])
-local streamless = v[23] and is[6] == 'none'
+-- Up to which record the stream has been told: in two places, for the stream may outlive the hash.
+local streamless = (v[23] or redis.call('HEXISTS', registry, 'told') == 1) and is[6] == 'none'
+local told = streamless and 0
+    or math.max(int(v[28]), int(redis.call('HGET', registry, 'told:' .. node)))
 -- What operators have set is lost? Every journal is asked, for the last act may be in one only.
 local unset = not (fresh or lost) and not ((total or aside) and v[5] and v[6])
 if unset then
@@ -243,8 +246,10 @@ if wipe or next(tickets_back) then
 end
 if streamless then -- every change is told to the new stream
     redis.call('HDEL', H, 'streamed')
+    redis.call('HDEL', registry, 'told')
     for _, id in ipairs(ids) do
         redis.call('HDEL', H, id .. ':told')
+        redis.call('HDEL', registry, 'told:' .. id)
     end
 end
 for _, key in ipairs(keys_back) do
@@ -270,6 +275,7 @@ redis.call('HSET', H, S, sold, 'ours', ours, 'sale', sale, 'secret', secret, 've
     'turn', turn, 'state', state, 'run', run, 'known', table.concat(ids, ' '),
     me .. 'epoch', epoch, me .. 'fenced', 0, me .. 'ready', 0, me .. 'last', last, me .. 'pos', pos,
     me .. 'done', done, me .. 'pending', pending, me .. 'held', held, me .. 'sold', mine,
-    me .. 'gone', gones[node], 'rebuild', rebuild, me .. 'rebuild', rebuild, 'act', act)
+    me .. 'gone', gones[node], 'rebuild', rebuild, me .. 'rebuild', rebuild, 'act', act,
+    me .. 'told', told)
 return {'OK', sale, secret, pos, state, version, aside or total, aside and 1 or 0, voided,
     table.concat(ids, ' '), turn, act}

@@ -28,11 +28,13 @@
 --           'l0001-000000000007:2:1764554400000:alice'
 -- buyers    buyer -> tickets held and sold
 -- grants    the marks of granted keys, 8 bytes each, in order
+-- nodes     told:N, up to which record of node N the stream has been told; told: something was
 -- The field '' of the first two says of which sale they are and in which turn they were last
 -- written, and so does the hash; the head of the third is the sale, and the hash knows its length.
 -- Who finds that they differ knows that one of them was lost, or is an older one, and that all must
 -- be told again.
-local H, requests, buyers, grants, orders = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
+local H, requests, buyers, grants, registry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local orders = KEYS[6]
 local node, T, S, event, prefix = ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[17]
 local first, changes, items = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local seen_turn, seen_foreign, knows = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
@@ -93,9 +95,9 @@ elseif items > 0 and not ready then
 elseif items > 0 and last ~= first - 1 then
     return {'ATTACH', 'last number is ' .. last .. ', not ' .. first - 1}
 end
-for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [6] = 'stream'}) do
+for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [5] = 'hash', [6] = 'stream'}) do
     local is = redis.call('TYPE', KEYS[i]).ok
-    if is == 'none' and (i < 6 or streamed) then
+    if is == 'none' and (i < 5 or i == 6 and streamed) then
         return {'ATTACH', KEYS[i] .. ' was lost'}
     elseif is ~= 'none' and is ~= kind then
         return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. is .. ', expected a '
@@ -363,6 +365,9 @@ redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn, me .. 'last', last, m
     me .. 'done', done, me .. 'pending', table.concat(granted), me .. 'held', held,
     me .. 'sold', mine, me .. 'gone', gone, me .. 'knows', knows, me .. 'beat', now,
     me .. 'told', told)
+if told > (tonumber(v[22] or '') or 0) then -- here too, for the stream may outlive the hash
+    redis.call('HSET', registry, 'told', 1, 'told:' .. node, told)
+end
 if streamed and not v[23] then
     redis.call('HSET', H, 'streamed', 1)
 end

@@ -1,0 +1,261 @@
+"""Why: P4. A buyer whose answer was lost asks again with the same key, perhaps somewhere else: he
+must get the ticket that he has, and never a second one."""
+
+import time
+
+import pytest
+
+import orders
+import spike
+import spikelog
+
+BEAT_S = 0.25
+HELD = {"ticket": {"total": 100, "hold": "5m"}}
+
+
+def said(answers):
+    """The ids in every yes; everything else must be "busy"."""
+    for answer in answers:
+        assert answer is None or answer.code in (1, -6), answer
+    return {answer.data["order"] for answer in answers if answer and answer.code == 1}
+
+
+def insist_and_note(caller, node, path, notes):
+    """Asks until there is a yes, and notes every answer on the way."""
+
+    def ask():
+        answer = caller.ask(node.address, "GET", path)
+        notes.append(answer)
+        if answer is None or answer.code == -6:
+            time.sleep(0.02)  # a client that is told "busy" does not hammer
+            return None
+        return answer
+
+    return spike.wait("a yes", ask, 20)
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+def test_fifty_at_once_with_kills(place, standalone):
+    """One key, 50 requests at one moment on two nodes, kill -9 of both in between: one order, the
+    same id in every yes, and everything else is "busy"."""
+    if standalone:
+        nodes = [place.node()]
+    else:
+        nodes = orders.two_nodes(place, place.redis())
+    keys = 4
+    for k in range(keys):
+        notes = []
+        path = orders.buy_path(key=f"key-{k}", n=2)
+        crowd = orders.Crowd(50, lambda caller, i, path=path, notes=notes: insist_and_note(
+            caller, nodes[i % len(nodes)], path, notes))
+        wanted = place.random.randrange(0, 50)
+        spike.wait("some answers", lambda notes=notes, wanted=wanted: len(notes) >= wanted)
+        time.sleep(place.random.random() * 0.01)  # so that the kill meets the order anywhere
+        for node in nodes:
+            node.kill9()
+        for node in nodes:
+            node.start(healthy=False)
+        crowd.join()
+        assert len(said(notes)) == 1, said(notes)
+    bought = {order: n for node in nodes for order, n in node.orders().items()}
+    assert len(bought) == keys and set(bought.values()) == {2}
+    spikelog.audit(*nodes)
+
+
+def test_another_node_within_a_beat(place):
+    """On another node the key has its order from one beat after the yes, and before that "busy"."""
+    nodes = orders.two_nodes(place, place.redis(), events=HELD)
+    slowest = 0.0
+    for k in range(20):
+        here, there = nodes[k % 2], nodes[1 - k % 2]
+        first = orders.buy(here, key=f"k{k}", n=3)
+        began = time.monotonic()
+        answer = orders.buy_once(there, key=f"k{k}", n=3)
+        while answer.code == -6:
+            time.sleep(0.005)  # a client that is told "busy" does not hammer
+            answer = orders.buy_once(there, key=f"k{k}", n=3)
+        slowest = max(slowest, time.monotonic() - began)
+        assert answer.code == 1 and answer.data == first.data
+        assert orders.buy(here, key=f"k{k}", n=3).data == first.data
+    print(f"the slowest took {slowest * 1000:.0f} ms")
+    assert slowest < 4 * BEAT_S * spike.PATIENCE  # one beat by itself; a busy machine needs more
+    assert nodes[0].stock()["sold"] == 60
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+def test_the_same_key_for_something_else(place, standalone):
+    """The same key with another n or buyer is a mistake: 400, on every node, and nothing is sold."""
+    redis = None if standalone else place.redis()
+    nodes = [place.node(events=HELD)] if standalone else orders.two_nodes(place, redis, events=HELD)
+    first = orders.buy(nodes[0], key="k", n=2, buyer="ann").data
+    for node in nodes:
+        orders.buy_until(node, key="k", n=2, buyer="ann")
+        for other in ({"n": 1, "buyer": "ann"}, {"n": 2, "buyer": "bob"}, {"n": 2}):
+            answer = orders.buy(node, key="k", **other)
+            assert (answer.status, answer.code, answer.data) == (400, -400, None)
+        assert orders.buy(node, key="k", n=2, buyer="ann").data == first
+    assert nodes[0].stock()["sold"] == 2
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+def test_ended(place, standalone):
+    """The key of an order that was cancelled or expired is spent: -8, also after a restart."""
+    redis = None if standalone else place.redis()
+    events = {"ticket": {"total": 2, "hold": "400ms"}}
+    nodes = [place.node(events=events)] if standalone else orders.two_nodes(place, redis,
+                                                                            events=events)
+    cancelled = orders.buy(nodes[0], key="cancelled").data
+    assert orders.cancel(nodes[0], cancelled["order"]).data["state"] == "cancelled"
+    assert orders.buy(nodes[0], key="cancelled").code == -8
+    expired = orders.buy_until(nodes[0], key="expired").data
+    orders.past(expired["pay_by"])
+    for _ in range(2):
+        for node in nodes:
+            for key in ("cancelled", "expired"):
+                answer = orders.buy_until(node, -8, key=key)
+                assert (answer.status, answer.data) == (200, None)
+                assert answer.json["msg"] == "order ended, use a new key"
+        for node in nodes:
+            node.kill9()
+        for node in nodes:
+            node.start(healthy=False)
+        for node in nodes:
+            node.wait_healthy()
+    assert nodes[0].stock()["left"] == 2
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+def test_whatever_the_event_does(place, standalone):
+    """A key that has an order gets it also when the event is sold out, paused or closed; a key that
+    has none is refused then. The same after a restart."""
+    redis = None if standalone else place.redis()
+    events = {"ticket": {"total": 3}}
+    nodes = [place.node(events=events)] if standalone else orders.two_nodes(place, redis,
+                                                                            events=events)
+    mine = {f"k{i}": orders.buy(nodes[i % len(nodes)], key=f"k{i}").data for i in range(3)}
+
+    def check(code):
+        for node in nodes:
+            orders.buy_until(node, code, key="fresh")
+            for _ in range(3):
+                assert {key: orders.buy(node, key=key).data for key in mine} == mine
+                assert orders.buy(node, key="fresh").code == code
+                assert orders.buy(node).code == code
+
+    check(-1)
+    assert orders.act(nodes[0], "pause").code == 1
+    check(-4)
+    assert orders.act(nodes[-1], "resume").code == 1
+    check(-1)
+    assert orders.act(nodes[-1], "close").code == 1
+    check(-3)
+    for node in nodes:
+        node.kill9()
+    for node in nodes:
+        node.start(healthy=False)
+    for node in nodes:
+        node.wait_healthy()
+    check(-3)
+
+
+def test_before_the_opening(place):
+    """Not open yet is no reason to forget: an order from before is found, a fresh key waits."""
+    redis = place.redis()
+    node = place.node(redis=redis, events={"ticket": {"total": 3}})
+    mine = orders.buy(node, key="mine").data
+    node.kill9()
+    text = node.conf.read_text()
+    node.conf.write_text(text.replace("total 3;", "total 3; open 2099-01-01T10:00:00Z;"))
+    node.start()
+    assert orders.buy(node, key="mine").data == mine
+    assert orders.buy(node, key="fresh").code == -2
+
+
+def one_node_behind_a_proxy(place, redis):
+    """Node 1's calls can be meddled with; node 2 speaks to Redis itself."""
+    proxy = place.proxy(redis)
+    nodes = [place.node(i, nodes=[1, 2], redis=way, events=HELD, healthy=False)
+             for i, way in ((1, proxy), (2, redis))]
+    for node in nodes:
+        node.wait_healthy()
+    proxy.learn_quiet()
+    return proxy, nodes
+
+
+def test_of_a_dead_node(place):
+    """The node that granted it is dead: the other one knows the key's order all the same."""
+    nodes = orders.two_nodes(place, place.redis(), events=HELD)
+    mine = orders.buy(nodes[0], key="k", n=2).data
+    assert orders.buy_until(nodes[1], key="k", n=2).data == mine
+    nodes[0].kill9()
+    for _ in range(20):
+        assert orders.buy(nodes[1], key="k", n=2).data == mine
+    assert orders.buy(nodes[1], key="k").status == 400
+    nodes[0].start()
+    assert orders.buy(nodes[0], key="k", n=2).data == mine
+    assert nodes[1].stock()["sold"] == 2
+
+
+def test_in_doubt(place):
+    """Deducted and not journaled, its node dead: the key is "busy" on the other one, for nobody knows
+    yet. When the node is back, the order is void and the key is as new."""
+    redis = place.redis()
+    proxy, nodes = one_node_behind_a_proxy(place, redis)
+    proxy.cut_reply(close=False)
+    wire = spike.Wire(nodes[0].address)
+    wire.send(spike.request("GET", orders.buy_path(key="k", n=2)))
+    assert proxy.cut_done.wait(5)
+    nodes[0].kill9()
+    wire.close()
+    assert redis.figure() == 2 and nodes[0].orders() == {}
+    for i in range(20):
+        assert orders.buy_once(nodes[1], key="k", n=2).code == -6
+        assert orders.buy(nodes[1], key=f"other-{i}").code == 1
+    nodes[0].start()
+    mine = orders.buy_until(nodes[1], key="k", n=2).data
+    assert orders.node_of(nodes, mine["order"]) is nodes[1]
+    assert orders.buy_until(nodes[0], key="k", n=2).data == mine
+    spike.wait("the stock", lambda: redis.figure() == 22)
+    spikelog.audit(*nodes)
+
+
+def test_reply_lost(place):
+    """The reply to the deduction is lost, the node lives: "busy", and then one order for the key."""
+    redis = place.redis()
+    proxy, nodes = one_node_behind_a_proxy(place, redis)
+    for k in range(3):
+        proxy.cut_reply(close=k % 2 == 0)
+        assert orders.buy_once(nodes[0], key=f"k{k}").code == -6
+        mine = orders.buy_until(nodes[k % 2], key=f"k{k}").data
+        assert orders.buy_until(nodes[1 - k % 2], key=f"k{k}").data == mine
+    spike.wait("the stock", lambda: redis.figure() == 3)
+    spikelog.audit(*nodes)
+
+
+def test_redis_lost_everything(place):
+    """The keys are told again from the journals: each still has its order, or has ended."""
+    redis = place.redis()
+    nodes = orders.two_nodes(place, redis, events=HELD)
+    mine = {f"k{i}": orders.buy(nodes[i % 2], key=f"k{i}", buyer="ann").data for i in range(20)}
+    for key in ("k3", "k4"):
+        order = mine.pop(key)["order"]
+        assert orders.cancel(orders.node_of(nodes, order), order).code == 1
+    redis.restart_empty()
+    for node in nodes:
+        orders.buy_until(node, -8, key="k3", buyer="ann")
+        orders.buy_until(node, -8, key="k4", buyer="ann")
+        assert {key: orders.buy(node, key=key, buyer="ann").data for key in mine} == mine
+        assert orders.buy(node, key="k5", buyer="bob").status == 400
+    assert redis.figure() == 18
+    spikelog.audit(*nodes)
+
+
+def test_headers_and_parameters(place):
+    """Idempotency-Key and X-Buyer say the same as key and buyer."""
+    node = place.node(redis=place.redis())
+    headers = ["Idempotency-Key: k/1", "X-Buyer: ann@example"]
+    first = node.ask("POST", "/buy/ticket", headers=headers).data
+    assert orders.buy(node, key="k/1", buyer="ann@example").data == first
+    assert node.ask("GET", "/buy/ticket?key=k%2F1", headers=headers[1:]).data == first
+    assert node.ask("GET", "/buy/ticket?key=k%2F1", headers=headers).status == 400
+    assert node.stock()["sold"] == 1

@@ -1,0 +1,232 @@
+"""Why: other programs learn from the stream what became of every order. They must hear each change,
+once, in the order in which it happened, whatever dies in between.
+
+SPIKE_STREAM=50000 makes it as many orders.
+"""
+
+import collections
+import os
+import threading
+import time
+
+import redis as redis_client
+
+import orders
+import spike
+import spikelog
+from faults import Faults
+
+ORDERS = int(os.environ.get("SPIKE_STREAM", "5000"))
+STREAM, GROUP = "{ticket_hash_key}:orders", "shop"
+SAME = ("seq", "time_ms", "order", "event", "state", "n")
+
+
+class Consumer:
+    """A downstream service: reads with a consumer group, notes, acknowledges. When its connection
+    broke it first asks for what it was given and has not acknowledged; what it has noted by then it
+    knows by the entry's id."""
+
+    def __init__(self, redis):
+        self.redis, self.entries = redis, {}
+        self.stopping, self.failed = False, None
+        redis.client.xgroup_create(STREAM, GROUP, id="0", mkstream=True)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.stopping = True
+        self.thread.join()
+        assert not self.failed, f"the consumer broke: {self.failed!r}"
+
+    def _run(self):
+        start = "0"
+        while not self.stopping:
+            try:
+                start = self._read(start)
+            except (redis_client.ConnectionError, redis_client.TimeoutError,
+                    redis_client.BusyLoadingError):
+                start = "0"
+                time.sleep(0.02)  # Redis is away
+            except Exception as failed:  # the end of the `with` says it
+                self.failed = failed
+                return
+
+    def _read(self, start):
+        client = self.redis.client
+        found = client.xreadgroup(GROUP, "one", {STREAM: start}, count=100, block=50)
+        entries = found[0][1] if found else []
+        for entry, fields in entries:
+            assert self.entries.setdefault(entry, fields) == fields
+        if entries:
+            client.xack(STREAM, GROUP, *(entry for entry, _ in entries))
+        return ">" if start == ">" or not entries else "0"
+
+    def of(self, number):
+        """What node `number` has told, in the order of the stream."""
+        def place(entry):
+            return tuple(map(int, entry.split("-")))
+
+        return [self.entries[entry] for entry in sorted(self.entries, key=place)
+                if self.entries[entry]["node"] == str(number)]
+
+
+def wait_for(consumer, number, missing):
+    """Until the consumer has heard these."""
+
+    def are_heard():
+        missing.difference_update(e["seq"] for e in consumer.of(number))
+        return not missing
+
+    try:
+        spike.wait("the stream", are_heard, 20, step=0.1)
+    except AssertionError:
+        raise AssertionError(f"never heard of {len(missing)} changes of node {number}, such as "
+                             f"{sorted(missing, key=int)[:5]}") from None
+
+
+def check(consumer, nodes):
+    """The consumer has heard what the journals say: each change once, in the journal's order."""
+    states = collections.Counter()
+    for node in nodes:
+        wanted = spikelog.changes(node)
+        wait_for(consumer, node.number, {row["seq"] for row in wanted})
+        heard = consumer.of(node.number)
+        assert [e["seq"] for e in heard] == [row["seq"] for row in wanted]
+        assert [[e[name] for name in SAME] for e in heard] == [
+            [row[name] for name in SAME] for row in wanted]
+        buyers = {row["order"]: row["buyer"] for row in wanted if row["buyer"]}
+        assert all(e["buyer"] == buyers.get(e["order"], "") for e in heard)
+        states.update(e["state"] for e in heard)
+    return states
+
+
+def shopper(nodes):
+    """One buyer: buys, and then pays, pays late, cancels, or lets his hold end."""
+
+    def work(caller, i):
+        data = caller.buy(nodes[i % 2], key=f"k{i}", n=1 + i % 3, buyer=f"b{i}")
+        if data.code == -8:
+            return "ended"  # the answer was lost, and then it was too late
+        order = data.data["order"]
+        node = orders.node_of(nodes, order)
+        if i % 4 < 2:
+            return f"paid {caller.pay(node, order).code}"
+        if i % 4 == 2:
+            return f"cancelled {caller.cancel(node, order).code}"
+        return "left alone"
+
+    return work
+
+
+def test_each_change_once(place):
+    """Orders held, paid, cancelled and expired, while two nodes and Redis are killed in between."""
+    redis = place.redis(persistence="always")
+    events = {"ticket": {"total": 3 * ORDERS, "hold": "1s"}}
+    nodes = orders.two_nodes(place, redis, events=events)
+    with Consumer(redis) as consumer:
+        began = time.monotonic()
+        crowd = orders.Crowd(ORDERS, shopper(nodes), threads=16)
+
+        def rest():
+            wanted = min(ORDERS, crowd.done() + place.random.randrange(ORDERS // 6))
+            spike.wait("the sale to go on", lambda: crowd.done() >= wanted, 60)
+
+        Faults(place, redis, nodes).run(lambda: crowd.done() < ORDERS, rest)
+        print(collections.Counter(crowd.join()), f"{time.monotonic() - began:.1f} s")
+        spike.wait("all holds to end", lambda: not any(n.event_stats()["node_held"] for n in nodes))
+        spikelog.audit(*nodes)
+        states = check(consumer, nodes)
+        print(f"{states}, {len(consumer.entries)} entries")
+        assert len(consumer.entries) == sum(states.values()), "somebody else has written too"
+        assert states["held"] >= ORDERS * 0.99 and min(states.values()) > ORDERS * 0.1
+    assert redis.client.xpending(STREAM, GROUP)["pending"] == 0
+
+
+def test_told_later(place):
+    """What happens while Redis is away, restarts included, is told in order when it is back."""
+    redis = place.redis(persistence="always")
+    node = place.node(redis=redis, events={"ticket": {"total": 2000, "hold": "5m"}})
+    with Consumer(redis) as consumer:
+        with orders.Sampler(redis, [1]):
+            held = [answer.data["order"] for answer in orders.Crowd(
+                600, lambda caller, i: caller.buy(node, buyer=f"b{i}"), threads=8).join()]
+            redis.kill()
+            for part in (held[:300], held[300:]):
+                done = orders.Crowd(300, lambda caller, i, part=part: (
+                    caller.pay if i % 2 else caller.cancel)(node, part[i]).code, threads=8).join()
+                assert set(done) == {1}
+                node.kill9()
+                node.start(healthy=False)
+            redis.start()
+            node.wait_healthy()
+            spike.wait("the sums", lambda: orders.sample(redis, [1])["1:sold"] == 300)
+        assert check(consumer, [node]) == {"held": 600, "sold": 300, "cancelled": 300}
+    assert redis.figure() == 300
+    spikelog.audit(node)
+
+
+def test_late_payment_and_sold_outright(place):
+    """With hold 0 one change is all; a late payment is a change of its own, a refusal is none."""
+    redis = place.redis()
+    events = {"ticket": {"total": 2, "hold": "300ms"}, "seat": {"total": 5}}
+    node = place.node(redis=redis, events=events)
+    with Consumer(redis) as consumer:
+        late = orders.buy(node, buyer="ann").data["order"]
+        lost = orders.buy(node, buyer="bob").data["order"]
+        for order in (late, lost):
+            spike.wait("the hold to end", lambda o=order: orders.state_of(node, o) == "expired")
+        assert orders.pay(node, late).code == 1
+        last = orders.buy(node, buyer="cid").data["order"]
+        assert orders.pay(node, last).code == 1
+        assert orders.pay(node, lost).code == -7
+        spike.wait("the stream", lambda: len(consumer.of(1)) == 7)
+        told = [(e["order"], e["state"], e["buyer"]) for e in consumer.of(1)]
+    assert told == [(late, "held", "ann"), (lost, "held", "bob"), (late, "expired", "ann"),
+                    (lost, "expired", "bob"), (late, "sold", "ann"), (last, "held", "cid"),
+                    (last, "sold", "cid")]
+    seat = orders.buy(node, "seat").data["order"]
+    spike.wait("its own stream", lambda: redis.client.xlen("{seat_hash_key}:orders") == 1)
+    ((_, entry),) = redis.client.xrange("{seat_hash_key}:orders")
+    assert list(entry) == ["node", "seq", "order", "event", "state", "n", "buyer", "time_ms"]
+    assert (entry["order"], entry["event"], entry["state"], entry["buyer"]) == (
+        seat, "seat", "sold", "")
+    spikelog.audit(node)
+
+
+def test_a_stream_that_was_lost_is_told_again(place):
+    """Redis emptied: every change is in the new stream once more, each once; (node, seq) tells."""
+    redis = place.redis()
+    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 500, "hold": "5m"}})
+    orders.Crowd(200, shopper(nodes), threads=8).join()
+    redis.restart_empty()
+    for node in nodes:
+        node.wait_healthy()
+    spikelog.audit(*nodes)
+    with Consumer(redis) as consumer:
+        states = check(consumer, nodes)
+        assert states["held"] == 200 and len(consumer.entries) == sum(states.values())
+
+
+def test_a_stream_that_survives_is_not_told_again(place):
+    """Redis forgets what stands beside the stream: that is told again, and no change a second time.
+    (With the whole hash it forgets what it has told; then (node, seq) tells repeats.)"""
+    redis = place.redis()
+    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 500, "hold": "5m"}})
+    with Consumer(redis) as consumer:
+        orders.Crowd(100, shopper(nodes), threads=8).join()
+        keys = [key for key in redis.client.keys("{*") if key != STREAM]
+        assert len(keys) >= 3
+        losses = [lambda key=key: redis.client.delete(key) for key in keys]
+        losses += [lambda field=field: redis.client.hdel(spike.HASH, field)
+                   for field in ("sale", "1:pos", "2:held", "known")]
+        for i, lose in enumerate(losses):
+            turn = redis.figure("turn")
+            lose()
+            spike.wait("the repair", lambda turn=turn: redis.figure("turn") > turn + 2)
+            assert orders.buy(nodes[i % 2], key=f"after-{i}").code == 1
+        spikelog.audit(*nodes)
+        states = check(consumer, nodes)
+        assert len(consumer.entries) == sum(states.values())

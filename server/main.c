@@ -32,6 +32,8 @@
 #define EXIT_TROUBLE 1
 #define EXIT_USAGE   2
 
+_Static_assert(WORKER_OPERATORS <= OTHERS_MAX, "every payment may have to wait for the next turn");
+
 /* Everything a node is made of. */
 static struct {
     const char *conf_path;

@@ -131,6 +131,14 @@ static const struct path_row *path_find(struct route *route, struct slice path,
     return NULL;
 }
 
+int route_buys(struct slice path, const struct conf *conf)
+{
+    struct route route = {.event = -1};
+    if (path.ptr == NULL || path_find(&route, path, conf, ROUTE_BUYERS) != &paths[0])
+        return -1;
+    return route.event;
+}
+
 /* -- parameters -- */
 
 /* -1 for what is no hexadecimal digit. */
@@ -305,8 +313,7 @@ static bool pairs_take_all(struct params *p, const struct request *r)
 {
     if (r->query.len > 0 && !pairs_take(p, r->query, false))
         return false;
-    return r->method != METHOD_POST || r->body.len == 0 ||
-           (body_is_form(r) && pairs_take(p, r->body, true));
+    return r->body.len == 0 || (body_is_form(r) && pairs_take(p, r->body, true));
 }
 
 static enum verdict buy_params_take(struct params *p, const struct request *r)

@@ -56,4 +56,8 @@ static inline bool route_is_for_ledger(const struct route *route)
 enum verdict route_find(struct route *route, const struct request *r, const struct conf *conf,
                         enum route_side side);
 
+/* The event that a path offers for sale (/buy/EVENT); -1: none. For requests that were wrong before
+ * they could be routed. */
+int route_buys(struct slice path, const struct conf *conf);
+
 #endif

@@ -7,8 +7,8 @@
  * every node journals it with its next step journal  an ADMIN record, synced dies: done answer the
  * event as it stands
  *
- * An act that changes nothing writes nothing, so it can be repeated. With the stock out of reach
- * nothing can be done: the sale stands still, and the operator is told to try again.
+ * An act that changes nothing writes nothing, so it can be repeated. With the stock out of reach,
+ * or in repair, nothing can be done: the sale stands still, and the operator is told to try again.
  */
 #include <string.h>
 
@@ -60,9 +60,13 @@ static void journal_act(struct ledger *l, struct ledger_event *e, const struct s
                        .buyer_len = o->from_len};
     memcpy(r.buyer, o->from, o->from_len);
     ledger_append(l, e, &r);
-    log_line(LOG_INFO, "event %s: %s, total %u, by an operator of node %u (%.*s)", e->conf->name,
-             words[e->figures.state], e->figures.total, (unsigned)o->node, (int)o->from_len,
-             o->from);
+    if (o->node == 0)
+        log_line(LOG_WARN, "event %s: %s, total %u now; who did that is not known", e->conf->name,
+                 words[e->figures.state], e->figures.total);
+    else
+        log_line(LOG_INFO, "event %s: %s, total %u, by an operator of node %u (%.*s)",
+                 e->conf->name, words[e->figures.state], e->figures.total, (unsigned)o->node,
+                 (int)o->from_len, o->from);
 }
 
 void act_learn(struct ledger *l, struct ledger_event *e, const struct stock_origin *origin)
@@ -72,10 +76,9 @@ void act_learn(struct ledger *l, struct ledger_event *e, const struct stock_orig
     if (g->version < t->version || (g->version == t->version &&
                                     g->state == (enum stock_state)t->state && g->total == t->total))
         return;
-    struct stock_origin o = *origin;
-    if (o.node == 0) /* by hand, or forgotten */
-        o = (struct stock_origin){.node = l->conf->node};
-    journal_act(l, e, &o);
+    if (ledger_room(l) == 0)
+        return;                /* the next step tells it again */
+    journal_act(l, e, origin); /* node 0: by hand, or forgotten */
 }
 
 /* True: it is decided; the verdict. False: somebody was faster. */
@@ -83,6 +86,9 @@ static bool attempt(struct ledger *l, struct ledger_event *e, const struct messa
                     struct stock_act *act, enum verdict *v)
 {
     struct fault f;
+    *v = VERDICT_BUSY;
+    if (!e->figures.ready || e->figures.repair)
+        return true; /* which act was the last may stand in a journal that has not been heard */
     *v = VERDICT_CONFLICT;
     if (!decide(m, &e->figures, act))
         return true;
@@ -90,6 +96,8 @@ static bool attempt(struct ledger *l, struct ledger_event *e, const struct messa
     if (act->state == e->figures.state && act->total == e->figures.total)
         return true;
     *v = VERDICT_BUSY;
+    if (l->room == 0)
+        return true; /* what the journal has left is for returns */
     if (stock_act(l->stock, act, &f) != STOCK_OK) {
         ledger_detach(l, clock_mono_us(), &f);
         return true;

@@ -138,6 +138,9 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
     at->total = t->has_sale ? t->total : e->conf->total;
     at->version = t->version;
     at->state = (enum stock_state)t->state;
+    at->origin = (struct stock_origin){
+        .node = t->act.node, .wall_ms = t->act.wall_ms, .from_len = t->act.from_len};
+    memcpy(at->origin.from, t->act.from, t->act.from_len);
     at->seen = e->figures;
     at->nodes = e->nodes;
     at->node_count = e->node_count;

@@ -1,10 +1,10 @@
 /*
  * The ledger's turn. In this order do effects happen, and what if the process dies right there:
  *
- *   expire   holds that are due end, in the journal         dies: they end at the next start
  *   gather   messages off the rings: buys into a batch per
  *            event; pay, cancel and the like take effect in
  *            the journal (orders.c)                          dies: nobody heard anything
+ *   expire   holds that are due end, in the journal          dies: they end at the next start
  *   step     deduct the batch in the stock, a call an event  dies: granted, not in the journal:
  * void at the next attach act      what operators do (acts.c) commit   sync the grants and all
  * changes                 dies: sold, the buyer does not know; a key finds it again answer verdicts
@@ -46,6 +46,8 @@ struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
     l->batch_pool =
         arena_plan(a, "ledger", (size_t)conf->event_count * BATCH_MAX, sizeof(struct message *));
     l->others_pool = arena_plan(a, "ledger", OTHERS_MAX, sizeof(struct message *));
+    l->waiting_pool = arena_plan(a, "ledger", OTHERS_MAX, sizeof(struct message *));
+    l->told_pool = arena_plan(a, "ledger", NODES_MAX, sizeof(struct stock_node));
     l->records_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct record));
     l->changes_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct stock_change));
     l->items_pool = arena_plan(a, "ledger", BATCH_MAX, sizeof(struct stock_item));
@@ -106,9 +108,7 @@ static bool init_event(struct ledger *l, uint32_t index, struct message **batch,
     return true;
 }
 
-/* What the journal can still hold, less two records for every order that may still change: those
- * held, and those whose YES may come back because the buyer has left. */
-static uint64_t room_for_sales(struct ledger *l)
+uint64_t ledger_room(struct ledger *l)
 {
     uint64_t open = 0, room = journal_room(l->journal);
     for (uint32_t i = 0; i < l->conf->event_count; i++)
@@ -127,7 +127,7 @@ static bool can_ever_sell(struct ledger *l, struct fault *f)
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         if (l->events[i].tally.end > 0)
             return true;
-    return room_for_sales(l) > 0 ||
+    return ledger_room(l) > 0 ||
            fault(f,
                  "journal %s: size %llu has no room for a single order of %u events; raise `size`",
                  l->conf->journal, (unsigned long long)l->conf->journal_size, l->conf->event_count);
@@ -145,6 +145,8 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
     stock_init(l->stock, a);
     struct message **batches = arena_block(a, l->batch_pool);
     l->others = arena_block(a, l->others_pool);
+    l->waiting = arena_block(a, l->waiting_pool);
+    l->told = arena_block(a, l->told_pool);
     l->records = arena_block(a, l->records_pool);
     l->changes = arena_block(a, l->changes_pool);
     l->items = arena_block(a, l->items_pool);
@@ -171,137 +173,6 @@ void ledger_stop(struct ledger *l)
 {
     atomic_store(&l->stop, true);
     doorbell_ring(&l->bell);
-}
-
-/* ---- gather --------------------------------------------------------------------------------- */
-
-static void answer(struct ledger *l, struct message *m, enum verdict v)
-{
-    m->verdict = (uint8_t)v;
-    if (v == VERDICT_YES && m->kind == MESSAGE_BUY)
-        l->yes_sent[m->worker]++;
-    l->ring[m->worker] = true;
-    ring_push(&l->exchanges[m->worker].verdicts, m);
-}
-
-/* Nothing can be asked of the stock now, or nobody waits for the answer. */
-static bool is_vain(const struct ledger *l, const struct ledger_event *e, const struct message *m,
-                    uint64_t now_mono_us)
-{
-    return m->deadline_mono_us < now_mono_us || !event_sells(l, e) ||
-           atomic_load_explicit(&m->left, memory_order_relaxed);
-}
-
-/* YES: as far as this node is concerned it may buy. */
-static enum verdict admit(const struct ledger *l, const struct ledger_event *e,
-                          const struct message *m)
-{
-    if (e->conf->open_wall_ms > clock_wall_ms())
-        return VERDICT_NOT_OPEN;
-    uint32_t cap = atomic_load_explicit(&e->board->local_stock, memory_order_relaxed);
-    if (cap != CONF_NO_CAP && (uint64_t)event_out(e) + e->batch_tickets + m->n > cap)
-        return event_left(e) == 0 ? VERDICT_SOLD_OUT : VERDICT_SOLD_OUT_HERE;
-    if (e->conf->hold_ms > 0 && e->holds.count + e->batch_count >= e->holds.capacity)
-        return VERDICT_BUSY; /* the total was raised above stock-max by hand */
-    return l->room > 0 ? VERDICT_YES : VERDICT_BUSY;
-}
-
-static void into_batch(struct ledger_event *e, struct message *m)
-{
-    e->batch[e->batch_count++] = m;
-    if (m->otherwise == VERDICT_YES)
-        e->batch_tickets += m->n;
-}
-
-/* A key is looked up whatever else there is to say, for it may have an order. */
-static void gather_buy(struct ledger *l, struct message *m, uint64_t now_mono_us)
-{
-    struct ledger_event *e = &l->events[m->event];
-    if (is_vain(l, e, m, now_mono_us)) {
-        answer(l, m, VERDICT_BUSY);
-        return;
-    }
-    enum verdict v = admit(l, e, m);
-    if (v != VERDICT_YES && m->key_len == 0) {
-        answer(l, m, v);
-        return;
-    }
-    m->otherwise = (uint8_t)v;
-    if (v == VERDICT_YES)
-        l->room--;
-    into_batch(e, m);
-}
-
-static void gather_other(struct ledger *l, struct message *m, uint64_t now_wall_ms)
-{
-    switch ((enum message_kind)m->kind) {
-    case MESSAGE_LEFT:
-        order_left(l, m);
-        l->yes_sent[m->worker]--;
-        break;
-    case MESSAGE_LOOK:
-        order_look(l, m);
-        break;
-    case MESSAGE_CANCEL:
-        order_cancel(l, m);
-        break;
-    case MESSAGE_PAY:
-        if (order_pay(l, m, now_wall_ms)) {
-            into_batch(&l->events[m->event], m);
-            return;
-        }
-        break;
-    default:
-        break; /* an act waits for the step */
-    }
-    l->others[l->other_count++] = m;
-}
-
-static bool turn_is_full(const struct ledger *l)
-{
-    if (l->other_count == OTHERS_MAX)
-        return true;
-    for (uint32_t i = 0; i < l->conf->event_count; i++)
-        if (l->events[i].batch_count == BATCH_MAX)
-            return true;
-    return false;
-}
-
-static void note_full(struct ledger *l)
-{
-    if ((l->room == 0) == l->full)
-        return;
-    l->full = l->room == 0;
-    if (l->full)
-        log_line(LOG_ERROR,
-                 "journal %s is full: sales stop, returns go on; raise `size` and start again",
-                 l->conf->journal);
-    else
-        log_line(LOG_INFO, "journal %s has room again: sales go on", l->conf->journal);
-}
-
-/* True if anything was taken. One pass over the workers at a time, so that none starves. */
-static bool gather(struct ledger *l, uint64_t now_wall_ms)
-{
-    uint64_t now_mono_us = clock_mono_us();
-    bool any = false, more = true;
-    l->room = room_for_sales(l);
-    note_full(l);
-    while (more) {
-        more = false;
-        for (uint32_t i = 0; i < l->exchange_count && !turn_is_full(l); i++) {
-            struct message *m = ring_pop(&l->exchanges[i].orders);
-            if (m == NULL)
-                continue;
-            m->worker = (uint8_t)i;
-            if (m->kind == MESSAGE_BUY)
-                gather_buy(l, m, now_mono_us);
-            else
-                gather_other(l, m, now_wall_ms);
-            any = more = true;
-        }
-    }
-    return any;
 }
 
 /* ---- the turn ------------------------------------------------------------------------------- */
@@ -347,20 +218,31 @@ static void finish_others(struct ledger *l, uint64_t now_wall_ms)
     }
 }
 
+void ledger_answer(struct ledger *l, struct message *m, enum verdict v)
+{
+    m->verdict = (uint8_t)v;
+    if (v == VERDICT_YES && m->kind == MESSAGE_BUY)
+        l->yes_sent[m->worker]++;
+    l->ring[m->worker] = true;
+    ring_push(&l->exchanges[m->worker].verdicts, m);
+}
+
 /* After the commit: everything that was gathered gets its verdict, everybody is woken once. */
 static void answer_all(struct ledger *l, uint64_t now_wall_ms)
 {
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         struct ledger_event *e = &l->events[i];
         for (uint32_t k = 0; k < e->batch_count; k++)
-            answer(l, e->batch[k], (enum verdict)e->batch[k]->verdict);
+            if (e->batch[k] != NULL) /* was put off */
+                ledger_answer(l, e->batch[k], (enum verdict)e->batch[k]->verdict);
         e->batch_count = e->batch_tickets = 0;
+        e->returned = false;
     }
     for (uint32_t i = 0; i < l->other_count; i++) {
         struct message *m = l->others[i];
         if (act_is(m))
             act_describe(l, m, now_wall_ms);
-        answer(l, m, (enum verdict)m->verdict);
+        ledger_answer(l, m, (enum verdict)m->verdict);
     }
     l->other_count = 0;
     for (uint32_t i = 0; i < l->exchange_count; i++) {
@@ -385,8 +267,8 @@ static bool turn(struct ledger *l)
     if (!l->attached)
         ledger_attach(l, clock_mono_us());
     uint64_t now_wall_ms = clock_wall_ms();
-    order_expire(l, now_wall_ms);
-    bool busy = gather(l, now_wall_ms);
+    bool busy = ledger_gather(l);
+    order_expire(l, now_wall_ms); /* after it: who has paid in time was in time */
     presume_busy(l);
     step_all(l);
     finish_others(l, now_wall_ms);
@@ -445,6 +327,8 @@ static uint64_t next_due_mono_us(const struct ledger *l, uint64_t now_mono_us)
 /* A step in repair that has nothing to tell need not be repeated before the next beat. */
 static bool has_work(const struct ledger *l)
 {
+    if (l->waiting_count > 0)
+        return true;
     if (!l->attached)
         return false;
     for (uint32_t i = 0; i < l->conf->event_count; i++)

@@ -107,6 +107,7 @@ static void become(struct ledger *l, struct order *o, enum order_state state)
     r.was = o->last.state;
     ledger_append(l, o->event, &r);
     o->last = r;
+    o->event->returned |= state == ORDER_CANCELLED || state == ORDER_EXPIRED;
 }
 
 /* The step of the table; its verdict. */
@@ -194,30 +195,32 @@ static void ask_again(struct message *m, const struct order *o)
     memcpy(m->buyer, g->buyer, g->buyer_len);
 }
 
-bool order_pay(struct ledger *l, struct message *m, uint64_t now_wall_ms)
+enum order_paid order_pay(struct ledger *l, struct message *m)
 {
     struct order o;
     m->verdict = VERDICT_NOT_FOUND;
     m->otherwise = VERDICT_YES;
     if (!find(l, m, &o))
-        return false;
-    if (o.last.state == ORDER_HELD && o.grant.pay_by_wall_ms < now_wall_ms)
-        (void)apply(l, &o, ACT_EXPIRE); /* more were due than one turn ends */
+        return ORDER_ANSWERED;
+    if (o.last.state == ORDER_HELD && o.grant.pay_by_wall_ms < m->asked_wall_ms)
+        (void)apply(l, &o, ACT_EXPIRE); /* its turn to end had not come yet */
     if (o.last.state != ORDER_EXPIRED || o.last.kind == RECORD_REFUSAL) {
         enum verdict v = apply(l, &o, ACT_PAY);
         tell(m, &o, v);
-        return false;
+        return ORDER_ANSWERED;
     }
     tell(m, &o, VERDICT_BUSY);
     if (is_in_batch(o.event, m->number)) {
         m->otherwise = VERDICT_BUSY; /* see order_pay_again */
-        return false;
+        return ORDER_ANSWERED;
     }
     if (!event_sells(l, o.event) || l->room == 0)
-        return false;
+        return ORDER_ANSWERED;
+    if (o.last.seq > journal_committed(l->journal, o.event->index))
+        return ORDER_PUT_OFF; /* its own tickets are still counted */
     l->room--;
     ask_again(m, &o);
-    return true;
+    return ORDER_LATE;
 }
 
 void order_pay_again(struct ledger *l, struct message *m)
@@ -248,7 +251,7 @@ static void refuse_for_good(struct ledger *l, struct order *o)
     o->last = r;
 }
 
-void order_paid_late(struct ledger *l, struct ledger_event *e, struct message *m,
+bool order_paid_late(struct ledger *l, struct ledger_event *e, struct message *m,
                      enum stock_verdict said)
 {
     struct order o;
@@ -258,17 +261,23 @@ void order_paid_late(struct ledger *l, struct ledger_event *e, struct message *m
     case STOCK_YES:
         sell_again(l, &o);
         tell(m, &o, VERDICT_YES);
-        return;
+        return true;
     case STOCK_SOLD_OUT:
-    case STOCK_IS_CLOSED:
     case STOCK_LIMIT:
+        if (e->returned)
+            return false; /* what has ended in this turn may suffice, and a refusal is final */
         refuse_for_good(l, &o);
         tell(m, &o, VERDICT_REFUND);
-        return;
+        return true;
+    case STOCK_IS_CLOSED:
+        refuse_for_good(l, &o);
+        tell(m, &o, VERDICT_REFUND);
+        return true;
     case STOCK_IS_PAUSED:
         tell(m, &o, VERDICT_PAUSED);
-        return;
+        return true;
     default:
         tell(m, &o, VERDICT_BUSY);
+        return true;
     }
 }

@@ -26,9 +26,13 @@ struct ledger_event {
     uint64_t settled;      /* seq up to which the stock has heard of the journal */
     uint64_t asof_mono_us; /* when the figures were asked for; 0: never yet */
     struct stock_figures figures;
-    struct stock_node nodes[NODES_MAX]; /* of the sale, as the last beat told */
+    /* The nodes of the sale as the last beat outside of a repair told: what a hash in repair says
+     * of them may be old, and must not be believed when it is asked about the silent ones. */
+    struct stock_node nodes[NODES_MAX];
     uint32_t node_count;
     uint64_t nodes_mono_us; /* when `nodes` was asked for */
+    uint64_t asked_mono_us; /* when the nodes were last asked for at all */
+    bool returned;          /* orders have ended in this turn: their tickets are not back yet */
     struct message **batch; /* BUY, and PAY of expired orders, for this turn's step */
     uint32_t batch_count, batch_tickets;
 };
@@ -56,6 +60,8 @@ struct ledger {
     bool ring[WORKERS_MAX + 1]; /* whose bell to ring at the end of the turn */
     struct message **others;    /* every other message of this turn, answered after the commit */
     uint32_t other_count;
+    struct message **waiting; /* PAY, put off to the next turn */
+    uint32_t waiting_count;
     struct latency commits;
     uint64_t summed_second; /* when commit_p99 was last worked out */
 
@@ -64,7 +70,9 @@ struct ledger {
     struct stock_change *changes;
     struct stock_item *items;
     uint64_t *marks;
-    size_t batch_pool, others_pool, records_pool, changes_pool, items_pool, marks_pool;
+    struct stock_node *told;
+    size_t told_pool, waiting_pool, batch_pool, others_pool, records_pool, changes_pool, items_pool,
+        marks_pool;
 };
 
 _Noreturn void ledger_die(const char *what);
@@ -87,14 +95,29 @@ MUST_CHECK bool ledger_fold(struct ledger_event *e, const struct record *r);
 void ledger_append(struct ledger *l, struct ledger_event *e, struct record *r);
 void ledger_commit(struct ledger *l);
 
+/* gather.c: takes what the rings hold into this turn. True if there was anything. */
+bool ledger_gather(struct ledger *l);
+/* Gives a message back with its verdict; its worker is woken at the end of the turn. */
+void ledger_answer(struct ledger *l, struct message *m, enum verdict v);
+/* What the journal can still hold, less two records for every order that may still change: those
+ * held, and those whose YES may come back because the buyer has left. */
+uint64_t ledger_room(struct ledger *l);
+/* A payment that can only be decided when what this turn returns is back: it is asked again first
+ * thing in the next turn. */
+void ledger_put_off(struct ledger *l, struct message *m);
+
 /* orders.c: the life of an order. A message is told its verdict; what has changed is appended. */
 void order_look(struct ledger *l, struct message *m);
 void order_cancel(struct ledger *l, struct message *m);
 void order_left(struct ledger *l, struct message *m);
-/* True: it was paid too late, and goes into the event's batch to be deducted once more. */
-bool order_pay(struct ledger *l, struct message *m, uint64_t now_wall_ms);
-/* What the stock says to a late payment. */
-void order_paid_late(struct ledger *l, struct ledger_event *e, struct message *m,
+enum order_paid {
+    ORDER_ANSWERED,
+    ORDER_LATE,    /* it goes into the event's batch, to be deducted once more */
+    ORDER_PUT_OFF, /* to the next turn */
+};
+enum order_paid order_pay(struct ledger *l, struct message *m);
+/* What the stock says to a late payment. False: it is put off. */
+bool order_paid_late(struct ledger *l, struct ledger_event *e, struct message *m,
                      enum stock_verdict said);
 /* After the step: the payments that came while another one of the same order was in the batch. */
 void order_pay_again(struct ledger *l, struct message *m);

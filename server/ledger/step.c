@@ -158,12 +158,21 @@ static void judge_buy(struct ledger *l, struct ledger_event *e, struct message *
             item->verdict == STOCK_NO_KEY ? m->otherwise : (uint8_t)verdicts[item->verdict];
 }
 
+static void judge_payment(struct ledger *l, struct ledger_event *e, uint32_t i,
+                          enum stock_verdict said)
+{
+    if (order_paid_late(l, e, e->batch[i], said))
+        return;
+    ledger_put_off(l, e->batch[i]);
+    e->batch[i] = NULL;
+}
+
 static void judge(struct ledger *l, struct ledger_event *e, const struct stock_step *st)
 {
     for (uint32_t i = 0; i < st->item_count; i++) {
         struct message *m = e->batch[i];
         if (m->kind == MESSAGE_PAY)
-            order_paid_late(l, e, m, st->items[i].verdict);
+            judge_payment(l, e, i, st->items[i].verdict);
         else
             judge_buy(l, e, m, &st->items[i], st->pay_by_wall_ms);
     }
@@ -198,10 +207,14 @@ static void take_nodes(struct ledger *l, struct ledger_event *e, const struct st
 {
     if (st->node_count == 0)
         return;
+    e->asked_mono_us = asked_mono_us;
+    for (uint32_t i = 0; i < st->node_count; i++)
+        ledger_learn_node(l, e, l->told[i].id);
+    if (st->figures.repair)
+        return;
+    memcpy(e->nodes, l->told, st->node_count * sizeof *l->told);
     e->node_count = st->node_count;
     e->nodes_mono_us = asked_mono_us;
-    for (uint32_t i = 0; i < st->node_count; i++)
-        ledger_learn_node(l, e, e->nodes[i].id);
 }
 
 /* True: go on with this event in this turn, for there was too much to settle in one step. */
@@ -221,11 +234,11 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
                             .seen = e->figures,
                             .knows = e->tally.known_count,
                             .version = e->tally.version,
-                            .nodes = e->nodes};
+                            .nodes = l->told};
     read_changes(l, e, &st);
     add_items(l, e, &st);
     uint64_t asked = clock_mono_us();
-    st.ask_nodes = asked >= e->nodes_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
+    st.ask_nodes = asked >= e->asked_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
     enum stock_result result = stock_step(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
     if (result == STOCK_OTHER)

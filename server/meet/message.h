@@ -45,7 +45,8 @@ struct message {
     uint64_t deadline_mono_us; /* a BUY that the ledger reaches later than this is answered BUSY */
     uint64_t number, tag;
     uint64_t pay_by_wall_ms;
-    const char *state; /* a literal: the order's or the event's word */
+    uint64_t asked_wall_ms; /* PAY: when it came; a payment that came in time is in time */
+    const char *state;      /* a literal: the order's or the event's word */
     uint32_t n;
     uint32_t total, gone;
     uint8_t kind;    /* enum message_kind */

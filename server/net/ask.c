@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/base/clock.h"
 #include "server/net/inside.h"
 
 /* ---- there ---------------------------------------------------------------------------------- */
@@ -92,6 +93,7 @@ static void fill_order(struct message *m, const struct orderid *order)
     m->slot = order->slot;
     m->number = order->number;
     m->tag = order->tag;
+    m->asked_wall_ms = clock_wall_ms();
 }
 
 static void fill_act(const struct connection *c, struct message *m, const struct route *route)
@@ -106,7 +108,7 @@ static void fill(const struct worker *w, struct connection *c, struct message *m
 {
     m->conn = c;
     m->deadline_mono_us = w->now_us + life_limit_us(w, LIFE_ORDERED);
-    m->number = m->tag = m->pay_by_wall_ms = 0;
+    m->number = m->tag = m->pay_by_wall_ms = m->asked_wall_ms = 0;
     m->state = NULL;
     m->n = m->total = m->gone = 0;
     m->node = w->o.conf->node;

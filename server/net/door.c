@@ -32,8 +32,10 @@ static void complain(struct worker *w, const char *why)
     if (w->now_us < w->complain_us)
         return;
     w->complain_us = w->now_us + COMPLAIN_US;
-    log_line(LOG_WARN, "new connections must wait: %s (%u open, `connections` %u)", why,
-             atomic_load_explicit(&w->o.door->open, memory_order_relaxed), w->o.door->limit);
+    log_line(LOG_WARN, "new connections must wait: %s (%u open, %s %u)", why,
+             atomic_load_explicit(&w->o.door->open, memory_order_relaxed),
+             w->o.side == ROUTE_BUYERS ? "`connections`" : "of operators at most",
+             w->o.door->limit);
 }
 
 static bool enter(struct worker_door *door)

@@ -32,17 +32,25 @@ void serve_open(const struct worker *w, struct response *out, enum farewell fare
                   without_body);
 }
 
-void serve_refusal(struct worker *w, struct connection *c, enum verdict v)
+/* All answers to /buy of an event are equally long, this one too. */
+static void refuse_unread(struct worker *w, struct connection *c, enum verdict v, int event)
 {
     struct response out;
     serve_open(w, &out, FAREWELL_CLOSE, false);
     response_begin(&out, v, RESPONSE_JSON);
     response_refusal(&out, v);
+    if (event >= 0)
+        response_pad(&out, w->answers.body_length[event]);
     bool fits = response_end(&out);
     ASSERT(fits); /* answer_room */
     w->out_len += (uint32_t)out.len;
     c->closing = c->rude = true;
     count(w, out.status);
+}
+
+void serve_refusal(struct worker *w, struct connection *c, enum verdict v)
+{
+    refuse_unread(w, c, v, -1);
 }
 
 /* The headers that some refusals need. */
@@ -156,7 +164,7 @@ static uint32_t serve_next(struct worker *w, struct connection *c, const char *b
         invite(w, c);
         return 0;
     case REQUEST_WRONG:
-        serve_refusal(w, c, why);
+        refuse_unread(w, c, why, w->o.side == ROUTE_BUYERS ? route_buys(r.path, w->o.conf) : -1);
         return len;
     default:
         break;

@@ -61,8 +61,8 @@ struct worker_pool {
 uint32_t worker_messages(const struct conf *conf, enum route_side side);
 /* Descriptors that this process may need, everything included: for RLIMIT_NOFILE and evmem. */
 uint32_t worker_descriptors(const struct conf *conf, uint32_t operators);
-/* The operators' connections. */
-#define WORKER_OPERATORS 64u
+/* The operators' connections: consoles, health checks, and the pool of a payment service. */
+#define WORKER_OPERATORS 512u
 
 /* Reserves one more worker (there are places for WORKERS_MAX and the operators') and its pools. */
 struct worker *worker_plan(const struct worker_options *options, struct arena *a);

@@ -88,7 +88,7 @@ static bool is_valid(const struct record *r)
     if (r->kind < RECORD_SALE || r->kind > RECORD_REFUSAL || r->seq == 0)
         return false;
     if (r->kind == RECORD_ADMIN)
-        return r->node > 0 && r->buyer_len <= PARAM_MAX && r->key_len == 0;
+        return r->buyer_len <= PARAM_MAX && r->key_len == 0;
     return !record_is_order(r) || is_valid_order(r);
 }
 

@@ -66,7 +66,7 @@ struct record {
     uint8_t sale[SALE_ID_BYTES], secret[SALE_SECRET_BYTES];
     uint32_t total, version; /* SALE, ADMIN */
     uint64_t epoch;          /* EPOCH */
-    uint16_t node;           /* KNOWN; ADMIN: whose operator acted */
+    uint16_t node;           /* KNOWN; ADMIN: whose operator acted, 0 unknown */
     uint64_t acted_wall_ms;  /* ADMIN: when, by that node's clock */
     uint64_t number;         /* of an order; LATE: of the second deduction */
     uint64_t of;             /* LATE: the order's */

@@ -96,6 +96,10 @@ static bool fold_body(struct tally *t, const struct record *r)
         t->state = r->state;
         t->total = r->total;
         t->version = r->version;
+        t->act.node = r->node;
+        t->act.wall_ms = r->acted_wall_ms;
+        t->act.from_len = r->buyer_len;
+        memcpy(t->act.from, r->buyer, r->buyer_len);
         return true;
     }
     return false;

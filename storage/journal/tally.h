@@ -20,7 +20,13 @@ struct tally {
     bool has_sale, unified;
     uint8_t sale[SALE_ID_BYTES], secret[SALE_SECRET_BYTES];
     uint32_t total, version;
-    uint8_t state;   /* of the event, as the last ADMIN record says */
+    uint8_t state; /* of the event, as the last ADMIN record says */
+    struct {       /* who wrote that; node 0: nobody known */
+        uint16_t node;
+        uint64_t wall_ms;
+        uint8_t from_len;
+        char from[PARAM_MAX];
+    } act;
     uint32_t held;   /* tickets of this node's held orders */
     uint32_t sold;   /* ... of its sold ones */
     uint64_t orders; /* granted, ever */

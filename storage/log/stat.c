@@ -94,9 +94,13 @@ static bool print_act(void *context, const struct record *r)
     (void)context;
     if (r->kind != RECORD_ADMIN)
         return true;
-    printf("  %-9s %s %s, total %u, version %u, by node %u", "act",
-           time_text(text, r->acted_wall_ms), r->state < ARRAY_LEN(states) ? states[r->state] : "?",
-           r->total, r->version, (unsigned)r->node);
+    printf("  %-9s %s %s, total %u, version %u, ", "act",
+           time_text(text, r->node > 0 ? r->acted_wall_ms : r->time_wall_ms),
+           r->state < ARRAY_LEN(states) ? states[r->state] : "?", r->total, r->version);
+    if (r->node > 0)
+        printf("by node %u", (unsigned)r->node);
+    else
+        fputs("by somebody unknown", stdout);
     fputs(r->buyer_len > 0 ? ", from " : "", stdout);
     for (int i = 0; i < r->buyer_len; i++)
         putchar(printable(r->buyer[i]));

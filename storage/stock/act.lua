@@ -9,8 +9,8 @@
 --
 -- answers {'OK', 'done' | 'stale' | 'low' | 'later', state, version, total, sold, ours,
 --          repair 0|1, turn}
---         low: less than is gone; later: in repair nobody knows what is gone. Nothing
---         was done then.
+--         low: less than is gone; later: in repair nobody knows what is gone, nor which
+--         journal has the last act. Nothing was done then.
 --      or {'ATTACH', why}
 local H, node, T, S = KEYS[1], ARGV[1], ARGV[3], ARGV[4]
 local v = redis.call('HMGET', H, T, S, 'ours', 'version', 'state', 'aside', node .. ':epoch',
@@ -28,13 +28,13 @@ end
 local outcome = 'done'
 if ARGV[5] ~= v[4] then
     outcome = 'stale'
-elseif wanted ~= total and aside then
+elseif aside then
     outcome = 'later'
 elseif wanted ~= total and wanted < sold then
     outcome = 'low'
 else
     total, state, version, turn = wanted, ARGV[6], version + 1, turn + 1
-    redis.call('HSET', H, aside and 'aside' or T, total, 'state', state, 'version', version,
+    redis.call('HSET', H, T, total, 'state', state, 'version', version,
         'turn', turn, 'act', table.concat({version, node, ARGV[8], ARGV[9]}, ' '))
 end
 return {'OK', outcome, state, version, total, sold, ours, aside and 1 or 0, turn}

@@ -13,6 +13,7 @@
 --       12 total  13 version  14 state, of the journal or, if it has no sale, of the configuration
 --       15 foreign tickets and 16 turn that the node has seen  17 known nodes, separated by blanks
 --       18 the nodes that it has last seen silent: 'id:epoch:gone ...'  19 1 if that was just now
+--       20 the last act of an operator in the journal: 'version node time_ms from', or ''
 --
 -- answers {'OK', sale, secret, pos, state, version, total, repair 0|1, voided, known, turn,
 --          the last act of an operator: 'version node time_ms from', or ''}
@@ -129,7 +130,7 @@ local told = streamless and 0
 -- What operators have set is lost? Every journal is asked, for the last act may be in one only.
 local unset = not (fresh or lost) and not ((total or aside) and v[5] and v[6])
 if unset then
-    version, state, aside, act = jversion, ARGV[14], jtotal, ''
+    version, state, aside, act = jversion, ARGV[14], jtotal, ARGV[20]
 end
 local wipe = fresh or lost or broken or streamless or unset or not v[21]
     or redis.call('HGET', requests, '') ~= sale .. ' ' .. (v[25] or '')
@@ -142,10 +143,10 @@ end
 
 -- Has Redis lost something? Then nobody sells until every known node has settled again.
 local behind = wipe and not fresh or last < jlast or not sold
-    or turn < seen_turn or sold - ours < seen_foreign
+    or turn < seen_turn or sold - ours < seen_foreign or not fresh and version < jversion
 local repair = fresh or lost or behind or v[8] ~= run
 if lost then
-    sale, secret, version, state = jsale, ARGV[7], jversion, ARGV[14]
+    sale, secret, version, state, act = jsale, ARGV[7], jversion, ARGV[14], ARGV[20]
     sold = v[19] and math.max((sold or 0) - int(v[19]), seen_foreign) or (sold or 0) + seen_foreign
     aside = jtotal
 elseif fresh then
@@ -156,7 +157,10 @@ elseif repair and not aside then
     aside = total or jtotal
 end
 if aside and not fresh and jversion > version then -- of all journals the one that knows most
-    version, state, aside, act = jversion, ARGV[14], jtotal, ''
+    version, state, aside, act = jversion, ARGV[14], jtotal, ARGV[20]
+end
+if not fresh and ARGV[14] == 'closed' and state ~= 'closed' then -- which is final, whoever knows it
+    version, state, act = math.max(version, jversion) + 1, 'closed', ''
 end
 
 -- Void: pending names the numbers done+1 .. last, a line each; the journal has those up to jlast.
@@ -205,9 +209,10 @@ if aside then
             gones[id] = math.max(gones[id], tonumber(gone_seen))
         end
     end
-    for _, id in ipairs(ids) do
+    for _, id in ipairs(ids) do -- nor one that a repair already waits for
         never[id] = newer and not behind and v[9] == '1' and id ~= node
             and not redis.call('HGET', H, id .. ':epoch')
+            and (not v[7] or redis.call('HGET', H, id .. ':ready') == '1')
     end
 end
 

@@ -351,7 +351,7 @@ static enum stock_result local_act(struct stock *s, struct stock_act *act, struc
     (void)f;
     if (act->seen.version != e->version) {
         act->outcome = STOCK_STALE;
-    } else if (act->total != e->total && !e->ready) {
+    } else if (!e->ready) {
         act->outcome = STOCK_LATER;
     } else if (act->total != e->total && act->total < e->held + e->sold + e->waiting) {
         act->outcome = STOCK_TOO_LOW;

@@ -199,6 +199,18 @@ static void add_silent(struct redis *r, const struct stock_attach *at)
     link_add(&r->link, r->silent, used);
 }
 
+/* "version node time_ms from" of the journal's last act. */
+static void add_origin(struct redis *r, const struct stock_attach *at)
+{
+    const struct stock_origin *o = &at->origin;
+    int len = 0;
+    if (o->node > 0)
+        len = snprintf(r->act, sizeof r->act, "%" PRIu32 " %u %" PRIu64 " %.*s", at->version,
+                       (unsigned)o->node, o->wall_ms, (int)o->from_len, o->from);
+    ASSERT(len >= 0 && (size_t)len < sizeof r->act);
+    link_add(&r->link, r->act, (size_t)len);
+}
+
 static void add_attach(struct redis *r, const struct stock_attach *at)
 {
     stock_new_sale(&r->fresh);
@@ -220,6 +232,7 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     add_known(r, at);
     add_silent(r, at);
     link_add_number(&r->link, at->just_heard ? 1 : 0);
+    add_origin(r, at);
 }
 
 /* "1 2 3" */

@@ -36,7 +36,7 @@ struct redis {
     char secret[2][2 * ORDERID_SECRET + 1]; /* of the journal's sale and of a new one, in hex */
     struct stock_sale fresh;
     char known[KNOWN_TEXT], silent[SILENT_TEXT];
-    char from[PARAM_MAX + 1], prefix[sizeof "NNNN-SS"];
+    char from[PARAM_MAX + 1], prefix[sizeof "NNNN-SS"], act[PARAM_MAX + 48];
     struct redis_event events[EVENTS_MAX];
     unsigned char (*marked)[MARKED_MAX]; /* keys of one step, each behind its mark */
     uint32_t marked_count;

@@ -155,10 +155,29 @@ local function add_tickets(buyer, n)
         buyer_changed[buyer] = true
     end
 end
--- The key remembers this order ('NNNN-SSnumber') unless it has another.
-local function remember(marked, order, n, pay_by, buyer)
+-- Does a key's order exist for sure? One that its node has not settled may yet be void. Our own:
+-- all that came before is settled by now, and what this call grants is journaled with its answer.
+local dones = {}
+local function in_doubt(id, number)
+    if id == node then
+        return false
+    elseif not dones[id] then
+        dones[id] = tonumber(redis.call('HGET', H, id .. ':done') or '') or -1
+    end
+    return number > dones[id]
+end
+-- The key remembers this order ('NNNN-SSnumber') unless it has another. An order that is told again
+-- from a journal goes before one that may yet be void.
+local function remember(marked, order, n, pay_by, buyer, told_again)
     local key = sub(marked, 9)
-    if key ~= '' and not key_value[key] then
+    local has = key ~= '' and key_value[key]
+    if has and told_again then
+        local id, number = string.match(has, '^.(%x%x%x%x)%-%x%x(%x+):')
+        if id and in_doubt(string.format('%d', tonumber(id, 16)), tonumber(number, 16)) then
+            has = nil
+        end
+    end
+    if key ~= '' and not has then
         set_key(key, 'l' .. order .. ':' .. n .. ':' .. pay_by .. ':' .. buyer)
         new_marks[#new_marks + 1] = sub(marked, 1, 8)
     end
@@ -183,7 +202,7 @@ for i = CHANGES, ITEMS - 1, 9 do
         last, done = number, number
         add_tickets(buyer, n)
         if step[4] == 'g' then
-            remember(marked, sub(order, 1, 17), n, ARGV[i + 8], buyer)
+            remember(marked, sub(order, 1, 17), n, ARGV[i + 8], buyer, true)
         end
     elseif number > 0 then
         done, settled, waiting = number, settled + 1, waiting - n
@@ -210,17 +229,6 @@ ours = ours - gone + held + mine + waiting
 sold = ours + foreign
 gone = held + mine + waiting
 
--- Does a key's order exist for sure? One that its node has not settled may yet be void. Our own:
--- all that came before is settled by now, and what this call grants is journaled with its answer.
-local dones = {}
-local function in_doubt(id, number)
-    if id == node then
-        return false
-    elseif not dones[id] then
-        dones[id] = tonumber(redis.call('HGET', H, id .. ':done') or '') or -1
-    end
-    return number > dones[id]
-end
 local same = {}
 local function judge_key(value, n, buyer)
     local life, id, slot, number, for_n, pay_by, for_buyer =

@@ -110,7 +110,7 @@ struct stock_attach {
     uint64_t pos;
     uint32_t voided; /* orders that were granted and are not in the journal */
     struct stock_figures figures;
-    struct stock_origin origin;
+    struct stock_origin origin; /* of the last act; in: as the journal knows it */
 };
 
 /* What can happen to an order, in the words of the stock (step.lua has the same table). */

@@ -267,8 +267,10 @@ static void test_form(void **state)
     SAYS(BAD_REQUEST, "POST /buy/ticket", FORM_TYPE, "n");
     SAYS(BAD_REQUEST, "POST /buy/ticket", FORM_TYPE, "x=%4");
     SAYS(BAD_REQUEST, "POST /buy/ticket", FORM_TYPE, "n=5");
-    /* The body of a GET means nothing. */
-    SAYS(YES, "GET /buy/ticket", FORM_TYPE, "n=5");
+    /* Whoever sends a key in the body of a GET means it. */
+    SAYS(BAD_REQUEST, "GET /buy/ticket", FORM_TYPE, "n=5");
+    SAYS(BAD_REQUEST, "GET /buy/ticket", "", "{\"n\":1}");
+    SAYS(YES, "GET /buy/ticket", "", "n=2&key=k");
     SAYS(YES, "GET /stock/ticket", "", "{");
 }
 

@@ -365,9 +365,12 @@ if #new_marks > 0 then
     marks = redis.call('RPUSH', grants, unpack(new_marks))
     redis.call('HSET', H, 'marks', marks)
 end
+-- In repair a node that has not spoken yet is no silent one, whatever the age of its beat: that may
+-- be of an old dump, and so may be what it has out. It is waited for, also if more is lost now.
 local about = {}
 for i, n in ipairs(nodes) do
-    about[i] = n.id .. ':' .. n.epoch .. ':' .. n.gone .. ':' .. (n.silent and 1 or 0)
+    local silent = n.silent and (n.ready or not aside)
+    about[i] = n.id .. ':' .. n.epoch .. ':' .. n.gone .. ':' .. (silent and 1 or 0)
 end
 redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn, me .. 'last', last, me .. 'pos', ARGV[7],
     me .. 'done', done, me .. 'pending', table.concat(granted), me .. 'held', held,

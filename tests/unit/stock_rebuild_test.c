@@ -231,6 +231,44 @@ static void test_a_silent_node_is_not_waited_for(void **state)
     assert_int_equal(field("ticket_sold_nums"), 10);
 }
 
+/* Redis is restarted from an old dump, in which node 2 had sold one and now looks silent, for its
+ * beat there is old. It has sold three, and is down. What such a dump says of it is no sight of it:
+ * when Redis loses something once more, before the repair is over, node 2 is still waited for. */
+static void test_an_old_beat_is_no_sight_of_a_node(void **state)
+{
+    (void)state;
+    opened_by_two();
+    be(2);
+    assert_int_equal(sell(1, 1), 1);
+    settle();
+    be(1);
+    settle();
+    redis_fixture_do(&redis, "HSET " H " 2:beat 1000"); /* when the dump was taken */
+    take_dump();
+    be(2);
+    assert_int_equal(sell(2, 1), 2);
+    settle();
+    be(1);
+    settle();
+    assert_false(book->nodes[1].silent);
+    fall_back(true);
+    assert_int_equal(step(0, 1), STOCK_ATTACH);
+    again();
+    assert_true(book->figures.repair);
+    redis_fixture_do(&redis, "DEL " REQUESTS);
+    assert_int_equal(step(0, 1), STOCK_ATTACH);
+    again();
+    assert_true(book->figures.repair);
+    be(2);
+    again();
+    be(1);
+    if (step(0, 1) == STOCK_ATTACH)
+        again();
+    assert_false(book->figures.repair);
+    assert_int_equal(book->figures.gone, 3);
+    assert_int_equal(sell(9, 1), 7);
+}
+
 /* ---- keys and buyers ------------------------------------------------------------------------ */
 
 /* Both nodes have orders of every kind, with keys and without, and are at rest. */
@@ -462,6 +500,7 @@ int main(void)
         REDIS(test_a_count_that_is_none_is_repaired),
         REDIS(test_a_field_lost_by_one_and_a_repair_by_the_other),
         REDIS(test_a_silent_node_is_not_waited_for),
+        REDIS(test_an_old_beat_is_no_sight_of_a_node),
         REDIS(test_each_lost_key_is_told_again),
         REDIS(test_a_limit_survives_the_loss_of_buyers),
         REDIS(test_a_lost_rebuild_counts_no_buyer_twice),

@@ -228,7 +228,7 @@ static enum step method(struct parse *p)
             p->r->method = (enum method)m->method;
             return STEP_ON;
         }
-    return wrong(p, VERDICT_NOT_IMPLEMENTED);
+    return STEP_ON; /* said when it is known for what: target() */
 }
 
 /* http://authority/path: RFC 9112 3.2.2 has every server take it. */
@@ -253,7 +253,8 @@ static bool target_is_good(struct parse *p)
     if (r->path.ptr[0] == '/')
         return true;
     if (r->path.ptr[0] == '*')
-        return p->method->asterisk && r->path.len == 1 && r->query.ptr == NULL;
+        return (p->method == NULL || p->method->asterisk) && r->path.len == 1 &&
+               r->query.ptr == NULL;
     return absolute_form(p);
 }
 
@@ -275,6 +276,8 @@ static enum step target(struct parse *p)
         return STEP_MORE;
     if (*p->at != ' ' || !target_is_good(p))
         return wrong(p, VERDICT_BAD_REQUEST);
+    if (p->method == NULL)
+        return wrong(p, VERDICT_NOT_IMPLEMENTED);
     p->at++;
     return STEP_ON;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "storage/log/inside.h"
+#include "storage/stock/stock.h"
 
 static bool wrong(struct account *a, const struct record *r, const char *what)
 {
@@ -144,10 +145,35 @@ static void keep_order(struct account *a, const struct record *r)
     a->refused += r->kind == RECORD_REFUSAL;
 }
 
+/* What a SALE or an ADMIN record says of the event. Nobody sells at version 1 but openly. */
+static void keep_said(struct account *a, const struct record *r)
+{
+    const struct account_said was = a->said;
+    bool acted = r->kind == RECORD_ADMIN;
+    a->said = (struct account_said){.version = r->version,
+                                    .total = r->total,
+                                    .state = acted ? r->state : STOCK_OPEN,
+                                    .acted = acted};
+    if (acted && was.version == r->version)
+        a->said.corrected =
+            was.corrected || was.total != r->total || (was.acted && was.state != r->state);
+}
+
 static void keep_act(struct account *a, const struct record *r)
 {
     if (a->acts++ == 0)
         a->first_act = r->seq;
+    if (r->state == STOCK_CLOSED && a->closed == 0)
+        a->closed = r->seq;
+}
+
+/* Closed is closed, whatever was said later: tickets that were given since are noted. */
+static void keep_closed(struct account *a, const struct record *r)
+{
+    if ((r->kind != RECORD_GRANT && r->kind != RECORD_LATE) || a->closed == 0)
+        return;
+    if (a->after_close++ == 0)
+        a->first_after = r->seq;
 }
 
 static void remember(struct account *a, const struct record *r)
@@ -157,8 +183,10 @@ static void remember(struct account *a, const struct record *r)
         a->pos_sold = a->tally.sold;
         a->pos_last = a->tally.last;
     }
-    if (r->seq <= a->mark)
+    if (r->seq <= a->mark) {
         a->mark_last = a->tally.last;
+        a->mark_version = a->tally.version;
+    }
     if (r->seq == 1)
         a->first_wall_ms = r->time_wall_ms;
     a->last_wall_ms = r->time_wall_ms;
@@ -172,12 +200,18 @@ bool account_fold(struct account *a, const struct record *r)
         return wrong(a, r, "records are missing before it");
     if (!check(a, r))
         return false;
+    bool begins = r->kind == RECORD_SALE && memcmp(a->tally.sale, r->sale, sizeof r->sale) != 0;
     if (!tally_fold(&a->tally, r))
         return wrong(a, r, "its sums cannot be");
     if (record_is_order(r))
         keep_order(a, r);
+    if (begins)
+        a->closed = 0; /* that was another sale, without orders */
+    if (r->kind == RECORD_SALE || r->kind == RECORD_ADMIN)
+        keep_said(a, r);
     if (r->kind == RECORD_ADMIN)
         keep_act(a, r);
+    keep_closed(a, r);
     remember(a, r);
     return true;
 }

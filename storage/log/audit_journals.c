@@ -204,5 +204,6 @@ void audit_journals(struct findings *to, struct event_audit *e)
     judge_states(e, to);
     judge_once(e, to);
     judge_limit(e, to);
+    audit_acts(to, e);
     judge_known(e, to);
 }

@@ -6,6 +6,9 @@
  * are not settled yet, grants above the journal's last number are in doubt (given back when the
  * node attaches); neither is a breach. Nor is a Redis that has lost writes: the next attach finds
  * and repairs that, before anything is sold. A breach is what no later step could put right.
+ *
+ * The stream is told in the order of the journal and trimmed from its head. So what is missing
+ * before a node's first entry may have been trimmed; what is missing behind an entry was lost.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -293,23 +296,74 @@ static uint64_t told_up_to(const struct audited *a, bool has_told)
     return up_to < a->end ? up_to : a->end;
 }
 
-static uint64_t count_missing(const struct reading *r, bool has_told, uint64_t *settled)
+/* Changes of one node, or of all, and how they are in the stream. */
+struct told {
+    uint64_t settled; /* those that should be there */
+    uint64_t head;    /* missing before the first one that is there */
+    uint64_t holes;   /* missing behind one */
+    uint64_t hole;    /* seq of the first of these */
+    uint64_t twice;
+};
+
+static struct told count_told(const struct reading *r, bool has_told)
 {
     const struct audited *a = r->a;
-    uint64_t missing = 0, pos = told_up_to(a, has_told);
-    for (uint64_t seq = 1; seq <= pos; seq++) {
-        *settled += bit_get(a->order_seqs, seq);
-        missing += bit_get(a->order_seqs, seq) && !bit_get(r->seen, seq);
+    struct told t = {.twice = r->twice};
+    bool begun = false;
+    for (uint64_t seq = 1, up_to = told_up_to(a, has_told); seq <= up_to; seq++) {
+        if (!bit_get(a->order_seqs, seq))
+            continue;
+        t.settled++;
+        if (bit_get(r->seen, seq))
+            begun = true;
+        else if (!begun)
+            t.head++;
+        else if (t.holes++ == 0)
+            t.hole = seq;
     }
-    return missing;
+    return t;
 }
 
-static void say_stream(const struct stream_check *c, uint64_t length, uint64_t added)
+/* Does the hash show that Redis has lost something of the node? */
+static bool shows_loss(const struct event_audit *e, const struct audited *a)
 {
-    uint64_t missing = 0, twice = 0, disordered = 0, settled = 0;
+    const struct look_node *n = a->redis;
+    return n == NULL || e->hash.repair || !audit_has_told(e, n) || n->told != n->told_registry ||
+           n->last < a->account.mark_last;
+}
+
+/* Breaches of one node. What they do not explain is added to *open. */
+static void judge_told(const struct stream_check *c, const struct reading *r, bool trimmed,
+                       struct told *open)
+{
+    const struct look_node *n = r->a->redis;
+    struct told t = count_told(r, n != NULL && audit_has_told(c->e, n));
+    unsigned node = journal_node(r->a->source->journal);
+    open->settled += t.settled;
+    open->head += t.head;
+    if (t.holes > 0 && !trimmed)
+        audit_breach(c->to,
+                     "stream: event %s: node %u: %" PRIu64 " settled change%s missing behind one "
+                     "that is there, the first of them record %" PRIu64,
+                     c->event, node, t.holes, t.holes == 1 ? " is" : "s are", t.hole);
+    else
+        open->head += t.holes;
+    if (t.twice > 0 && !shows_loss(c->e, r->a))
+        audit_breach(c->to,
+                     "stream: event %s: node %u: %" PRIu64 " settled change%s in it again, and "
+                     "Redis has lost nothing",
+                     c->event, node, t.twice, t.twice == 1 ? " is" : "s are");
+    else
+        open->twice += t.twice;
+}
+
+/* trimmed: while it was read, so that anything may be missing. */
+static void say_stream(const struct stream_check *c, bool shortened, bool trimmed)
+{
+    struct told open = {0};
+    uint64_t before = c->to->breaches, twice = 0, disordered = 0;
     for (uint32_t i = 0; i < c->count; i++) {
-        const struct look_node *n = c->list[i].a->redis;
-        missing += count_missing(&c->list[i], n != NULL && audit_has_told(c->e, n), &settled);
+        judge_told(c, &c->list[i], trimmed, &open);
         twice += c->list[i].twice;
         disordered += c->list[i].disordered;
     }
@@ -319,18 +373,17 @@ static void say_stream(const struct stream_check *c, uint64_t length, uint64_t a
     if (c->wrong > 1)
         audit_say(c->to, "stream: event %s: %" PRIu64 " entries contradict the journals", c->event,
                   c->wrong);
-    else if (missing == 0 && twice == 0 && disordered == 0 && c->wrong == 0)
+    else if (open.head + open.twice + c->wrong == 0 && c->to->breaches == before)
         audit_say(c->to,
                   "stream: event %s: %" PRIu64 " settled changes, each exactly once, each node's "
                   "in order",
-                  c->event, settled);
-    if (missing > 0 || twice > 0)
+                  c->event, open.settled);
+    if (open.head + open.twice > 0)
         audit_say(c->to,
                   "open: event %s: of %" PRIu64 " settled changes %" PRIu64
                   " are not in the stream and %" PRIu64 " are in it again; %s",
-                  c->event, settled, missing, twice,
-                  added > length ? "it was trimmed"
-                                 : "Redis has lost writes, or somebody changed it");
+                  c->event, open.settled, open.head, open.twice,
+                  shortened ? "it was trimmed" : "Redis has lost writes, or somebody changed it");
     if (c->strangers > 0)
         audit_say(c->to, "open: event %s: %" PRIu64 " entries of the stream are of other nodes",
                   c->event, c->strangers);
@@ -360,13 +413,14 @@ static bool judge_stream(struct findings *to, struct look *look, const struct ev
     const char *event = e->name;
     struct stream_check c = {.to = to, .event = event, .e = e, .fault = f};
     struct fault why;
-    uint64_t length, added;
+    uint64_t length, added, length_after, added_after;
     bool good = prepare(&c, e->list, e->count) || fault(f, "no memory for the stream");
     if (good && look_stream_size(look, event, &length, &added, &why) &&
-        look_stream(look, event, check_entry, &c, &why)) {
+        look_stream(look, event, check_entry, &c, &why) &&
+        look_stream_size(look, event, &length_after, &added_after, &why)) {
         good = !c.failed;
         if (good)
-            say_stream(&c, length, added);
+            say_stream(&c, added > length, added - length != added_after - length_after);
     } else if (good)
         audit_say(to, "open: event %s: the stream was not read: %s", event, why.text);
     for (uint32_t i = 0; i < c.count; i++)
@@ -381,6 +435,7 @@ bool audit_redis(struct findings *to, struct look *look, struct event_audit *e, 
     bool whole = true;
     if (!judge_sale(to, e->name, hash, e->list, e->count))
         return true;
+    audit_acts_redis(to, look, e);
     for (uint32_t i = 0; i < hash->node_count; i++)
         judge_node(to, e->name, &hash->nodes[i],
                    audited_of(e->list, e->count, hash->nodes[i].node));

@@ -5,7 +5,8 @@
  * second writes a row for each grant, with what became of it. Both end where the journal ended when
  * the first began. Memory: 24 bytes for each record of the event at hand, touched only for orders
  * that have changed. Change by change is one walk and keeps nothing. A refused late payment changes
- * no order, so it is in neither.
+ * no order, so it is in neither; those are listed by themselves, in one walk that keeps until when
+ * each order had to be paid.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 
 #include "storage/log/inside.h"
 
-/* The last change of an order. */
+/* The last change of an order; for refusals its grant's `pay_by` alone. */
 struct latest {
     uint64_t time_wall_ms, pay_by_wall_ms;
     uint8_t state; /* 0: none; it is as it was granted */
@@ -72,20 +73,49 @@ static bool write_order(void *context, const struct record *r)
     return write_row(e, &row);
 }
 
+/* A refusal does not say until when the order had to be paid; its grant did. */
+static bool write_refusal(void *context, const struct record *r)
+{
+    struct export *e = context;
+    row_learn(&e->from, r);
+    if (!record_is_order(r))
+        return true;
+    uint64_t number = record_order(r);
+    if (number == 0 || number > e->count) {
+        e->unknown = r->seq;
+        return false;
+    }
+    if (r->kind == RECORD_GRANT)
+        e->latest[number - 1].pay_by_wall_ms = r->pay_by_wall_ms;
+    if (r->kind != RECORD_REFUSAL)
+        return true;
+    struct record row = *r;
+    row.pay_by_wall_ms = e->latest[number - 1].pay_by_wall_ms;
+    return write_row(e, &row);
+}
+
+static bool walk_orders(struct export *e, const struct source *s, uint32_t event, bool refused,
+                        struct fault *f)
+{
+    if (refused)
+        return source_walk(s, event, 1, e->count, write_refusal, e, f);
+    return source_walk(s, event, 1, e->count, keep_change, e, f) &&
+           (e->unknown > 0 || source_walk(s, event, 1, e->count, write_order, e, f));
+}
+
 static bool export_orders(struct export *e, const struct source *s, uint32_t event, uint64_t end,
-                          struct fault *f)
+                          bool refused, struct fault *f)
 {
     e->count = end;
     e->latest = calloc(end + 1, sizeof *e->latest);
     if (e->latest == NULL)
         return fault(f, "no memory for %" PRIu64 " orders; export their --changes", end);
-    bool good = source_walk(s, event, 1, end, keep_change, e, f);
+    bool good = walk_orders(e, s, event, refused, f);
     if (good && e->unknown > 0)
         good = fault(f,
                      "journal %s: damaged: record %" PRIu64 " of event %s: it changes an order "
                      "that was never granted",
                      s->conf.journal, e->unknown, e->from.event);
-    good = good && source_walk(s, event, 1, end, write_order, e, f);
     free(e->latest);
     return good;
 }
@@ -98,7 +128,7 @@ static bool export_event(const struct source *s, uint32_t event, const struct op
     if (!source_end(s, event, &end, f))
         return false;
     return o->changes ? source_walk(s, event, 1, end, write_change, &e, f)
-                      : export_orders(&e, s, event, end, f);
+                      : export_orders(&e, s, event, end, o->refused, f);
 }
 
 int export_run(const struct sources *all, const struct options *o, struct fault *f)

@@ -5,7 +5,8 @@
  *   row      a record as a line of CSV or JSON
  *   account  what the records of one event add up to, and whether they may follow each other; pure
  *   names    keys and buyers, as hashes: whose order, how many tickets; pure
- *   export, tail, stat, audit (with audit_journals, audit_redis, audit_names)   one command each
+ *   export, tail, stat, audit (with audit_journals, audit_acts, audit_redis, audit_names)
+ *            one command each
  *
  * Beside a running server: reading takes short LMDB transactions and no lock of ours. Records are
  * never changed, so those up to an end that was seen once are a snapshot.
@@ -85,11 +86,12 @@ struct row_from row_from_event(const struct source *s, uint32_t event, enum row_
 void row_learn(struct row_from *from, const struct record *r);
 /* The id of the order that a record speaks of: ORDERID_TEXT bytes. */
 void row_order(char *out, const struct row_from *from, const struct record *r);
-/* Writes the line of a record that has one, with its newline, and answers its length. */
+/* Writes the line of a record of an order, with its newline, and answers its length. */
 size_t row_print(char out[ROW_BYTES], const struct row_from *from, const struct record *r);
 /* The first line; JSON has none. */
 void row_header(enum row_format format);
-/* Does it change what an order is? Such records have a row, and an entry in the stream. */
+/* Does it change what an order is? Such records have an entry in the stream, and a row wherever
+ * changes are written. */
 bool row_is_order(const struct record *r);
 
 /* ---- account: what an event's records add up to --------------------------------------------- */
@@ -103,6 +105,15 @@ struct account_order {
     bool refused;  /* its late payment was */
 };
 
+/* What the event is, as a journal has heard it last. */
+struct account_said {
+    uint32_t version, total;
+    uint8_t state; /* enum stock_state */
+    bool acted;    /* an ADMIN record says so; a SALE does not tell the state */
+    bool
+        corrected; /* of this version the journal was told otherwise before: set by hand, or lost */
+};
+
 struct account {
     struct tally tally;
     struct account_order *orders; /* by number - 1; the caller's, zeroed, as many as records */
@@ -110,10 +121,14 @@ struct account {
     uint64_t pos;                          /* in: up to where Redis has settled */
     uint64_t pos_held, pos_sold, pos_last; /* tickets, and last number, as of `pos` */
     uint64_t mark, mark_last;              /* in; last number as of `mark` */
+    uint32_t mark_version;                 /* ... the event's version then */
     uint64_t in_state[ORDER_EXPIRED + 1];  /* orders */
     uint64_t late, refused;                /* orders paid late and sold again; refused */
     uint64_t acts, first_act;              /* of operators; seq of the first one */
-    uint64_t tickets;                      /* granted, ever; sold again not counted again */
+    struct account_said said;
+    uint64_t closed;                   /* seq of the act that closed the event, or 0 */
+    uint64_t after_close, first_after; /* orders that were given tickets since; seq */
+    uint64_t tickets;                  /* granted, ever; sold again not counted again */
     uint64_t first_wall_ms, last_wall_ms;
     const char *wrong; /* the first thing that cannot be; nothing is folded after it */
     uint64_t wrong_seq;
@@ -203,6 +218,7 @@ uint64_t buyers_above(const struct buyers *b, uint32_t limit, uint64_t *most);
 struct options {
     enum row_format format;
     bool changes;  /* export: a row for each record of an order */
+    bool refused;  /* export: a row for each late payment that was refused */
     uint64_t last; /* tail: so many changes of each event first */
 };
 
@@ -252,6 +268,9 @@ struct event_audit {
 
 /* What the journals say by themselves, and of each other. Sorts the keys. */
 void audit_journals(struct findings *to, struct event_audit *e);
+/* What operators have done: the journals of each other, and the hash against them. */
+void audit_acts(struct findings *to, const struct event_audit *e);
+void audit_acts_redis(struct findings *to, struct look *look, const struct event_audit *e);
 /* Holds what Redis says of the event against its journals. */
 MUST_CHECK bool audit_redis(struct findings *to, struct look *look, struct event_audit *e,
                             struct fault *f);

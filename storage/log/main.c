@@ -14,7 +14,7 @@
 #define CONFS_MAX NODES_MAX
 #define LAST_MAX  UINT64_C(1000000000)
 
-enum { OPTION_CHANGES = 256 };
+enum { OPTION_CHANGES = 256, OPTION_REFUSED };
 
 typedef int command_run(const struct sources *all, const struct options *o, struct fault *f);
 
@@ -22,7 +22,7 @@ typedef int command_run(const struct sources *all, const struct options *o, stru
 static const struct command {
     const char *name;
     command_run *run;
-    bool format, changes, last;
+    bool format, rows, last; /* rows: --changes, --refused */
 } commands[] = {
     {"export", export_run, true, true, false},
     {"audit", audit_run, false, false, false},
@@ -40,7 +40,7 @@ static struct {
 
 static _Noreturn void usage(FILE *to, int code)
 {
-    fputs("usage: spike-log -c FILE [-c FILE ...] export [-f csv|json] [--changes]\n"
+    fputs("usage: spike-log -c FILE [-c FILE ...] export [-f csv|json] [--changes | --refused]\n"
           "       spike-log -c FILE [-c FILE ...] audit\n"
           "       spike-log -c FILE [-c FILE ...] stat\n"
           "       spike-log -c FILE [-c FILE ...] tail [-f csv|json] [-n COUNT]\n"
@@ -48,6 +48,7 @@ static _Noreturn void usage(FILE *to, int code)
           "  -c FILE    the configuration of a node whose journal is read\n"
           "  -f FORMAT  csv (default), or json: an object a line\n"
           "  --changes  a row for each change of an order, not for each order\n"
+          "  --refused  a row for each payment that came too late and was refused: to be refunded\n"
           "  -n COUNT   first the last COUNT changes of each event\n"
           "  -V         print the version\n"
           "  -h         print this\n",
@@ -105,6 +106,9 @@ static void take_option(int c)
     case OPTION_CHANGES:
         given.options.changes = true;
         return;
+    case OPTION_REFUSED:
+        given.options.refused = true;
+        return;
     case 'V':
         puts("spike-log " SPIKE_VERSION);
         exit(0);
@@ -131,15 +135,21 @@ static void check_command(void)
         misused("which journal? name a configuration with -c", "");
     if (given.has_format && !c->format)
         misused("-f means nothing to ", c->name);
-    if (given.options.changes && !c->changes)
+    if (given.options.changes && !c->rows)
         misused("--changes means nothing to ", c->name);
+    if (given.options.refused && !c->rows)
+        misused("--refused means nothing to ", c->name);
+    if (given.options.changes && given.options.refused)
+        misused("--changes or --refused, not both", "");
     if (given.has_last && !c->last)
         misused("-n means nothing to ", c->name);
 }
 
 static void read_options(int argc, char **argv)
 {
-    static const struct option longs[] = {{"changes", no_argument, NULL, OPTION_CHANGES}, {0}};
+    static const struct option longs[] = {{"changes", no_argument, NULL, OPTION_CHANGES},
+                                          {"refused", no_argument, NULL, OPTION_REFUSED},
+                                          {0}};
     for (int c; (c = getopt_long(argc, argv, "c:f:n:Vh", longs, NULL)) != -1;)
         take_option(c);
     if (optind == argc)

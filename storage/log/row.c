@@ -123,7 +123,7 @@ size_t row_print(char out[ROW_BYTES], const struct row_from *from, const struct 
     struct row row = {.at = out, .format = from->format};
     const char *state = order_state_word((enum order_state)r->state);
     char order[ORDERID_TEXT];
-    ASSERT(row_is_order(r));
+    ASSERT(record_is_order(r));
     row_order(order, from, r);
     put_number(&row, "seq", r->seq);
     put_number(&row, "time_ms", r->time_wall_ms);

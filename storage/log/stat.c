@@ -74,7 +74,8 @@ static void print_event(const char *event, const struct account *a)
         print_number(order_state_word((enum order_state)state), a->in_state[state]);
     printf("  %-9s %" PRIu64 " granted, %u held, %u sold\n", "tickets", a->tickets, a->tally.held,
            a->tally.sold);
-    printf("  %-9s %" PRIu64 " sold again, %" PRIu64 " refused\n", "late", a->late, a->refused);
+    printf("  %-9s %" PRIu64 " sold again, %" PRIu64 " refused%s\n", "late", a->late, a->refused,
+           a->refused > 0 ? ", to be refunded: export --refused lists them" : "");
     print_time("first", a->first_wall_ms);
     print_time("last", a->last_wall_ms);
     print_number("acts", a->acts);

@@ -1,6 +1,7 @@
 /*
- * look: see look.h. Commands: HGETALL of the hash, XINFO STREAM and XRANGE of the stream, HGET and
- * HSCAN of keys and buyers, LRANGE of the marks; nothing here writes. The fields are those of
+ * look: see look.h. Commands: HGETALL of the hash and the registry (in a script that may only read,
+ * so that they are of one moment), INFO, XINFO STREAM and XRANGE of the stream, HGET and HSCAN of
+ * keys and buyers, LRANGE of the marks; nothing here writes. The fields are those of
  * attach.lua and step.lua. If this dies, Redis has not noticed.
  */
 #include "storage/stock/look.h"
@@ -177,6 +178,10 @@ static bool take_field(struct look_event *e, const char *event, const char *fiel
         memccpy(e->sale, value, '\0', sizeof e->sale);
         return strlen(value) == LOOK_SALE_TEXT;
     }
+    if (strcmp(field, "state") == 0)
+        snprintf(e->state, sizeof e->state, "%s", value);
+    else if (strcmp(field, "run") == 0)
+        snprintf(e->run, sizeof e->run, "%s", value);
     if (is_named(field, event, TOTAL_SUFFIX) && !e->repair)
         e->total = number_of(value);
     else if (is_named(field, event, SOLD_SUFFIX))
@@ -189,42 +194,89 @@ static bool take_field(struct look_event *e, const char *event, const char *fiel
     return true;
 }
 
-static bool take_hash(const redisReply *reply, const char *event, struct look_event *e)
+static bool all_texts(const redisReply *list)
 {
-    if (reply->type != REDIS_REPLY_ARRAY)
+    if (list->type != REDIS_REPLY_ARRAY || list->elements % 2 != 0)
         return false;
-    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        const redisReply *field = reply->element[i], *value = reply->element[i + 1];
-        if (field->type != REDIS_REPLY_STRING || value->type != REDIS_REPLY_STRING ||
-            !take_field(e, event, field->str, value->str))
+    for (size_t i = 0; i < list->elements; i++)
+        if (list->element[i]->type != REDIS_REPLY_STRING)
             return false;
-    }
-    e->exists = reply->elements > 0;
     return true;
 }
 
-bool look_event(struct look *l, const char *event, struct look_event *out, struct fault *f)
+static bool take_hash(const redisReply *hash, const char *event, struct look_event *e)
 {
-    char key[KEY_TEXT];
-    snprintf(key, sizeof key, "%s" HASH_SUFFIX, event);
-    memset(out, 0, sizeof *out);
-    link_begin(&l->link);
-    link_add_text(&l->link, "HGETALL");
-    link_add_text(&l->link, key);
-    redisReply *reply = call(l, f);
-    if (reply == NULL)
+    if (!all_texts(hash))
         return false;
-    bool good = take_hash(reply, event, out) || malformed(l, key, f);
-    freeReplyObject(reply);
-    return good;
+    for (size_t i = 0; i < hash->elements; i += 2)
+        if (!take_field(e, event, hash->element[i]->str, hash->element[i + 1]->str))
+            return false;
+    e->exists = hash->elements > 0;
+    return true;
 }
 
-/* ---- the stream ----------------------------------------------------------------------------- */
+/* Of the registry: told:N. */
+static bool take_registry(const redisReply *registry, struct look_event *e)
+{
+    if (!all_texts(registry))
+        return false;
+    for (size_t i = 0; i < registry->elements; i += 2) {
+        unsigned long id;
+        if (sscanf(registry->element[i]->str, "told:%lu", &id) != 1)
+            continue;
+        for (uint32_t k = 0; k < e->node_count; k++)
+            if (e->nodes[k].node == id)
+                e->nodes[k].told_registry = number_of(registry->element[i + 1]->str);
+    }
+    return true;
+}
 
 static void key_of(char key[KEY_TEXT], const char *event, const char *what)
 {
     snprintf(key, KEY_TEXT, "{%s" HASH_SUFFIX "}:%s", event, what);
 }
+
+bool look_event(struct look *l, const char *event, struct look_event *out, struct fault *f)
+{
+    char key[KEY_TEXT], registry[KEY_TEXT];
+    snprintf(key, sizeof key, "%s" HASH_SUFFIX, event);
+    key_of(registry, event, "nodes");
+    memset(out, 0, sizeof *out);
+    link_begin(&l->link);
+    link_add_text(&l->link, "EVAL_RO");
+    link_add_text(&l->link, "return {redis.call('HGETALL', KEYS[1]), "
+                            "redis.call('HGETALL', KEYS[2])}");
+    link_add_number(&l->link, 2);
+    link_add_text(&l->link, key);
+    link_add_text(&l->link, registry);
+    redisReply *reply = call(l, f);
+    if (reply == NULL)
+        return false;
+    bool good = reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                take_hash(reply->element[0], event, out) && take_registry(reply->element[1], out);
+    freeReplyObject(reply);
+    return good || malformed(l, key, f);
+}
+
+bool look_run(struct look *l, char run[LOOK_RUN_TEXT], struct fault *f)
+{
+    static const char name[] = "\nrun_id:";
+    link_begin(&l->link);
+    link_add_text(&l->link, "INFO");
+    link_add_text(&l->link, "server");
+    redisReply *reply = call(l, f);
+    if (reply == NULL)
+        return false;
+    const char *at = reply->str != NULL ? strstr(reply->str, name) : NULL;
+    if (at != NULL) {
+        at += sizeof name - 1;
+        snprintf(run, LOOK_RUN_TEXT, "%.*s", (int)strcspn(at, "\r\n"), at);
+    }
+    freeReplyObject(reply);
+    return at != NULL || malformed(l, "INFO", f);
+}
+
+/* ---- the stream ----------------------------------------------------------------------------- */
 
 bool look_stream_size(struct look *l, const char *event, uint64_t *length, uint64_t *added,
                       struct fault *f)
@@ -249,16 +301,6 @@ bool look_stream_size(struct look *l, const char *event, uint64_t *length, uint6
             *added = (uint64_t)value->integer;
     }
     freeReplyObject(reply);
-    return true;
-}
-
-static bool all_texts(const redisReply *list)
-{
-    if (list->type != REDIS_REPLY_ARRAY || list->elements % 2 != 0)
-        return false;
-    for (size_t i = 0; i < list->elements; i++)
-        if (list->element[i]->type != REDIS_REPLY_STRING)
-            return false;
     return true;
 }
 

@@ -2,9 +2,9 @@
  * look: what Redis says of a sale, read and never written: for spike-log(8), which holds it
  * against the journals.
  *
- * The hash of an event is read in one call, so its fields are of one moment. The stream of orders,
- * keys, buyers and marks are read in pieces and may change meanwhile: what was there all the time
- * is visited. Connecting and each call take at most redis-timeout.
+ * The hash and the registry of an event are read in one call, so they are of one moment. The stream
+ * of orders, keys, buyers and marks are read in pieces and may change meanwhile: what was there all
+ * the time is visited. Connecting and each call take at most redis-timeout.
  *
  * Owner: one thread. Allocates: a tool's, not the server's.
  */
@@ -15,6 +15,7 @@
 #include "conf/base/fault.h"
 
 #define LOOK_SALE_TEXT 32 /* a sale id in hex */
+#define LOOK_RUN_TEXT  64 /* room for the id of a run of Redis */
 
 /* What Redis remembers beside the hash and the stream. */
 enum look_names { LOOK_KEYS, LOOK_BUYERS, LOOK_MARKS, LOOK_NAMES };
@@ -23,12 +24,13 @@ enum look_names { LOOK_KEYS, LOOK_BUYERS, LOOK_MARKS, LOOK_NAMES };
 struct look_node {
     uint16_t node;
     bool ready;
-    uint64_t epoch;   /* 0: not here since Redis has forgotten everything */
-    uint64_t last;    /* number of the last grant */
-    uint64_t done;    /* ... of the last one that is settled */
-    uint64_t pos;     /* seq up to which the journal is settled */
-    uint64_t told;    /* seq of the last change that is in the stream */
-    uint64_t rebuild; /* which rebuild of keys, buyers and marks it has done */
+    uint64_t epoch;         /* 0: not here since Redis has forgotten everything */
+    uint64_t last;          /* number of the last grant */
+    uint64_t done;          /* ... of the last one that is settled */
+    uint64_t pos;           /* seq up to which the journal is settled */
+    uint64_t told;          /* seq of the last change that is in the stream */
+    uint64_t told_registry; /* ... as the registry has it: the same, unless one was lost */
+    uint64_t rebuild;       /* which rebuild of keys, buyers and marks it has done */
     uint64_t held, sold, gone;
     uint64_t pending_orders, pending; /* granted and not settled: orders, tickets */
 };
@@ -37,6 +39,8 @@ struct look_event {
     bool exists; /* there is a hash */
     bool repair; /* nobody sells; total stands aside */
     char sale[LOOK_SALE_TEXT + 1];
+    char state[16];                      /* "open", "paused", "closed"; "": lost */
+    char run[LOOK_RUN_TEXT];             /* of Redis, when a node last attached */
     uint64_t total, gone, ours, version; /* gone: the field E_sold_nums, foreign included */
     uint64_t rebuild; /* of keys, buyers and marks, the last one; 0: there was none */
     uint64_t stamps[LOOK_NAMES];
@@ -59,6 +63,8 @@ void look_close(struct look *l);
 /* False: no answer, or a hash that is none of ours. */
 MUST_CHECK bool look_event(struct look *l, const char *event, struct look_event *out,
                            struct fault *f);
+/* The id of Redis' run: another one than that of the hash, and Redis was started again since. */
+MUST_CHECK bool look_run(struct look *l, char run[LOOK_RUN_TEXT], struct fault *f);
 /* How many entries the stream has and how many were ever added (0, 0: there is none). */
 MUST_CHECK bool look_stream_size(struct look *l, const char *event, uint64_t *length,
                                  uint64_t *added, struct fault *f);

@@ -206,3 +206,23 @@ def test_hup_with_a_bad_file_changes_nothing(place):
     spike.wait("the complaint", lambda: "listne" in node.log_text())
     assert node.event_stats()["local_stock"] == 10
     assert node.buy().code == 1
+
+
+def test_many_operators(place):
+    """A payment service keeps its connections open; the health check finds a door all the same."""
+    node = place.node(events={"ticket": {"total": 300, "hold": "5m"}})
+    order = node.buy().data["order"]
+    wires = []
+    try:
+        for _ in range(150):
+            wires.append(spike.Wire(node.admin, 3))
+            wires[-1].send(spike.request("POST", f"/order/{order}/pay"))
+            assert wires[-1].answer().code == 1
+        assert ask(node.admin, "GET", "/healthz", seconds=3).status == 200
+        assert ask(node.admin, "GET", "/stats", seconds=3).json["state"] == "up"
+        for wire in wires:
+            wire.send(spike.request("POST", f"/order/{order}/pay"))
+        assert {wire.answer().code for wire in wires} == {1}
+    finally:
+        for wire in wires:
+            wire.close()

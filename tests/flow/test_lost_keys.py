@@ -2,6 +2,8 @@
 with everything else, alone, or come back as they were an hour ago: a buyer who retries must get the
 order that he has, on any node, and never more tickets than the limit; the journals know both."""
 
+import signal
+
 import pytest
 
 import orders
@@ -95,4 +97,38 @@ def test_keys_and_limits_come_back(place, loss):
         for i in range(LIMIT - count):
             assert orders.Caller().buy(nodes[i % 2], buyer=buyer).code == 1, (buyer, count)
         assert orders.Caller().buy(nodes[0], buyer=buyer).code == -5, (buyer, count)
+    spikelog.audit(*nodes)
+
+
+def orders_of_key(redis, key):
+    return redis.client.hget(SIDE_KEYS["requests"], key)
+
+
+def test_an_old_dump_with_a_void_order(place):
+    """One node's answer to a key is lost, its order void, and the key buys on the other node. An
+    old dump, which knows the void order alone, comes back: the key has the order that stands."""
+    redis = place.redis()
+    proxy = place.proxy(redis)
+    nodes = [place.node(i, nodes=[1, 2], redis=through, healthy=False, workers=1)
+             for i, through in ((1, proxy), (2, redis))]
+    for node in nodes:
+        node.wait_healthy()
+    proxy.learn_quiet()
+    proxy.cut_reply(close=False)
+    assert orders.buy_once(nodes[0], key="k", buyer="b").code == -6
+    redis.keep_dump()
+    assert orders_of_key(redis, "k"), "the grant that its node never heard of"
+    spike.wait("it to be void", lambda: not orders_of_key(redis, "k"))
+    order = orders.buy(nodes[1], key="k", buyer="b").data["order"]
+    spike.wait("it to be settled", lambda: redis.client.hget(spike.HASH, "2:pending") == "")
+    nodes[0].process.send_signal(signal.SIGSTOP)
+    redis.restart_from_old_dump()
+    spike.wait("the second to have told", lambda: redis.client.hget(spike.HASH, "aside") and
+               redis.client.hget(spike.HASH, "2:ready") == "1")
+    nodes[0].process.send_signal(signal.SIGCONT)
+    for node in nodes:
+        node.wait_healthy()
+    for node in (nodes[1], nodes[0], nodes[1]):
+        assert orders.buy(node, key="k", buyer="b").data["order"] == order
+    assert sum(len(node.orders()) for node in nodes) == 1
     spikelog.audit(*nodes)

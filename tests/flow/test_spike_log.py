@@ -13,11 +13,11 @@ import pytest
 
 import orders
 import spike
-from spikelog import HEADER, LOG, confs, rows_of, run_log
+from spikelog import HEADER, LOG, audit, confs, rows_of, run_log
 
 EXTRA = {"seat": {"total": 5}}
-REQUESTS, BUYERS, GRANTS, ORDERS = (f"{{ticket_hash_key}}:{name}" for name in
-                                    ("requests", "buyers", "grants", "orders"))
+REQUESTS, BUYERS, GRANTS = (f"{{ticket_hash_key}}:{name}" for name in
+                            ("requests", "buyers", "grants"))
 
 
 def sell(place, node, count, event="ticket"):
@@ -240,54 +240,23 @@ def test_audit_counts_foreign_sales(place):
     assert "total 100 = 83 left + 0 held + 10 sold + 7 foreign\n" in text
 
 
-def settled(node, count):
-    spike.wait("all to be settled", lambda: f"stream: event ticket: {count} settled changes, each "
-               "exactly once" in run_log(*confs(node), "audit"))
-
-
-@pytest.mark.parametrize("field, by, said", [
-    ("1:sold", 1, "BREACH P3 redis: event ticket: node 1: up to record"),
-    ("1:gone", -1, "BREACH P3 redis: event ticket: ours is 10, the nodes' gone add up to 9"),
-    ("ours", 1, "BREACH P3 redis: event ticket: ours is 11, the nodes' gone add up to 10"),
-    ("1:pos", 1000, "BREACH P2 redis: event ticket: node 1: settled up to record"),
-    (spike.SOLD, -1, "BREACH P3 redis: event ticket: 9 gone, of which 10 are ours"),
-    (spike.TOTAL, -95, None),  # the journal still knows a total of 100
-])
-def test_audit_finds_a_changed_hash(place, field, by, said):
-    """Any of our fields that was changed is a breach, and the line says which."""
+def test_set_by_hand(place, tail):
+    """What somebody has set by hand is journaled without a name; every command takes it."""
     redis = place.redis()
     node = place.node(redis=redis, events={"ticket": {"total": 100}})
-    sell(place, node, 10)
-    settled(node, 10)
-    assert node.term() == 0
-    run_log(*confs(node), "audit")
-    redis.client.hincrby(spike.HASH, field, by)
-    text = run_log(*confs(node), "audit", code=1)
-    assert (said or "BREACH P1 redis: event ticket: 10 tickets of ours are gone, of 5") in text
-
-
-def test_audit_reads_the_stream(place):
-    """An entry that contradicts the journal is a breach; one that is missing or doubled is told."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 100}})
-    sell(place, node, 10)
-    settled(node, 10)
-    entries = redis.client.xrange(ORDERS)
-    again = redis.client.xadd(ORDERS, entries[3][1])
-    redis.client.xdel(ORDERS, entries[4][0])
-    text = run_log(*confs(node), "audit")
-    assert "of 10 settled changes 1 are not in the stream and 1 are in it again" in text
-    for change in ({"n": "2"}, {"seq": "99999"}, {"order": entries[6][1]["order"]},
-                   {"state": "cancelled"}, {"buyer": "ann"}, {"event": "seat"}):
-        entry = redis.client.xadd(ORDERS, {**entries[5][1], **change})
-        text = run_log(*confs(node), "audit", code=1)
-        assert "BREACH stream: event ticket: the entry of node 1, record" in text
-        redis.client.xdel(ORDERS, entry)
-    run_log(*confs(node), "audit")
-    redis.client.xdel(ORDERS, again)
-    redis.client.xadd(ORDERS, entries[4][1])  # behind those that came after it
-    assert "BREACH stream: event ticket: 1 entries are not in order" in run_log(
-        *confs(node), "audit", code=1)
+    sell(place, node, 3)
+    follower = tail(*confs(node), "tail")
+    redis.client.hset(spike.HASH, spike.TOTAL, 90)
+    spike.wait("the act to be journaled", lambda: re.search(
+        r"^  act +20\d\d-.*Z open, total 90, version 1, by somebody unknown$",
+        run_log(*confs(node), "stat"), re.MULTILINE))
+    sell(place, node, 2)
+    spike.wait("the sales to be told", lambda: len(follower.rows()) == 2)
+    assert follower.end() == 0
+    rows = rows_of(run_log(*confs(node), "export"))
+    assert len(rows) == 5 and rows[3:] == follower.rows()
+    assert len(run_log(*confs(node), "export", "-f", "json", "--changes").splitlines()) == 5
+    assert "acts: event ticket: open, total 90, version 1, " in audit(node)
 
 
 def test_audit_finds_another_sale(place):
@@ -343,6 +312,17 @@ def every_fate(node):
     return {name: (fates[name], *states[name]) for name in fates}
 
 
+def check_refused(node, row, changes):
+    """Whom to refund: the order as it is, with the record and the time of the refusal."""
+    refused, = rows_of(run_log(*confs(node), "export", "--refused"))
+    assert {**refused, "seq": row["seq"], "time_ms": row["time_ms"]} == row
+    assert refused["state"] == "expired"
+    assert int(refused["seq"]) not in {int(change["seq"]) for change in changes}
+    assert int(refused["time_ms"]) > int(row["time_ms"])
+    line, = run_log(*confs(node), "export", "--refused", "-f", "json").splitlines()
+    assert {k: str(v) for k, v in json.loads(line).items()} == refused
+
+
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_every_fate(place, standalone):
     """Orders of each fate in export, stat and audit, beside the server and after it."""
@@ -360,9 +340,10 @@ def test_every_fate(place, standalone):
             assert (mine[-1]["state"], mine[-1]["time_ms"]) == (state, row["time_ms"])
             assert {(c["buyer"], c["key"], c["pay_by"]) for c in mine} == {
                 (row["buyer"], row["key"], row["pay_by"])}
+        check_refused(node, rows[fates["refused"][0]], changes)
         text = run_log(*confs(node), "stat")
         assert "\n  sold      4\n  cancelled 1\n  expired   2\n" in text
-        assert "\n  late      1 sold again, 1 refused\n" in text
+        assert "\n  late      1 sold again, 1 refused, to be refunded: export --refused lists them\n" in text
         text = run_log(*confs(node), "audit")
         assert ("7 orders: 0 held, 4 sold, 1 cancelled, 2 expired; paid late: 1 sold again, "
                 "1 refused\n") in text
@@ -521,6 +502,7 @@ def test_wrong_usage_is_exit_2(place):
     node = place.node()
     conf = confs(node)
     for words in ([], ["export"], conf, [*conf, "exprot"], [*conf, "export", "audit"],
+                  [*conf, "stat", "--refused"], [*conf, "export", "--changes", "--refused"],
                   [*conf, "export", "-f", "xml"], [*conf, "audit", "--changes"],
                   [*conf, "stat", "-f", "csv"], [*conf, "audit", "-n", "1"],
                   [*conf, "tail", "-n", "-1"], [*conf, "tail", "-n", "x"], [*conf, "export", "-q"]):

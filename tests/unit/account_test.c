@@ -2,7 +2,7 @@
  * Why: the arithmetic of an audit judges anew what the server decided. If it lets one false step
  * pass, a broken promise is called kept; if it stumbles over a sound one, nobody will believe it.
  */
-/* needs: storage/log/account.c storage/log/names.c storage/log/row.c
+/* needs: storage/log/account.c storage/log/names.c
  *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
  *        storage/journal/home.c storage/journal/journal.c storage/journal/journal_open.c
  *        storage/journal/names.c storage/journal/pages.c storage/journal/record.c
@@ -17,6 +17,7 @@
 
 #include "conf/base/mark.h"
 #include "storage/log/inside.h"
+#include "storage/stock/stock.h"
 
 #define ORDERS 16
 #define PAY_BY 250 /* a record is of 100 times its seq */
@@ -350,18 +351,69 @@ static void test_p1_over_journals(void **state)
     assert_false(account_fits(&sum)); /* 13 of 12 */
 }
 
+static struct record act(uint8_t state, uint32_t total, uint32_t version)
+{
+    return (struct record){
+        .kind = RECORD_ADMIN, .state = state, .node = 1, .total = total, .version = version};
+}
+
 static void test_acts(void **state)
 {
     struct ledger l;
-    struct record act = {.kind = RECORD_ADMIN, .node = 1, .total = 20, .version = 2};
     (void)state;
     begin_sale(&l);
     fold_good(&l, grant(1, ORDER_SOLD, 1));
-    fold_good(&l, act);
-    fold_good(&l, act);
+    fold_good(&l, act(STOCK_OPEN, 20, 2));
+    fold_good(&l, act(STOCK_OPEN, 20, 2));
     assert_int_equal(l.a.acts, 2);
     assert_int_equal(l.a.first_act, 3);
     assert_int_equal(l.a.tally.total, 20);
+}
+
+/* What was closed stays closed, whatever is said of it later; unless it was another sale. */
+static void test_closed_is_final(void **state)
+{
+    struct ledger l;
+    struct record r = grant(1, ORDER_HELD, 1);
+    (void)state;
+    begin_sale(&l);
+    fold_good(&l, act(STOCK_CLOSED, 10, 2));
+    fold_good(&l, sale(10, 2));
+    fold_good(&l, r);
+    assert_int_equal(l.a.after_close, 0);
+    fold_good(&l, act(STOCK_CLOSED, 10, 2));
+    fold_good(&l, act(STOCK_OPEN, 10, 3));
+    fold_good(&l, change(r, ORDER_HELD, ORDER_EXPIRED)); /* takes no tickets */
+    assert_int_equal(l.a.closed, 5);
+    assert_int_equal(l.a.after_close, 0);
+    fold_good(&l, late(r, 2));
+    fold_good(&l, grant(3, ORDER_SOLD, 1));
+    assert_int_equal(l.a.after_close, 2);
+    assert_int_equal(l.a.first_after, 8);
+}
+
+/* What a journal says last of the event, and whether it had said otherwise of the same version. */
+static void test_what_is_said(void **state)
+{
+    struct ledger l;
+    (void)state;
+    begin_sale(&l);
+    l.a.mark = 2;
+    assert_int_equal(l.a.said.version, 1);
+    assert_false(l.a.said.acted);
+    fold_good(&l, act(STOCK_PAUSED, 10, 2));
+    fold_good(&l, act(STOCK_PAUSED, 10, 2));
+    assert_true(l.a.said.acted);
+    assert_false(l.a.said.corrected);
+    assert_int_equal(l.a.said.state, STOCK_PAUSED);
+    fold_good(&l, act(STOCK_OPEN, 10, 2));
+    assert_true(l.a.said.corrected);
+    fold_good(&l, act(STOCK_OPEN, 12, 3));
+    assert_false(l.a.said.corrected);
+    fold_good(&l, act(STOCK_OPEN, 13, 3));
+    assert_true(l.a.said.corrected);
+    assert_int_equal(l.a.said.total, 13);
+    assert_int_equal(l.a.mark_version, 2);
 }
 
 /* ---- keys and buyers ------------------------------------------------------------------------ */
@@ -469,68 +521,6 @@ static void test_many_buyers(void **state)
     free(b.at);
 }
 
-/* ---- rows ----------------------------------------------------------------------------------- */
-
-static const char *row(struct record r, enum row_format format)
-{
-    static char line[ROW_BYTES + 1];
-    struct row_from from = {.format = format, .event = "ticket", .node = 7, .slot = 0};
-    r.seq = 5;
-    r.time_wall_ms = 1234;
-    line[row_print(line, &from, &r)] = '\0';
-    memset(strstr(line, "0007-") + 18, 'T', 16); /* the tag */
-    return line;
-}
-
-static void test_rows(void **state)
-{
-    struct record r = with(grant(3, ORDER_HELD, 2), "a,b", "say \"x\"\\");
-    (void)state;
-    r.pay_by_wall_ms = UINT64_MAX;
-    assert_string_equal(row(r, ROW_CSV),
-                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,held,2,\"a,b\","
-                        "\"say \"\"x\"\"\\\",18446744073709551615\n");
-    assert_string_equal(row(r, ROW_JSON),
-                        "{\"seq\":5,\"time_ms\":1234,\"order\":\"0007-000000000003-"
-                        "TTTTTTTTTTTTTTTT\",\"event\":\"ticket\",\"state\":\"held\",\"n\":2,"
-                        "\"buyer\":\"a,b\",\"key\":\"say \\\"x\\\"\\\\\","
-                        "\"pay_by\":18446744073709551615}\n");
-    assert_string_equal(row(grant(3, ORDER_SOLD, 1), ROW_CSV),
-                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,sold,1,,,0\n");
-}
-
-/* A late payment is told of the order, not of the number that it took; its refusal is not told. */
-static void test_row_of_late(void **state)
-{
-    struct record r = with(grant(3, ORDER_HELD, 2), "ann", "k");
-    (void)state;
-    assert_string_equal(row(late(r, 9), ROW_CSV),
-                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,sold,2,ann,k,250\n");
-    r = refusal(r);
-    assert_false(row_is_order(&r));
-}
-
-/* The longest row there can be fits its buffer. */
-static void test_longest_row(void **state)
-{
-    char line[ROW_BYTES];
-    struct record r = {.kind = RECORD_CHANGE,
-                       .state = ORDER_CANCELLED,
-                       .seq = UINT64_MAX,
-                       .time_wall_ms = UINT64_MAX,
-                       .number = ORDER_NUMBER_MAX,
-                       .n = UINT32_MAX,
-                       .pay_by_wall_ms = UINT64_MAX,
-                       .buyer_len = PARAM_MAX,
-                       .key_len = PARAM_MAX};
-    struct row_from from = {.event = "e2345678901234567890123456789012"};
-    (void)state;
-    memset(r.buyer, '"', PARAM_MAX);
-    memset(r.key, '"', PARAM_MAX);
-    for (from.format = ROW_CSV; from.format <= ROW_JSON; from.format++)
-        assert_in_range(row_print(line, &from, &r), 400, ROW_BYTES - 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -546,13 +536,12 @@ int main(void)
         cmocka_unit_test(test_as_of_pos),
         cmocka_unit_test(test_p1_over_journals),
         cmocka_unit_test(test_acts),
+        cmocka_unit_test(test_closed_is_final),
+        cmocka_unit_test(test_what_is_said),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_key_value),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_many_buyers),
-        cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_row_of_late),
-        cmocka_unit_test(test_longest_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,12 +4,11 @@
  * held, expired, paid late, refused, keys, buyers, acts of operators. (Record by record:
  * account_test.)
  */
-/* needs: storage/log/account.c storage/log/audit.c storage/log/audit_journals.c
- *        storage/log/audit_names.c storage/log/audit_redis.c storage/log/export.c
- *        storage/log/names.c storage/log/row.c storage/log/source.c storage/log/stat.c
- *        storage/log/tail.c
- *        conf/base/conf.c conf/base/conf_addr.c conf/base/conf_finish.c conf/base/conf_lex.c
- *        conf/base/conf_settings.c conf/base/conf_value.c
+/* needs: storage/log/account.c storage/log/audit.c storage/log/audit_acts.c
+ *        storage/log/audit_journals.c storage/log/audit_names.c storage/log/audit_redis.c
+ * storage/log/export.c storage/log/names.c storage/log/row.c storage/log/source.c
+ * storage/log/stat.c storage/log/tail.c conf/base/conf.c conf/base/conf_addr.c
+ * conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c conf/base/conf_value.c
  *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
  *        storage/journal/journal.c storage/journal/journal_open.c storage/journal/names.c
  *        storage/journal/home.c storage/journal/pages.c storage/journal/record.c
@@ -19,6 +18,7 @@
 #include "tests/unit/journal_dir.h"
 
 #include "storage/log/inside.h"
+#include "storage/stock/stock.h"
 
 #define PAY_BY 5 /* every record here is later: its time is 10 times its seq */
 
@@ -75,6 +75,13 @@ static struct record refusal(struct record r)
     r.state = ORDER_EXPIRED;
     r.pay_by_wall_ms = 0;
     return r;
+}
+
+/* Node 0: nobody knows who it was. */
+static struct record act(uint16_t node, uint8_t state, uint32_t total, uint32_t version)
+{
+    return (struct record){
+        .kind = RECORD_ADMIN, .node = node, .state = state, .total = total, .version = version};
 }
 
 /* ---- whole commands over journals ----------------------------------------------------------- */
@@ -303,6 +310,73 @@ static void test_audit_known_and_not_given(void **state)
     check_said(s, "so the sums cannot be closed: 3 4\n");
 }
 
+static void test_audit_acts(void **state)
+{
+    struct shop *s = *state;
+    put(s, 1, act(1, STOCK_PAUSED, 9, 2));
+    put(s, 2, act(1, STOCK_PAUSED, 9, 2));
+    put(s, 1, act(0, STOCK_CLOSED, 9, 3));
+    audit(s, 0);
+    check_said(s, "\nacts: event ticket: closed, total 9, version 3, known to 1 of 2 journals\n");
+}
+
+static void test_audit_sold_after_close(void **state)
+{
+    struct shop *s = *state;
+    put(s, 1, act(1, STOCK_CLOSED, 5, 2));
+    put(s, 1, act(0, STOCK_OPEN, 5, 2));
+    put(s, 1, grant(1, ORDER_SOLD, 1));
+    audit(s, EXIT_BREACH);
+    check_said(s, "BREACH acts: event ticket: node 1: record 2 closed the event, and 1 order got "
+                  "tickets after it, the first with record 4\n");
+}
+
+/* Two acts of one version: Redis has forgotten one of them. */
+static void test_audit_lost_act(void **state)
+{
+    struct shop *s = *state;
+    put(s, 1, act(1, STOCK_PAUSED, 5, 2));
+    put(s, 2, act(2, STOCK_OPEN, 5, 2));
+    audit(s, EXIT_BREACH);
+    check_said(s, "BREACH acts: event ticket: of version 2 node 1 says paused, total 5, and node 2 "
+                  "open, total 5; acts were lost\n");
+}
+
+static void test_audit_lost_restock(void **state)
+{
+    struct shop *s = *state;
+    put(s, 1, act(1, STOCK_OPEN, 6, 2));
+    put(s, 2, act(1, STOCK_OPEN, 7, 2));
+    audit(s, EXIT_BREACH);
+    check_said(s, "of version 2 node 1 says open, total 6, and node 2 open, total 7; acts were "
+                  "lost\n");
+}
+
+/* Who sets the total by hand raises no version; a node that is away does not hear of it. */
+static void test_audit_set_by_hand(void **state)
+{
+    struct shop *s = *state;
+    put(s, 1, act(1, STOCK_PAUSED, 6, 2));
+    put(s, 2, act(1, STOCK_PAUSED, 6, 2));
+    put(s, 1, act(0, STOCK_PAUSED, 8, 2));
+    audit(s, 0);
+    check_said(s, "open: event ticket: of version 2 node 1 says paused, total 8, and node 2 "
+                  "paused, total 6; somebody set it by hand");
+}
+
+/* A node that has just come to the sale knows the total; the state stands in its next record. */
+static void test_audit_newcomer(void **state)
+{
+    struct shop *s = *state;
+    struct record r = sale(5, 1);
+    r.version = 2;
+    put(s, 1, act(1, STOCK_PAUSED, 5, 2));
+    put(s, 2, r);
+    audit(s, 0);
+    check_said(s, "\nacts: event ticket: paused, total 5, version 2, known to 2 of 2 journals\n");
+    assert_null(strstr(s->said, "open:"));
+}
+
 static void check_row(const struct shop *s, int line, const char *before, const char *after)
 {
     const char *at = s->said;
@@ -360,31 +434,45 @@ static void test_export_changes(void **state)
     assert_memory_equal(granted + 6, paid + 6, ORDERID_TEXT); /* an order keeps its id */
 }
 
+/* Whom to refund: what was refused and when, and else as the order is. */
+static void test_export_refused(void **state)
+{
+    struct shop *s = *state;
+    struct record r = with(grant(4, ORDER_HELD, 3), "bob", "k2");
+    put_some_orders(s);
+    r.pay_by_wall_ms = 6;
+    put(s, 1, r);
+    put(s, 1, change(r, ORDER_HELD, ORDER_EXPIRED));
+    put(s, 1, act(0, STOCK_OPEN, 5, 2));
+    put(s, 1, refusal(r));
+    assert_int_equal(run(s, 2, export_run, (struct options){.refused = true}), 0);
+    check_row(s, 1, "6,60,", ",ticket,expired,1,,,5\n");
+    check_row(s, 2, "11,110,", ",ticket,expired,3,bob,k2,6\n");
+    check_lines(s, 3);
+}
+
 static void test_stat(void **state)
 {
     struct shop *s = *state;
-    struct record act = {.kind = RECORD_ADMIN,
-                         .state = 1,
-                         .total = 9,
-                         .version = 2,
-                         .node = 2,
-                         .acted_wall_ms = UINT64_C(1764554400123)};
+    struct record paused = with(act(2, STOCK_PAUSED, 9, 2), "127.0.0.1", "");
+    paused.acted_wall_ms = UINT64_C(1764554400123);
     put_some_orders(s);
-    put(s, 1, with(act, "127.0.0.1", ""));
-    act.acted_wall_ms = 0;
-    act.state = 0;
-    act.version = 3;
-    put(s, 1, act);
+    put(s, 1, paused);
+    put(s, 1, act(2, STOCK_OPEN, 9, 3));
+    put(s, 1, act(0, STOCK_OPEN, 8, 3));
     assert_int_equal(run(s, 1, stat_run, (struct options){0}), 0);
     check_said(s, "\n  node      1\n");
-    check_said(s, "\n  sale      01010101 unified\n  total     9\n  version   3\n");
-    check_said(s, "\n  records   9\n  orders    2\n  held      0\n  sold      1\n"
+    check_said(s, "\n  sale      01010101 unified\n  total     8\n  version   3\n");
+    check_said(s, "\n  records   10\n  orders    2\n  held      0\n  sold      1\n"
                   "  cancelled 0\n  expired   1\n  tickets   3 granted, 0 held, 2 sold\n"
-                  "  late      1 sold again, 1 refused\n  first     1970-01-01T00:00:00.001Z\n");
-    check_said(s, "\n  acts      2\n"
+                  "  late      1 sold again, 1 refused, to be refunded: export --refused lists "
+                  "them\n  first     1970-01-01T00:00:00.001Z\n");
+    check_said(s, "\n  acts      3\n"
                   "  act       2025-12-01T02:00:00.123Z paused, total 9, version 2, by node 2, "
                   "from 127.0.0.1\n"
-                  "  act       - open, total 9, version 3, by node 2\n");
+                  "  act       - open, total 9, version 3, by node 2\n"
+                  "  act       1970-01-01T00:00:00.100Z open, total 8, version 3, by somebody "
+                  "unknown\n");
 }
 
 int main(void)
@@ -401,6 +489,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_audit_limit_over_nodes, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_audit_other_sale, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_audit_known_and_not_given, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_acts, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_sold_after_close, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_lost_act, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_lost_restock, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_set_by_hand, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_audit_newcomer, shop_begin, shop_end),
+        cmocka_unit_test_setup_teardown(test_export_refused, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_export_orders, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_export_changes, shop_begin, shop_end),
         cmocka_unit_test_setup_teardown(test_stat, shop_begin, shop_end),

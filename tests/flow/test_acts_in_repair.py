@@ -1,0 +1,135 @@
+"""Why: while Redis has lost its memory nobody knows which act of an operator was the last: it may
+stand in the journal of a node that is still away. An act is then "busy", and no word is undone,
+overtaken or made up by the repair; least of all a close, which is final."""
+
+import pytest
+
+import orders
+import spike
+import spikelog
+
+EVENT = {"ticket": {"total": 10, "stock_max": 400}}
+
+
+def acts_of(node):
+    return [r for r in node.records() if r["kind"] == "admin"]
+
+
+def is_known(node, version):
+    return acts_of(node) and acts_of(node)[-1]["version"] == version
+
+
+def do(node, what):
+    """"pause", or "restock 20" """
+    word, *total = what.split()
+    return orders.act(node, word, **({"total": total[0]} if total else {}))
+
+
+# What both nodes know, what only the second one does, what is tried in repair, and how it ends.
+CASES = {
+    "pause said again": (["pause"], ["resume"], ["pause"], ("open", 10)),
+    "close": ([], ["restock 20"], ["close"], ("open", 20)),
+    "restock both ways": (["restock 50"], ["restock 20"], ["restock 50", "restock 20"],
+                          ("open", 20)),
+    "restocked and closed": ([], ["restock 20", "close"], ["pause", "resume"], ("closed", 20)),
+    "nothing new": (["pause"], [], ["resume", "pause"], ("paused", 10)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_last_word_stands(place, case):
+    """Redis is lost; the node that comes back first is not the one that heard the last act."""
+    known, alone, tried, (state, total) = CASES[case]
+    redis = place.redis()
+    first, second = nodes = orders.two_nodes(place, redis, events=EVENT)
+    for what in known:
+        assert do(first, what).code == 1
+        spike.wait("both to know", lambda: is_known(second, redis.figure("version")))
+    assert first.term() == 0
+    for what in alone:
+        assert do(second, what).code == 1
+    last = acts_of(second)[-1]
+    assert second.term() == 0
+    redis.client.flushall()
+    first.start(healthy=False)
+    spike.wait("repair", lambda: first.health().json["msg"] == "repair")
+    for what in tried:
+        word, *to = what.split()
+        answer = orders.act_once(first, word, **({"total": to[0]} if to else {}))
+        assert (answer.status, answer.code, answer.data) == (503, -6, None), what
+        assert answer.headers["retry-after"]
+    second.start(healthy=False)
+    for node in nodes:
+        node.wait_healthy()
+        assert (node.stock()["state"], node.stock()["total"]) == (state, total)
+        spike.wait("its journal to know", lambda node=node: is_known(node, last["version"]))
+        ours = acts_of(node)[-1]
+        for field in ("version", "state", "total", "node", "acted_ms", "origin"):
+            assert ours[field] == last[field], f"{node.name} made up its {field}"
+        assert "not known" not in node.log_text()
+    answer = orders.act(first, "resume" if state == "paused" else "pause")
+    assert answer.code == (-409 if state == "closed" else 1), "and the next act is done"
+    spikelog.audit(*nodes)
+
+
+def test_no_restock_is_undone_under_its_sales(place):
+    """Raised, and sold beyond the old total, by the node that is away: an act in the repair must
+    not bring the old total back, which would be less than what buyers have."""
+    redis = place.redis()
+    first, second = nodes = orders.two_nodes(place, redis, events=EVENT)
+    assert first.term() == 0
+    assert do(second, "restock 20").code == 1
+    yeses = [orders.buy(second).data["order"] for _ in range(15)]
+    second.kill9()
+    redis.client.flushall()
+    first.start(healthy=False)
+    spike.wait("repair", lambda: first.health().json["msg"] == "repair")
+    for what in ("pause", "resume", "close"):
+        assert orders.act_once(first, what).code == -6
+    second.start(healthy=False)
+    for node in nodes:
+        node.wait_healthy()
+        assert node.stock() == {"event": "ticket", "state": "open", "total": 20, "sold": 15,
+                                "left": 5}
+    yeses += spike.drain(first, 20, redis)
+    spike.check_promises(nodes, yeses, 20, 20)
+    spikelog.audit(*nodes)
+
+
+def test_closed_stays_closed(place):
+    """A hash from before the close comes back unseen, and another operator, who cannot know better,
+    changes the total twice. The node that was told "closed" says so, and it is."""
+    redis = place.redis()
+    first, second = nodes = orders.two_nodes(place, redis, events=EVENT)
+    raw = spike.redis_client.Redis(unix_socket_path=redis.socket)
+    older = raw.dump(spike.HASH)
+    second.kill9()
+    assert do(first, "close").code == 1
+    first.kill9()
+    raw.restore(spike.HASH, 0, older, replace=True)
+    second.start(healthy=False)
+    spike.wait("its sale", lambda: second.buy().code == 1)
+    for what in ("restock 20", "restock 30"):
+        assert do(second, what).code == 1
+    first.start(healthy=False)
+    for node in nodes:
+        spike.wait("closed", lambda node=node: node.buy().code == -3)
+        assert node.stock()["state"] == "closed"
+        assert orders.act(node, "resume").code == -409
+    spike.wait("both journals to know", lambda: all(is_known(n, redis.figure("version"))
+                                                    for n in nodes))
+    for node in nodes:
+        node.kill9()
+    for node in nodes:
+        node.start(healthy=False)
+    for node in nodes:
+        node.wait_healthy()
+        spike.wait("closed", lambda node=node: node.buy().code == -3)
+
+
+def test_one_of_a_new_sale(place):
+    """The sale has not begun, for one of its nodes has never come: an act is "busy" too."""
+    node = place.node(1, nodes=[1, 2], redis=place.redis(), healthy=False, events=EVENT)
+    spike.wait("the attach", lambda: node.stats()["redis"]["state"] == "up")
+    for what in ("pause", "resume", "close"):
+        assert orders.act_once(node, what).code == -6

@@ -1,0 +1,100 @@
+"""Why: a payer who is in time must not be refunded because the server was late, and one who is a
+moment late must not lose tickets that nobody else wants: an order that ends and is paid in the same
+turn of the ledger finds its own tickets again."""
+
+import collections
+import signal
+import time
+
+import pytest
+
+import orders
+import spike
+import spikelog
+
+FEW = 24
+
+
+def until(wall_ms):
+    """To the fraction of a millisecond, which a sleep is not."""
+    while time.time() * 1000 < wall_ms:
+        pass
+
+
+def test_in_time_is_in_time(place):
+    """The payment comes 80 ms early, while the ledger waits for a Redis that hangs until the hold
+    is over. These were the last tickets, and they are the payer's."""
+    redis = place.redis()
+    node = place.node(redis=redis, redis_timeout="3s",
+                      events={"ticket": {"total": 2, "hold": "1s", "max_order": 2}})
+    answer = orders.buy_until(node, n=2)
+    order, pay_by = answer.data["order"], answer.data["pay_by"]
+    until(pay_by - 450)
+    redis.pause()  # the next beat, 250 ms from here at most, hangs
+    until(pay_by - 80)
+    with spike.Wire(node.admin) as wire:
+        wire.send(spike.request("POST", f"/order/{order}/pay"))
+        until(pay_by + 100)
+        redis.resume()
+        answer = wire.answer()
+    assert (answer.status, answer.code) == (200, 1), "paid in time and refused"
+    assert answer.data["state"] == orders.state_of(node, order) == "sold"
+    assert orders.pay(node, order).code == 1
+    assert not [r for r in node.records() if r["kind"] in ("late", "refusal", "change")
+                and r["state"] != "sold"], "the hold had not ended"
+    spike.wait("the stock", lambda: redis.figure() == 2)
+    spikelog.audit(node)
+
+
+KINDS = {
+    "sold out": {"total": FEW},
+    "at the limit": {"total": 10 * FEW, "limit": 1},
+}
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_moment_late(place, kind, standalone):
+    """Paid some ms after the hold's end: no final "too late" while nobody else has the tickets."""
+    node = place.node(redis=None if standalone else place.redis(), workers=1,
+                      events={"ticket": {**KINDS[kind], "hold": "500ms"}})
+    bought = []
+    for i in range(FEW):
+        bought.append(orders.buy_until(node, buyer=f"buyer-{i}").data)
+        until(time.time() * 1000 + 8)  # so that they do not all end at once
+    caller = orders.Caller()
+    codes = collections.Counter()
+    for i, data in enumerate(bought):
+        until(data["pay_by"] + 1 + i % 4 * 0.5)
+        codes[caller.pay(node, data["order"]).code] += 1
+    caller.close()
+    assert codes == {1: FEW}
+    spike.wait("the stock", lambda: node.stock()["sold"] == FEW)
+    spikelog.audit(node)
+
+
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+def test_many_at_one_moment(place, standalone):
+    """More holds are due than one turn ends, and all are paid in that turn; the event is sold out
+    by them. The process stood still meanwhile, so nobody can have been in time."""
+    count, wires = 600, []
+    node = place.node(redis=None if standalone else place.redis(), workers=1,
+                      events={"ticket": {"total": count, "hold": "1s"}})
+    bought = orders.Crowd(count, lambda caller, i: caller.buy(node).data, threads=30).join()
+    try:
+        wires += [spike.Wire(node.admin) for _ in range(50)]
+        node.process.send_signal(signal.SIGSTOP)
+        for i, data in enumerate(bought):
+            wires[i % len(wires)].send(spike.request("POST", f"/order/{data['order']}/pay"))
+        orders.past(max(data["pay_by"] for data in bought) + 5)
+        node.process.send_signal(signal.SIGCONT)
+        codes = collections.Counter(wires[i % len(wires)].answer().code for i in range(count))
+    finally:
+        for wire in wires:
+            wire.close()
+    print(codes)
+    assert codes[-7] == 0, "their own tickets were refused to them"
+    for data in bought:  # who was told "busy" tries again
+        assert orders.pay(node, data["order"]).code == 1
+    spike.wait("the stock", lambda: node.stock()["sold"] == count)
+    spikelog.audit(node)

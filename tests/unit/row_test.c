@@ -1,0 +1,116 @@
+/*
+ * Why: rows of spike-log(8) go into other programs. A comma, a quote or a long name that breaks a
+ * line there makes an export worthless, and one that outgrows its buffer does worse.
+ */
+/* needs: storage/log/row.c
+ *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/orderid.c
+ *        storage/journal/home.c storage/journal/journal.c storage/journal/journal_open.c
+ *        storage/journal/names.c storage/journal/pages.c storage/journal/record.c
+ *        storage/journal/tally.c storage/journal/verify.c
+ *        -llmdb -lsodium -lz */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "storage/log/inside.h"
+
+#define PAY_BY 250
+
+static struct record grant(uint64_t number, uint8_t state, uint32_t n)
+{
+    return (struct record){.kind = RECORD_GRANT,
+                           .state = state,
+                           .number = number,
+                           .n = n,
+                           .pay_by_wall_ms = state == ORDER_HELD ? PAY_BY : 0};
+}
+
+static struct record with(struct record r, const char *buyer, const char *key)
+{
+    r.buyer_len = (uint8_t)strlen(buyer);
+    r.key_len = (uint8_t)strlen(key);
+    memcpy(r.buyer, buyer, r.buyer_len);
+    memcpy(r.key, key, r.key_len);
+    return r;
+}
+
+static const char *row(struct record r, enum row_format format)
+{
+    static char line[ROW_BYTES + 1];
+    struct row_from from = {.format = format, .event = "ticket", .node = 7, .slot = 0};
+    r.seq = 5;
+    r.time_wall_ms = 1234;
+    line[row_print(line, &from, &r)] = '\0';
+    memset(strstr(line, "0007-") + 18, 'T', 16); /* the tag */
+    return line;
+}
+
+static void test_rows(void **state)
+{
+    struct record r = with(grant(3, ORDER_HELD, 2), "a,b", "say \"x\"\\");
+    (void)state;
+    r.pay_by_wall_ms = UINT64_MAX;
+    assert_string_equal(row(r, ROW_CSV),
+                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,held,2,\"a,b\","
+                        "\"say \"\"x\"\"\\\",18446744073709551615\n");
+    assert_string_equal(row(r, ROW_JSON),
+                        "{\"seq\":5,\"time_ms\":1234,\"order\":\"0007-000000000003-"
+                        "TTTTTTTTTTTTTTTT\",\"event\":\"ticket\",\"state\":\"held\",\"n\":2,"
+                        "\"buyer\":\"a,b\",\"key\":\"say \\\"x\\\"\\\\\","
+                        "\"pay_by\":18446744073709551615}\n");
+    assert_string_equal(row(grant(3, ORDER_SOLD, 1), ROW_CSV),
+                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,sold,1,,,0\n");
+}
+
+/* A late payment is told of the order, not of the number that it took; its refusal is no change,
+ * and has a row where it is asked for. */
+static void test_row_of_late(void **state)
+{
+    struct record r = with(grant(3, ORDER_HELD, 2), "ann", "k");
+    (void)state;
+    r.kind = RECORD_LATE;
+    r.state = ORDER_SOLD;
+    r.of = 3;
+    r.number = 9;
+    assert_string_equal(row(r, ROW_CSV),
+                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,sold,2,ann,k,250\n");
+    r.kind = RECORD_REFUSAL;
+    r.state = ORDER_EXPIRED;
+    r.number = 3;
+    assert_false(row_is_order(&r));
+    assert_string_equal(row(r, ROW_CSV),
+                        "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,expired,2,ann,k,250\n");
+}
+
+/* The longest row there can be fits its buffer. */
+static void test_longest_row(void **state)
+{
+    char line[ROW_BYTES];
+    struct record r = {.kind = RECORD_CHANGE,
+                       .state = ORDER_CANCELLED,
+                       .seq = UINT64_MAX,
+                       .time_wall_ms = UINT64_MAX,
+                       .number = ORDER_NUMBER_MAX,
+                       .n = UINT32_MAX,
+                       .pay_by_wall_ms = UINT64_MAX,
+                       .buyer_len = PARAM_MAX,
+                       .key_len = PARAM_MAX};
+    struct row_from from = {.event = "e2345678901234567890123456789012"};
+    (void)state;
+    memset(r.buyer, '"', PARAM_MAX);
+    memset(r.key, '"', PARAM_MAX);
+    for (from.format = ROW_CSV; from.format <= ROW_JSON; from.format++)
+        assert_in_range(row_print(line, &from, &r), 400, ROW_BYTES - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_row_of_late),
+        cmocka_unit_test(test_longest_row),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -44,6 +44,6 @@ apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-instal
     $missing >/dev/null
 for package in $missing; do
     case $package in
-    redis-server | nginx) update-rc.d "$package" disable >/dev/null 2>&1 || true ;;
+    redis-server | nginx | prometheus) update-rc.d "$package" disable >/dev/null 2>&1 || true ;;
     esac
 done

@@ -29,8 +29,11 @@
 #include "server/net/evmem.h"
 #include "server/reload.h"
 
-#define EXIT_TROUBLE 1
-#define EXIT_USAGE   2
+#define EXIT_TROUBLE     1
+#define EXIT_USAGE       2
+
+#define TICK_SECONDS     5.
+#define STAT_LOG_SECONDS 2
 
 _Static_assert(WORKER_OPERATORS <= OTHERS_MAX, "every payment may have to wait for the next turn");
 
@@ -49,7 +52,10 @@ static struct {
     char names[WORKERS_MAX][16];
     pthread_t ledger_thread, worker_threads[WORKERS_MAX];
     struct admin admin;
+    struct stat_log stats;
+    pthread_t stat_thread;
     ev_signal signals[4];
+    ev_timer tick;
     int stop_signals;
 } node;
 
@@ -134,6 +140,7 @@ static void plan_worker(uint32_t i)
                                .side = ROUTE_BUYERS,
                                .listeners = node.buyers,
                                .listener_count = node.conf.listen_count,
+                               .stats = stat_log_ring(&node.stats, i),
                                .door = &node.buyers_door};
     node.workers[i] = worker_plan(&o, &node.arena);
 }
@@ -159,6 +166,7 @@ static void make_plan(void)
 {
     node.buyers_door.limit = node.conf.connections;
     node.operators_door.limit = WORKER_OPERATORS;
+    stat_log_plan(&node.stats, &node.conf, &node.arena);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         plan_worker(i);
     plan_operators();
@@ -166,6 +174,8 @@ static void make_plan(void)
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
     evmem_plan(&node.arena, loops(), descriptors,
                node.conf.workers * node.conf.connections + WORKER_OPERATORS);
+    node.admin.arena = &node.arena;
+    admin_read_plan(&node.admin);
 }
 
 /* ---- boot ----------------------------------------------------------------------------------- */
@@ -230,6 +240,21 @@ static bool init_exchanges(struct fault *f)
     return true;
 }
 
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)timer;
+    (void)events;
+    log_tell_repeated(false);
+}
+
+/* Before the seal, so that libev has the place. */
+static void start_tick(struct ev_loop *loop)
+{
+    ev_timer_init(&node.tick, on_tick, TICK_SECONDS, TICK_SECONDS);
+    ev_timer_start(loop, &node.tick);
+}
+
 static bool init_rooms(struct fault *f)
 {
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
@@ -237,12 +262,15 @@ static bool init_rooms(struct fault *f)
         !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.exchanges, loops(),
                      f))
         return false;
+    if (!stat_log_open(&node.stats, &node.arena, f))
+        return false;
     evmem_init(&node.arena);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         if (!worker_init(node.workers[i], &node.arena, f))
             return false;
     if (!worker_init(node.desk, &node.arena, f))
         return false;
+    start_tick(worker_loop(node.desk));
     for (uint32_t i = 0; i < node.conf.workers; i++)
         if (!evmem_grow(worker_loop(node.workers[i]), descriptors, node.conf.connections, f))
             return false;
@@ -253,10 +281,11 @@ static bool init_admin(struct fault *f)
 {
     node.admin.conf = &node.conf;
     node.admin.board = &node.board;
-    node.admin.arena = &node.arena;
+    node.admin.stats = &node.stats;
     node.admin.workers = node.workers;
     node.admin.worker_count = node.conf.workers;
     node.admin.started_mono_us = clock_mono_us();
+    node.admin.started_wall_ms = clock_wall_ms();
     return node.conf.admin_token[0] == '\0' ||
            admin_read_token(&node.admin, node.conf.admin_token, f);
 }
@@ -281,7 +310,7 @@ static void on_stop(struct ev_loop *loop, ev_signal *s, int events)
         _exit(EXIT_TROUBLE);
     }
     log_line(LOG_INFO, "signal %d: stopping", s->signum);
-    atomic_store(&node.board.draining, true);
+    atomic_store(&node.board.stopping, true);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         worker_stop(node.workers[i]);
 }
@@ -304,7 +333,10 @@ static void on_reopen(struct ev_loop *loop, ev_signal *s, int events)
     (void)loop;
     (void)s;
     (void)events;
-    log_line(LOG_INFO, "signal USR1: the log goes to standard error, nothing to reopen");
+    if (stat_log_is_on(&node.stats))
+        stat_log_reopen(&node.stats);
+    else
+        log_line(LOG_INFO, "signal USR1: the log goes to standard error, nothing to reopen");
 }
 
 static void watch_signals(struct ev_loop *loop)
@@ -350,6 +382,20 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
     die(&f);
 }
 
+/* A file that blocks its writer keeps lines from being written, not the server from ending. */
+static void stop_stat_log(void)
+{
+    struct timespec until;
+    if (!stat_log_is_on(&node.stats))
+        return;
+    stat_log_stop(&node.stats);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STAT_LOG_SECONDS;
+    if (pthread_timedjoin_np(node.stat_thread, NULL, &until) != 0)
+        log_line(LOG_WARN, "stat-log %s cannot be written; its last lines are lost",
+                 node.conf.stat_log);
+}
+
 /* Waits for the workers, then for the ledger; then the operators' loop may end too. */
 static void *wait_for_all(void *unused)
 {
@@ -358,6 +404,7 @@ static void *wait_for_all(void *unused)
         pthread_join(node.worker_threads[i], NULL);
     ledger_stop(node.ledger);
     pthread_join(node.ledger_thread, NULL);
+    stop_stat_log();
     worker_stop(node.desk);
     return NULL;
 }
@@ -367,6 +414,8 @@ static void run(void)
     pthread_t waiter;
     watch_signals(worker_loop(node.desk));
     must_start(&node.ledger_thread, ledger_run, node.ledger);
+    if (stat_log_is_on(&node.stats))
+        must_start(&node.stat_thread, stat_log_run, &node.stats);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         must_start(&node.worker_threads[i], run_worker, node.workers[i]);
     must_start(&waiter, wait_for_all, NULL);
@@ -386,6 +435,7 @@ static void clean_up(void)
     if (has_admin())
         listener_close(&node.operators);
     journal_close(node.journal);
+    log_tell_repeated(true);
     log_line(LOG_INFO, "stopped");
 }
 

@@ -23,7 +23,7 @@
 
 _Noreturn void check_failed(const char *file, int line, const char *what);
 
-enum thread_role { THREAD_MAIN, THREAD_WORKER, THREAD_LEDGER };
+enum thread_role { THREAD_MAIN, THREAD_WORKER, THREAD_LEDGER, THREAD_STAT_LOG };
 
 /* Names the calling thread, for ASSERT_* here and for the system's tools (prctl). */
 void thread_is(enum thread_role role, const char *name);

@@ -49,9 +49,10 @@ struct conf {
     uint32_t node_count;
     struct conf_addr listen[LISTEN_MAX];
     uint32_t listen_count;
-    struct conf_addr admin; /* len 0: none */
-    struct conf_addr redis; /* len 0: standalone */
-    uint32_t workers;       /* default: the cores this process may run on */
+    struct conf_addr admin;     /* len 0: none */
+    struct conf_addr advertise; /* `admin` as others reach it; len 0: not told */
+    struct conf_addr redis;     /* len 0: standalone */
+    uint32_t workers;           /* default: the cores this process may run on */
     uint32_t connections;
     char journal[PATH_TEXT_MAX]; /* absolute or relative to where the server runs; resolved */
     uint64_t journal_size;       /* bytes */
@@ -63,6 +64,7 @@ struct conf {
     bool buy_with_get;
     int log_level;                   /* enum log_level */
     char admin_token[PATH_TEXT_MAX]; /* file name; empty: none */
+    char stat_log[PATH_TEXT_MAX];    /* the same */
 };
 
 /* Reads and checks the file, and the files it includes. False: f holds "FILE:LINE: what is wrong",

@@ -85,10 +85,28 @@ static bool check_admin(const struct conf *conf, const struct block *b, struct f
     return true;
 }
 
+/* It goes to the other programs of the sale, as one word: they are elsewhere, so what counts from
+ * some folder, or has blanks, says nothing to them. */
+static bool check_advertise(const struct conf *conf, const struct block *b, struct fault *f)
+{
+    const struct place *at = &b->set[SET_advertise];
+    const struct conf_addr *a = &conf->advertise;
+    if (a->len == 0)
+        return true;
+    if (conf->admin.len == 0)
+        return place_fault(f, at, "advertise %s: there is no admin listener to be reached",
+                           a->text);
+    if (a->to.any.sa_family == AF_UNIX &&
+        (a->to.local.sun_path[0] != '/' || strpbrk(a->to.local.sun_path, " \t") != NULL))
+        return place_fault(f, at, "advertise %s: write the full path, without blanks", a->text);
+    return true;
+}
+
 bool conf_finish(struct conf *conf, const struct block *b, struct fault *f)
 {
     ASSERT(b->kind == BLOCK_TOP);
-    if (!check_required(b, f) || !finish_nodes(conf, b, f) || !check_admin(conf, b, f))
+    if (!check_required(b, f) || !finish_nodes(conf, b, f) || !check_admin(conf, b, f) ||
+        !check_advertise(conf, b, f))
         return false;
     if (!is_set(b, SET_workers))
         conf->workers = count_cores();

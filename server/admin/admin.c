@@ -6,7 +6,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/base/log.h"
+
 #define TOKEN_MIN 16
+
+void admin_read_plan(struct admin *a)
+{
+    a->plan_count = 0;
+    for (size_t i = 0; i < a->arena->pool_count; i++) {
+        size_t bytes = arena_named(a->arena, i, NULL);
+        if (bytes == 0)
+            continue;
+        ASSERT(a->plan_count < ADMIN_PLAN_MAX);
+        a->plan[a->plan_count].name = a->arena->pools[i].name;
+        a->plan[a->plan_count++].bytes = bytes;
+    }
+}
 
 bool admin_read_token(struct admin *a, const char *path, struct fault *f)
 {
@@ -46,7 +61,8 @@ bool admin_may(void *context, const struct request *r)
 
 const char *admin_state(const struct admin *a)
 {
-    if (atomic_load_explicit(&a->board->draining, memory_order_relaxed))
+    if (atomic_load_explicit(&a->board->tunables.draining, memory_order_relaxed) ||
+        atomic_load_explicit(&a->board->stopping, memory_order_relaxed))
         return "draining";
     switch ((enum node_state)atomic_load_explicit(&a->board->node_state, memory_order_relaxed)) {
     case NODE_UP:
@@ -68,13 +84,33 @@ static void serve_healthz(const struct admin *a, struct response *out)
                  up ? "ok" : state, state);
 }
 
+/* It ends with the process: who starts the node again wants it to sell. */
+static void drain(struct admin *a, struct response *out)
+{
+    if (!atomic_exchange(&a->board->tunables.draining, true))
+        log_line(LOG_INFO, "draining: this node sells no more; what it holds may be paid and "
+                           "cancelled, and expires");
+    response_begin(out, VERDICT_YES, RESPONSE_JSON);
+    response_put(out, "{\"code\":1,\"msg\":\"ok\",\"data\":{\"state\":\"%s\"}}", admin_state(a));
+}
+
 void admin_serve(void *context, const struct route *route, struct response *out)
 {
-    const struct admin *a = context;
-    if (route->kind == ROUTE_STATS) {
+    struct admin *a = context;
+    switch (route->kind) {
+    case ROUTE_STATS:
         response_begin(out, VERDICT_YES, RESPONSE_JSON);
         admin_stats(a, out);
-    } else {
+        break;
+    case ROUTE_METRICS:
+        response_begin(out, VERDICT_YES, "text/plain; version=0.0.4");
+        admin_metrics(a, out);
+        break;
+    case ROUTE_DRAIN:
+        drain(a, out);
+        break;
+    default:
+        ASSERT(route->kind == ROUTE_HEALTHZ);
         serve_healthz(a, out);
     }
 }

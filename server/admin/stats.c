@@ -1,87 +1,108 @@
 /*
- * /stats: one JSON object, in the fields and the order of spike-server(8). Every figure is a
- * relaxed load of something that its owner publishes: a moment old at most, never waited for.
+ * /stats: one JSON object, in the fields of spike-server(8). What workers count (counters.def)
+ * stands in "http" under its name there.
  */
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "conf/base/clock.h"
-#include "server/admin/admin.h"
+#include "server/admin/process.h"
+#include "server/admin/sums.h"
 
-#define GET(word) atomic_load_explicit(&(word), memory_order_relaxed)
-
-/* What all workers have counted. */
-struct sums {
-#define COUNTER(name, what) uint64_t name;
-#include "server/meet/counters.def"
-#undef COUNTER
-    uint64_t connections, connections_max;
-    uint64_t refused[EVENTS_MAX];
-    struct latency_summary buy;
-};
-
-static void add_worker(struct sums *s, const struct counters *c, uint32_t events)
+static uint64_t refused(const struct sums *s, uint32_t event)
 {
-#define COUNTER(name, what) s->name += GET(c->name);
-#include "server/meet/counters.def"
-#undef COUNTER
-    s->connections += GET(c->connections);
-    s->connections_max += GET(c->connections_max);
-    for (uint32_t e = 0; e < events; e++)
-        for (int v = VERDICT_SOLD_OUT; v <= VERDICT_LIMIT; v++)
-            s->refused[e] += GET(c->verdicts[e][v]);
+    uint64_t sum = 0;
+    for (int v = VERDICT_SOLD_OUT; v <= VERDICT_LIMIT; v++)
+        sum += s->verdicts[event][v];
+    return sum;
 }
 
-static void add_up(const struct admin *a, struct sums *s)
+static void put_orders(const struct board_orders *o, struct response *out)
 {
-    const struct latency *owners[WORKERS_MAX];
-    memset(s, 0, sizeof *s);
-    for (uint32_t i = 0; i < a->worker_count; i++) {
-        const struct counters *c = worker_counters(a->workers[i]);
-        add_worker(s, c, a->conf->event_count);
-        owners[i] = &c->buy;
-    }
-    s->buy = latency_sum(owners, a->worker_count, clock_mono_us());
+    response_put(out,
+                 ",\"orders\":{\"granted\":%" PRIu64 ",\"paid\":%" PRIu64 ",\"cancelled\":%" PRIu64
+                 ",\"expired\":%" PRIu64 ",\"late\":%" PRIu64 ",\"late_refused\":%" PRIu64 "}",
+                 GET(o->granted), GET(o->paid), GET(o->cancelled), GET(o->expired), GET(o->late),
+                 GET(o->late_refused));
 }
 
-static void put_events(const struct admin *a, const struct sums *s, struct response *out)
+static void put_event(const struct admin *a, const struct sums *s, uint32_t i, struct response *out)
 {
-    response_put(out, "\"events\":[");
-    for (uint32_t i = 0; i < a->conf->event_count; i++) {
-        const struct board_event *e = &a->board->events[i];
-        uint64_t figures = GET(e->figures);
-        uint32_t total = (uint32_t)(figures >> 32), gone = (uint32_t)figures;
-        uint32_t cap = GET(e->local_stock);
-        response_put(out,
-                     "%s{\"name\":\"%s\",\"state\":\"%s\",\"total\":%" PRIu32 ",\"sold\":%" PRIu32
-                     ",\"left\":%" PRIu32 ",\"node_sold\":%" PRIu32 ",\"node_held\":%" PRIu32
-                     ",\"local_stock\":",
-                     i > 0 ? "," : "", a->conf->events[i].name,
-                     sale_state_word((enum sale_state)GET(e->state)), total, gone,
-                     total > gone ? total - gone : 0, GET(e->node_sold), GET(e->node_held));
-        if (cap == CONF_NO_CAP)
-            response_put(out, "null");
-        else
-            response_put(out, "%" PRIu32, cap);
-        response_put(out, ",\"refused\":%" PRIu64 "}", s->refused[i]);
-    }
-    response_put(out, "]");
+    const struct board_event *e = &a->board->events[i];
+    uint64_t figures = GET(e->figures);
+    uint32_t total = (uint32_t)(figures >> 32), gone = (uint32_t)figures;
+    uint32_t cap = GET(e->local_stock);
+    response_put(out,
+                 "%s{\"name\":\"%s\",\"state\":\"%s\",\"total\":%" PRIu32 ",\"sold\":%" PRIu32
+                 ",\"left\":%" PRIu32 ",\"node_sold\":%" PRIu32 ",\"node_held\":%" PRIu32
+                 ",\"local_stock\":",
+                 i > 0 ? "," : "", a->conf->events[i].name,
+                 sale_state_word((enum sale_state)GET(e->state)), total, gone,
+                 total > gone ? total - gone : 0, GET(e->node_sold), GET(e->node_held));
+    if (cap == CONF_NO_CAP)
+        response_put(out, "null");
+    else
+        response_put(out, "%" PRIu32, cap);
+    response_put(out, ",\"refused\":%" PRIu64, refused(s, i));
+    put_orders(&e->orders, out);
+    response_put(out, "}");
 }
 
 static void put_http(const struct sums *s, struct response *out)
 {
-    response_put(out,
-                 ",\"http\":{\"requests\":%" PRIu64 ",\"connections\":%" PRIu64
-                 ",\"connections_max\":%" PRIu64 ",\"answers\":{\"2xx\":%" PRIu64
-                 ",\"4xx\":%" PRIu64 ",\"5xx\":%" PRIu64 "}}",
-                 s->requests, s->connections, s->connections_max, s->answers_2xx, s->answers_4xx,
-                 s->answers_5xx);
-    response_put(out,
-                 ",\"latency_us\":{\"p50\":%" PRIu32 ",\"p99\":%" PRIu32 ",\"max\":%" PRIu32 "}",
-                 s->buy.p50_us, s->buy.p99_us, s->buy.max_us);
+    response_put(out, ",\"http\":{\"requests\":%" PRIu64, sums_answers(s->answers, 0, 999));
+    response_put(out, ",\"connections\":%" PRIu64 ",\"connections_max\":%" PRIu64, s->connections,
+                 s->connections_max);
+#define COUNTER(name, metric, help) response_put(out, ",\"" #name "\":%" PRIu64, s->name);
+#define FIGURE(name, metric, kind, labels, help)
+#include "server/meet/counters.def"
+#undef COUNTER
+#undef FIGURE
+    response_put(out, ",\"answers\":{\"2xx\":%" PRIu64 ",\"4xx\":%" PRIu64 ",\"5xx\":%" PRIu64 "}}",
+                 sums_answers(s->answers, 200, 299), sums_answers(s->answers, 400, 499),
+                 sums_answers(s->answers, 500, 599));
+}
+
+/* From the first octave that has an answer to the last one. */
+static void put_octaves(const uint64_t octaves[LATENCY_OCTAVES], struct response *out)
+{
+    uint32_t first = 0, end = LATENCY_OCTAVES;
+    while (end > 0 && octaves[end - 1] == 0)
+        end--;
+    while (first < end && octaves[first] == 0)
+        first++;
+    response_put(out, ",\"buckets\":[");
+    for (uint32_t i = first; i < end; i++)
+        response_put(out, "%s[%" PRIu32 ",%" PRIu64 "]", i > first ? "," : "", (2u << i) - 1,
+                     octaves[i]);
+    response_put(out, "]");
+}
+
+static void put_latency(const struct admin *a, uint64_t now_mono_us, struct response *out)
+{
+    const struct latency *owners[WORKERS_MAX];
+    for (uint32_t i = 0; i < a->worker_count; i++)
+        owners[i] = &worker_counters(a->workers[i])->buy;
+    struct latency_summary sum = latency_sum(owners, a->worker_count, now_mono_us);
+    response_put(out, ",\"latency_us\":{\"p50\":%" PRIu32 ",\"p99\":%" PRIu32 ",\"max\":%" PRIu32,
+                 sum.p50_us, sum.p99_us, sum.max_us);
+    put_octaves(sum.octaves, out);
+    response_put(out, "}");
+}
+
+static void put_workers(const struct admin *a, uint64_t now_mono_us, struct response *out)
+{
+    response_put(out, ",\"workers\":[");
+    for (uint32_t i = 0; i < a->worker_count; i++) {
+        const struct counters *c = worker_counters(a->workers[i]);
+        const struct latency *owner = &c->buy;
+        struct latency_summary sum = latency_sum(&owner, 1, now_mono_us);
+        response_put(out,
+                     "%s{\"name\":\"%s\",\"requests\":%" PRIu64 ",\"connections\":%" PRIu32
+                     ",\"p50\":%" PRIu32 ",\"p99\":%" PRIu32 ",\"max\":%" PRIu32 "}",
+                     i > 0 ? "," : "", worker_name(a->workers[i]), sums_requests(c),
+                     GET(c->connections), sum.p50_us, sum.p99_us, sum.max_us);
+    }
+    response_put(out, "]");
 }
 
 static void put_stores(const struct admin *a, struct response *out)
@@ -99,54 +120,45 @@ static void put_stores(const struct admin *a, struct response *out)
                  GET(s->commit_p99_us));
 }
 
-/* Resident memory as the kernel counts it; 0 if it does not say. */
-static uint64_t rss_bytes(void)
+static void put_memory(const struct admin *a, const struct sums *s, struct response *out)
 {
-    char text[128];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t len = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (len <= 0)
-        return 0;
-    text[len] = '\0';
-    uint64_t pages = 0;
-    return sscanf(text, "%*u %" SCNu64, &pages) == 1 ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
-}
-
-static void put_memory(const struct admin *a, struct response *out)
-{
-    struct worker_pool sum[WORKER_POOLS] = {{0}};
-    for (uint32_t i = 0; i < a->worker_count; i++) {
-        struct worker_pool pools[WORKER_POOLS];
-        worker_pools(a->workers[i], pools);
-        for (int k = 0; k < WORKER_POOLS; k++) {
-            sum[k].name = pools[k].name;
-            sum[k].used += pools[k].used;
-            sum[k].size += pools[k].size;
-        }
-    }
     response_put(out, ",\"memory\":{\"arena_bytes\":%zu,\"rss_bytes\":%" PRIu64 ",\"pools\":[",
-                 a->arena->bytes, rss_bytes());
+                 a->arena->bytes, process_resident_bytes());
     for (int k = 0; k < WORKER_POOLS; k++)
         response_put(out, "%s{\"name\":\"%s\",\"used\":%" PRIu32 ",\"size\":%" PRIu32 "}",
-                     k > 0 ? "," : "", sum[k].name, sum[k].used, sum[k].size);
+                     k > 0 ? "," : "", s->pools[k].name, s->pools[k].used, s->pools[k].size);
+    response_put(out, "],\"plan\":[");
+    for (uint32_t i = 0; i < a->plan_count; i++)
+        response_put(out, "%s{\"name\":\"%s\",\"bytes\":%zu}", i > 0 ? "," : "", a->plan[i].name,
+                     a->plan[i].bytes);
     response_put(out, "]}");
+}
+
+static void put_stat_log(const struct stat_log *l, struct response *out)
+{
+    if (stat_log_is_on(l))
+        response_put(out, ",\"stat_log\":{\"lines\":%" PRIu64 ",\"dropped\":%" PRIu64 "}",
+                     stat_log_lines(l), stat_log_dropped(l));
 }
 
 void admin_stats(const struct admin *a, struct response *out)
 {
     struct sums s;
-    add_up(a, &s);
+    uint64_t now_mono_us = clock_mono_us();
+    sums_make(&s, a);
     response_put(out,
                  "{\"node\":%u,\"version\":\"%s\",\"state\":\"%s\",\"uptime_s\":%" PRIu64
-                 ",\"time_ms\":%" PRIu64 ",",
+                 ",\"time_ms\":%" PRIu64 ",\"events\":[",
                  (unsigned)a->conf->node, SPIKE_VERSION, admin_state(a),
-                 (clock_mono_us() - a->started_mono_us) / 1000000, clock_wall_ms());
-    put_events(a, &s, out);
+                 (now_mono_us - a->started_mono_us) / 1000000, clock_wall_ms());
+    for (uint32_t i = 0; i < a->conf->event_count; i++)
+        put_event(a, &s, i, out);
+    response_put(out, "]");
     put_http(&s, out);
+    put_latency(a, now_mono_us, out);
+    put_workers(a, now_mono_us, out);
     put_stores(a, out);
-    put_memory(a, out);
+    put_memory(a, &s, out);
+    put_stat_log(a->stats, out);
     response_put(out, "}");
 }

@@ -62,6 +62,7 @@ void response_begin(struct response *r, enum verdict status, const char *content
     };
     ASSERT(r->len == 0 && r->status == 0);
     r->status = verdict_status(status);
+    r->verdict = status;
     put(r, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: ", r->status,
         verdict_reason(status), content_type);
     r->length_at = r->len;

@@ -39,6 +39,7 @@ struct response {
     bool without_body; /* HEAD: the length is told, the body is not sent */
     bool failed;
     int status; /* as begun */
+    enum verdict verdict;
 };
 
 /* Writes the time as RFC 9110 wants it (IMF-fixdate). */

@@ -38,6 +38,8 @@ static const struct path_row paths[] = {
     {TEXT("/order/"), TEXT("/cancel"), NAMES_ORDER, ROUTE_BUYERS, ROUTE_CANCEL, false, true},
     {TEXT("/stats"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_STATS, true, false},
     {TEXT("/healthz"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_HEALTHZ, true, false},
+    {TEXT("/metrics"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_METRICS, true, false},
+    {TEXT("/drain"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_DRAIN, false, true},
     {TEXT("/order/"), TEXT("/pay"), NAMES_ORDER, ROUTE_OPERATORS, ROUTE_PAY, false, true},
     {TEXT("/pause"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_PAUSE, false, true},
     {TEXT("/resume"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_RESUME, false, true},
@@ -345,7 +347,7 @@ static enum verdict params_take(struct route *route, const struct request *r,
     if (route->kind >= ROUTE_PAUSE)
         return act_params_take(&p, r);
     if (route->kind < ROUTE_CANCEL)
-        return VERDICT_YES; /* a GET that takes none */
+        return VERDICT_YES; /* takes none */
     return pairs_take_all(&p, r) ? VERDICT_YES : VERDICT_BAD_REQUEST;
 }
 

@@ -20,6 +20,8 @@ enum route_kind {
     ROUTE_STOCK,
     ROUTE_STATS,
     ROUTE_HEALTHZ,
+    ROUTE_METRICS,
+    ROUTE_DRAIN, /* done by the operators' desk itself */
     /* what only the ledger can answer: buying, orders, the operators' acts on an event */
     ROUTE_BUY,
     ROUTE_LOOK,

@@ -10,11 +10,12 @@
 #include "conf/base/log.h"
 #include "server/ledger/private.h"
 
-/* Nothing can be asked of the stock now, or nobody waits for the answer. */
+/* Nothing can be asked of the stock now, this node is draining, or nobody waits for the answer. */
 static bool is_vain(const struct ledger *l, const struct ledger_event *e, const struct message *m,
                     uint64_t now_mono_us)
 {
     return m->deadline_mono_us < now_mono_us || !event_sells(l, e) ||
+           atomic_load_explicit(&l->board->tunables.draining, memory_order_relaxed) ||
            atomic_load_explicit(&m->left, memory_order_relaxed);
 }
 

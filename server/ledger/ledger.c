@@ -140,6 +140,7 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
     ASSERT(exchange_count <= WORKERS_MAX + 1);
     l->journal = journal;
     l->board = board;
+    board->stores.commits = &l->commits;
     l->exchanges = exchanges;
     l->exchange_count = exchange_count;
     stock_init(l->stock, a);

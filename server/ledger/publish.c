@@ -50,6 +50,16 @@ static uint64_t gate_of(const struct ledger *l, const struct ledger_event *e, en
     return gate_word(VERDICT_YES, GATE_FOREVER);
 }
 
+static void publish_orders(struct board_orders *b, const struct tally_orders *o)
+{
+    atomic_store_explicit(&b->granted, o->granted, memory_order_relaxed);
+    atomic_store_explicit(&b->paid, o->paid, memory_order_relaxed);
+    atomic_store_explicit(&b->cancelled, o->cancelled, memory_order_relaxed);
+    atomic_store_explicit(&b->expired, o->expired, memory_order_relaxed);
+    atomic_store_explicit(&b->late, o->late, memory_order_relaxed);
+    atomic_store_explicit(&b->late_refused, o->late_refused, memory_order_relaxed);
+}
+
 static void publish_event(struct ledger *l, struct ledger_event *e)
 {
     uint64_t now_wall_ms = clock_wall_ms();
@@ -60,6 +70,7 @@ static void publish_event(struct ledger *l, struct ledger_event *e)
     atomic_store_explicit(&b->state, (int)state, memory_order_relaxed);
     atomic_store_explicit(&b->node_sold, e->tally.sold, memory_order_relaxed);
     atomic_store_explicit(&b->node_held, e->tally.held, memory_order_relaxed);
+    publish_orders(&b->orders, &e->tally.orders);
     atomic_store_explicit(&b->gate,
                           gate_of(l, e, state, now_wall_ms) |
                               (event_sells(l, e) && e->marks_known ? GATE_KEYS : 0),

@@ -24,6 +24,7 @@
 #include "conf/base/check.h"
 #include "conf/base/conf.h"
 #include "conf/base/verdict.h"
+#include "server/meet/counters.h"
 #include "server/meet/filter.h"
 
 enum sale_state {
@@ -45,13 +46,19 @@ enum redis_state { REDIS_OFF, REDIS_UP, REDIS_DOWN };
 #define GATE_FOREVER (UINT64_MAX >> 8)
 #define GATE_KEYS    UINT64_C(0x80)
 
+/* What has become of this node's orders since its journal began, as in storage/journal/tally.h. */
+struct board_orders {
+    _Atomic uint64_t granted, paid, cancelled, expired, late, late_refused;
+};
+
 struct board_event {
     _Alignas(CACHE_LINE) _Atomic uint64_t gate;
     _Atomic uint64_t figures;
     _Atomic int state; /* enum sale_state */
     _Atomic uint32_t node_sold, node_held;
     _Atomic uint32_t local_stock; /* CONF_NO_CAP: none; written by main on HUP */
-    const struct filter *filter;  /* of granted keys; set before the threads start */
+    struct board_orders orders;
+    const struct filter *filter; /* of granted keys; set before the threads start */
 };
 
 /* What the ledger knows of its two stores, for /stats. */
@@ -61,12 +68,15 @@ struct board_stores {
     _Atomic uint64_t redis_reconnects;
     _Atomic uint64_t journal_records, journal_used_bytes, journal_size_bytes;
     _Atomic uint32_t commit_p99_us;
+    const struct latency *commits; /* the ledger's; set before the threads start */
 };
 
-/* Settings that HUP may change; written by main. */
+/* What operators change while the server runs: settings by HUP, and whether this node still sells.
+ * Written by main. */
 struct board_tunables {
     _Alignas(CACHE_LINE) _Atomic uint64_t header_timeout_ms, idle_timeout_ms, answer_timeout_ms,
         redis_timeout_ms;
+    _Atomic bool draining; /* POST /drain: sells no more, and does all else as before */
 };
 
 struct board {
@@ -74,7 +84,7 @@ struct board {
     struct board_stores stores;
     struct board_tunables tunables;
     _Atomic int node_state; /* enum node_state, the ledger's part: never DRAINING */
-    _Atomic bool draining;  /* main's part: the server is stopping */
+    _Atomic bool stopping;  /* main's part: the process is about to end */
 };
 
 static inline uint64_t gate_word(enum verdict v, uint64_t until_mono_ms)

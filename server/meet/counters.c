@@ -9,6 +9,10 @@
  */
 #include "server/meet/counters.h"
 
+const uint32_t latency_edges_us[LATENCY_EDGES] = {
+    100,   250,    500,    1000,   2500,    5000,    10000,   25000,
+    50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
+
 static uint32_t bucket_of(uint64_t us)
 {
     if (us < 16)
@@ -36,6 +40,16 @@ static void begin_second(struct latency_second *s, uint64_t second)
     atomic_store_explicit(&s->second, second, memory_order_release);
 }
 
+/* Most answers are quick: the first edges are found first. */
+static void add_to_all(struct latency *l, uint64_t took_us, uint32_t times)
+{
+    uint32_t edge = 0;
+    while (edge < LATENCY_EDGES && took_us > latency_edges_us[edge])
+        edge++;
+    COUNT(l->all[edge], times);
+    COUNT(l->all_us, took_us * times);
+}
+
 void latency_add(struct latency *l, uint64_t now_mono_us, uint64_t took_us, uint32_t times)
 {
     uint64_t second = now_mono_us / 1000000 + 1; /* 0 is nobody's */
@@ -43,6 +57,7 @@ void latency_add(struct latency *l, uint64_t now_mono_us, uint64_t took_us, uint
     if (atomic_load_explicit(&s->second, memory_order_relaxed) != second)
         begin_second(s, second);
     COUNT(s->buckets[bucket_of(took_us)], times);
+    add_to_all(l, took_us, times);
     uint32_t took = took_us < UINT32_MAX ? (uint32_t)took_us : UINT32_MAX;
     if (took > atomic_load_explicit(&s->max_us, memory_order_relaxed))
         atomic_store_explicit(&s->max_us, took, memory_order_relaxed);
@@ -65,6 +80,13 @@ static void add_owner(const struct latency *l, uint64_t now_second,
             sum->count += n;
         }
     }
+}
+
+static uint32_t octave_of(uint32_t bucket)
+{
+    if (bucket < 2)
+        return 0;
+    return bucket < 16 ? 31u - (uint32_t)__builtin_clz(bucket) : bucket / 8 + 2;
 }
 
 /* The upper edge of the bucket in which the answer number `rank` (from 1) lies. */
@@ -90,5 +112,14 @@ struct latency_summary latency_sum(const struct latency *const *owners, uint32_t
         sum.p50_us = at_rank(counts, (sum.count + 1) / 2, sum.max_us);
         sum.p99_us = at_rank(counts, sum.count - sum.count / 100, sum.max_us);
     }
+    for (uint32_t b = 0; b < LATENCY_BUCKETS; b++)
+        sum.octaves[octave_of(b)] += counts[b];
     return sum;
+}
+
+void latency_total_add(struct latency_total *t, const struct latency *l)
+{
+    t->sum_us += atomic_load_explicit(&l->all_us, memory_order_relaxed);
+    for (uint32_t i = 0; i <= LATENCY_EDGES; i++)
+        t->counts[i] += atomic_load_explicit(&l->all[i], memory_order_relaxed);
 }

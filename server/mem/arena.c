@@ -66,20 +66,28 @@ static bool seen_before(const struct arena *a, size_t pool)
     return false;
 }
 
+size_t arena_named(const struct arena *a, size_t pool, size_t *objects)
+{
+    size_t count = 0, bytes = 0;
+    ASSERT(pool < a->pool_count);
+    for (size_t k = seen_before(a, pool) ? a->pool_count : pool; k < a->pool_count; k++) {
+        if (strcmp(a->pools[k].name, a->pools[pool].name) != 0)
+            continue;
+        count += a->pools[k].count;
+        bytes += rounded(a->pools[k].count * a->pools[k].size);
+    }
+    if (objects != NULL)
+        *objects = count;
+    return bytes;
+}
+
 void arena_print(const struct arena *a)
 {
     printf("%-16s %12s %16s\n", "pool", "objects", "bytes");
     for (size_t i = 0; i < a->pool_count; i++) {
-        if (seen_before(a, i))
-            continue;
-        size_t count = 0, bytes = 0;
-        for (size_t k = i; k < a->pool_count; k++) {
-            if (strcmp(a->pools[k].name, a->pools[i].name) != 0)
-                continue;
-            count += a->pools[k].count;
-            bytes += rounded(a->pools[k].count * a->pools[k].size);
-        }
-        printf("%-16s %12zu %16zu\n", a->pools[i].name, count, bytes);
+        size_t count, bytes = arena_named(a, i, &count);
+        if (bytes > 0 || !seen_before(a, i))
+            printf("%-16s %12zu %16zu\n", a->pools[i].name, count, bytes);
     }
     printf("total %zu bytes\n", a->bytes);
 }

@@ -41,6 +41,9 @@ MUST_CHECK bool arena_map(struct arena *a, struct fault *f);
 void *arena_block(const struct arena *a, size_t pool);
 /* From here on nothing may be planned or taken. */
 void arena_seal(struct arena *a);
+/* Bytes, and if asked for objects, of all pools with the name of this one; 0 if an earlier one has
+ * that name, so that who goes through all pools meets each name once. */
+size_t arena_named(const struct arena *a, size_t pool, size_t *objects);
 /* One line a pool and at last "total N bytes", on standard output. */
 void arena_print(const struct arena *a);
 

@@ -15,16 +15,6 @@
 #include "conf/base/mark.h"
 #include "server/net/inside.h"
 
-static void count(struct worker *w, uint32_t event, enum verdict v)
-{
-    COUNT(w->counters.requests, 1);
-    COUNT(w->counters.verdicts[event][v], 1);
-    if (v == VERDICT_BUSY)
-        COUNT(w->counters.answers_5xx, 1);
-    else
-        COUNT(w->counters.answers_2xx, 1);
-}
-
 static void refuse(struct worker *w, struct connection *c, uint32_t event, enum verdict v,
                    enum farewell farewell)
 {
@@ -32,14 +22,14 @@ static void refuse(struct worker *w, struct connection *c, uint32_t event, enum 
     w->out_len += (uint32_t)answers_put(&w->answers, w->out + w->out_len, event, v, farewell);
     if (farewell == FAREWELL_CLOSE)
         c->closing = true;
-    count(w, event, v);
+    serve_count(w, (int)event, v);
 }
 
 static enum verdict gate(const struct worker *w, const struct route *route)
 {
     const struct board_event *e = &w->o.board->events[route->event];
     uint64_t now_ms = w->now_us / 1000;
-    if (w->stopping)
+    if (w->stopping || atomic_load_explicit(&w->o.board->tunables.draining, memory_order_relaxed))
         return VERDICT_BUSY;
     if (route->key_len == 0)
         return board_gate(e, now_ms);
@@ -89,7 +79,7 @@ static void answer_yes(struct worker *w, struct connection *c, const struct mess
                                            m->pay_by_wall_ms);
     if (farewell == FAREWELL_CLOSE)
         c->closing = true;
-    count(w, m->event, VERDICT_YES);
+    serve_count(w, m->event, VERDICT_YES);
 }
 
 /* What is no verdict of the sale (the key came with another n or buyer) has no ready-made answer
@@ -102,7 +92,7 @@ static void answer_wrong(struct worker *w, struct connection *c, const struct me
     response_begin(&out, (enum verdict)m->verdict, RESPONSE_JSON);
     response_refusal(&out, (enum verdict)m->verdict);
     response_pad(&out, w->answers.body_length[m->event]);
-    serve_finish(w, c, &out);
+    serve_finish(w, c, &out, m->event);
 }
 
 static void measure(struct worker *w, const struct connection *c)

@@ -54,6 +54,7 @@ struct worker {
     uint32_t answer_room; /* free bytes of out that suffice for any answer */
     uint32_t out_len;
     uint64_t now_us;        /* of this turn of the loop */
+    uint64_t wall_ms;       /* the same by the wall clock, for the stat log alone */
     uint64_t date_until_us; /* when the Date must be made again */
     uint64_t timer_at_us;   /* DEADLINE_NEVER: not armed */
     uint64_t stop_by_us;    /* when stopping */
@@ -100,10 +101,14 @@ void connection_continue(struct worker *w, struct connection *c);
 uint32_t serve_requests(struct worker *w, struct connection *c, const char *buf, uint32_t len);
 /* To a request that nobody can make sense of, or that has no place: the last word. */
 void serve_refusal(struct worker *w, struct connection *c, enum verdict v);
-/* One answer behind those in w->out: open, fill with response_*, finish (which counts it). */
+/* One answer behind those in w->out: open, fill with response_*, finish (which counts it, for an
+ * event of /buy or NO_EVENT). */
 void serve_open(const struct worker *w, struct response *out, enum farewell farewell,
                 bool without_body);
-void serve_finish(struct worker *w, struct connection *c, struct response *out);
+void serve_finish(struct worker *w, struct connection *c, struct response *out, int event);
+/* Counts an answer, and notes it for the stat log. event: of /buy; NO_EVENT: another request. */
+#define NO_EVENT (-1)
+void serve_count(struct worker *w, int event, enum verdict v);
 
 /* output.c */
 /* Sends w->out. False: the rest is kept in the connection, or it is dead. */

@@ -39,7 +39,7 @@ void reply_refusal(struct worker *w, struct connection *c, enum verdict v, enum 
     serve_open(w, &out, farewell, false);
     response_begin(&out, v, RESPONSE_JSON);
     response_refusal(&out, v);
-    serve_finish(w, c, &out);
+    serve_finish(w, c, &out, NO_EVENT);
 }
 
 void reply_answer(struct worker *w, struct connection *c, const struct message *m,
@@ -57,7 +57,7 @@ void reply_answer(struct worker *w, struct connection *c, const struct message *
         reply_event(&out, event, m->state, m->total, m->gone);
     else
         put_order(m, event, &out);
-    serve_finish(w, c, &out);
+    serve_finish(w, c, &out, NO_EVENT);
 }
 
 enum asked reply_ask(struct worker *w, struct connection *c, const struct route *route,
@@ -65,7 +65,7 @@ enum asked reply_ask(struct worker *w, struct connection *c, const struct route 
 {
     /* When the server stops, the ledger ends before the operators' desk does. */
     bool is_ending =
-        w->stopping || atomic_load_explicit(&w->o.board->draining, memory_order_relaxed);
+        w->stopping || atomic_load_explicit(&w->o.board->stopping, memory_order_relaxed);
     enum asked asked = is_ending ? ASK_NO_ROOM : ask_ledger(w, c, route, farewell);
     if (asked == ASK_NO_ROOM) {
         reply_refusal(w, c, VERDICT_BUSY, farewell);

@@ -14,15 +14,25 @@ static enum farewell farewell_of(const struct worker *w, const struct request *r
     return r->minor == 0 ? FAREWELL_KEEP_10 : FAREWELL_KEEP;
 }
 
-static void count(struct worker *w, int status)
+static void note(const struct worker *w, int event, enum verdict v)
 {
-    COUNT(w->counters.requests, 1);
-    if (status >= 500)
-        COUNT(w->counters.answers_5xx, 1);
-    else if (status >= 400)
-        COUNT(w->counters.answers_4xx, 1);
-    else
-        COUNT(w->counters.answers_2xx, 1);
+    struct stat_line line = {.wall_ms = w->wall_ms, .event = STAT_NO_EVENT, .verdict = (uint8_t)v};
+    if (event >= 0) {
+        const struct board_event *e = &w->o.board->events[event];
+        line.event = (uint8_t)event;
+        line.sold = atomic_load_explicit(&e->node_sold, memory_order_relaxed) +
+                    atomic_load_explicit(&e->node_held, memory_order_relaxed);
+    }
+    stat_ring_put(w->o.stats, &line);
+}
+
+void serve_count(struct worker *w, int event, enum verdict v)
+{
+    COUNT(w->counters.answers[v], 1);
+    if (LIKELY(event >= 0))
+        COUNT(w->counters.verdicts[event][v], 1);
+    if (!LIKELY(w->o.stats == NULL))
+        note(w, event, v);
 }
 
 void serve_open(const struct worker *w, struct response *out, enum farewell farewell,
@@ -45,7 +55,7 @@ static void refuse_unread(struct worker *w, struct connection *c, enum verdict v
     ASSERT(fits); /* answer_room */
     w->out_len += (uint32_t)out.len;
     c->closing = c->rude = true;
-    count(w, out.status);
+    serve_count(w, NO_EVENT, v);
 }
 
 void serve_refusal(struct worker *w, struct connection *c, enum verdict v)
@@ -92,7 +102,7 @@ static void stock(const struct worker *w, const struct route *route, struct resp
                 (uint32_t)(figures >> 32), (uint32_t)figures);
 }
 
-void serve_finish(struct worker *w, struct connection *c, struct response *out)
+void serve_finish(struct worker *w, struct connection *c, struct response *out, int event)
 {
     if (!response_end(out)) {
         serve_refusal(w, c, VERDICT_BUSY); /* an answer too long for its buffer */
@@ -101,7 +111,7 @@ void serve_finish(struct worker *w, struct connection *c, struct response *out)
     w->out_len += (uint32_t)out->len;
     if (out->farewell == FAREWELL_CLOSE)
         c->closing = true;
-    count(w, out->status);
+    serve_count(w, event, out->verdict);
 }
 
 /* Who may not ask learns nothing, not even which paths there are. */
@@ -130,7 +140,7 @@ static enum asked serve_one(struct worker *w, struct connection *c, const struct
         stock(w, &route, &out);
     else
         w->o.serve(w->o.context, &route, &out);
-    serve_finish(w, c, &out);
+    serve_finish(w, c, &out, route.kind == ROUTE_BUY ? route.event : NO_EVENT);
     return ASK_ANSWERED;
 }
 

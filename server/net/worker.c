@@ -22,9 +22,8 @@
 #define MESSAGES_MAX       16384u
 #define BUFFERS_FEW        64u
 #define BUFFER_LEAST       4096u
-#define BUFFER_OPERATORS   (64u << 10) /* /stats of all events in one piece */
+#define BUFFER_OPERATORS   (64u << 10) /* /metrics of all events in one piece */
 #define ANSWER_ROOM        1024u
-#define ANSWER_ROOM_LARGE  (48u << 10)
 #define TIMER_US           1000000u  /* at most: HUP may shorten a time-out */
 #define STOP_GRACE_US      500000u   /* beyond the answer time-out */
 #define STOP_BATONS_US     10000000u /* the ledger gives every message back */
@@ -83,7 +82,7 @@ struct worker *worker_plan(const struct worker_options *options, struct arena *a
     w->limits = (struct request_limits){options->conf->max_header, options->conf->max_body};
     uint32_t whole = (w->limits.max_header + w->limits.max_body + 63) / 64 * 64;
     w->buffer_bytes = most(whole, is_desk ? BUFFER_OPERATORS : BUFFER_LEAST);
-    w->answer_room = is_desk ? ANSWER_ROOM_LARGE : ANSWER_ROOM;
+    w->answer_room = is_desk ? WORKER_SERVES_MAX : ANSWER_ROOM;
     plan_pools(w, a);
     return w;
 }
@@ -171,6 +170,8 @@ static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int revents)
 static void look_at_clock(struct worker *w)
 {
     w->now_us = clock_mono_us();
+    if (w->o.stats != NULL)
+        w->wall_ms = clock_wall_ms();
     if (LIKELY(w->now_us < w->date_until_us))
         return;
     uint64_t wall_ms = clock_wall_ms();
@@ -293,6 +294,11 @@ void worker_close(struct worker *w)
 struct ev_loop *worker_loop(struct worker *w)
 {
     return w->loop;
+}
+
+const char *worker_name(const struct worker *w)
+{
+    return w->o.name;
 }
 
 const struct counters *worker_counters(const struct worker *w)

@@ -21,6 +21,7 @@
 #include "server/meet/board.h"
 #include "server/meet/counters.h"
 #include "server/meet/exchange.h"
+#include "server/meet/stat_log.h"
 #include "server/net/listener.h"
 
 struct worker;
@@ -41,6 +42,7 @@ struct worker_options {
     enum route_side side;
     struct listener *listeners;
     uint32_t listener_count;
+    struct stat_ring *stats;  /* NULL: no stat log */
     struct worker_door *door; /* its limit also sizes the pool of connections */
     /* Operators: whether this request may be answered at all. Asked before anything is done. */
     bool (*may)(void *context, const struct request *r);
@@ -63,6 +65,8 @@ uint32_t worker_messages(const struct conf *conf, enum route_side side);
 uint32_t worker_descriptors(const struct conf *conf, uint32_t operators);
 /* The operators' connections: consoles, health checks, and the pool of a payment service. */
 #define WORKER_OPERATORS 512u
+/* Bytes of the longest answer that `serve` may write, head and body: /metrics of 16 events. */
+#define WORKER_SERVES_MAX (48u << 10)
 
 /* Reserves one more worker (there are places for WORKERS_MAX and the operators') and its pools. */
 struct worker *worker_plan(const struct worker_options *options, struct arena *a);
@@ -76,6 +80,7 @@ void worker_close(struct worker *w);
 
 /* The loop, for watchers of the thread that runs it (signals). */
 struct ev_loop *worker_loop(struct worker *w);
+const char *worker_name(const struct worker *w);
 const struct counters *worker_counters(const struct worker *w);
 void worker_pools(const struct worker *w, struct worker_pool pools[WORKER_POOLS]);
 

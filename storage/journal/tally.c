@@ -36,6 +36,22 @@ static bool number_follows(const struct tally *t, const struct record *r)
     }
 }
 
+static void count_order(struct tally_orders *o, const struct record *r)
+{
+    if (r->kind == RECORD_GRANT)
+        o->granted++;
+    else if (r->kind == RECORD_LATE)
+        o->late++;
+    else if (r->kind == RECORD_REFUSAL)
+        o->late_refused++;
+    else if (r->state == ORDER_SOLD)
+        o->paid++;
+    else if (r->state == ORDER_CANCELLED)
+        o->cancelled++;
+    else
+        o->expired++;
+}
+
 static bool fold_order(struct tally *t, const struct record *r)
 {
     int32_t held, sold;
@@ -48,8 +64,7 @@ static bool fold_order(struct tally *t, const struct record *r)
     t->sold = (uint32_t)((int64_t)t->sold + sold);
     if (r->kind == RECORD_GRANT || r->kind == RECORD_LATE)
         t->last = r->number;
-    if (r->kind == RECORD_GRANT)
-        t->orders++;
+    count_order(&t->orders, r);
     return true;
 }
 

@@ -13,6 +13,17 @@
 /* SALE records say in `state` under which stock the sale was made. */
 enum sale_stock { SALE_STANDALONE = 1, SALE_UNIFIED = 2 };
 
+/* What has become of a node's orders, counted since its journal began. An order that was held,
+ * expired and paid late counts in granted, expired and late. */
+struct tally_orders {
+    uint64_t granted;
+    uint64_t paid;         /* held -> sold */
+    uint64_t cancelled;    /* held or sold -> cancelled */
+    uint64_t expired;      /* held -> expired */
+    uint64_t late;         /* expired -> sold: paid late, and there were tickets */
+    uint64_t late_refused; /* paid late, and refused for good */
+};
+
 struct tally {
     uint64_t end;   /* seq of the last record */
     uint64_t last;  /* number of the last grant or late payment */
@@ -27,9 +38,9 @@ struct tally {
         uint8_t from_len;
         char from[PARAM_MAX];
     } act;
-    uint32_t held;   /* tickets of this node's held orders */
-    uint32_t sold;   /* ... of its sold ones */
-    uint64_t orders; /* granted, ever */
+    uint32_t held; /* tickets of this node's held orders */
+    uint32_t sold; /* ... of its sold ones */
+    struct tally_orders orders;
     uint16_t known[NODES_MAX];
     uint32_t known_count;
 };

@@ -223,7 +223,7 @@ void account_add(struct account_sum *sum, const struct tally *t)
     sum->journals++;
     sum->held += t->held;
     sum->sold += t->sold;
-    sum->orders += t->orders;
+    sum->orders += t->orders.granted;
     /* The highest version counts. Of one version the largest total: a node may have taken its
      * place before somebody raised the total by hand. */
     if (t->has_sale &&

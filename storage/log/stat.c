@@ -69,7 +69,7 @@ static void print_event(const char *event, const struct account *a)
     print_number("epoch", a->tally.epoch);
     print_nodes(&a->tally);
     print_number("records", a->tally.end);
-    print_number("orders", a->tally.orders);
+    print_number("orders", a->tally.orders.granted);
     for (int state = ORDER_HELD; state <= ORDER_EXPIRED; state++)
         print_number(order_state_word((enum order_state)state), a->in_state[state]);
     printf("  %-9s %" PRIu64 " granted, %u held, %u sold\n", "tickets", a->tickets, a->tally.held,

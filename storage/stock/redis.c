@@ -353,6 +353,17 @@ static void name_event(struct redis_event *e, const char *name)
     snprintf(e->sold, FIELD_TEXT, "%s_sold_nums", name);
 }
 
+/* As one word: conf has seen to that. */
+static void name_node(struct redis *r, const struct conf *conf)
+{
+    const struct conf_addr *a = &conf->advertise;
+    snprintf(r->node, sizeof r->node, "%u", (unsigned)conf->node);
+    if (a->len > 0 && a->to.any.sa_family == AF_UNIX)
+        snprintf(r->advertise, sizeof r->advertise, "unix:%s", a->to.local.sun_path);
+    else
+        snprintf(r->advertise, sizeof r->advertise, "%s", a->len > 0 ? a->text : "-");
+}
+
 static void redis_init(struct stock *s, const struct arena *a)
 {
     struct redis *r = redis_of(s);
@@ -375,7 +386,7 @@ struct stock *stock_redis_plan(const struct conf *conf, struct arena *a)
     static struct redis redis;
     redis = (struct redis){.stock = {.ops = &redis_ops, .conf = conf}};
     stock_set_timeout(&redis.stock, conf->redis_timeout_ms);
-    snprintf(redis.node, sizeof redis.node, "%u", (unsigned)conf->node);
+    name_node(&redis, conf);
     for (uint32_t i = 0; i < conf->event_count; i++)
         name_event(&redis.events[i], conf->events[i].name);
     link_plan(&redis.link, &conf->redis, a,

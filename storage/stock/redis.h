@@ -12,7 +12,7 @@
 #define RUN_TEXT    40
 #define KEY_COUNT   6
 #define FIELD_TEXT  (EVENT_NAME_MAX + 24)
-#define HEAD_ARGS   (3 + KEY_COUNT + 22) /* of a step, the longest head */
+#define HEAD_ARGS   (3 + KEY_COUNT + 23) /* of a step, the longest head */
 #define CHANGE_ARGS 9
 #define ITEM_ARGS   3
 #define KNOWN_TEXT  (NODES_MAX * 6)
@@ -31,6 +31,7 @@ struct redis {
     struct stock stock;
     struct link link;
     char node[8];
+    char advertise[sizeof(((struct conf_addr *)0)->text)]; /* or "-" */
     char run[RUN_TEXT + 1];
     char sha1[SCRIPT_COUNT][SHA1_TEXT + 1];
     char secret[2][2 * ORDERID_SECRET + 1]; /* of the journal's sale and of a new one, in hex */

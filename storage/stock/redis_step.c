@@ -75,6 +75,7 @@ static void add_step(struct redis *r, const struct stock_step *st)
     link_add_number(l, (int64_t)st->marks_seen);
     link_add_number(l, MARKS_MAX);
     link_add_number(l, st->version);
+    link_add_text(l, r->advertise);
     for (uint32_t i = 0; i < st->change_count; i++)
         add_change(r, &st->changes[i]);
     for (uint32_t i = 0; i < st->item_count; i++)

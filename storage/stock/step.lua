@@ -9,7 +9,7 @@
 --       15 milliseconds after which a node is silent  16 1 to be told about the nodes
 --       17 node and slot as in order ids: 'NNNN-SS'  18 pay_by of the orders granted now
 --       19 limit of a buyer, 0 none  20 marks that the node has read  21 marks that it can take
---       22 version that its journal knows
+--       22 version that its journal knows  23 where this node's operators reach it, or '-'
 --       then per change 9: what (a letter, see below), time_ms, seq, number of a grant or a late
 --                          payment or 0, n, order, buyer, mark and key ('' if none), pay_by
 --       then per item 3: n, buyer, mark and key; n with a letter behind it is a probe (p: has the
@@ -28,7 +28,8 @@
 --           'l0001-000000000007:2:1764554400000:alice'
 -- buyers    buyer -> tickets held and sold
 -- grants    the marks of granted keys, 8 bytes each, in order
--- nodes     told:N, up to which record of node N the stream has been told; told: something was
+-- nodes     N -> where node N is reached, its epoch, its tickets sold and held, its last beat;
+--           told:N, up to which record of node N the stream has been told; told: something was
 -- The field '' of the first two says of which sale they are and in which turn they were last
 -- written, and so does the hash; the head of the third is the sale, and the hash knows its length.
 -- Who finds that they differ knows that one of them was lost, or is an older one, and that all must
@@ -40,7 +41,7 @@ local first, changes, items = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(AR
 local seen_turn, seen_foreign, knows = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local limit, me = tonumber(ARGV[19]), node .. ':'
 local find, sub = string.find, string.sub
-local CHANGES, ITEMS = 23, 23 + 9 * changes -- where they begin
+local CHANGES, ITEMS = 24, 24 + 9 * changes -- where they begin
 
 -- What can happen to an order: its state then, what held and sold gain per ticket, and whether
 -- tickets go out (g granted, l paid late) or come back (r).
@@ -378,6 +379,9 @@ redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn, me .. 'last', last, m
     me .. 'told', told)
 if told > (tonumber(v[22] or '') or 0) then -- here too, for the stream may outlive the hash
     redis.call('HSET', registry, 'told', 1, 'told:' .. node, told)
+end
+if ARGV[16] == '1' then -- once a beat
+    redis.call('HSET', registry, node, table.concat({ARGV[23], ARGV[2], mine, held, now}, ' '))
 end
 if streamed and not v[23] then
     redis.call('HSET', H, 'streamed', 1)

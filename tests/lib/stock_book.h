@@ -56,7 +56,8 @@ static struct stock_item items[BATCH_MAX];
 static uint64_t late_of[BATCH_MAX]; /* the order that a late payment is for */
 static uint64_t marks_told[MARKS_MAX];
 static uint32_t limit, total;
-static uint64_t pay_by; /* of the orders granted from now on; 0: sold outright */
+static bool between_beats; /* the nodes are not asked for */
+static uint64_t pay_by;    /* of the orders granted from now on; 0: sold outright */
 
 static inline void use(struct stock *(*plan)(const struct conf *, struct arena *))
 {
@@ -73,6 +74,7 @@ static inline void blank(void)
     book = &books[1];
     conf.node = 1;
     limit = 0;
+    between_beats = false;
     pay_by = 0;
     total = 10;
 }
@@ -287,7 +289,7 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
                             .marks = marks_told,
                             .seen = book->figures,
                             .knows = 1 + book->others_count,
-                            .ask_nodes = true,
+                            .ask_nodes = !between_beats,
                             .nodes = book->nodes};
     enum stock_result result = stock_step(stock, &st, &f);
     if (result == STOCK_OK) {

@@ -213,7 +213,7 @@ static void test_late(void **state)
     fold_good(&l, refusal(two));
     fold_good(&l, grant(4, ORDER_SOLD, 1)); /* 3 was taken by the late payment */
     assert_int_equal(l.a.tally.sold, 3);
-    assert_int_equal(l.a.tally.orders, 3);
+    assert_int_equal(l.a.tally.orders.granted, 3);
     assert_int_equal(l.a.tickets, 4);
     assert_int_equal(l.a.late, 1);
     assert_int_equal(l.a.refused, 1);

@@ -110,6 +110,8 @@ static void the_least_file_has_all_defaults(void **state)
     assert_int_equal(conf.redis.len, 0);
     assert_int_equal(conf.admin.len, 0);
     assert_string_equal(conf.admin_token, "");
+    assert_int_equal(conf.advertise.len, 0);
+    assert_string_equal(conf.stat_log, "");
     assert_int_equal(conf.header_timeout_ms, 10000);
     assert_int_equal(conf.idle_timeout_ms, 90000);
     assert_int_equal(conf.answer_timeout_ms, 1000);
@@ -138,7 +140,7 @@ static void every_setting_can_be_set(void **state)
               "journal /j { size 1m; }\n"
               "header-timeout 11ms; idle-timeout 2m; answer-timeout 12ms; redis-timeout 13ms;\n"
               "node-timeout 4s; max-header 1k; max-body 0; buy-with-get no; log-level debug;\n"
-              "admin-token t;\n"
+              "admin-token t; advertise unix:/a.sock; stat-log l;\n"
               "event a-_1 { total 1k; stock-max 3k; local-stock 0; hold 0; limit 0; max-order 1;\n"
               "open 1970-01-01T00:00:01Z; }\nevent b { total 2; }");
     assert_int_equal(conf.node, 7);
@@ -151,6 +153,8 @@ static void every_setting_can_be_set(void **state)
     assert_string_equal(conf.listen[2].text, "unix:s");
     assert_string_equal(conf.redis.to.local.sun_path, "/r.sock");
     assert_string_equal(conf.admin_token, path_of("t"));
+    assert_string_equal(conf.advertise.to.local.sun_path, "/a.sock");
+    assert_string_equal(conf.stat_log, path_of("l"));
     assert_string_equal(conf.journal, "/j");
     assert_int_equal(conf.journal_size, 1 << 20);
     assert_int_equal(conf.workers, 3);
@@ -239,6 +243,18 @@ static void admin_from_outside(void **state)
     must_load(BASE SALE "admin 127.8.9.1:3905;");
     must_load(BASE SALE "admin [::1]:3905;");
     must_load(BASE SALE "admin unix:a;");
+}
+
+/* What is told to others must be one word, and mean the same to them. */
+static void what_is_advertised_can_be_found(void **state)
+{
+    (void)state;
+    must_refuse_top("advertise 10.0.0.5:3905;", "no admin listener");
+    must_refuse_top("admin unix:a; advertise \"unix:/a b\";", "without blanks");
+    must_refuse_top("admin unix:a; advertise 10.0.0.5:0;", "port 0");
+    must_load(BASE SALE "admin 127.0.0.1:0; advertise [::1]:3905;");
+    must_load(BASE SALE "admin unix:a; advertise unix:a;");
+    assert_string_equal(conf.advertise.to.local.sun_path, path_of("a"));
 }
 
 static void ranges(void **state)
@@ -483,7 +499,8 @@ static void what_is_printed_can_be_read(void **state)
     (void)state;
     static struct conf before;
     must_load("node 3; nodes 4 3; listen [::1]:1; listen \"unix:x y\"; redis 127.0.0.1:1;"
-              "admin 0.0.0.0:0; admin-token t; journal \"j {\" { size 1m; } max-header 1000;"
+              "admin 0.0.0.0:0; admin-token t; advertise unix:/a; stat-log \"l l\"; journal \"j "
+              "{\" { size 1m; } max-header 1000;"
               "buy-with-get no; log-level warn; answer-timeout 1500ms;"
               "event a { total 3; local-stock 2; open 2026-12-01T10:00:00.25+08:00; }"
               "event b { total 1; stock-max 1; }");
@@ -540,6 +557,7 @@ int main(void)
         cmocka_unit_test(structure),
         cmocka_unit_test(did_you_mean),
         cmocka_unit_test(admin_from_outside),
+        cmocka_unit_test(what_is_advertised_can_be_found),
         cmocka_unit_test(nodes),
         cmocka_unit_test(ranges),
         cmocka_unit_test(holds_and_limits),

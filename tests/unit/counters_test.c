@@ -95,6 +95,43 @@ static void four_minutes_are_not_lost(void **state)
     assert_true(sum_at(SECOND).p99_us == UINT32_MAX);
 }
 
+/* What the console draws: each value in its octave, none lost. */
+static void octaves_hold_every_value(void **state)
+{
+    (void)state;
+    for (uint32_t k = 0; k < LATENCY_OCTAVES; k++) {
+        const uint64_t low = k == 0 ? 0 : UINT64_C(1) << k, high = (UINT64_C(2) << k) - 1;
+        forget(NULL);
+        latency_add(&one, SECOND, low, 2);
+        latency_add(&two, SECOND, high, 3);
+        struct latency_summary s = sum_at(SECOND);
+        assert_int_equal(s.octaves[k], 5);
+    }
+    forget(NULL);
+    latency_add(&one, SECOND, UINT64_C(1) << 40, 1);
+    assert_int_equal(sum_at(SECOND).octaves[LATENCY_OCTAVES - 1], 1);
+}
+
+/* Edges belong to the bucket below, and nothing is forgotten after ten seconds. */
+static void since_the_start_nothing_is_forgotten(void **state)
+{
+    (void)state;
+    struct latency_total t = {0};
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < LATENCY_EDGES; i++) {
+        latency_add(&one, i * 20 * SECOND, latency_edges_us[i], 1);
+        latency_add(&two, i * 20 * SECOND, latency_edges_us[i] + 1, 2);
+        sum += 3 * (uint64_t)latency_edges_us[i] + 2;
+    }
+    latency_total_add(&t, &one);
+    latency_total_add(&t, &two);
+    assert_int_equal(t.counts[0], 1);
+    for (uint32_t i = 1; i < LATENCY_EDGES; i++)
+        assert_int_equal(t.counts[i], 3);
+    assert_int_equal(t.counts[LATENCY_EDGES], 2);
+    assert_int_equal(t.sum_us, sum);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +141,8 @@ int main(void)
         cmocka_unit_test_setup(percentiles_are_where_they_belong, forget),
         cmocka_unit_test_setup(ten_seconds_and_no_more, forget),
         cmocka_unit_test_setup(four_minutes_are_not_lost, forget),
+        cmocka_unit_test_setup(octaves_hold_every_value, forget),
+        cmocka_unit_test_setup(since_the_start_nothing_is_forgotten, forget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,8 @@ static void test_paths(void **state)
         "/stock/other",
         "/stats",
         "/healthz",
+        "/metrics",
+        "/drain",
         "/x",
         "/buy/../stock/ticket",
         "/buy/v-i_p-name-of-thirty-two-bytes-0x",
@@ -302,6 +304,13 @@ static void test_operators(void **state)
     assert_int_equal(route.event, -1);
     assert_int_equal(ask_side(&route, "GET /healthz", "", NULL, ROUTE_OPERATORS), VERDICT_YES);
     assert_int_equal(route.kind, ROUTE_HEALTHZ);
+    assert_int_equal(ask_side(&route, "GET /metrics", "", NULL, ROUTE_OPERATORS), VERDICT_YES);
+    assert_int_equal(route.kind, ROUTE_METRICS);
+    assert_int_equal(ask_side(&route, "POST /drain", "", NULL, ROUTE_OPERATORS), VERDICT_YES);
+    assert_int_equal(route.kind, ROUTE_DRAIN);
+    assert_false(route_is_for_ledger(&route));
+    check_operator("GET /drain", "", VERDICT_METHOD);
+    check_operator("POST /metrics", "", VERDICT_METHOD);
     check_operator("GET /buy/ticket", "", VERDICT_NOT_FOUND);
     check_operator("GET /stock/ticket", "", VERDICT_NOT_FOUND);
     check_operator("GET /stats/", "", VERDICT_NOT_FOUND);

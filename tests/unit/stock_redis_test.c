@@ -242,6 +242,70 @@ static void test_the_beat_moves(void **state)
     assert_true(beat > 0 && now >= beat && now - beat < 5000);
 }
 
+/* The registry's word about a node, without the time of its beat, which must be now. */
+static const char *registered(const char *node)
+{
+    static char text[200];
+    uint64_t beat, now;
+    redisReply *reply = redisCommand(redis.c, "HGET {" H "}:nodes %s", node);
+    assert_non_null(reply);
+    if (reply->type == REDIS_REPLY_NIL) {
+        freeReplyObject(reply);
+        return NULL;
+    }
+    snprintf(text, sizeof text, "%s", reply->str);
+    freeReplyObject(reply);
+    char *blank = strrchr(text, ' ');
+    assert_non_null(blank);
+    *blank = '\0';
+    assert_int_equal(stock_last_beat(stock, 0, &beat, &now, &f), STOCK_OK);
+    assert_int_equal(strtoull(blank + 1, NULL, 10), beat);
+    return text;
+}
+
+static void test_a_beat_registers_the_node(void **state)
+{
+    (void)state;
+    strcpy(redis_of(stock)->advertise, "10.0.0.5:3905");
+    opened();
+    assert_string_equal(registered("1"), "10.0.0.5:3905 1 0 0");
+    assert_int_equal(sell(3, 2), 3);
+    pay_by = 999;
+    assert_int_equal(sell(1, 1), 1);
+    settle();
+    assert_string_equal(registered("1"), "10.0.0.5:3905 1 6 1");
+    between_beats = true; /* a step costs nothing more */
+    note(STOCK_EXPIRED, 4);
+    settle();
+    assert_int_equal(field("1:held"), 0);
+    redis_fixture_do(&redis, "HSET " H " 1:beat 5");
+    redis_fixture_do(&redis, "HDEL {" H "}:nodes 1");
+    settle();
+    assert_null(registered("1"));
+    between_beats = false;
+    strcpy(redis_of(stock)->advertise, "-");
+    settle();
+    assert_string_equal(registered("1"), "- 1 6 0");
+    assert_int_equal(count_of("HEXISTS {" H "}:nodes told"), 1); /* what else is there stays */
+}
+
+/* Others put something else where the registry is: nothing is sold, and nothing is written. */
+static void test_a_wrong_registry_changes_nothing(void **state)
+{
+    (void)state;
+    opened();
+    assert_int_equal(sell(2, 1), 2);
+    redis_fixture_do(&redis, "DEL {" H "}:nodes");
+    redis_fixture_do(&redis, "SET {" H "}:nodes x");
+    assert_int_equal(step(1, 1), STOCK_DOUBT);
+    assert_int_equal(field("1:gone"), 2);
+    assert_int_equal(field("1:pos"), 0);
+    redis_fixture_do(&redis, "DEL {" H "}:nodes");
+    again();
+    assert_int_equal(sell(9, 1), 8);
+    assert_sums();
+}
+
 /* ---- two nodes ------------------------------------------------------------------------------ */
 
 /* Granted by node 1 and not settled: it may still be void. Then it is the same order everywhere. */
@@ -427,6 +491,8 @@ int main(void)
         REDIS(test_every_change_is_in_the_stream_once),
         REDIS(test_a_lost_sale_doubles_no_entry),
         REDIS(test_the_beat_moves),
+        REDIS(test_a_beat_registers_the_node),
+        REDIS(test_a_wrong_registry_changes_nothing),
         REDIS(test_a_key_of_another_node),
         REDIS(test_a_void_key_goes_to_another_node),
         REDIS(test_a_void_order_leaves_the_key_of_another),

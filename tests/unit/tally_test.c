@@ -49,7 +49,7 @@ static void test_grants_add_up(void **state)
     assert_int_equal(t.sold, 1);
     assert_int_equal(t.held, 3);
     assert_int_equal(t.last, 2);
-    assert_int_equal(t.orders, 2);
+    assert_int_equal(t.orders.granted, 2);
     assert_int_equal(t.end, 2);
 }
 
@@ -96,11 +96,11 @@ static void test_a_late_payment_is_a_deduction(void **state)
     assert_int_equal(t.sold, 3);
     assert_int_equal(t.held, 0);
     assert_int_equal(t.last, 2);
-    assert_int_equal(t.orders, 1);
+    assert_int_equal(t.orders.granted, 1);
     assert_true(grant(3, ORDER_SOLD, 1)); /* the next number after that */
     assert_true(change(1, ORDER_SOLD, ORDER_CANCELLED, 3));
     assert_int_equal(t.sold, 1);
-    assert_int_equal(t.orders, 2);
+    assert_int_equal(t.orders.granted, 2);
 }
 
 static void test_a_refusal_moves_nothing(void **state)
@@ -112,6 +112,7 @@ static void test_a_refusal_moves_nothing(void **state)
     struct tally before = t;
     assert_true(refusal(1, 2));
     before.end++;
+    before.orders.late_refused++;
     assert_memory_equal(&before, &t, sizeof t);
 }
 
@@ -126,6 +127,27 @@ static void test_what_cannot_be_late_is_refused(void **state)
     assert_false(late(2, 2, 1)); /* of what was never granted */
     assert_false(refusal(2, 1));
     assert_memory_equal(&before, &t, sizeof t);
+}
+
+/* What /stats tells of a node's orders. */
+static void test_what_became_of_orders_is_counted(void **state)
+{
+    (void)state;
+    for (uint64_t number = 1; number <= 5; number++)
+        assert_true(grant(number, number == 5 ? ORDER_SOLD : ORDER_HELD, 2));
+    assert_true(change(1, ORDER_HELD, ORDER_SOLD, 2));
+    assert_true(change(2, ORDER_HELD, ORDER_CANCELLED, 2));
+    assert_true(change(5, ORDER_SOLD, ORDER_CANCELLED, 2)); /* the buyer had left */
+    assert_true(change(3, ORDER_HELD, ORDER_EXPIRED, 2));
+    assert_true(change(4, ORDER_HELD, ORDER_EXPIRED, 2));
+    assert_true(late(6, 3, 2));
+    assert_true(refusal(4, 2));
+    assert_int_equal(t.orders.granted, 5);
+    assert_int_equal(t.orders.paid, 1);
+    assert_int_equal(t.orders.cancelled, 2);
+    assert_int_equal(t.orders.expired, 2);
+    assert_int_equal(t.orders.late, 1);
+    assert_int_equal(t.orders.late_refused, 1);
 }
 
 static void test_the_last_act_counts(void **state)
@@ -191,6 +213,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_late_payment_is_a_deduction, fresh),
         cmocka_unit_test_setup(test_a_refusal_moves_nothing, fresh),
         cmocka_unit_test_setup(test_what_cannot_be_late_is_refused, fresh),
+        cmocka_unit_test_setup(test_what_became_of_orders_is_counted, fresh),
         cmocka_unit_test_setup(test_the_last_act_counts, fresh),
         cmocka_unit_test_setup(test_epochs_only_rise, fresh),
         cmocka_unit_test_setup(test_sale_and_nodes, fresh),

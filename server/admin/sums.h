@@ -1,0 +1,33 @@
+/*
+ * sums: what all workers have counted, added up; for /stats and /metrics. Every figure is a relaxed
+ * load of something that its owner publishes: a moment old at most, never waited for.
+ *
+ * Owner: the main thread.
+ */
+#ifndef SPIKE_SUMS_H
+#define SPIKE_SUMS_H
+
+#include "server/admin/admin.h"
+
+#define GET(word) atomic_load_explicit(&(word), memory_order_relaxed)
+
+struct sums {
+#define COUNTER(name, metric, help) uint64_t name;
+#define FIGURE(name, metric, kind, labels, help)
+#include "server/meet/counters.def"
+#undef COUNTER
+#undef FIGURE
+    uint64_t connections, connections_max;
+    uint64_t answers[VERDICT_COUNT];
+    uint64_t verdicts[EVENTS_MAX][VERDICT_COUNT];
+    struct latency_total buy; /* since the start */
+    struct worker_pool pools[WORKER_POOLS];
+};
+
+void sums_make(struct sums *s, const struct admin *a);
+/* Answers with a status from `least` to `most`. */
+uint64_t sums_answers(const uint64_t answers[VERDICT_COUNT], int least, int most);
+/* What one worker has answered. */
+uint64_t sums_requests(const struct counters *c);
+
+#endif

@@ -1,0 +1,271 @@
+"""Why: on sale night an operator believes what /stats, /metrics, the registry and the stat log say.
+They must say the same, say it of sixteen events and 64 workers too, and never cost a sale."""
+
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+import orders
+import spike
+from spike import ask
+from test_memory import Heap
+
+SERIES = re.compile(r"^([a-z_]+(?:\{[^{}]*\})?) (\S+)$")
+
+
+def metrics(node):
+    """Every series and its value; checked on the way."""
+    answer = ask(node.admin, "GET", "/metrics")
+    assert answer.status == 200, answer
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4"
+    found, families = {}, set()
+    for line in answer.body.decode().splitlines():
+        if line.startswith("# TYPE "):
+            family = line.split()[2]
+            assert family not in families, family
+            families.add(family)
+        if line.startswith("#"):
+            continue
+        name, value = SERIES.match(line).groups()
+        assert name not in found, name
+        found[name] = float(value)
+    return found
+
+
+def post(node, path):
+    return ask(node.admin, "POST", path)
+
+
+def test_promtool_has_nothing_to_say(place):
+    """The format, the names, HELP and TYPE, as Prometheus itself checks them."""
+    node = place.node(redis=place.redis(), events={"ticket": {"total": 5}, "more": {"total": 1}},
+                      stat_log=place.dir / "stat.log")
+    node.buy()
+    page = ask(node.admin, "GET", "/metrics").body
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True,
+                          timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_metrics_and_stats_say_the_same(place):
+    """After a load both add up, to what the clients have heard."""
+    node = place.node(redis=place.redis(), workers=3,
+                      events={"ticket": {"total": 100, "hold": "5m"}, "more": {"total": 50}})
+    load = place.load(node, connections=20, requests=600)
+    load.join()
+    node.ask("GET", "/buy/ticket?n=0")
+    node.ask("DELETE", "/buy/ticket")
+    node.ask("GET", "/nothing")
+    stats, found = node.stats(), metrics(node)
+    sums = {"yes": 100, "sold_out": 500, "bad_request": 1, "method": 1}
+    for verdict, count in sums.items():
+        assert found[f'spike_orders_total{{event="ticket",verdict="{verdict}"}}'] == count, verdict
+    assert found['spike_orders_total{event="more",verdict="yes"}'] == 0
+    codes = {"200": 600, "400": 1, "404": 1, "405": 1, "503": 0}
+    for code, count in codes.items():
+        assert found[f'spike_http_requests_total{{code="{code}"}}'] == count, code
+    assert stats["http"]["requests"] == 603
+    assert stats["http"]["answers"] == {"2xx": 600, "4xx": 3, "5xx": 0}
+    assert sum(worker["requests"] for worker in stats["workers"]) == 603
+    assert [worker["name"] for worker in stats["workers"]] == ["worker-1", "worker-2", "worker-3"]
+    assert found["spike_http_request_duration_seconds_count"] == 600
+    assert found['spike_http_request_duration_seconds_bucket{le="+Inf"}'] == 600
+    assert sum(count for _, count in stats["latency_us"]["buckets"]) <= 600
+    edges = [edge for edge, _ in stats["latency_us"]["buckets"]]
+    assert edges == sorted(set(edges)) and len(edges) <= 28
+    assert found['spike_tickets_total{event="ticket"}'] == 100
+    assert found['spike_tickets_left{event="ticket"}'] == 0
+    assert found['spike_tickets_left{event="more"}'] == 50
+    assert found['spike_node_tickets{event="ticket",state="held"}'] == 100
+    assert found["spike_journal_records"] == stats["journal"]["records"]
+    assert found["spike_journal_commit_seconds_count"] > 0
+    assert found["spike_redis_up"] == 1 and found["spike_redis_rtt_seconds"] > 0
+    assert found['spike_node_state{state="up"}'] == 1
+    assert found["spike_connections_accepted_total"] == stats["http"]["accepted"]
+    assert found["process_open_fds"] > 10 and found["process_start_time_seconds"] > 1e9
+    assert found["process_open_fds"] == pytest.approx(
+        len(os.listdir(f"/proc/{node.process.pid}/fd")), abs=2)
+    plan = sum(pool["bytes"] for pool in stats["memory"]["plan"])
+    assert plan == stats["memory"]["arena_bytes"]
+    assert "stat_log" not in stats
+
+
+def test_sixteen_events_and_sixty_four_workers(place):
+    """The largest configuration that there is still has its answer in one piece."""
+    events = {f"event-{i:02}-" + "x" * 23: {"total": 5} for i in range(16)}
+    node = place.node(events=events, workers=64, connections=16)
+    stats, found = node.stats(), metrics(node)
+    assert len(stats["workers"]) == 64 and len(stats["events"]) == 16
+    assert len([name for name in found if name.startswith("spike_tickets_left")]) == 16
+
+
+def test_what_became_of_orders(place):
+    """Counted since the journal began: a restart forgets nothing."""
+    node = place.node(events={"ticket": {"total": 4, "hold": "1s"}})
+    held = [node.buy().data["order"] for _ in range(4)]
+    assert post(node, f"/order/{held[0]}/pay").code == 1
+    assert node.ask("POST", f"/order/{held[1]}/cancel").code == 1
+    spike.wait("two to expire", lambda: node.event_stats()["orders"]["expired"] == 2)
+    assert post(node, f"/order/{held[2]}/pay").code == 1
+    assert node.buy("ticket?n=2").code == 1
+    assert post(node, f"/order/{held[3]}/pay").code == -7
+    want = {"granted": 5, "paid": 1, "cancelled": 1, "expired": 2, "late": 1, "late_refused": 1}
+    assert node.event_stats()["orders"] == want
+    node.kill9()
+    node.start()
+    told = node.event_stats()["orders"]
+    assert told == {**want, "expired": told["expired"]} and told["expired"] in (2, 3)
+
+
+def test_drain(place):
+    """It sells no more and does all else; another node goes on; a restart sells again."""
+    redis = place.redis()
+    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 100, "hold": "2s"}})
+    node = nodes[0]
+    first, second, third = (node.buy().data["order"] for _ in range(3))
+    for _ in range(2):
+        answer = post(node, "/drain")
+        assert (answer.status, answer.json) == (
+            200, {"code": 1, "msg": "ok", "data": {"state": "draining"}})
+    assert (node.buy().status, node.buy().code) == (503, -6)
+    assert node.buy("ticket?key=k1").code == -6
+    health = node.health()
+    assert (health.status, health.json["msg"]) == (503, "draining")
+    assert node.stats()["state"] == "draining"
+    assert metrics(node)['spike_node_state{state="draining"}'] == 1
+    assert node.stock()["sold"] == 3
+    assert post(node, f"/order/{first}/pay").data["state"] == "sold"
+    assert node.ask("POST", f"/order/{second}/cancel").data["state"] == "cancelled"
+    assert post(node, "/pause?event=ticket").data["state"] == "paused"
+    assert post(node, "/resume?event=ticket").data["state"] == "open"
+    spike.wait("the hold to end", lambda: node.ask("GET", f"/order/{third}").data["state"]
+               == "expired")
+    spike.wait("node 2 to sell", lambda: nodes[1].buy().code == 1)
+    node.process.send_signal(signal.SIGHUP)
+    spike.wait("the reload", lambda: "reload: done" in node.log_text())
+    assert node.buy().code == -6
+    assert node.log_text().count("draining: this node sells no more") == 1
+    assert node.term() == 0
+    node.start()
+    assert node.buy().code == 1
+
+
+def test_the_registry(place):
+    """Every beat tells where the node is, and what it has; without `advertise`: -."""
+    redis = place.redis()
+    admin = place.dir / "admin.sock"
+    node = place.node(redis=redis, admin=f"unix:{admin}", advertise=f"unix:{admin}",
+                      events={"ticket": {"total": 10, "hold": "5m"}})
+    order = node.buy().data["order"]
+    node.buy()
+    assert post(node, f"/order/{order}/pay").code == 1
+
+    def entry(number):
+        return (redis.client.hget("{ticket_hash_key}:nodes", number) or "").split(" ")
+
+    spike.wait("the beat to tell", lambda: entry(1)[2:4] == ["1", "1"])
+    address, epoch, _, _, beat = entry(1)
+    assert address == f"unix:{admin}" and epoch == redis.client.hget(spike.HASH, "1:epoch")
+    spike.wait("another beat", lambda: int(entry(1)[4]) > int(beat))
+    seconds, micros = redis.client.time()
+    assert abs(seconds * 1000 + micros // 1000 - int(entry(1)[4])) < 5000 * spike.PATIENCE
+    place.node(2, redis=redis)
+    spike.wait("node 2", lambda: entry(2)[0] == "-")
+
+
+def lines_of(path):
+    return path.read_text().splitlines() if path.exists() else []
+
+
+STAT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+                       r" (code=-?\d+ event=(\S+) sold=(\d+|-)|dropped \d+)")
+
+
+def test_stat_log(place):
+    """A line for each request, no more and no fewer; after a rename and USR1 the new file has them."""
+    path, old = place.dir / "stat.log", place.dir / "stat.log.1"
+    node = place.node(events={"ticket": {"total": 30}}, stat_log=path)
+    place.load(node, connections=10, requests=400).join()
+    node.ask("GET", "/stock/ticket")
+    node.ask("GET", "/nothing")
+    spike.wait("402 lines", lambda: node.stats()["stat_log"]["lines"] == 402)
+    lines = lines_of(path)
+    assert len(lines) == 402
+    assert all(STAT_LINE.fullmatch(line) for line in lines)
+    assert sum(" code=1 event=ticket " in line for line in lines) == 30
+    assert sum(line.endswith(" code=-1 event=ticket sold=30") for line in lines) == 370
+    assert sum(line.endswith(" code=1 event=- sold=-") for line in lines) == 1
+    assert sum(line.endswith(" code=-404 event=- sold=-") for line in lines) == 1
+    path.rename(old)
+    node.process.send_signal(signal.SIGUSR1)
+    spike.wait("the new file", path.exists)
+    node.buy()
+    assert node.term() == 0
+    assert len(lines_of(old)) == 402 and len(lines_of(path)) == 1
+    assert node.start().stats()["stat_log"] == {"lines": 0, "dropped": 0}
+
+
+def test_stat_log_on_a_full_disk(place):
+    """Lines are dropped and counted; nobody waits, and the log says it once."""
+    node = place.node(events={"ticket": {"total": 30}}, stat_log="/dev/full")
+    place.load(node, connections=10, requests=400).join()
+    spike.wait("all to be dropped", lambda: node.stats()["stat_log"] ==
+               {"lines": 0, "dropped": 400})
+    assert node.event_stats()["node_sold"] == 30
+    assert metrics(node)["spike_stat_log_dropped_total"] == 400
+    assert node.log_text().count("No space left on device") == 1
+
+
+def test_stat_log_that_nobody_reads(place):
+    """A pipe whose reader sleeps blocks its writer alone: the sale goes on, and the server ends."""
+    pipe = place.dir / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        node = place.node(events={"ticket": {"total": 30}}, stat_log=pipe)
+        place.load(node, connections=10, requests=5000).join()
+        assert node.buy().code == -1
+        assert node.term() == 0
+        assert "its last lines are lost" in node.log_text()
+    finally:
+        os.close(reader)
+
+
+def test_stat_log_that_cannot_be(place):
+    """Said at the start, before anything is sold."""
+    node = place.node(start=False, stat_log=place.dir / "nowhere" / "stat.log")
+    done = spike.run_server("-c", node.conf)
+    assert done.code == 1
+    assert "stat-log" in done.err and "No such file or directory" in done.err
+
+
+def test_stat_log_allocates_nothing(place, preload):
+    """P6 holds with the stat log, too."""
+    path = place.dir / "heap"
+    node = place.node(events={"ticket": {"total": 30}}, stat_log=place.dir / "stat.log",
+                      preload=preload("heapwatch"), env={"SPIKE_HEAP": str(path)})
+    place.load(node, connections=10, requests=200).join()
+    before = Heap(path)
+    place.load(node, connections=10, requests=20000).join()
+    for _ in range(20):
+        metrics(node)
+    after = Heap(path)
+    assert after.worker == before.worker
+    assert after.in_use == before.in_use
+
+
+def test_the_log_counts_what_it_would_repeat(place):
+    """One line, and at the end how often it was due again."""
+    node = place.node()
+    for _ in range(5):
+        node.process.send_signal(signal.SIGHUP)
+        node.health()
+    spike.wait("the reload", lambda: "reload: done" in node.log_text())
+    assert node.term() == 0
+    said = [line for line in node.log_text().splitlines() if "reload: done" in line]
+    assert re.search(r"info reload: done$", said[0])
+    assert re.search(r"info reload: done \(repeated [1-4] times\)$", said[1])
+    assert len(said) == 2

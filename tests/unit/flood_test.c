@@ -1,0 +1,145 @@
+/*
+ * Why: on sale night the log is read. A fact that is said a thousand times hides the others, and a
+ * fact that is swallowed was never there: what is counted must be told, and a new fact be said.
+ */
+/* needs: conf/base/check.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+
+#include "conf/base/flood.h"
+
+#define MINUTE FLOOD_MINUTE_US
+
+static struct flood flood;
+static struct flood_text told;
+
+static int fresh(void **state)
+{
+    (void)state;
+    memset(&flood, 0, sizeof flood);
+    return 0;
+}
+
+static bool say(const char *text, uint64_t at)
+{
+    return flood_say(&flood, 1, text, at, &told);
+}
+
+static void the_last_line_again_is_counted(void **state)
+{
+    (void)state;
+    assert_true(say("down", 0));
+    for (int i = 0; i < 1000; i++)
+        assert_false(say("down", 5));
+    assert_true(say("up", 6));
+    assert_false(flood_tell(&flood, MINUTE - 1, false, &told));
+    assert_true(flood_tell(&flood, MINUTE, false, &told));
+    assert_string_equal(told.text, "down");
+    assert_int_equal(told.counted, 1000);
+    assert_int_equal(told.level, 1);
+    assert_false(flood_tell(&flood, MINUTE, false, &told));
+}
+
+/* Down, up, down, up: each is news, until it is not any more. */
+static void alternating_lines_are_said_five_times_a_minute(void **state)
+{
+    (void)state;
+    int said = 0;
+    for (uint64_t i = 0; i < 100; i++)
+        said += say(i % 2 == 0 ? "down" : "up", i);
+    assert_int_equal(said, 2 * FLOOD_SAID);
+    assert_true(flood_tell(&flood, MINUTE + 1, false, &told));
+    assert_int_equal(told.counted, 50 - FLOOD_SAID);
+    assert_true(flood_tell(&flood, MINUTE + 1, false, &told));
+    assert_int_equal(told.counted, 50 - FLOOD_SAID);
+}
+
+static void a_flood_is_told_once_a_minute(void **state)
+{
+    (void)state;
+    int lines = say("full", 0);
+    uint64_t counted = 0;
+    for (uint64_t s = 1; s <= 300; s++) {
+        uint64_t at = s * 1000000;
+        lines += say("full", at);
+        lines += told.counted > 0;
+        counted += told.counted;
+        while (flood_tell(&flood, at, false, &told)) {
+            counted += told.counted;
+            lines++;
+        }
+    }
+    assert_int_equal(lines, 1 + 5);
+    assert_int_equal(counted, 300);
+}
+
+static void after_a_quiet_minute_it_is_news(void **state)
+{
+    (void)state;
+    assert_true(say("down", 0));
+    assert_true(say("down", MINUTE)); /* nobody has looked in between */
+    assert_false(flood_tell(&flood, 2 * MINUTE, false, &told));
+    assert_true(say("down", 2 * MINUTE + 1));
+}
+
+static void nobody_told_it_in_time(void **state)
+{
+    (void)state;
+    assert_true(say("down", 0));
+    assert_false(say("down", 1));
+    assert_false(say("down", MINUTE)); /* this one is told with it */
+    assert_int_equal(told.counted, 2);
+    assert_string_equal(told.text, "down");
+}
+
+static void what_is_forgotten_is_told_first(void **state)
+{
+    char text[16];
+    uint64_t counted = 0;
+    (void)state;
+    for (uint64_t i = 0; i < 3 * FLOOD_TEXTS; i++) {
+        snprintf(text, sizeof text, "text %u", (unsigned)i);
+        assert_true(say(text, i));
+        counted += told.counted;
+        assert_false(say(text, i));
+    }
+    assert_int_equal(counted, 2 * FLOOD_TEXTS);
+    while (flood_tell(&flood, 100, true, &told))
+        counted += told.counted;
+    assert_int_equal(counted, 3 * FLOOD_TEXTS);
+}
+
+static void texts_differ_by_level_and_to_the_last_byte(void **state)
+{
+    char a[FLOOD_TEXT + 10], b[FLOOD_TEXT + 10];
+    (void)state;
+    memset(a, 'x', sizeof a - 1);
+    a[sizeof a - 1] = '\0';
+    memcpy(b, a, sizeof b);
+    b[sizeof b - 2] = 'y';
+    assert_true(say(a, 0));
+    assert_true(say(b, 0));
+    assert_true(flood_say(&flood, 2, b, 0, &told));
+    assert_false(flood_say(&flood, 2, b, 0, &told));
+    assert_true(flood_tell(&flood, 0, true, &told));
+    assert_int_equal(strlen(told.text), FLOOD_TEXT - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(the_last_line_again_is_counted, fresh),
+        cmocka_unit_test_setup(alternating_lines_are_said_five_times_a_minute, fresh),
+        cmocka_unit_test_setup(a_flood_is_told_once_a_minute, fresh),
+        cmocka_unit_test_setup(after_a_quiet_minute_it_is_news, fresh),
+        cmocka_unit_test_setup(nobody_told_it_in_time, fresh),
+        cmocka_unit_test_setup(what_is_forgotten_is_told_first, fresh),
+        cmocka_unit_test_setup(texts_differ_by_level_and_to_the_last_byte, fresh),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

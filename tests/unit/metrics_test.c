@@ -1,0 +1,342 @@
+/*
+ * Why: a monitoring system drops a page that breaks its format, and an answer that does not fit is
+ * 503: both would leave the operator blind in just the hour with the largest figures.
+ */
+/* needs: server/admin/admin.c server/admin/metrics.c server/admin/stats.c server/admin/sums.c
+ *        server/admin/process.c server/http/response.c server/meet/board.c server/meet/counters.c
+ *        server/meet/stat_log.c server/meet/doorbell.c server/mem/arena.c conf/base/check.c
+ *        conf/base/fault.c conf/base/log.c conf/base/verdict.c -lsodium */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/base/clock.h"
+#include "server/admin/sums.h"
+
+/* Workers that have counted what the test wants. */
+struct worker {
+    struct counters counters;
+    struct worker_pool pools[WORKER_POOLS];
+};
+
+const char *worker_name(const struct worker *w)
+{
+    (void)w;
+    return "worker-64";
+}
+
+const struct counters *worker_counters(const struct worker *w)
+{
+    return &w->counters;
+}
+
+void worker_pools(const struct worker *w, struct worker_pool pools[WORKER_POOLS])
+{
+    memcpy(pools, w->pools, sizeof w->pools);
+}
+
+static struct worker workers[WORKERS_MAX];
+static struct worker *list[WORKERS_MAX];
+static struct conf conf;
+static struct board board;
+static struct arena arena;
+static struct latency commits;
+static struct stat_log stats;
+static struct admin admin;
+static char body[WORKER_SERVES_MAX + 1];
+static const char date[RESPONSE_DATE + 1] = "Sun, 22 Nov 2026 08:49:37 GMT";
+
+static void make_workers(uint32_t count)
+{
+    static const char *const names[WORKER_POOLS] = {"connections", "orders", "buffers"};
+    memset(workers, 0, sizeof workers);
+    for (uint32_t i = 0; i < count; i++) {
+        list[i] = &workers[i];
+        for (int k = 0; k < WORKER_POOLS; k++)
+            workers[i].pools[k] = (struct worker_pool){names[k], 1, 2};
+    }
+    admin.worker_count = count;
+}
+
+static void make_events(uint32_t count)
+{
+    conf.event_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        snprintf(conf.events[i].name, sizeof conf.events[i].name, "event-%02u-%023u", i, i);
+}
+
+static int small(void **state)
+{
+    (void)state;
+    memset(&conf, 0, sizeof conf);
+    memset(&board, 0, sizeof board);
+    memset(&stats, 0, sizeof stats);
+    memset(&commits, 0, sizeof commits);
+    conf.node = 7;
+    board.stores.commits = &commits;
+    admin = (struct admin){
+        .conf = &conf, .board = &board, .stats = &stats, .arena = &arena, .workers = list};
+    make_workers(2);
+    make_events(1);
+    return 0;
+}
+
+/* The answer of that path as an operator's program gets it, or NULL: it did not fit. */
+static const char *ask(enum route_kind kind)
+{
+    struct route route = {.kind = kind};
+    struct response out;
+    response_open(&out, body, WORKER_SERVES_MAX, date, FAREWELL_KEEP, false);
+    admin_serve(&admin, &route, &out);
+    if (!response_end(&out))
+        return NULL;
+    body[out.len] = '\0';
+    return body + out.body_at;
+}
+
+static void expect(const char *text, const char *line)
+{
+    const char *at = strstr(text, line);
+    if (at == NULL || (at > text && at[-1] != '\n'))
+        fail_msg("no line %s in\n%s", line, text);
+}
+
+static void figures_add_up(void **state)
+{
+    (void)state;
+    conf.event_count = 1;
+    strcpy(conf.events[0].name, "ticket");
+    for (uint32_t i = 0; i < 2; i++) {
+        struct counters *c = &workers[i].counters;
+        COUNT(c->answers[VERDICT_YES], 2);
+        COUNT(c->answers[VERDICT_SOLD_OUT], 3);
+        COUNT(c->answers[VERDICT_BUSY], 1);
+        COUNT(c->verdicts[0][VERDICT_SOLD_OUT], 3);
+        COUNT(c->timeouts, 4);
+        latency_add(&c->buy, 1000000, 100, 1);
+        latency_add(&c->buy, 1000000, 101, 1);
+        latency_add(&c->buy, 1000000, 20000000, 1);
+    }
+    atomic_store(&board.events[0].figures, UINT64_C(10) << 32 | 4);
+    atomic_store(&board.events[0].node_held, 3);
+    atomic_store(&board.stores.redis, REDIS_UP);
+    atomic_store(&board.stores.redis_rtt_us, 1234);
+    const char *text = ask(ROUTE_METRICS);
+    assert_non_null(text);
+    expect(text, "spike_build_info{version=\"" SPIKE_VERSION "\",node=\"7\"} 1\n");
+    expect(text, "spike_tickets_total{event=\"ticket\"} 10\n");
+    expect(text, "spike_tickets_left{event=\"ticket\"} 6\n");
+    expect(text, "spike_node_tickets{event=\"ticket\",state=\"held\"} 3\n");
+    expect(text, "spike_orders_total{event=\"ticket\",verdict=\"sold_out\"} 6\n");
+    expect(text, "spike_http_requests_total{code=\"200\"} 10\n");
+    expect(text, "spike_http_requests_total{code=\"503\"} 2\n");
+    expect(text, "spike_timeouts_total 8\n");
+    expect(text, "spike_http_request_duration_seconds_bucket{le=\"0.0001\"} 2\n");
+    expect(text, "spike_http_request_duration_seconds_bucket{le=\"0.00025\"} 4\n");
+    expect(text, "spike_http_request_duration_seconds_bucket{le=\"10\"} 4\n");
+    expect(text, "spike_http_request_duration_seconds_bucket{le=\"+Inf\"} 6\n");
+    expect(text, "spike_http_request_duration_seconds_sum 40.000402\n");
+    expect(text, "spike_http_request_duration_seconds_count 6\n");
+    expect(text, "spike_pool_size{pool=\"buffers\"} 4\n");
+    expect(text, "spike_redis_up 1\n");
+    expect(text, "spike_redis_rtt_seconds 0.001234\n");
+    expect(text, "spike_node_state{state=\"starting\"} 1\n");
+    assert_null(strstr(text, "spike_stat_log_lines_total 0"));
+}
+
+static void without_redis_nothing_is_said_of_it(void **state)
+{
+    (void)state;
+    const char *text = ask(ROUTE_METRICS);
+    assert_non_null(text);
+    assert_null(strstr(text, "\nspike_redis_up "));
+}
+
+/* The kernel is asked, and answers. */
+static void the_process_is_there(void **state)
+{
+    (void)state;
+    const char *text = ask(ROUTE_METRICS);
+    assert_non_null(text);
+    static const char *const names[] = {"process_resident_memory_bytes ", "process_open_fds ",
+                                        "process_max_fds ", "process_virtual_memory_bytes "};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char line[64];
+        unsigned long long value = 0;
+        snprintf(line, sizeof line, "\n%s", names[i]);
+        const char *at = strstr(text, line);
+        assert_non_null(at);
+        assert_int_equal(sscanf(at + strlen(line), "%llu", &value), 1);
+        assert_true(value > 0);
+    }
+}
+
+/* Whatever stands before the value, once; HELP and TYPE before the first sample of a family. */
+static void no_series_comes_twice(void **state)
+{
+    (void)state;
+    static char lines[2000][160];
+    size_t count = 0;
+    make_events(EVENTS_MAX);
+    const char *text = ask(ROUTE_METRICS);
+    assert_non_null(text);
+    for (const char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
+        const char *end = strchr(at, '\n');
+        assert_non_null(end);
+        size_t len = 0;
+        if (at[0] == '#')
+            len = strcspn(at + 7, " ") + 7; /* # HELP name, # TYPE name */
+        else
+            len = strcspn(at, " ");
+        assert_true(count < ARRAY_LEN(lines) && len < sizeof lines[0]);
+        memcpy(lines[count], at, len);
+        lines[count++][len] = '\0';
+    }
+    assert_true(count > 300);
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(lines[i], lines[k]);
+}
+
+static void fill_worker(struct worker *w)
+{
+    struct counters *c = &w->counters;
+    const uint64_t much = UINT64_MAX / WORKERS_MAX;
+#define COUNTER(name, metric, help) atomic_store(&c->name, much);
+#define FIGURE(name, metric, kind, labels, help)
+#include "server/meet/counters.def"
+#undef COUNTER
+#undef FIGURE
+    atomic_store(&c->connections, 1000000);
+    atomic_store(&c->connections_max, 1000000);
+    for (int v = 0; v < VERDICT_COUNT; v++) {
+        atomic_store(&c->answers[v], much / VERDICT_COUNT);
+        for (int e = 0; e < EVENTS_MAX; e++)
+            atomic_store(&c->verdicts[e][v], much);
+    }
+    for (int i = 0; i <= LATENCY_EDGES; i++)
+        atomic_store(&c->buy.all[i], much / (LATENCY_EDGES + 1));
+    atomic_store(&c->buy.all_us, much);
+    for (int k = 0; k < WORKER_POOLS; k++)
+        w->pools[k].used = w->pools[k].size = UINT32_MAX / WORKERS_MAX;
+}
+
+static void fill_latency(struct latency *l)
+{
+    uint64_t now_us = clock_mono_us();
+    for (uint32_t k = 0; k < 28; k++)
+        latency_add(l, now_us, UINT64_C(1) << k, UINT32_MAX / 64);
+}
+
+static void fill_board(void)
+{
+    for (int e = 0; e < EVENTS_MAX; e++) {
+        struct board_event *b = &board.events[e];
+        atomic_store(&b->figures, (uint64_t)UINT32_MAX << 32);
+        atomic_store(&b->state, SALE_WAITING);
+        atomic_store(&b->node_sold, UINT32_MAX);
+        atomic_store(&b->node_held, UINT32_MAX);
+        atomic_store(&b->local_stock, UINT32_MAX - 1);
+        atomic_store(&b->orders.granted, UINT64_MAX);
+        atomic_store(&b->orders.paid, UINT64_MAX);
+        atomic_store(&b->orders.cancelled, UINT64_MAX);
+        atomic_store(&b->orders.expired, UINT64_MAX);
+        atomic_store(&b->orders.late, UINT64_MAX);
+        atomic_store(&b->orders.late_refused, UINT64_MAX);
+    }
+    atomic_store(&board.stores.redis, REDIS_DOWN);
+    atomic_store(&board.stores.redis_rtt_us, UINT32_MAX);
+    atomic_store(&board.stores.redis_reconnects, UINT64_MAX);
+    atomic_store(&board.stores.journal_records, UINT64_MAX);
+    atomic_store(&board.stores.journal_used_bytes, UINT64_MAX);
+    atomic_store(&board.stores.journal_size_bytes, UINT64_MAX);
+}
+
+/* Sixteen events of the longest name, 64 workers, every figure at its largest. */
+static void the_largest_answers_fit(void **state)
+{
+    (void)state;
+    make_events(EVENTS_MAX);
+    make_workers(WORKERS_MAX);
+    fill_board();
+    for (int i = 0; i < WORKERS_MAX; i++) {
+        fill_worker(&workers[i]);
+        fill_latency(&workers[i].counters.buy);
+    }
+    strcpy(conf.stat_log, "stat.log");
+    stats.conf = &conf;
+    conf.workers = WORKERS_MAX;
+    admin.plan_count = ADMIN_PLAN_MAX;
+    for (int i = 0; i < ADMIN_PLAN_MAX; i++) {
+        admin.plan[i].name = "a pool with a name";
+        admin.plan[i].bytes = SIZE_MAX;
+    }
+    const char *text = ask(ROUTE_METRICS);
+    assert_non_null(text);
+    print_message("/metrics: %zu bytes\n", strlen(text));
+    text = ask(ROUTE_STATS);
+    assert_non_null(text);
+    print_message("/stats: %zu bytes\n", strlen(text));
+    assert_non_null(strstr(text, "\"stat_log\":{\"lines\":0,\"dropped\":0}}"));
+}
+
+static void the_plan_adds_up(void **state)
+{
+    (void)state;
+    memset(&arena, 0, sizeof arena);
+    arena_plan(&arena, "a", 3, 100);
+    arena_plan(&arena, "b", 1, 64);
+    arena_plan(&arena, "a", 1, 1);
+    admin_read_plan(&admin);
+    assert_int_equal(admin.plan_count, 2);
+    assert_string_equal(admin.plan[0].name, "a");
+    assert_int_equal(admin.plan[0].bytes, 320 + 64);
+    assert_int_equal(admin.plan[0].bytes + admin.plan[1].bytes, arena.bytes);
+}
+
+static void buckets_are_those_that_have_answers(void **state)
+{
+    (void)state;
+    const char *text = ask(ROUTE_STATS);
+    assert_non_null(text);
+    assert_non_null(strstr(text, ",\"buckets\":[]}"));
+    uint64_t now_us = clock_mono_us();
+    latency_add(&workers[0].counters.buy, now_us, 9, 2);
+    latency_add(&workers[1].counters.buy, now_us, 40, 3);
+    text = ask(ROUTE_STATS);
+    assert_non_null(text);
+    assert_non_null(strstr(text, ",\"buckets\":[[15,2],[31,0],[63,3]]}"));
+}
+
+/* Draining is no word about the process: it answers the same again, and is not stopping. */
+static void drain_stays(void **state)
+{
+    (void)state;
+    atomic_store(&board.node_state, NODE_UP);
+    for (int i = 0; i < 2; i++)
+        assert_string_equal(ask(ROUTE_DRAIN),
+                            "{\"code\":1,\"msg\":\"ok\",\"data\":{\"state\":\"draining\"}}");
+    assert_true(atomic_load(&board.tunables.draining));
+    assert_false(atomic_load(&board.stopping));
+    assert_non_null(strstr(ask(ROUTE_HEALTHZ), "\"code\":-6,\"msg\":\"draining\""));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(figures_add_up, small),
+        cmocka_unit_test_setup(without_redis_nothing_is_said_of_it, small),
+        cmocka_unit_test_setup(the_process_is_there, small),
+        cmocka_unit_test_setup(no_series_comes_twice, small),
+        cmocka_unit_test_setup(the_largest_answers_fit, small),
+        cmocka_unit_test_setup(the_plan_adds_up, small),
+        cmocka_unit_test_setup(buckets_are_those_that_have_answers, small),
+        cmocka_unit_test_setup(drain_stays, small),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

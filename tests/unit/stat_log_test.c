@@ -1,0 +1,270 @@
+/*
+ * Why: the stat log must never cost a sale: a full disk, a renamed file or a burst may lose lines,
+ * and then the count of what was lost must be right, or whoever counts by it counts wrong.
+ */
+/* needs: server/meet/stat_log.c server/meet/doorbell.c server/mem/arena.c conf/base/check.c
+ *        conf/base/fault.c conf/base/log.c conf/base/verdict.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf/base/clock.h"
+#include "server/meet/stat_log.h"
+
+#define WORKERS 2
+
+static char dir[] = "/tmp/spike-stat-XXXXXX", file[64], old[64];
+static struct conf conf;
+static struct arena arena;
+static struct stat_log *stats;
+static struct fault f;
+static pthread_t writer;
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(dir + sizeof dir - 7, "XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof file, "%s/stat.log", dir);
+    snprintf(old, sizeof old, "%s/old.log", dir);
+    memset(&conf, 0, sizeof conf);
+    memset(&arena, 0, sizeof arena);
+    conf.workers = WORKERS;
+    conf.event_count = 1;
+    strcpy(conf.events[0].name, "ticket");
+    strcpy(conf.stat_log, file);
+    stats = calloc(1, sizeof *stats);
+    assert_non_null(stats);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    free(stats);
+    unlink(file);
+    unlink(old);
+    assert_int_equal(rmdir(dir), 0);
+    return 0;
+}
+
+static void open_log(void)
+{
+    stat_log_plan(stats, &conf, &arena);
+    assert_true(arena_map(&arena, &f));
+    assert_true(stat_log_open(stats, &arena, &f));
+}
+
+static void start(void)
+{
+    assert_int_equal(pthread_create(&writer, NULL, stat_log_run, stats), 0);
+}
+
+static void stop(void)
+{
+    stat_log_stop(stats);
+    assert_int_equal(pthread_join(writer, NULL), 0);
+}
+
+static void put(uint32_t worker, uint32_t sold)
+{
+    struct stat_line line = {.wall_ms = UINT64_C(1795333631454) + sold,
+                             .sold = sold,
+                             .event = 0,
+                             .verdict = VERDICT_YES};
+    stat_ring_put(stat_log_ring(stats, worker), &line);
+}
+
+static char *read_all(const char *name, size_t *len)
+{
+    FILE *in = fopen(name, "re");
+    assert_non_null(in);
+    char *text = malloc(8u << 20);
+    assert_non_null(text);
+    *len = fread(text, 1, (8u << 20) - 1, in);
+    text[*len] = '\0';
+    fclose(in);
+    return text;
+}
+
+static size_t lines_of(const char *text, const char *with)
+{
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, with)) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void wait_for(uint64_t lines)
+{
+    const struct timespec moment = {.tv_nsec = 1000000};
+    uint64_t end = clock_mono_us() + 10000000;
+    while (stat_log_lines(stats) < lines && clock_mono_us() < end)
+        nanosleep(&moment, NULL);
+    assert_int_equal(stat_log_lines(stats), lines);
+}
+
+static void off_is_off(void **state)
+{
+    (void)state;
+    conf.stat_log[0] = '\0';
+    stat_log_plan(stats, &conf, &arena);
+    assert_int_equal(arena.pool_count, 0);
+    assert_true(stat_log_open(stats, &arena, &f));
+    assert_null(stat_log_ring(stats, 0));
+    assert_false(stat_log_is_on(stats));
+}
+
+static void what_a_line_says(void **state)
+{
+    (void)state;
+    size_t len;
+    open_log();
+    put(0, 12);
+    struct stat_line other = {
+        .wall_ms = UINT64_C(1795333632000), .event = STAT_NO_EVENT, .verdict = VERDICT_NOT_FOUND};
+    stat_ring_put(stat_log_ring(stats, 0), &other);
+    start();
+    stop();
+    char *text = read_all(file, &len);
+    assert_string_equal(text, "2026-11-22T07:47:11.466Z code=1 event=ticket sold=12\n"
+                              "2026-11-22T07:47:12.000Z code=-404 event=- sold=-\n");
+    free(text);
+    assert_int_equal(stat_log_lines(stats), 2);
+    assert_int_equal(stat_log_dropped(stats), 0);
+}
+
+static void a_full_ring_drops_and_tells(void **state)
+{
+    (void)state;
+    size_t len;
+    open_log();
+    for (uint32_t i = 0; i < STAT_RING_LINES + 17; i++)
+        put(1, i);
+    assert_int_equal(stat_log_dropped(stats), 17);
+    start();
+    wait_for(STAT_RING_LINES);
+    put(1, 7); /* there is room again */
+    stop();
+    char *text = read_all(file, &len);
+    assert_int_equal(lines_of(text, "code=1"), STAT_RING_LINES + 1);
+    assert_int_equal(lines_of(text, "Z dropped 17\n"), 1);
+    assert_int_equal(lines_of(text, "dropped"), 1);
+    free(text);
+}
+
+static void a_full_disk_drops_and_goes_on(void **state)
+{
+    (void)state;
+    strcpy(conf.stat_log, "/dev/full");
+    open_log();
+    for (uint32_t i = 0; i < 1000; i++)
+        put(0, i);
+    start();
+    stop();
+    assert_int_equal(stat_log_lines(stats), 0);
+    assert_int_equal(stat_log_dropped(stats), 1000);
+}
+
+static void a_renamed_file_is_opened_anew(void **state)
+{
+    (void)state;
+    size_t len;
+    open_log();
+    start();
+    put(0, 1);
+    wait_for(1);
+    assert_int_equal(rename(file, old), 0);
+    put(0, 2);
+    wait_for(2);
+    stat_log_reopen(stats);
+    while (access(file, F_OK) != 0)
+        sched_yield();
+    put(0, 3);
+    stop();
+    char *text = read_all(old, &len);
+    assert_true(lines_of(text, "sold=1\n") == 1 && lines_of(text, "sold=2\n") == 1);
+    assert_int_equal(lines_of(text, "sold=3\n"), 0);
+    free(text);
+    text = read_all(file, &len);
+    assert_int_equal(lines_of(text, "sold=3\n"), 1);
+    free(text);
+}
+
+static void a_file_that_cannot_be_is_said_at_start(void **state)
+{
+    (void)state;
+    snprintf(conf.stat_log, sizeof conf.stat_log, "%s/nowhere/stat.log", dir);
+    stat_log_plan(stats, &conf, &arena);
+    assert_true(arena_map(&arena, &f));
+    assert_false(stat_log_open(stats, &arena, &f));
+    assert_non_null(strstr(f.text, "nowhere/stat.log: No such file"));
+    strcpy(conf.stat_log, dir);
+    assert_false(stat_log_open(stats, &arena, &f));
+}
+
+#define MANY 200000u
+
+static void *work(void *worker)
+{
+    for (uint32_t i = 1; i <= MANY; i++)
+        put(*(const uint32_t *)worker, i);
+    return NULL;
+}
+
+/* Each line of two busy workers is in the file, whole and in order, or it is counted. */
+static void nothing_is_lost_unseen(void **state)
+{
+    (void)state;
+    pthread_t threads[WORKERS];
+    uint32_t names[WORKERS] = {0, 1};
+    open_log();
+    start();
+    for (uint32_t i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &names[i]), 0);
+    for (uint32_t i = 0; i < WORKERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    stop();
+    assert_int_equal(stat_log_lines(stats) + stat_log_dropped(stats), WORKERS * MANY);
+    FILE *in = fopen(file, "re");
+    assert_non_null(in);
+    char line[128];
+    uint64_t seen = 0, dropped = 0;
+    while (fgets(line, sizeof line, in) != NULL) {
+        unsigned long n = 0;
+        if (sscanf(line, "%*[^ ] dropped %lu", &n) == 1)
+            dropped += n;
+        else if (sscanf(line, "%*[^ ] code=1 event=ticket sold=%lu", &n) == 1)
+            seen++;
+        else
+            fail_msg("no line: %s", line);
+    }
+    fclose(in);
+    assert_int_equal(seen, stat_log_lines(stats));
+    assert_int_equal(dropped, stat_log_dropped(stats));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(off_is_off),
+        TEST(what_a_line_says),
+        TEST(a_full_ring_drops_and_tells),
+        TEST(a_full_disk_drops_and_goes_on),
+        TEST(a_renamed_file_is_opened_anew),
+        TEST(a_file_that_cannot_be_is_said_at_start),
+        TEST(nothing_is_lost_unseen),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -19,7 +19,7 @@ server/net       conf/base server/mem server/http server/meet
 server/ledger    conf/base server/mem server/meet storage/journal storage/stock
 server/admin     conf/base server/mem server/http server/meet server/net
 server           conf/base server/mem server/http server/meet server/net server/ledger server/admin storage/journal storage/stock
-admin-tui        conf/base
+admin-tui        conf/base storage/stock
 '
 # Header of a library: the files that may see it.
 libraries='
@@ -27,8 +27,10 @@ lmdb.h              storage/journal/*
 hiredis/*           storage/stock/*
 hiredis.h           storage/stock/*
 ev.h                server/net/* server/main.c admin-tui/*
-ncurses.h           admin-tui/screen.* admin-tui/view_*
-ncursesw/*          admin-tui/screen.* admin-tui/view_*
+ncurses.h           admin-tui/term.* admin-tui/draw.*
+ncursesw/*          admin-tui/term.* admin-tui/draw.*
+term.h              admin-tui/term.*
+jsmn.h              admin-tui/json.*
 '
 
 check_tree() {

@@ -1,0 +1,86 @@
+/*
+ * batch: see batch.h. Order of effects in a round: ask, tell the model, print, flush. If this dies
+ * between two rounds, what was printed is whole.
+ */
+#include "admin-tui/batch.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/base/clock.h"
+
+struct batch {
+    struct ev_loop *loop;
+    struct model *model;
+    struct poll *poll;
+    const struct top_options *options;
+    ev_timer next;
+    uint64_t rounds; /* that are over */
+    int code;
+};
+
+static bool has_answered(const struct model_node *n)
+{
+    return n->state != MODEL_ASKED && n->state != MODEL_DOWN;
+}
+
+static void end_round(void *context)
+{
+    struct batch *b = context;
+    struct model *m = b->model;
+    uint64_t wall_ms = clock_wall_ms();
+    b->code = 1;
+    for (uint32_t i = 0; i < m->node_count; i++)
+        if (has_answered(&m->nodes[i]))
+            b->code = 0;
+    model_round(m, clock_mono_us(), wall_ms);
+    if (b->options->json)
+        batch_print_json(m, b->poll, wall_ms);
+    else
+        batch_print_text(m, wall_ms);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "spike-top: standard output: %s\n", strerror(errno));
+        b->code = 1;
+        ev_break(b->loop, EVBREAK_ALL);
+    }
+    if (++b->rounds == b->options->rounds)
+        ev_break(b->loop, EVBREAK_ALL);
+}
+
+static void begin_round(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    struct batch *b = timer->data;
+    (void)loop, (void)events;
+    poll_round(b->poll, options_timeout_us(b->options->interval_s), end_round, b);
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
+{
+    (void)signal, (void)events;
+    ev_break(loop, EVBREAK_ALL);
+}
+
+int batch_run(struct ev_loop *loop, struct model *m, struct poll *p, const struct top_options *o)
+{
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+    struct batch b = {.loop = loop, .model = m, .poll = p, .options = o, .code = 1};
+    ev_signal signals[ARRAY_LEN(ends)];
+    if (o->json && !poll_keep_texts(p)) {
+        fprintf(stderr, "spike-top: no memory\n");
+        return 1;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        ev_signal_init(&signals[i], on_signal, ends[i]);
+        ev_signal_start(loop, &signals[i]);
+    }
+    ev_timer_init(&b.next, begin_round, 0., o->interval_s);
+    b.next.data = &b;
+    ev_timer_start(loop, &b.next);
+    ev_run(loop, 0);
+    ev_timer_stop(loop, &b.next);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        ev_signal_stop(loop, &signals[i]);
+    return b.code;
+}

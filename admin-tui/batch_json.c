@@ -1,0 +1,137 @@
+/*
+ * batch_json: a round as one JSON object in one line. What a node has said is passed on as it came,
+ * but only if it was read as JSON to the last byte and is UTF-8: one node must not spoil the line
+ * for the others. A rate or a figure that is not known is null.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "admin-tui/batch.h"
+
+/* The text with its quotes; bytes that are no visible ASCII become '?'. */
+static void put_text(const char *text)
+{
+    putchar('"');
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            putchar('\\');
+        putchar(*text < ' ' || *text > '~' ? '?' : *text);
+    }
+    putchar('"');
+}
+
+/* How many bytes the character at the beginning has; 0: it is none. */
+static size_t utf8_len(const unsigned char *text, size_t len)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (text[0] < 0x80)
+        return 1;
+    size_t want = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+    if (text[0] < 0xc2 || text[0] > 0xf4 || len < want)
+        return 0;
+    uint32_t c = text[0] & (0x7fu >> want);
+    for (size_t i = 1; i < want; i++) {
+        if ((text[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (text[i] & 0x3fu);
+    }
+    bool is_surrogate = c >= 0xd800 && c <= 0xdfff;
+    return c >= least[want] && c <= 0x10ffff && !is_surrogate ? want : 0;
+}
+
+static bool is_utf8(const char *text, size_t len)
+{
+    for (size_t at = 0, step; at < len; at += step)
+        if ((step = utf8_len((const unsigned char *)text + at, len - at)) == 0)
+            return false;
+    return true;
+}
+
+static const char *state_word(enum model_state s)
+{
+    static const char *const words[] = {
+        [MODEL_ASKED] = "asked",       [MODEL_UP] = "up",     [MODEL_STARTING] = "starting",
+        [MODEL_REPAIR] = "repair",     [MODEL_SLOW] = "slow", [MODEL_DOWN] = "down",
+        [MODEL_DRAINING] = "draining",
+    };
+    return words[s];
+}
+
+static void put_rate(const char *name, bool is_known, double rate)
+{
+    if (is_known && isfinite(rate))
+        printf(",\"%s\":%.1f", name, rate);
+    else
+        printf(",\"%s\":null", name);
+}
+
+static void put_count(const char *name, uint64_t count)
+{
+    printf(",\"%s\":%" PRIu64, name, count);
+}
+
+/* Line ends stand between tokens only, where a blank does as well. */
+static void put_stats(struct poll *p, const struct model_node *n)
+{
+    size_t len = 0;
+    const char *text = poll_text(p, n, &len);
+    fputs(",\"stats\":", stdout);
+    if (text == NULL || !is_utf8(text, len)) {
+        fputs("null}", stdout);
+        return;
+    }
+    for (size_t i = 0; i < len; i++)
+        putchar(text[i] == '\n' || text[i] == '\r' ? ' ' : text[i]);
+    putchar('}');
+}
+
+static void put_node(const struct model *m, struct poll *p, const struct model_node *n)
+{
+    uint32_t index = 0;
+    bool sells = model_event(m, n, &index) != NULL;
+    fputs("{\"address\":", stdout);
+    put_text(n->address);
+    if (n->number != 0)
+        put_count("node", n->number);
+    else
+        fputs(",\"node\":null", stdout);
+    printf(",\"state\":\"%s\"", state_word(n->state));
+    put_rate("req_s", n->has_rates, n->req_s);
+    put_rate("sold_s", n->has_rates && sells, sells ? n->sold_s[index] : 0);
+    put_stats(p, n);
+}
+
+static void put_total(const struct model_totals *t, const char *event)
+{
+    fputs("{\"event\":", stdout);
+    put_text(event);
+    fputs(",\"state\":", stdout);
+    put_text(t->state);
+    put_count("nodes", t->nodes);
+    put_count("up", t->up);
+    put_count("total", t->total);
+    put_count("sold", t->sold);
+    put_count("left", t->left);
+    put_count("held", t->held);
+    put_count("refused", t->refused);
+    put_count("errors", t->errors);
+    put_rate("req_s", t->has_rates, t->req_s);
+    put_rate("sold_s", t->has_rates, t->sold_s);
+    put_rate("refused_s", t->has_rates, t->refused_s);
+    put_rate("gone_in_s", t->gone_in_s >= 0, t->gone_in_s);
+    putchar('}');
+}
+
+void batch_print_json(const struct model *m, struct poll *p, uint64_t wall_ms)
+{
+    printf("{\"time_ms\":%" PRIu64 ",\"nodes\":[", wall_ms);
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        if (i > 0)
+            putchar(',');
+        put_node(m, p, &m->nodes[i]);
+    }
+    fputs("],\"total\":", stdout);
+    put_total(&m->totals, m->event);
+    fputs("}\n", stdout);
+}

@@ -1,0 +1,285 @@
+/*
+ * The primitives over ncurses. Everything ends in put(), which alone knows the clip and the edges.
+ *
+ * A column of a sparkline or graph has levels: three marks of ASCII (. : |) or eight blocks. What
+ * is more than nothing has at least the lowest mark, so that a trickle is seen.
+ */
+#include "admin-tui/draw.h"
+
+#include <math.h>
+#include <ncurses.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin-tui/number.h"
+
+#define COLUMNS_MAX 512
+#define AXIS        6 /* five for the figure, one for the line */
+
+static attr_t styles[STYLE_COUNT] = {
+    [STYLE_BOLD] = A_BOLD,   [STYLE_TITLE] = A_REVERSE,    [STYLE_GOOD] = A_NORMAL,
+    [STYLE_WARN] = A_BOLD,   [STYLE_TROUBLE] = A_BOLD,     [STYLE_GRAPH] = A_NORMAL,
+    [STYLE_NAME] = A_NORMAL, [STYLE_SELECTED] = A_REVERSE,
+};
+
+void draw_begin(bool colour)
+{
+    static const struct {
+        short pair, ink;
+        enum style style;
+        attr_t with;
+    } inks[] = {{1, COLOR_GREEN, STYLE_GOOD, A_NORMAL},
+                {2, COLOR_YELLOW, STYLE_WARN, A_BOLD},
+                {3, COLOR_RED, STYLE_TROUBLE, A_BOLD},
+                {4, COLOR_GREEN, STYLE_GRAPH, A_NORMAL},
+                {5, COLOR_CYAN, STYLE_NAME, A_NORMAL}};
+    if (!colour || !has_colors() || start_color() == ERR)
+        return;
+    short ground = use_default_colors() == OK ? -1 : COLOR_BLACK;
+    for (size_t i = 0; i < ARRAY_LEN(inks); i++)
+        if (init_pair(inks[i].pair, inks[i].ink, ground) == OK)
+            styles[inks[i].style] = (attr_t)COLOR_PAIR(inks[i].pair) | inks[i].with;
+}
+
+struct canvas canvas_of(void *window, bool blocks)
+{
+    struct canvas c = {.window = window, .blocks = blocks};
+    getmaxyx((WINDOW *)window, c.rows, c.cols);
+    c.bottom = c.rows;
+    return c;
+}
+
+void canvas_erase(struct canvas *c)
+{
+    werase(c->window);
+}
+
+/* Bytes that take `width` columns from (y, x) on; what is left of column 0 is not drawn at all. */
+static void put(const struct canvas *c, int y, int x, enum style s, const char *bytes, int len)
+{
+    if (y < c->top || y >= c->bottom || y >= c->rows || x < 0 || x >= c->cols || len <= 0)
+        return;
+    wattrset(c->window, (int)styles[s]);
+    mvwaddnstr(c->window, y, x, bytes, len); /* ERR at the last corner: it is drawn all the same */
+    wattrset(c->window, A_NORMAL);
+}
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* How much of the text there is, made harmless, in at most `width` columns. */
+static int clean(char out[COLUMNS_MAX], const char *text, int width)
+{
+    int len = 0;
+    width = smaller(width, COLUMNS_MAX);
+    while (len < width && text[len] != '\0') {
+        out[len] = text[len] >= ' ' && text[len] <= '~' ? text[len] : '?';
+        len++;
+    }
+    return len;
+}
+
+int draw_text(const struct canvas *c, int y, int x, int width, enum style s, const char *text)
+{
+    char bytes[COLUMNS_MAX];
+    int len = clean(bytes, text, smaller(width, c->cols - x));
+    put(c, y, x, s, bytes, len);
+    return x + (width > 0 ? smaller(width, len) : 0);
+}
+
+int draw_right(const struct canvas *c, int y, int x, int width, enum style s, const char *text)
+{
+    int len = smaller((int)strlen(text), width);
+    draw_text(c, y, x + width - len, len, s, text);
+    return x + width;
+}
+
+int draw_format(const struct canvas *c, int y, int x, enum style s, const char *format, ...)
+{
+    char text[COLUMNS_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return draw_text(c, y, x, COLUMNS_MAX, s, text);
+}
+
+int draw_fill(const struct canvas *c, int y, int x, int width, enum style s)
+{
+    char bytes[COLUMNS_MAX];
+    int len = smaller(smaller(width, COLUMNS_MAX), c->cols - x);
+    memset(bytes, ' ', sizeof bytes);
+    put(c, y, x, s, bytes, len);
+    return x + width;
+}
+
+/* The mark of a level: 0 none, up to the most that there are. */
+static int levels(const struct canvas *c)
+{
+    return c->blocks ? 8 : 3;
+}
+
+static void put_level(const struct canvas *c, int y, int x, int level)
+{
+    static const char *const ascii[] = {" ", ".", ":", "|"};
+    static const char *const blocks[] = {" ",
+                                         "\xe2\x96\x81",
+                                         "\xe2\x96\x82",
+                                         "\xe2\x96\x83",
+                                         "\xe2\x96\x84",
+                                         "\xe2\x96\x85",
+                                         "\xe2\x96\x86",
+                                         "\xe2\x96\x87",
+                                         "\xe2\x96\x88"};
+    const char *mark = c->blocks ? blocks[level] : ascii[level];
+    if (level > 0)
+        put(c, y, x, STYLE_GRAPH, mark, (int)strlen(mark));
+}
+
+int draw_bar(const struct canvas *c, int y, int x, int width, enum style s, double fraction)
+{
+    int inside = width - 2;
+    if (inside < 1)
+        return x;
+    double part = fraction > 0 ? fmin(fraction, 1) : 0; /* not a number: nothing */
+    int full = (int)(part * inside + 0.5);
+    if (part > 0 && full == 0)
+        full = 1;
+    if (part < 1 && full == inside)
+        full = inside - 1;
+    draw_text(c, y, x, 1, STYLE_PLAIN, "[");
+    for (int i = 0; i < full; i++)
+        put(c, y, x + 1 + i, s, c->blocks ? "\xe2\x96\x88" : "|", c->blocks ? 3 : 1);
+    draw_text(c, y, x + width - 1, 1, STYLE_PLAIN, "]");
+    return x + width;
+}
+
+/* Squeezes the values into columns, the highest of each share; NAN where nothing is known. Answers
+ * how many columns there are. */
+static int squeeze(float out[COLUMNS_MAX], int width, const float *values, int count)
+{
+    int columns = smaller(smaller(width, COLUMNS_MAX), count);
+    for (int i = 0; i < columns; i++) {
+        out[i] = NAN;
+        for (int k = i * count / columns; k < (i + 1) * count / columns; k++)
+            out[i] = fmaxf(out[i], values[k]);
+    }
+    return columns;
+}
+
+static float highest(const float *values, int count)
+{
+    float most = 0;
+    for (int i = 0; i < count; i++)
+        most = fmaxf(most, values[i]);
+    return isfinite(most) ? most : 0;
+}
+
+/* Of `all` levels in height; NAN and nothing are 0. */
+static int level_of(float value, double most, int all)
+{
+    if (!(value > 0) || !(most > 0))
+        return 0;
+    int level = (int)(fmin(value / most, 1) * all + 0.5);
+    return level > 0 ? level : 1;
+}
+
+int draw_spark(const struct canvas *c, int y, int x, int width, const float *values, int count)
+{
+    float columns[COLUMNS_MAX];
+    int n = squeeze(columns, width, values, count);
+    float most = highest(columns, n);
+    for (int i = 0; i < n; i++)
+        put_level(c, y, x + i, level_of(columns[i], most, levels(c)));
+    return x + (n > 0 ? n : 0);
+}
+
+/* The next of 1, 2, 5, 10, 20 ... that is not below: an axis that people can divide. */
+static double round_up(double most)
+{
+    double ten = 1;
+    while (ten * 10 <= most && ten < 1e15)
+        ten *= 10;
+    for (int i = 0; i < 3; i++) {
+        static const double steps[] = {1, 2, 5};
+        if (most <= ten * steps[i])
+            return ten * steps[i];
+    }
+    return ten * 10;
+}
+
+/* The time below: "2m ago" at the left, "now" at the right, half of it between if there is room. */
+static void draw_time(const struct canvas *c, int y, int x, int width, int seconds)
+{
+    char text[32];
+    snprintf(text, sizeof text, "-%ds", seconds);
+    draw_text(c, y, x, width, STYLE_NAME, text);
+    if (width >= 24) {
+        snprintf(text, sizeof text, "-%ds", seconds / 2);
+        draw_text(c, y, x + width / 2, 8, STYLE_NAME, text);
+    }
+    if (width >= 10)
+        draw_right(c, y, x, width, STYLE_NAME, "now");
+}
+
+static void draw_axis(const struct canvas *c, int y, int x, int height, double most)
+{
+    char number[NUMBER_BYTES];
+    for (int i = 0; i < height; i++)
+        draw_text(c, y + i, x + AXIS - 1, 1, STYLE_PLAIN, "|");
+    draw_right(c, y, x, AXIS - 1, STYLE_NAME, number_five(number, most));
+    if (height % 2 == 0 && height > 2 && most >= 2)
+        draw_right(c, y + height / 2, x, AXIS - 1, STYLE_NAME, number_five(number, most / 2));
+    draw_right(c, y + height, x, AXIS - 1, STYLE_NAME, "0");
+}
+
+void draw_graph(const struct canvas *c, int y, int x, int height, int width, const struct graph *g)
+{
+    float columns[COLUMNS_MAX];
+    int high = height - 2; /* the title, the time */
+    if (high > 4)
+        high -= high % 2; /* so that the middle is a line of its own */
+    if (high < 1 || width <= AXIS + 4)
+        return;
+    int n = squeeze(columns, width - AXIS, g->values, g->count);
+    double most = round_up(highest(columns, n));
+    draw_text(c, y, x + AXIS, width - AXIS, STYLE_BOLD, g->title);
+    draw_axis(c, y + 1, x, high, most);
+    for (int i = 0; i < n; i++) {
+        int level = level_of(columns[i], most, high * levels(c));
+        for (int row = 0; row < high; row++) {
+            int here = level - row * levels(c);
+            put_level(c, y + high - row, x + AXIS + i, here < 0 ? 0 : smaller(here, levels(c)));
+        }
+    }
+    draw_time(c, y + 1 + high, x + AXIS, n, g->count);
+}
+
+void draw_box(const struct canvas *c, int y, int x, int height, int width)
+{
+    char edge[COLUMNS_MAX];
+    width = smaller(width, COLUMNS_MAX);
+    if (width < 2)
+        return;
+    memset(edge, '-', sizeof edge);
+    edge[0] = edge[width - 1] = '+';
+    put(c, y, x, STYLE_BOLD, edge, width);
+    put(c, y + height - 1, x, STYLE_BOLD, edge, width);
+    for (int i = 1; i < height - 1; i++) {
+        draw_text(c, y + i, x, 1, STYLE_BOLD, "|");
+        draw_fill(c, y + i, x + 1, width - 2, STYLE_PLAIN);
+        draw_text(c, y + i, x + width - 1, 1, STYLE_BOLD, "|");
+    }
+}
+
+void draw_restyle(const struct canvas *c, int y, int x, int width, enum style s)
+{
+    width = smaller(width, c->cols - x);
+    if (y < c->top || y >= c->bottom || y >= c->rows || x < 0 || width < 1)
+        return;
+    mvwchgat(c->window, y, x, width, styles[s] & ~A_COLOR, (short)PAIR_NUMBER((int)styles[s]),
+             NULL);
+}

@@ -1,0 +1,194 @@
+/*
+ * The text is the truth and the tokens are a help: a value is passed only if the next token begins
+ * where the text stands, and everything between two values is taken byte by byte.
+ *
+ * Owner: one thread.
+ */
+#include "admin-tui/json.h"
+
+#include <string.h>
+
+#define JSMN_STATIC
+#define JSMN_STRICT
+#define JSMN_PARENT_LINKS
+#include <jsmn.h>
+
+#define TOKENS_MAX 4096 /* a full answer with 16 events and 64 workers has less than half */
+#define DEPTH_MAX  16
+
+static jsmntok_t tokens[TOKENS_MAX];
+
+bool json_broken(struct json *j)
+{
+    return fault(j->f, "not JSON");
+}
+
+static void pass_blanks(struct json *j)
+{
+    while (j->pos < j->len && memchr(" \t\r\n", j->text[j->pos], 4) != NULL)
+        j->pos++;
+}
+
+static bool take(struct json *j, char c)
+{
+    pass_blanks(j);
+    if (j->pos >= j->len || j->text[j->pos] != c)
+        return false;
+    j->pos++;
+    return true;
+}
+
+bool json_open(struct json *j, const char *text, size_t len, struct fault *f)
+{
+    jsmn_parser parser;
+    *j = (struct json){.text = text, .len = len, .f = f};
+    pass_blanks(j);
+    if (j->pos == len)
+        return fault(f, "empty");
+    if (text[j->pos] != '{')
+        return json_broken(j);
+    jsmn_init(&parser);
+    j->count = jsmn_parse(&parser, text, len, tokens, TOKENS_MAX);
+    if (j->count == JSMN_ERROR_NOMEM)
+        return fault(f, "too many fields");
+    if (j->count == JSMN_ERROR_PART)
+        return fault(f, "half a JSON");
+    return j->count > 0 || json_broken(j);
+}
+
+enum json_kind json_here(struct json *j, struct json_span *span)
+{
+    pass_blanks(j);
+    if (j->at >= j->count)
+        return JSON_NONE;
+    const jsmntok_t *t = &tokens[j->at];
+    if ((size_t)t->start - (t->type == JSMN_STRING ? 1 : 0) != j->pos)
+        return JSON_NONE;
+    if (span != NULL)
+        *span = (struct json_span){j->text + t->start, (size_t)(t->end - t->start)};
+    switch (t->type) {
+    case JSMN_OBJECT:
+        return JSON_OBJECT;
+    case JSMN_ARRAY:
+        return JSON_LIST;
+    case JSMN_STRING:
+        return JSON_STRING;
+    case JSMN_PRIMITIVE:
+        return JSON_PLAIN;
+    case JSMN_UNDEFINED:
+        break;
+    }
+    return JSON_NONE;
+}
+
+bool json_is(const struct json_span *span, const char *word)
+{
+    return span->len == strlen(word) && memcmp(span->s, word, span->len) == 0;
+}
+
+static size_t pass_digits(const struct json_span *n, size_t at)
+{
+    while (at < n->len && n->s[at] >= '0' && n->s[at] <= '9')
+        at++;
+    return at;
+}
+
+bool json_is_digits(const struct json_span *span)
+{
+    return span->len > 0 && pass_digits(span, 0) == span->len;
+}
+
+bool json_is_number(const struct json_span *n)
+{
+    size_t first = n->len > 0 && n->s[0] == '-' ? 1 : 0, at = pass_digits(n, first), from;
+    if (at == first || (n->s[first] == '0' && at > first + 1))
+        return false;
+    if (at < n->len && n->s[at] == '.') {
+        from = at + 1;
+        if ((at = pass_digits(n, from)) == from)
+            return false;
+    }
+    if (at < n->len && (n->s[at] == 'e' || n->s[at] == 'E')) {
+        from = at + 1;
+        if (from < n->len && (n->s[from] == '+' || n->s[from] == '-'))
+            from++;
+        if ((at = pass_digits(n, from)) == from)
+            return false;
+    }
+    return at == n->len;
+}
+
+static bool has_control(const struct json_span *span)
+{
+    for (size_t i = 0; i < span->len; i++)
+        if ((unsigned char)span->s[i] < 0x20)
+            return true;
+    return false;
+}
+
+static bool pass_simple(struct json *j, enum json_kind kind, const struct json_span *span)
+{
+    if (kind == JSON_STRING && has_control(span))
+        return json_broken(j);
+    if (kind == JSON_PLAIN && !json_is_number(span) && !json_is(span, "true") &&
+        !json_is(span, "false") && !json_is(span, "null"))
+        return json_broken(j);
+    j->pos += span->len + (kind == JSON_STRING ? 2 : 0);
+    j->at++;
+    return true;
+}
+
+bool json_enter(struct json *j)
+{
+    if (++j->depth > DEPTH_MAX)
+        return fault(j->f, "nested too deep");
+    j->pos++;
+    j->at++;
+    return true;
+}
+
+enum json_step json_next(struct json *j, enum json_kind in, bool first)
+{
+    if (take(j, in == JSON_OBJECT ? '}' : ']')) {
+        j->depth--;
+        return JSON_END;
+    }
+    if (first || take(j, ','))
+        return JSON_ONE;
+    (void)json_broken(j);
+    return JSON_WRONG;
+}
+
+bool json_key(struct json *j, struct json_span *key)
+{
+    if (json_here(j, key) != JSON_STRING)
+        return json_broken(j);
+    if (!pass_simple(j, JSON_STRING, key))
+        return false;
+    return take(j, ':') || json_broken(j);
+}
+
+bool json_pass(struct json *j)
+{
+    struct json_span span;
+    enum json_kind kind = json_here(j, &span);
+    enum json_step step;
+    if (kind == JSON_NONE)
+        return json_broken(j);
+    if (kind == JSON_STRING || kind == JSON_PLAIN)
+        return pass_simple(j, kind, &span);
+    if (!json_enter(j))
+        return false;
+    for (bool first = true; (step = json_next(j, kind, first)) == JSON_ONE; first = false) {
+        struct json_span key;
+        if ((kind == JSON_OBJECT && !json_key(j, &key)) || !json_pass(j))
+            return false;
+    }
+    return step == JSON_END;
+}
+
+bool json_end(struct json *j)
+{
+    pass_blanks(j);
+    return (j->pos == j->len && j->at == j->count) || fault(j->f, "bytes after the JSON");
+}

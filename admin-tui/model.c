@@ -1,0 +1,316 @@
+/*
+ * The nodes and what each has said. An answer makes the rates of its node at once; what needs all
+ * nodes (slow or not, totals, histories, the events' lines) waits for the end of the round.
+ *
+ * Owner: one thread. Nothing is kept: the next console begins with the next answers.
+ */
+#include "admin-tui/model.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin-tui/model_inside.h"
+
+/* Two answers nearer than this say nothing of a rate. */
+#define RATE_LEAST_US 20000
+#define CLOCK_STEP_US 2000 /* two readings of a clock of milliseconds */
+
+static const struct {
+    const char *word; /* in the table of nodes */
+    const char *line; /* in the lines */
+    bool trouble;
+} states[] = {
+    [MODEL_ASKED] = {"NEW", "NEW", false},           [MODEL_UP] = {"UP", "UP", false},
+    [MODEL_STARTING] = {"START", "STARTING", false}, [MODEL_REPAIR] = {"REPAR!", "REPAIR", true},
+    [MODEL_DRAINING] = {"DRAIN", "DRAINING", false}, [MODEL_SLOW] = {"SLOW!", "SLOW", true},
+    [MODEL_DOWN] = {"DOWN!", "DOWN", true},
+};
+
+const char *model_state_word(enum model_state s)
+{
+    return states[s].word;
+}
+
+static void forget(struct model_history *h)
+{
+    for (int i = 0; i < MODEL_HISTORY; i++)
+        h->at[i] = NAN;
+}
+
+struct model *model_new(void)
+{
+    struct model *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return NULL;
+    m->nodes = calloc(MODEL_NODES_MAX, sizeof *m->nodes);
+    m->past = calloc(1, sizeof *m->past);
+    if (m->nodes == NULL || m->past == NULL) {
+        model_free(m);
+        return NULL;
+    }
+    forget(&m->req);
+    forget(&m->sold);
+    m->past->sold_s = NAN;
+    m->totals.gone_in_s = -1;
+    return m;
+}
+
+void model_free(struct model *m)
+{
+    if (m == NULL)
+        return;
+    free(m->past);
+    free(m->nodes);
+    free(m);
+}
+
+struct model_node *model_add(struct model *m, const char *address)
+{
+    for (uint32_t i = 0; i < m->node_count; i++)
+        if (strcmp(m->nodes[i].address, address) == 0)
+            return &m->nodes[i];
+    if (m->node_count == MODEL_NODES_MAX || strlen(address) >= MODEL_ADDRESS)
+        return NULL;
+    struct model_node *n = &m->nodes[m->node_count++];
+    snprintf(n->address, sizeof n->address, "%s", address);
+    forget(&n->req);
+    return n;
+}
+
+struct past_node *model_past_node(const struct model *m, const struct model_node *n)
+{
+    ASSERT(n >= m->nodes && n < m->nodes + m->node_count);
+    return &m->past->nodes[n - m->nodes];
+}
+
+bool model_sells(const struct model_node *n)
+{
+    return n->state == MODEL_UP || n->state == MODEL_SLOW;
+}
+
+bool model_answers(const struct model_node *n)
+{
+    return n->has_stats && n->state != MODEL_DOWN && n->state != MODEL_ASKED;
+}
+
+/* A node that has just started says "down" until it is attached. */
+bool model_redis_down(const struct model_node *n)
+{
+    return strcmp(n->stats.redis, "down") == 0 &&
+           (n->state != MODEL_STARTING || n->stats.uptime_s >= ATTACH_S);
+}
+
+const struct stats_event *model_find_event(const struct stats *s, const char *name, uint32_t *index)
+{
+    for (uint32_t i = 0; i < s->event_count; i++) {
+        if (strcmp(s->events[i].name, name) != 0)
+            continue;
+        if (index != NULL)
+            *index = i;
+        return &s->events[i];
+    }
+    return NULL;
+}
+
+const struct stats_event *model_event(const struct model *m, const struct model_node *n,
+                                      uint32_t *index)
+{
+    return n->has_stats ? model_find_event(&n->stats, m->event, index) : NULL;
+}
+
+void model_choose(struct model *m, const char *event)
+{
+    snprintf(m->event, sizeof m->event, "%s", event);
+    forget(&m->sold);
+    m->past->sold_s = NAN;
+    model_total(m, 0);
+}
+
+void model_choose_next(struct model *m, int step)
+{
+    uint32_t at = 0, count = m->event_count;
+    if (count == 0)
+        return;
+    while (at < count && strcmp(m->events[at], m->event) != 0)
+        at++;
+    if (at == count)
+        at = 0;
+    else
+        at = (at + (step < 0 ? count - 1 : 1)) % count;
+    model_choose(m, m->events[at]);
+}
+
+static void name_events(struct model *m, const struct stats *s)
+{
+    for (uint32_t i = 0; i < s->event_count && m->event_count < EVENTS_MAX; i++) {
+        uint32_t at = 0;
+        while (at < m->event_count && strcmp(m->events[at], s->events[i].name) != 0)
+            at++;
+        if (at == m->event_count)
+            memcpy(m->events[m->event_count++], s->events[i].name, sizeof m->events[0]);
+    }
+    if (m->event[0] == '\0' && m->event_count > 0)
+        memcpy(m->event, m->events[0], sizeof m->event);
+}
+
+void model_say(struct model *m, bool trouble, uint64_t now_wall_ms, const char *format, ...)
+{
+    struct model_line *line = &m->lines[m->line_count++ % MODEL_LINES];
+    va_list arguments;
+    line->wall_ms = now_wall_ms;
+    line->trouble = trouble;
+    va_start(arguments, format);
+    vsnprintf(line->text, sizeof line->text, format, arguments);
+    va_end(arguments);
+}
+
+const char *model_label(const struct model_node *n, char out[MODEL_LINE_BYTES])
+{
+    if (n->number > 0)
+        snprintf(out, MODEL_LINE_BYTES, "node %u", (unsigned)n->number);
+    else
+        snprintf(out, MODEL_LINE_BYTES, "%.100s", n->address);
+    return out;
+}
+
+void model_enter(struct model *m, struct model_node *n, enum model_state state, const char *reason,
+                 uint64_t now_wall_ms)
+{
+    char label[MODEL_LINE_BYTES];
+    enum model_state old = n->state;
+    if (old == state)
+        return;
+    n->state = state;
+    model_past_node(m, n)->slow = model_past_node(m, n)->calm = 0;
+    if (old == MODEL_ASKED && state == MODEL_UP)
+        return; /* as it should be: not worth a line for each of a hundred nodes */
+    model_say(m, states[state].trouble, now_wall_ms, "%s %s%s%s", model_label(n, label),
+              states[state].line, reason[0] != '\0' ? ": " : "", reason);
+}
+
+/* Older nodes say nothing; a word that is not known is no "up". */
+static enum model_state state_of(const struct model_node *n, const struct stats *s)
+{
+    if (strcmp(s->state, "repair") == 0)
+        return MODEL_REPAIR;
+    if (strcmp(s->state, "draining") == 0)
+        return MODEL_DRAINING;
+    if (s->state[0] != '\0' && strcmp(s->state, "up") != 0)
+        return MODEL_STARTING;
+    return n->state == MODEL_SLOW ? MODEL_SLOW : MODEL_UP;
+}
+
+static double per_second(uint64_t old, uint64_t new, double seconds)
+{
+    return new > old ? (double)(new - old) / seconds : 0;
+}
+
+static void drop_rates(struct model_node *n)
+{
+    n->has_rates = false;
+    n->req_s = n->err_s = 0;
+    memset(n->sold_s, 0, sizeof n->sold_s);
+    memset(n->refused_s, 0, sizeof n->refused_s);
+}
+
+/* Between the making of two answers. The node's clock knows best, for an answer may be long under
+ * way; but it may be set, and then it does not fit between asking and hearing. */
+static uint64_t passed_us(const struct model_node *n, const struct stats *new, uint64_t rtt_us,
+                          uint64_t now_mono_us)
+{
+    uint64_t here = now_mono_us - n->heard_mono_us, there = new->time_ms - n->stats.time_ms;
+    uint64_t slack = rtt_us + n->rtt_us + CLOCK_STEP_US;
+    if (new->time_ms <= n->stats.time_ms || there > here)
+        return here;
+    there *= 1000;
+    return there <= here + slack && here <= there + slack ? there : here;
+}
+
+/* From the answer before to this one. A cancelled order makes less sold: no rate is below zero. */
+static void make_rates(struct model_node *n, const struct stats *new, uint64_t time_us)
+{
+    const struct stats *old = &n->stats;
+    double seconds = (double)time_us / 1e6;
+    if (time_us < RATE_LEAST_US)
+        return;
+    drop_rates(n);
+    n->has_rates = true;
+    n->req_s = per_second(old->requests, new->requests, seconds);
+    n->err_s = per_second(old->answers_5xx, new->answers_5xx, seconds);
+    for (uint32_t i = 0; i < new->event_count; i++) {
+        const struct stats_event *b = &new->events[i], *a = model_find_event(old, b->name, NULL);
+        if (a == NULL)
+            continue;
+        n->sold_s[i] =
+            per_second(a->node_sold + a->node_held, b->node_sold + b->node_held, seconds);
+        n->refused_s[i] = per_second(a->refused, b->refused, seconds);
+    }
+}
+
+static bool is_restarted(const struct stats *old, const struct stats *new)
+{
+    return new->uptime_s < old->uptime_s || new->requests < old->requests || new->node != old->node;
+}
+
+void model_heard(struct model *m, struct model_node *n, const struct stats *s, uint64_t rtt_us,
+                 uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    char label[MODEL_LINE_BYTES];
+    bool restarted = n->has_stats && is_restarted(&n->stats, s);
+    enum model_state old = n->state, state = state_of(n, s);
+    if (restarted || !model_answers(n))
+        drop_rates(n);
+    else
+        make_rates(n, s, passed_us(n, s, rtt_us, now_mono_us));
+    n->stats = *s;
+    n->has_stats = true;
+    n->number = (uint32_t)s->node;
+    n->rtt_us = rtt_us;
+    n->heard_mono_us = now_mono_us;
+    n->why[0] = '\0';
+    model_past_node(m, n)->failures = 0;
+    name_events(m, s);
+    if (restarted && state == old)
+        model_say(m, true, now_wall_ms, "%s restarted", model_label(n, label));
+    model_enter(m, n, state, restarted ? "restarted" : "", now_wall_ms);
+}
+
+/* What a busy node or network can do once. All else (refused, garbage, no such name) is certain. */
+static bool is_hiccup(const char *why)
+{
+    static const char *const words[] = {"timed out", "connection reset", "closed",
+                                        "half an answer"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strncmp(why, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+void model_failed(struct model *m, struct model_node *n, const char *why, uint64_t now_mono_us,
+                  uint64_t now_wall_ms)
+{
+    struct past_node *p = model_past_node(m, n);
+    (void)now_mono_us;
+    if (++p->failures == 1 && model_answers(n) && is_hiccup(why))
+        return;
+    drop_rates(n);
+    snprintf(n->why, sizeof n->why, "%s", why);
+    model_enter(m, n, MODEL_DOWN, n->why, now_wall_ms);
+}
+
+void model_round(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    struct model_past *past = m->past;
+    double passed_s =
+        past->round_mono_us == 0 ? 0 : (double)(now_mono_us - past->round_mono_us) / 1e6;
+    past->round_mono_us = now_mono_us;
+    model_judge(m, now_wall_ms);
+    model_total(m, passed_s);
+    model_move_on(m, now_mono_us);
+    model_tell_events(m, now_mono_us, now_wall_ms);
+    model_tell_redis(m, now_wall_ms);
+    m->rounds++;
+}

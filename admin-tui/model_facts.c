@@ -1,0 +1,173 @@
+/*
+ * The end of a round, lines: what has become of the events and of Redis. Each fact is told once,
+ * and only when it is one: nodes hear of a change a beat apart, so what one of them says alone
+ * waits for the others or for half a second.
+ *
+ * Owner: one thread.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "admin-tui/model.h"
+#include "admin-tui/model_inside.h"
+#include "admin-tui/number.h"
+
+#define SURE_US       500000
+#define REOPEN_US     10000000 /* returned tickets open a sold out sale again and again */
+#define MICROS_SECOND 1e6
+
+static bool is(const char *state, const char *word)
+{
+    return strcmp(state, word) == 0;
+}
+
+static void tell_sold_out(struct model *m, const char *event, const struct past_event *p,
+                          uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    char number[NUMBER_BYTES], span[NUMBER_BYTES];
+    number_whole(number, p->total);
+    if (p->start_mono_us == 0)
+        model_say(m, false, now_wall_ms, "%s SOLD OUT: %s", event, number);
+    else
+        model_say(m, false, now_wall_ms, "%s SOLD OUT: %s in %s", event, number,
+                  number_span(span, (double)(now_mono_us - p->start_mono_us) / MICROS_SECOND));
+}
+
+static void tell_state(struct model *m, const char *event, const struct past_event *p,
+                       const char *before, uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    if (is(p->state, "soldout"))
+        tell_sold_out(m, event, p, now_mono_us, now_wall_ms);
+    else if (is(p->state, "repair"))
+        model_say(m, true, now_wall_ms, "%s in REPAIR: Redis has lost memory", event);
+    else
+        model_say(m, false, now_wall_ms, "%s %s%s", event, p->state,
+                  is(before, "repair")    ? ": repair is over"
+                  : is(before, "soldout") ? " again: tickets came back"
+                                          : "");
+}
+
+static void tell_total(struct model *m, const char *event, uint64_t before, uint64_t total,
+                       uint64_t now_wall_ms)
+{
+    char a[NUMBER_BYTES], b[NUMBER_BYTES];
+    model_say(m, false, now_wall_ms, "%s restocked: total %s, before %s", event,
+              number_whole(b, total), number_whole(a, before));
+}
+
+/* In repair nobody can know the total, and a node that has not begun says 0. */
+static bool total_is_known(const struct figures *f)
+{
+    return f->total > 0 && !is(f->state, "repair");
+}
+
+static void learn(struct past_event *p, const struct figures *f)
+{
+    memcpy(p->state, f->state, sizeof p->state);
+    if (total_is_known(f))
+        p->total = f->total;
+    p->since_mono_us = 0;
+    p->known = true;
+}
+
+/* Something else than what was told: is it sure, and due? */
+static bool is_due(struct past_event *p, const struct figures *f, bool new_total,
+                   uint64_t now_mono_us)
+{
+    if (p->since_mono_us == 0)
+        p->since_mono_us = now_mono_us;
+    if (!f->agreed && now_mono_us - p->since_mono_us < SURE_US)
+        return false;
+    bool reopened = is(p->state, "soldout") && is(f->state, "open") && !new_total;
+    return !reopened || now_mono_us - p->told_mono_us >= REOPEN_US;
+}
+
+static void tell_event(struct model *m, const char *event, struct past_event *p,
+                       uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    struct figures f = model_figures(m, event);
+    if (!f.alive || f.state[0] == '\0')
+        return;
+    if (total_is_known(&f) && f.sold == 0)
+        p->start_mono_us = now_mono_us;
+    if (!p->known) {
+        learn(p, &f);
+        return;
+    }
+    bool new_state = !is(p->state, f.state);
+    bool new_total = total_is_known(&f) && p->total > 0 && p->total != f.total;
+    if (!new_state && !new_total) {
+        learn(p, &f);
+        return;
+    }
+    if (!is_due(p, &f, new_total, now_mono_us))
+        return;
+    struct past_event before = *p;
+    learn(p, &f);
+    if (new_total) {
+        tell_total(m, event, before.total, f.total, now_wall_ms);
+        p->start_mono_us = now_mono_us;
+    }
+    if (!new_state)
+        return;
+    p->told_mono_us = now_mono_us;
+    if (!new_total || !is(before.state, "soldout") || !is(f.state, "open"))
+        tell_state(m, event, p, before.state, now_mono_us, now_wall_ms);
+}
+
+void model_tell_events(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    for (uint32_t i = 0; i < m->event_count; i++)
+        tell_event(m, m->events[i], &m->past->events[i], now_mono_us, now_wall_ms);
+}
+
+/* Nodes whose link to Redis is in a state, and those of them that were not in the round before. */
+struct links {
+    uint32_t count, fresh;
+    const struct model_node *one; /* of the fresh */
+};
+
+static void add_link(struct links *l, const struct model_node *n, bool fresh)
+{
+    l->count++;
+    if (!fresh)
+        return;
+    l->fresh++;
+    l->one = n;
+}
+
+/* One line for all nodes: they share one Redis. */
+static void tell_links(struct model *m, const struct links *l, uint32_t of, const char *word,
+                       bool alone, uint64_t now_wall_ms)
+{
+    char label[MODEL_LINE_BYTES];
+    bool trouble = is(word, "down");
+    if (l->fresh == 0)
+        return;
+    if (alone)
+        model_say(m, trouble, now_wall_ms, "%s: redis %s", model_label(l->one, label), word);
+    else
+        model_say(m, trouble, now_wall_ms, "redis %s on %u of %u nodes", word, (unsigned)l->count,
+                  (unsigned)of);
+}
+
+void model_tell_redis(struct model *m, uint64_t now_wall_ms)
+{
+    struct links up = {0, 0, NULL}, down = {0, 0, NULL};
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const struct model_node *n = &m->nodes[i];
+        struct past_node *p = model_past_node(m, n);
+        if (!model_answers(n))
+            continue;
+        if (model_redis_down(n)) {
+            add_link(&down, n, !p->redis_down);
+            p->redis_down = true;
+        } else if (is(n->stats.redis, "up")) {
+            add_link(&up, n, p->redis_down);
+            p->redis_down = false;
+        }
+    }
+    uint32_t of = up.count + down.count;
+    tell_links(m, &down, of, "down", down.count == 1, now_wall_ms);
+    tell_links(m, &up, of, "up", up.fresh == 1, now_wall_ms);
+}

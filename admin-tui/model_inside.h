@@ -1,0 +1,69 @@
+/*
+ * model_inside: what the files of the model share, and what it remembers between rounds.
+ *
+ * Private to the model.
+ */
+#ifndef SPIKE_TOP_MODEL_INSIDE_H
+#define SPIKE_TOP_MODEL_INSIDE_H
+
+#include "admin-tui/model.h"
+
+#define ROUNDS_SLOW 2 /* in a row, before a node is called slow */
+#define ROUNDS_CALM 3 /* in a row, before it is no longer */
+#define ATTACH_S    3 /* a node that is not attached by then has no Redis */
+
+struct past_node {
+    uint32_t failures;   /* in a row */
+    uint32_t slow, calm; /* rounds in a row */
+    bool redis_down;     /* as told */
+};
+
+/* What was last told of an event. */
+struct past_event {
+    bool known;
+    char state[STATS_WORD];
+    uint64_t total;
+    uint64_t told_mono_us;  /* when its state was told */
+    uint64_t since_mono_us; /* when something else was first heard; 0: nothing else is */
+    uint64_t start_mono_us; /* of the sale: when nothing was sold yet; 0: that was not seen */
+};
+
+struct model_past {
+    struct past_node nodes[MODEL_NODES_MAX]; /* by the same index as model.nodes */
+    struct past_event events[EVENTS_MAX];    /* as model.events */
+    uint64_t round_mono_us;                  /* the end of the last round; 0: none yet */
+    uint64_t second_mono_us;                 /* up to here the histories are filled */
+    double sold_s;                           /* smoothed; NAN: not known */
+};
+
+/* What is known of an event of the whole sale. */
+struct figures {
+    const struct model_node *from; /* the freshest answer; NULL: nobody has named the event */
+    const char *state;
+    uint64_t total, sold, left;
+    bool alive;  /* from a node that answers and has begun */
+    bool agreed; /* all nodes that are as good a witness say the same */
+};
+
+struct figures model_figures(const struct model *m, const char *event);
+const struct stats_event *model_find_event(const struct stats *s, const char *name,
+                                           uint32_t *index);
+struct past_node *model_past_node(const struct model *m, const struct model_node *n);
+/* It answers, and says that it sells. */
+bool model_sells(const struct model_node *n);
+bool model_answers(const struct model_node *n);
+bool model_redis_down(const struct model_node *n);
+/* Moves the node to a state; says so, with the reason (or ""), if it is another one. */
+void model_enter(struct model *m, struct model_node *n, enum model_state state, const char *reason,
+                 uint64_t now_wall_ms);
+/* "node 4", or its address while its number is not known. */
+const char *model_label(const struct model_node *n, char out[MODEL_LINE_BYTES]);
+
+/* The steps of model_round(), in this order. */
+void model_judge(struct model *m, uint64_t now_wall_ms);
+void model_total(struct model *m, double passed_s);
+void model_move_on(struct model *m, uint64_t now_mono_us);
+void model_tell_events(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms);
+void model_tell_redis(struct model *m, uint64_t now_wall_ms);
+
+#endif

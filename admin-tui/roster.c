@@ -1,0 +1,215 @@
+/*
+ * roster: see roster.h. The thread hands over one batch of new nodes and waits until the loop has
+ * taken it. It touches nothing of the console's but the struct below. If it hangs, nobody joins.
+ */
+#include "admin-tui/roster.h"
+
+#include <ev.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "storage/stock/registry.h"
+
+#define FIRST_LOOK_US UINT64_C(1000000)
+#define LATER_LOOK_US UINT64_C(300000)
+#define BETWEEN_S     5
+#define JOIN_MAX      64 /* nodes that join at once; the others join with the next look */
+
+struct joining {
+    char address[MODEL_ADDRESS];
+    struct place place;
+};
+
+static struct {
+    struct poll *poll;
+    const struct conf *conf; /* NULL: Redis is not the source */
+    uint16_t self;           /* this node is asked by the address in its configuration; 0: none */
+    struct ev_loop *loop;
+    ev_async bell;
+    /* of whoever holds the lock */
+    pthread_mutex_t lock;
+    bool ended;
+    uint32_t join_count;
+    struct joining join[JOIN_MAX];
+    /* of the thread, once it runs */
+    struct registry found;
+    uint32_t known_count;
+    char known[MODEL_NODES_MAX][MODEL_ADDRESS];
+} roster = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool is_known(const char *address)
+{
+    for (uint32_t i = 0; i < roster.known_count; i++)
+        if (strcmp(roster.known[i], address) == 0)
+            return true;
+    return false;
+}
+
+static void remember(const char *address)
+{
+    if (roster.known_count < MODEL_NODES_MAX && strlen(address) < MODEL_ADDRESS)
+        strcpy(roster.known[roster.known_count++], address);
+}
+
+/* ---- the first nodes ------------------------------------------------------------------------ */
+
+static bool add_named(const struct top_options *o, struct fault *f)
+{
+    for (uint32_t i = 0; i < o->name_count; i++)
+        if (!poll_add(roster.poll, o->names[i], f))
+            return false;
+    return true;
+}
+
+static int by_node(const void *left, const void *right)
+{
+    const struct registry_node *a = left, *b = right;
+    return (a->node > b->node) - (a->node < b->node);
+}
+
+/* How many nodes Redis knows that can be asked. An address that cannot be found now is looked up
+ * again later. */
+static uint32_t add_registered(struct fault *f)
+{
+    uint32_t added = 0;
+    if (!registry_read(roster.conf, FIRST_LOOK_US, &roster.found, f))
+        return 0;
+    fault_say(f, "redis %s: no node has advertised its admin address", roster.conf->redis.text);
+    qsort(roster.found.nodes, roster.found.count, sizeof roster.found.nodes[0], by_node);
+    for (uint32_t i = 0; i < roster.found.count; i++) {
+        if (!poll_add(roster.poll, roster.found.nodes[i].address, f))
+            continue;
+        remember(roster.found.nodes[i].address);
+        added++;
+    }
+    return added;
+}
+
+/* The node whose configuration it is. */
+static bool add_self(const struct conf *conf, struct fault *f)
+{
+    const struct conf_addr *a = &conf->admin;
+    char address[sizeof "unix:" + sizeof a->to.local.sun_path];
+    if (a->len == 0)
+        return false;
+    const char *text = a->text;
+    if (a->to.any.sa_family == AF_UNIX) {
+        snprintf(address, sizeof address, "unix:%s", a->to.local.sun_path);
+        text = address;
+    }
+    roster.self = conf->node;
+    return poll_add(roster.poll, text, f);
+}
+
+bool roster_begin(struct poll *p, const struct top_options *o, const struct conf *conf,
+                  struct fault *f)
+{
+    struct fault why = {"it has no `redis`"};
+    roster.poll = p;
+    if (o->name_count > 0)
+        return add_named(o, f);
+    if (conf == NULL)
+        return fault(f, "which nodes? Name their admin addresses (HOST:PORT or unix:PATH), or a "
+                        "configuration with -c FILE");
+    if (conf->redis.len > 0) {
+        roster.conf = conf;
+        if (add_registered(&why) > 0)
+            return true;
+    }
+    if (add_self(conf, &why))
+        return true;
+    return fault(f,
+                 "nobody to ask: %.300s; and the configuration's own `admin` cannot be asked. Name "
+                 "the nodes' admin addresses, or let them `advertise` theirs",
+                 why.text);
+}
+
+/* ---- those that join later ------------------------------------------------------------------ */
+
+static void on_bell(struct ev_loop *loop, ev_async *bell, int events)
+{
+    (void)loop, (void)bell, (void)events;
+    pthread_mutex_lock(&roster.lock);
+    for (uint32_t i = 0; i < roster.join_count && !roster.ended; i++) {
+        struct fault f;
+        /* The only fault left is that there are too many, and then the screen is full of nodes. */
+        if (!poll_add_at(roster.poll, roster.join[i].address, &roster.join[i].place, &f))
+            break;
+    }
+    roster.join_count = 0;
+    pthread_mutex_unlock(&roster.lock);
+}
+
+static void hand_over(const struct joining *found, uint32_t count)
+{
+    pthread_mutex_lock(&roster.lock);
+    if (roster.join_count == 0 && !roster.ended) {
+        memcpy(roster.join, found, count * sizeof *found);
+        roster.join_count = count;
+        for (uint32_t i = 0; i < count; i++)
+            remember(found[i].address);
+        ev_async_send(roster.loop, &roster.bell);
+    }
+    pthread_mutex_unlock(&roster.lock);
+}
+
+static void look(void)
+{
+    static struct joining found[JOIN_MAX];
+    struct fault f;
+    uint32_t count = 0;
+    if (!registry_read(roster.conf, LATER_LOOK_US, &roster.found, &f))
+        return; /* the nodes are asked all the same */
+    for (uint32_t i = 0; i < roster.found.count && count < JOIN_MAX; i++) {
+        const struct registry_node *n = &roster.found.nodes[i];
+        if (n->node == roster.self || strlen(n->address) >= MODEL_ADDRESS || is_known(n->address) ||
+            !place_find(&found[count].place, n->address, &f))
+            continue;
+        strcpy(found[count++].address, n->address);
+    }
+    if (count > 0)
+        hand_over(found, count);
+}
+
+static void *watch(void *unused)
+{
+    (void)unused;
+    const struct timespec between = {.tv_sec = BETWEEN_S};
+    for (;;) {
+        nanosleep(&between, NULL);
+        look();
+    }
+    return NULL;
+}
+
+bool roster_watch(struct ev_loop *loop, struct fault *f)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    if (roster.conf == NULL)
+        return true;
+    roster.loop = loop;
+    ev_async_init(&roster.bell, on_bell);
+    ev_async_start(loop, &roster.bell);
+    ev_unref(loop); /* it alone keeps nothing running */
+    /* Signals are for the thread that has the terminal. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&thread, NULL, watch, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0)
+        return fault(f, "a thread for the registry: %s", strerror(error));
+    pthread_detach(thread);
+    return true;
+}
+
+void roster_end(void)
+{
+    pthread_mutex_lock(&roster.lock);
+    roster.ended = true;
+    pthread_mutex_unlock(&roster.lock);
+}

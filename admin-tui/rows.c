@@ -1,0 +1,154 @@
+/*
+ * Filter and order of the nodes. Numbers of nodes rise; every other column begins with the highest,
+ * which for the state is the worst trouble. A node of which a figure is not known is last,
+ * whichever way round.
+ */
+#include "admin-tui/rows.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool rows_alive(const struct model_node *n)
+{
+    return n->has_stats && n->state != MODEL_DOWN && n->state != MODEL_ASKED;
+}
+
+double rows_left(const struct stats_event *e)
+{
+    uint64_t out = e->node_sold + e->node_held;
+    uint64_t here = e->local_stock > out ? e->local_stock - out : 0;
+    return (double)(e->has_cap && here < e->left ? here : e->left);
+}
+
+double rows_fill(const struct stats *s)
+{
+    double most = NAN;
+    for (uint32_t i = 0; i < s->pool_count; i++)
+        if (s->pools[i].size > 0)
+            most = fmax(most, (double)s->pools[i].used / (double)s->pools[i].size);
+    return most;
+}
+
+static double redis_value(const struct stats *s)
+{
+    if (strcmp(s->redis, "up") == 0)
+        return (double)s->redis_rtt_us;
+    return strcmp(s->redis, "down") == 0 ? INFINITY : NAN;
+}
+
+/* What only a node that answers can say. */
+static double live_value(const struct model *m, const struct model_node *n, enum column c)
+{
+    uint32_t index = 0;
+    const struct stats_event *e = model_event(m, n, &index);
+    switch (c) {
+    case COLUMN_REQ:
+        return n->has_rates ? n->req_s : NAN;
+    case COLUMN_SOLD_S:
+        return n->has_rates && e != NULL ? n->sold_s[index] : NAN;
+    case COLUMN_LEFT:
+        return e != NULL ? rows_left(e) : NAN;
+    case COLUMN_P50:
+        return (double)n->stats.p50_us;
+    case COLUMN_P99:
+        return (double)n->stats.p99_us;
+    case COLUMN_CONN:
+        return (double)n->stats.connections;
+    case COLUMN_ERR:
+        return n->has_rates ? n->err_s : NAN;
+    case COLUMN_MEM:
+        return rows_fill(&n->stats);
+    case COLUMN_REDIS:
+        return redis_value(&n->stats);
+    default:
+        return NAN;
+    }
+}
+
+double rows_value(const struct model *m, const struct model_node *n, enum column c)
+{
+    if (c == COLUMN_NODE)
+        return n->number > 0 ? (double)n->number : (double)NAN;
+    if (c == COLUMN_STATE)
+        return n->state;
+    if (c == COLUMN_SOLD) { /* what it has sold stays sold, alive or not */
+        uint32_t index = 0;
+        const struct stats_event *e = n->has_stats ? model_event(m, n, &index) : NULL;
+        return e != NULL ? (double)e->node_sold : NAN;
+    }
+    return rows_alive(n) ? live_value(m, n, c) : NAN;
+}
+
+static bool passes(const struct model_node *n, const char *filter)
+{
+    return filter[0] == '\0' || strcasestr(n->address, filter) != NULL ||
+           strcasestr(model_state_word(n->state), filter) != NULL;
+}
+
+struct entry {
+    double value; /* lowest first */
+    uint32_t number, node;
+};
+
+static int by_value(const void *left, const void *right)
+{
+    const struct entry *a = left, *b = right;
+    if (isnan(a->value) != isnan(b->value))
+        return isnan(a->value) ? 1 : -1;
+    if (!isnan(a->value) && a->value < b->value)
+        return -1;
+    if (!isnan(a->value) && a->value > b->value)
+        return 1;
+    if (a->number != b->number)
+        return a->number < b->number ? -1 : 1;
+    return a->node < b->node ? -1 : a->node > b->node;
+}
+
+void rows_make(struct rows *rows, const struct model *m, const struct look *look)
+{
+    struct entry entries[MODEL_NODES_MAX];
+    bool falling = (look->sort != COLUMN_NODE) != look->reversed;
+    rows->count = 0;
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const struct model_node *n = &m->nodes[i];
+        if (!passes(n, look->filter))
+            continue;
+        double value = rows_value(m, n, look->sort);
+        entries[rows->count++] = (struct entry){falling ? -value : value, n->number, i};
+    }
+    if (rows->count > 1)
+        qsort(entries, rows->count, sizeof entries[0], by_value);
+    for (uint32_t i = 0; i < rows->count; i++)
+        rows->node[i] = entries[i].node;
+}
+
+uint32_t rows_selected(const struct rows *rows, const struct look *look)
+{
+    for (uint32_t i = 0; i < rows->count; i++)
+        if (rows->node[i] == look->selected)
+            return i;
+    return 0;
+}
+
+void rows_move(const struct rows *rows, struct look *look, int64_t by)
+{
+    if (rows->count == 0)
+        return;
+    int64_t row = rows_selected(rows, look) + by;
+    if (row >= rows->count)
+        row = (int64_t)rows->count - 1;
+    look->selected = rows->node[row < 0 ? 0 : row];
+}
+
+void rows_scroll(const struct rows *rows, struct look *look, uint32_t page)
+{
+    uint32_t row = rows_selected(rows, look);
+    look->page = page;
+    if (page == 0 || row < look->first)
+        look->first = row;
+    else if (row >= look->first + page)
+        look->first = row - page + 1;
+    if (look->first + page > rows->count)
+        look->first = rows->count > page ? rows->count - page : 0;
+}

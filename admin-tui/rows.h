@@ -1,0 +1,62 @@
+/*
+ * rows: which nodes a table shows, and in which order; and what its columns are.
+ *
+ * Pure: the model is read, the look is the operator's choice.
+ */
+#ifndef SPIKE_TOP_ROWS_H
+#define SPIKE_TOP_ROWS_H
+
+#include "admin-tui/model.h"
+
+#define FILTER_BYTES 40
+#define ROWS_FIRST   UINT32_MAX /* look.selected: no node was chosen yet, so it is the first row */
+
+enum column {
+    COLUMN_NODE,
+    COLUMN_STATE,
+    COLUMN_REQ,
+    COLUMN_SOLD_S,
+    COLUMN_SOLD,
+    COLUMN_LEFT,
+    COLUMN_P50,
+    COLUMN_P99,
+    COLUMN_CONN,
+    COLUMN_ERR,
+    COLUMN_MEM,
+    COLUMN_REDIS,
+    COLUMN_COUNT
+};
+
+/* How the operator wants to see the nodes. */
+struct look {
+    enum column sort;
+    bool reversed;
+    char filter[FILTER_BYTES]; /* "": all */
+    uint32_t selected;         /* a node, by its place in the model: it stays chosen as rows move */
+    uint32_t first;            /* the row at the top of the table */
+    uint32_t page;             /* rows that the table had when it was last drawn */
+};
+
+struct rows {
+    uint32_t count;
+    uint32_t node[MODEL_NODES_MAX];
+};
+
+/* Whether the node's figures are of now. */
+bool rows_alive(const struct model_node *n);
+/* A node's figure; NAN: none is known. */
+double rows_value(const struct model *m, const struct model_node *n, enum column c);
+/* The nodes that pass the filter, in order. What is not known comes last. */
+void rows_make(struct rows *rows, const struct model *m, const struct look *look);
+/* The row of the selected node; the first if it is not among them. */
+uint32_t rows_selected(const struct rows *rows, const struct look *look);
+/* Moves the selection by so many rows, as far as there are any. */
+void rows_move(const struct rows *rows, struct look *look, int64_t by);
+/* Keeps the selected row within `page` rows. */
+void rows_scroll(const struct rows *rows, struct look *look, uint32_t page);
+/* How many tickets the node may still sell: of its local stock, as far as there are any left. */
+double rows_left(const struct stats_event *e);
+/* How full its fullest pool is, 0 .. 1; NAN: it has told of none. */
+double rows_fill(const struct stats *s);
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * What all views share: the title, the hints, small words, pages; and the order in which a picture
+ * is made: rows, title, the view itself, hints, the question that is open.
+ */
+#include "admin-tui/view.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define NAME_WIDTH 14
+
+bool view_fits(const struct canvas *c)
+{
+    return c->cols >= VIEW_COLS_MIN && c->rows >= VIEW_ROWS_MIN;
+}
+
+const char *view_clock(char out[VIEW_CLOCK], uint64_t wall_ms)
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm t;
+    if (localtime_r(&seconds, &t) == NULL || strftime(out, VIEW_CLOCK, "%H:%M:%S", &t) == 0)
+        snprintf(out, VIEW_CLOCK, "--:--:--");
+    return out;
+}
+
+const char *view_count(char out[NUMBER_BYTES], double n, int width)
+{
+    if (isnan(n) || n < 0)
+        return snprintf(out, NUMBER_BYTES, "-"), out;
+    if (n > 0 && n < 0.95) /* a trickle is not nothing */
+        return snprintf(out, NUMBER_BYTES, "%.1f", fmax(n, 0.1)), out;
+    if (n < 1e15) {
+        number_whole(out, (uint64_t)(n + 0.5));
+        if ((int)strlen(out) <= width)
+            return out;
+    }
+    return number_five(out, n);
+}
+
+const char *view_event_state(char out[STATS_WORD + 8], const char *state)
+{
+    if (strcmp(state, "soldout") == 0)
+        state = "sold out";
+    else if (strcmp(state, "repair") == 0)
+        state = "repair!";
+    snprintf(out, STATS_WORD + 8, "%s", state[0] != '\0' ? state : "-");
+    for (char *at = out; *at != '\0'; at++)
+        *at = (char)toupper((unsigned char)*at);
+    return out;
+}
+
+enum style view_state_style(enum model_state s)
+{
+    switch (s) {
+    case MODEL_UP:
+        return STYLE_GOOD;
+    case MODEL_DOWN:
+    case MODEL_REPAIR:
+        return STYLE_TROUBLE;
+    case MODEL_ASKED:
+        return STYLE_PLAIN;
+    default:
+        return STYLE_WARN;
+    }
+}
+
+const char *view_address(char out[MODEL_ADDRESS], const char *address, int width, bool same_port)
+{
+    size_t len = strlen(address), room = width > 0 ? (size_t)width : 0;
+    const char *port = strrchr(address, ':');
+    bool is_path = strncmp(address, "unix:", 5) == 0;
+    if (len > room && same_port && port != NULL && !is_path) /* it says nothing */
+        len = (size_t)(port - address);
+    if (len <= room || room < 2) {
+        snprintf(out, MODEL_ADDRESS, "%.*s", (int)(len < room ? len : room), address);
+        return out;
+    }
+    bool is_name = isalpha((unsigned char)address[0]) && !is_path;
+    size_t tail = is_name && port != NULL && !same_port ? strlen(port) : 0;
+    if (tail + 2 > room)
+        tail = 0;
+    if (is_name)
+        snprintf(out, MODEL_ADDRESS, "%.*s~%.*s", (int)(room - tail - 1), address, (int)tail,
+                 tail > 0 ? port : "");
+    else
+        snprintf(out, MODEL_ADDRESS, "~%.*s", (int)room - 1, address + len - (room - 1));
+    return out;
+}
+
+const struct model_node *view_selected(const struct scene *s)
+{
+    if (s->rows.count == 0)
+        return NULL;
+    return &s->m->nodes[s->rows.node[rows_selected(&s->rows, &s->look)]];
+}
+
+/* ---- title and hints ---- */
+
+/* The right half; the less there is room, the fewer parts. */
+static void title_right(char *out, size_t size, const struct scene *s, int parts)
+{
+    const struct model_totals *t = &s->m->totals;
+    char clock[VIEW_CLOCK], ms[NUMBER_BYTES], redis[NUMBER_BYTES + 16] = "";
+    if (!t->has_redis)
+        snprintf(redis, sizeof redis, "redis off  ");
+    else if (t->redis_ok)
+        snprintf(redis, sizeof redis, "redis ok %sms  ", number_ms(ms, t->redis_rtt_us));
+    else
+        snprintf(redis, sizeof redis, "redis DOWN!  ");
+    bool is_fine = t->has_redis && t->redis_ok;
+    if (t->up == 0 && !t->has_redis) /* nobody can say */
+        redis[0] = '\0';
+    if (is_fine && parts < 3)
+        redis[0] = '\0';
+    snprintf(out, size, "%u/%u up  %s%s%s%.3gs", t->up, s->m->node_count, redis,
+             parts > 1 ? view_clock(clock, s->now_wall_ms) : "", parts > 1 ? "  " : "",
+             s->interval_s);
+}
+
+/* "ticket 1/3  OPEN" */
+static void title_left(char *out, size_t size, const struct scene *s)
+{
+    const struct model *m = s->m;
+    char state[STATS_WORD + 8], which[32] = "";
+    for (uint32_t i = 0; m->event_count > 1 && i < m->event_count; i++)
+        if (strcmp(m->events[i], m->event) == 0)
+            snprintf(which, sizeof which, " %u/%u", i + 1, m->event_count);
+    if (m->event[0] == '\0')
+        snprintf(out, size, "no event yet");
+    else
+        snprintf(out, size, "%s%s  %s", m->event, which, view_event_state(state, m->totals.state));
+}
+
+static void draw_title(const struct canvas *c, const struct scene *s)
+{
+    char left[128], right[128];
+    int parts = 3, x = 0, room;
+    title_left(left, sizeof left, s);
+    int wants = (int)strlen(left) + (s->frozen ? 8 : 0) + 2;
+    do {
+        title_right(right, sizeof right, s, parts);
+        room = c->cols - (int)strlen(right);
+    } while (wants > room && --parts > 0);
+    draw_fill(c, 0, 0, c->cols, STYLE_TITLE);
+    if (wants + 11 <= room)
+        x = draw_text(c, 0, 0, 9, STYLE_TITLE, "spike-top") + 2;
+    if (s->frozen)
+        x = draw_text(c, 0, x, 6, STYLE_TITLE, "FROZEN") + 2;
+    draw_text(c, 0, x, room - x - 1, STYLE_TITLE, left);
+    draw_text(c, 0, room, c->cols, STYLE_TITLE, right);
+}
+
+static void draw_hints(const struct canvas *c, const struct view *view, const struct scene *s)
+{
+    bool readonly = s->options->readonly;
+    const char *last = key_line(KEY_IS_QUIT)->hint;
+    int x = 0, y = c->rows - 1, room = c->cols - (int)strlen(last);
+    for (int key = 0; key < KEY_IS_QUIT; key++) {
+        const char *hint = key_line((enum key)key)->hint;
+        bool shown = hint[0] != '\0' && key_works((enum key)key, view->keys, readonly);
+        if (shown && x + (int)strlen(hint) + 2 <= room)
+            x = draw_text(c, y, x, c->cols, STYLE_NAME, hint) + 2;
+    }
+    draw_text(c, y, x, c->cols, STYLE_NAME, last);
+}
+
+void view_draw(struct canvas *c, const struct view *view, struct scene *s)
+{
+    canvas_erase(c);
+    if (!view_fits(c)) {
+        draw_format(c, 0, 0, STYLE_PLAIN, "spike-top needs %dx%d, this is %dx%d", VIEW_COLS_MIN,
+                    VIEW_ROWS_MIN, c->cols, c->rows);
+        return;
+    }
+    rows_make(&s->rows, s->m, &s->look);
+    draw_title(c, s);
+    view->draw(c, s);
+    draw_hints(c, view, s);
+    prompt_draw(c, s->prompt);
+}
+
+/* ---- pages ---- */
+
+void view_page(const struct canvas *whole, struct scene *s, view_paint *paint)
+{
+    struct canvas c = *whole;
+    c.bottom = 0; /* nothing is drawn */
+    int lines = paint(&c, s, 0), hidden;
+    s->page = whole->rows - 3;
+    hidden = lines > s->page ? lines - s->page : 0;
+    s->scroll = s->scroll > hidden ? hidden : s->scroll < 0 ? 0 : s->scroll;
+    c.top = 2;
+    c.bottom = whole->rows - 1;
+    paint(&c, s, c.top - s->scroll);
+    if (hidden == 0)
+        return;
+    char text[48];
+    snprintf(text, sizeof text, "lines %d-%d of %d", s->scroll + 1, s->scroll + s->page, lines);
+    draw_right(whole, 1, 0, whole->cols, STYLE_NAME, text);
+}
+
+void page_head(struct page *p, const char *text)
+{
+    draw_text(p->c, p->y++, p->x, p->width, STYLE_BOLD, text);
+}
+
+void page_line(struct page *p, const char *name, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    draw_text(p->c, p->y, p->x + 1, NAME_WIDTH, STYLE_NAME, name);
+    draw_text(p->c, p->y++, p->x + 2 + NAME_WIDTH, p->width - NAME_WIDTH - 2, STYLE_PLAIN, text);
+}

@@ -1,0 +1,295 @@
+/*
+ * The table of nodes: as many columns as there is room for, the least needed go first; a node that
+ * is down says why where its figures would be; the sum below.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin-tui/view.h"
+
+#define NODE_LEAST 12 /* mark, number, a short address */
+#define NODE_MOST  34
+#define SPARK_FROM 110 /* columns of the screen; a sparkline for each node */
+#define SPARK_HEAD "REQ/S 60s"
+#define SPARK_SPAN 60
+#define SPARK_KEEP 20 /* columns that addresses and wide figures leave to it */
+
+static const struct {
+    const char *head;
+    int width, wide; /* at least; with room to spare */
+    int rank;        /* the highest goes first */
+} columns[COLUMN_COUNT] = {
+    [COLUMN_NODE] = {"NODE", 0, 0, 0}, [COLUMN_STATE] = {"STATE", 6, 6, 0},
+    [COLUMN_REQ] = {"REQ/S", 5, 5, 2}, [COLUMN_SOLD_S] = {"SOLD/S", 6, 6, 1},
+    [COLUMN_SOLD] = {"SOLD", 6, 9, 1}, [COLUMN_LEFT] = {"LEFT", 5, 9, 3},
+    [COLUMN_P50] = {"P50ms", 5, 5, 9}, [COLUMN_P99] = {"P99ms", 5, 5, 4},
+    [COLUMN_CONN] = {"CONN", 5, 7, 8}, [COLUMN_ERR] = {"5XX/S", 5, 5, 5},
+    [COLUMN_MEM] = {"MEM", 4, 4, 7},   [COLUMN_REDIS] = {"REDIS", 5, 5, 6},
+};
+
+/* Where the columns stand; a width of 0: not shown. */
+struct layout {
+    int width[COLUMN_COUNT], at[COLUMN_COUNT];
+    int spark, spark_at;
+};
+
+static int digits_of(const struct model *m)
+{
+    uint32_t most = 0;
+    int digits = 1;
+    for (uint32_t i = 0; i < m->node_count; i++)
+        most = m->nodes[i].number > most ? m->nodes[i].number : most;
+    for (; most >= 10; most /= 10)
+        digits++;
+    return digits;
+}
+
+int view_node_width(const struct scene *s, int most)
+{
+    size_t longest = 0;
+    for (uint32_t i = 0; i < s->m->node_count; i++) {
+        size_t len = strlen(s->m->nodes[i].address);
+        longest = len > longest ? len : longest;
+    }
+    int wants = 2 + digits_of(s->m) + (int)longest;
+    return wants < most ? wants : most;
+}
+
+static void drop_columns(struct layout *l, int *room)
+{
+    while (*room < 0) {
+        int worst = COLUMN_NODE;
+        for (int i = 0; i < COLUMN_COUNT; i++)
+            if (l->width[i] > 0 && columns[i].rank > columns[worst].rank)
+                worst = i;
+        if (worst == COLUMN_NODE)
+            return;
+        *room += l->width[worst] + 1;
+        l->width[worst] = 0;
+    }
+}
+
+static void spread(struct layout *l, const struct scene *s, int *room)
+{
+    int more = view_node_width(s, NODE_MOST) - NODE_LEAST;
+    more = more < *room ? more : *room;
+    l->width[COLUMN_NODE] += more > 0 ? more : 0;
+    *room -= more > 0 ? more : 0;
+    for (int i = 1; i<COLUMN_COUNT && * room> 0; i++) {
+        more = l->width[i] > 0 ? columns[i].wide - columns[i].width : 0;
+        more = more < *room ? more : *room;
+        l->width[i] += more;
+        *room -= more;
+    }
+}
+
+static void lay_out(struct layout *l, const struct scene *s, int cols)
+{
+    int room = cols - NODE_LEAST, x = 0;
+    memset(l, 0, sizeof *l);
+    l->width[COLUMN_NODE] = NODE_LEAST;
+    for (int i = 1; i < COLUMN_COUNT; i++) {
+        l->width[i] = columns[i].width;
+        room -= columns[i].width + 1;
+    }
+    drop_columns(l, &room);
+    int kept = cols < SPARK_FROM ? 0 : room < SPARK_KEEP ? room : SPARK_KEEP;
+    room -= kept;
+    spread(l, s, &room);
+    room += kept;
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        l->at[i] = x;
+        x += l->width[i] > 0 ? l->width[i] + 1 : 0;
+    }
+    l->spark_at = x + 1;
+    if (cols >= SPARK_FROM && room > (int)strlen(SPARK_HEAD) + 2)
+        l->spark = room - 2 < SPARK_SPAN ? room - 2 : SPARK_SPAN;
+}
+
+static bool at_left(enum column i)
+{
+    return i == COLUMN_NODE || i == COLUMN_STATE;
+}
+
+/* "NODE", or "NODE 1-2/3" where nothing else says that there are more. */
+static const char *node_head(char out[32], const struct canvas *c, const struct scene *s, int width)
+{
+    const struct look *look = &s->look;
+    const char *head = columns[COLUMN_NODE].head;
+    if (view_has_info(c, s) || look->page >= s->rows.count)
+        return head;
+    snprintf(out, 32, "%s %u-%u/%u", head, look->first + 1, look->first + look->page,
+             s->rows.count);
+    return (int)strlen(out) < width ? out : out + strlen(head) + 1;
+}
+
+/* The column that sorts has a mark before it: v the highest first, ^ the lowest. */
+static void draw_head(const struct canvas *c, const struct scene *s, const struct layout *l, int y)
+{
+    char more[32];
+    const struct look *look = &s->look;
+    bool falling = (look->sort != COLUMN_NODE) != look->reversed;
+    draw_fill(c, y, 0, c->cols, STYLE_TITLE);
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        const char *head = i == COLUMN_NODE ? node_head(more, c, s, l->width[i]) : columns[i].head;
+        int len = (int)strlen(head), x = l->at[i] + (i == COLUMN_NODE ? 1 : 0);
+        if (l->width[i] == 0)
+            continue;
+        x += at_left((enum column)i) ? 0 : l->width[i] - len;
+        draw_text(c, y, x, len, STYLE_TITLE, head);
+        if ((int)look->sort == i)
+            draw_text(c, y, x - 1, 1, STYLE_TITLE, falling ? "v" : "^");
+    }
+    if (l->spark > 0)
+        draw_text(c, y, l->spark_at, l->spark, STYLE_TITLE, SPARK_HEAD);
+}
+
+static bool have_same_port(const struct model *m)
+{
+    const char *first = NULL;
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const char *port = strrchr(m->nodes[i].address, ':');
+        if (port == NULL || (first != NULL && strcmp(first, port) != 0))
+            return false;
+        first = port;
+    }
+    return m->node_count > 1;
+}
+
+void view_node_cell(const struct canvas *c, const struct scene *s, int y, int width,
+                    const struct model_node *n)
+{
+    char cut[MODEL_ADDRESS], number[16] = "?";
+    int digits = digits_of(s->m);
+    if (n->number > 0)
+        snprintf(number, sizeof number, "%u", n->number);
+    if (n == view_selected(s))
+        draw_text(c, y, 0, 1, STYLE_BOLD, ">");
+    draw_right(c, y, 1, digits, STYLE_PLAIN, number);
+    int room = width - digits - 2;
+    draw_text(c, y, digits + 2, room, STYLE_PLAIN,
+              view_address(cut, n->address, room, have_same_port(s->m)));
+}
+
+static const char *cell(char out[NUMBER_BYTES], enum column i, double value, int width)
+{
+    if (isnan(value))
+        return "-";
+    switch (i) {
+    case COLUMN_REQ:
+        return number_rolled(out, value);
+    case COLUMN_P50:
+    case COLUMN_P99:
+        return number_ms(out, (uint64_t)value);
+    case COLUMN_MEM:
+        return snprintf(out, NUMBER_BYTES, "%.0f%%", fmin(value, 1) * 100), out;
+    case COLUMN_REDIS:
+        return isinf(value) ? "DOWN!" : number_ms(out, (uint64_t)value);
+    case COLUMN_CONN:
+        return number_rolled(out, value);
+    default:
+        return view_count(out, value, width);
+    }
+}
+
+static void draw_figures(const struct canvas *c, const struct scene *s, const struct layout *l,
+                         int y, const struct model_node *n)
+{
+    char text[NUMBER_BYTES];
+    for (int i = COLUMN_REQ; i < COLUMN_COUNT; i++) {
+        if (l->width[i] == 0)
+            continue;
+        const char *said =
+            cell(text, (enum column)i, rows_value(s->m, n, (enum column)i), l->width[i]);
+        if (i == COLUMN_REDIS && rows_alive(n) && strcmp(n->stats.redis, "off") == 0)
+            said = "off";
+        draw_right(c, y, l->at[i], l->width[i], STYLE_PLAIN, said);
+    }
+}
+
+/* Where its latencies and pools would be: from the first such column on. */
+static void draw_why(const struct canvas *c, const struct layout *l, int y, const char *why)
+{
+    for (int i = COLUMN_P50; i < COLUMN_COUNT; i++) {
+        if (l->width[i] == 0)
+            continue;
+        int room = l->spark > 0 ? l->spark_at + l->spark - l->at[i] : c->cols - l->at[i];
+        draw_fill(c, y, l->at[i], room, STYLE_PLAIN);
+        draw_text(c, y, l->at[i] + 1, room - 1, STYLE_TROUBLE, why);
+        return;
+    }
+}
+
+static void draw_node(const struct canvas *c, const struct scene *s, const struct layout *l, int y,
+                      const struct model_node *n)
+{
+    view_node_cell(c, s, y, l->width[COLUMN_NODE], n);
+    draw_text(c, y, l->at[COLUMN_STATE], l->width[COLUMN_STATE], view_state_style(n->state),
+              model_state_word(n->state));
+    draw_figures(c, s, l, y, n);
+    if (n->state == MODEL_DOWN)
+        draw_why(c, l, y, n->why);
+    else if (l->spark > 0)
+        draw_spark(c, y, l->spark_at, l->spark, n->req.at + MODEL_HISTORY - SPARK_SPAN, SPARK_SPAN);
+    if (n == view_selected(s))
+        draw_restyle(c, y, 0, c->cols, STYLE_SELECTED);
+}
+
+static double total_of(const struct model_totals *t, enum column i)
+{
+    switch (i) {
+    case COLUMN_REQ:
+        return t->has_rates ? t->req_s : NAN;
+    case COLUMN_SOLD_S:
+        return t->has_rates ? t->sold_s : NAN;
+    case COLUMN_SOLD:
+        return (double)t->node_sold;
+    case COLUMN_LEFT:
+        return t->state[0] != '\0' ? (double)t->left : NAN;
+    case COLUMN_P50:
+        return t->up > 0 ? (double)t->p50_us : (double)NAN;
+    case COLUMN_P99:
+        return t->up > 0 ? (double)t->p99_us : (double)NAN;
+    case COLUMN_CONN:
+        return t->up > 0 ? (double)t->connections : (double)NAN;
+    default:
+        return t->has_rates ? t->err_s : NAN;
+    }
+}
+
+static void draw_total(const struct canvas *c, const struct scene *s, const struct layout *l, int y)
+{
+    const struct model_totals *t = &s->m->totals;
+    char text[NUMBER_BYTES], up[32];
+    snprintf(up, sizeof up, "%u/%u", t->up, s->m->node_count);
+    draw_text(c, y, 1, 5, STYLE_BOLD, "TOTAL");
+    draw_text(c, y, l->at[COLUMN_STATE] - (strlen(up) > 6), 7, STYLE_BOLD, up);
+    for (int i = COLUMN_REQ; i <= COLUMN_ERR; i++)
+        if (l->width[i] > 0)
+            draw_right(c, y, l->at[i], l->width[i], STYLE_BOLD,
+                       cell(text, (enum column)i, total_of(t, (enum column)i), l->width[i]));
+}
+
+int view_table_wants(const struct scene *s)
+{
+    return (int)s->rows.count + 2;
+}
+
+int view_table(const struct canvas *c, struct scene *s, int y, int height)
+{
+    struct layout l;
+    int page = height - 2;
+    if (page < 1)
+        return 0;
+    lay_out(&l, s, c->cols);
+    rows_scroll(&s->rows, &s->look, (uint32_t)page);
+    draw_head(c, s, &l, y);
+    int shown = 0;
+    for (; shown < page && s->look.first + (uint32_t)shown < s->rows.count; shown++) {
+        uint32_t node = s->rows.node[s->look.first + (uint32_t)shown];
+        draw_node(c, s, &l, y + 1 + shown, &s->m->nodes[node]);
+    }
+    draw_total(c, s, &l, y + 1 + shown);
+    return shown + 2;
+}

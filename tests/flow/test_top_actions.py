@@ -1,0 +1,114 @@
+"""Why: the console is where a sale is paused, restocked or closed in a hurry. Each act must say what
+it will do, do it on all nodes and nothing else, and be out of reach where one may only look."""
+
+import re
+
+import spike
+import top
+from top import Console
+
+
+def states(nodes, event="ticket"):
+    return {node.stock(event)["state"] for node in nodes}
+
+
+def totals(nodes, event="ticket"):
+    return {node.stock(event)["total"] for node in nodes}
+
+
+def test_acts(place):
+    """Pause, resume, restock, drain, close: question, yes, done; a no changes nothing."""
+    _, nodes = top.three_nodes(place, events={"ticket": {"total": 100000}})
+    load = place.load(*nodes, connections=12, pause_s=0.05)
+    console = Console(place, *top.addresses(nodes))
+    console.wait_for("OPEN", "3/3 up", r"^Sold +[\d,]+ +\d+/s")
+
+    console.press("p").wait_question(r"^Pause the sale of ticket on all nodes\? y/N y does it; any")
+    console.press("n")
+    console.wait_gone("y/N")
+    assert states(nodes) == {"open"}
+    console.press("p").wait_question("y/N").press("y")
+    console.wait_for("^spike-top  ticket  PAUSED", r"^\S+ pause ticket: done$",
+                     r"^\S+ ticket paused")
+    spike.wait("all nodes to pause", lambda: states(nodes) == {"paused"})
+    assert {node.buy().code for node in nodes} == {-4}
+    sold = [node.stock()["sold"] for node in nodes]
+    console.wait_for(r"^Sold +[\d,]+ +0/s")
+    assert sold == [node.stock()["sold"] for node in nodes] and len(set(sold)) == 1
+
+    console.press("p").wait_question(r"^Resume the sale of ticket on all nodes\?")
+    console.press("y").wait_for("^spike-top  ticket  OPEN", r"^\S+ resume ticket: done$")
+    spike.wait("all nodes to sell", lambda: all(node.buy().code == 1 for node in nodes))
+
+    console.press("R").wait_question(r"^Restock ticket: its total is 100,000, of which [\d,]+ are "
+                                   "gone. The new total for all nodes:")
+    console.type("120,000").press("Enter")
+    console.wait_question("^Restock ticket from 100,000 to 120,000 tickets in all, on all nodes")
+    console.press("y").wait_for("^Left .* of 120,000 ", r"^\S+ restock ticket: done, 120,000 in all")
+    spike.wait("all nodes to know", lambda: totals(nodes) == {120000})
+    console.press("R").wait_question("The new total")
+    console.type("1").press("Enter").wait_question("from 120,000 to 1 tickets")
+    console.press("y").wait_for(r"^\S+ restock ticket: refused: -\d+ \w+")
+    assert totals(nodes) == {120000}
+
+    console.press("G", "d").wait_question(r"^Drain node 3 \(.*n3\)\? .* sells no more, of any")
+    console.press("y").wait_for(r"^\S+ drain node 3 .*: done$", r"^>3 \S+ +DRAIN ", "2/3 up",
+                                r"^\S+ node 3 DRAINING")
+    assert nodes[2].buy().code == -6 and nodes[0].buy().code == 1
+
+    console.press("x").wait_question(r"^Close the sale of ticket on all nodes, for good\? .* Type "
+                                     "ticket to close it")
+    console.type("tickets").press("Enter").wait_for("that is not its name")
+    assert states(nodes) == {"open"}
+    console.press("BSpace", "Enter").wait_for("^spike-top  ticket  CLOSED",
+                                              r"^\S+ close ticket: done$")
+    spike.wait("all nodes to close", lambda: states(nodes) == {"closed"})
+    console.press("p").wait_for("the sale of ticket is closed$")
+    load.stop()
+    assert load.codes[-3] > 0 and load.codes[-4] > 0
+    console.quit()
+
+
+def test_readonly_offers_none(place):
+    """No hint, no help, no key: not a question, not a change, in any view."""
+    _, nodes = top.three_nodes(place)
+    console = Console(place, "--readonly", *top.addresses(nodes))
+    screen = console.wait_for("OPEN", "3/3 up", "q Quit")
+    assert not re.search("Pause|Close|Restock|Drain", screen)
+    for view, seen in (("Escape", "^.NODE"), ("e", "GRANTED"), ("Enter", "^Journal")):
+        console.press(view).wait_for(seen)
+        for key in "pxRd":
+            console.press(key, "y")
+        console.press("/" if view != "Enter" else "Space")  # the keys before have been taken
+        screen = console.wait_for("Filter by" if view != "Enter" else "FROZEN")
+        assert not re.search(r"y/N|Type|Pause|Drain", screen)
+        console.press("Escape")
+    console.press("h")
+    screen = console.wait_for("read-only: none changes the sale", "^ Columns$")
+    assert not re.search("pause the sale|close the sale|total of the sale|drain", screen)
+    assert states(nodes) == {"open"} and totals(nodes) == {10000}
+    assert {node.stats()["state"] for node in nodes} == {"up"}
+    assert not any("pause" in node.log_text() or "drain" in node.log_text() for node in nodes)
+
+
+def test_with_a_token(place):
+    """A node that asks for one is seen and acted upon with --token-file, and says so without."""
+    token, wrong = place.dir / "token", place.dir / "wrong"
+    token.write_text("open-sesame-0123456789\n")
+    wrong.write_text("open-barley-0123456789\n")
+    token.chmod(0o600)
+    wrong.chmod(0o600)
+    node = place.node(start=False, admin="0.0.0.0:0", admin_token=token)
+    node.start(healthy=False)
+    address = "127.0.0.1:%d" % node.admin[1]
+    console = Console(place, "--token-file", token, address)
+    console.wait_for("OPEN", "1/1 up")
+    console.press("p").wait_question("y/N").press("y")
+    console.wait_for("PAUSED")
+    console.quit()
+    without = Console(place, address)
+    without.wait_for("DOWN! .*401: token needed")
+    without.quit(code=1)
+    assert "401: wrong token" in top.run_top("-b", "-n", 1, "--token-file", wrong, address, code=1)
+    assert "nobody.token" in top.run_top("-b", "--token-file", place.dir / "nobody.token", address,
+                                         code=1)

@@ -1,0 +1,208 @@
+"""Why: what people pipe, mail and graph comes from the batch. Its figures must be those of /stats,
+its JSON that of the manual, and its exit code must tell whether anybody was there."""
+
+import re
+import subprocess
+import threading
+import time
+
+import pytest
+
+import spike
+import top
+from top import Console, Impostor, figure, row_of, run_top, total_of
+
+FIELDS = ["address", "node", "state", "req_s", "sold_s", "stats"]
+
+
+def test_text(place):
+    """Three rounds, a second apart, in the words of the screen, at most 80 columns."""
+    _, nodes = top.three_nodes(place, events={"ticket": {"total": 100000}})
+    place.load(*nodes, connections=12, pause_s=0.05)
+    began = time.monotonic()
+    said = run_top("-b", "-n", 3, "-d", 1, *top.addresses(nodes))
+    assert 2 <= time.monotonic() - began < 5 * spike.PATIENCE
+    rounds = said.split("\n\n")
+    assert len(rounds) == 3 and max(map(len, said.split("\n"))) <= 80
+    for text in rounds:
+        assert re.search(r"^spike-top  ticket  OPEN  3/3 up  redis ok [\d.]+ms  \d\d:\d\d:\d\d$",
+                         text, re.MULTILINE)
+        assert len(re.findall(r"^[123] \S+ +UP ", text, re.MULTILINE)) == 3
+        assert re.search(r"^TOTAL +3/3 ", text, re.MULTILINE)
+        assert re.search(r"^Left   [\d,]+ of 100,000  \d+%$", text, re.MULTILINE)
+    assert re.search(r"^Req/s  -", rounds[0], re.MULTILINE)
+    assert re.search(r"^Req/s  \d", rounds[2], re.MULTILINE)
+
+
+def test_json(place):
+    """One object a round, the fields of the manual in their order; the first has no rates."""
+    _, nodes = top.three_nodes(place, events={"ticket": {"total": 100000}})
+    gone = Impostor(place, b"")
+    gone.close()
+    said = run_top("-j", "-n", 2, "-d", 0.5, *top.addresses(nodes), gone.address)
+    first, second = top.rounds_of(said)
+    for one in (first, second):
+        assert list(one) == ["time_ms", "nodes", "total"]
+        assert [list(n) for n in one["nodes"]] == [FIELDS] * 4
+        assert [n["node"] for n in one["nodes"]] == [1, 2, 3, None]
+        assert [n["state"] for n in one["nodes"]] == ["up"] * 3 + ["down"]
+        assert [n["address"] for n in one["nodes"]] == [*top.addresses(nodes), gone.address]
+        assert one["nodes"][3]["stats"] is None
+        assert one["nodes"][0]["stats"].keys() == nodes[0].stats().keys()
+        assert abs(one["time_ms"] - time.time() * 1000) < 60000
+        assert one["total"]["total"] == one["total"]["left"] == 100000
+    assert {n["req_s"] for n in first["nodes"]} == {None} == {n["sold_s"] for n in first["nodes"]}
+    assert first["total"]["req_s"] is None
+    assert [n["req_s"] for n in second["nodes"]] == [0, 0, 0, None]
+    assert second["time_ms"] > first["time_ms"]
+
+
+class Sampler:
+    """Reads /stats of the nodes again and again, beside the console."""
+
+    def __init__(self, nodes):
+        self.samples = {node.number: [] for node in nodes}  # of (time_ms, requests, tickets)
+        self.ending = False
+        self.threads = [threading.Thread(target=self._run, args=(n,), daemon=True) for n in nodes]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, node):
+        while not self.ending:
+            stats = node.stats()
+            event = stats["events"][0]
+            self.samples[node.number].append((stats["time_ms"], stats["http"]["requests"],
+                                              event["node_sold"] + event["node_held"]))
+            time.sleep(0.05)
+
+    def stop(self):
+        self.ending = True
+        for thread in self.threads:
+            thread.join()
+
+    def at(self, number, time_ms, what):
+        """What the counter was at that time, between the samples around it."""
+        rows = self.samples[number]
+        after = next(i for i, row in enumerate(rows) if row[0] >= time_ms)
+        (t0, *a), (t1, *b) = rows[max(after - 1, 0)], rows[after]
+        part = (time_ms - t0) / (t1 - t0) if t1 > t0 else 0
+        return a[what] + (b[what] - a[what]) * part
+
+
+def test_rates_are_those_of_stats(place):
+    """REQ/S and SOLD/S within a tenth of what /stats says over the same time."""
+    _, nodes = top.three_nodes(place, events={"ticket": {"total": 1000000}})
+    place.load(*nodes, connections=24, pause_s=0.03)
+    place.load(*nodes, connections=12, pause_s=0.05, path="/buy/nothing")
+    sampler = Sampler(nodes)
+    spike.wait("samples", lambda: all(len(s) > 5 for s in sampler.samples.values()))
+    rounds = top.rounds_of(run_top("-j", "-n", 7, "-d", 1, *top.addresses(nodes)))
+    spike.wait("later samples", lambda: all(
+        s[-1][0] > rounds[-1]["time_ms"] for s in sampler.samples.values()))
+    sampler.stop()
+    worst = 0
+    for before, now in zip(rounds, rounds[1:]):
+        sums = {"req_s": 0, "sold_s": 0}
+        for old, new in zip(before["nodes"], now["nodes"]):
+            assert new["state"] in ("up", "slow")
+            t0, t1 = old["stats"]["time_ms"], new["stats"]["time_ms"]
+            for what, name in enumerate(("req_s", "sold_s")):
+                own = (sampler.at(new["node"], t1, what) - sampler.at(new["node"], t0, what)) \
+                    / (t1 - t0) * 1000
+                sums[name] += own
+        for name, own in sums.items():
+            worst = max(worst, abs(now["total"][name] - own) / own)
+            assert now["total"][name] == pytest.approx(own, rel=0.1), (name, now["total"], sums)
+            assert now["total"][name] == pytest.approx(sum(n[name] for n in now["nodes"]), abs=0.2)
+    print(f"rates differ by {worst:.1%} at most")
+
+
+def test_sold_and_left_are_exact_at_rest(place):
+    """Once the load has stopped: on the screen, in text and in JSON, to the ticket."""
+    redis, nodes = top.three_nodes(place, events={"ticket": {"total": 5000, "local_stock": 1500}})
+    console = Console(place, *top.addresses(nodes))
+    load = place.load(*nodes, connections=12, requests=2000)
+    load.join()
+    sold = {node.number: node.event_stats()["node_sold"] for node in nodes}
+    assert sum(sold.values()) == load.codes[1] == redis.figure()
+    left = f"{5000 - redis.figure():,}"
+    screen = console.wait_for(f"^Left   {left} of 5,000 ", f"^Sold   {redis.figure():,} ",
+                              f"^ TOTAL .* {redis.figure():,} +{left} ")
+    for number, count in sold.items():
+        row = row_of(screen, number)
+        assert figure(row["sold"]) == count
+        assert figure(row["left"]) == min(1500 - count, 5000 - redis.figure())
+    assert figure(total_of(screen)["sold"]) == redis.figure()
+    one = top.rounds_of(run_top("-j", "-n", 1, *top.addresses(nodes)))[0]
+    assert one["total"]["sold"] == redis.figure() and one["total"]["left"] == 5000 - redis.figure()
+    text = run_top("-b", "-n", 1, *top.addresses(nodes))
+    assert re.search(f"^Sold   {redis.figure():,} ", text, re.MULTILINE)
+    load = place.load(*nodes, connections=12)
+    spike.wait("all that they may sell", lambda: redis.figure() == 4500, 20)
+    load.stop()
+    console.wait_for("^Left   500 of 5,000 ", "^Sold   4,500 ", r"^ TOTAL .* 4,500 +500 ")
+    console.quit()
+
+
+def test_sold_out(place):
+    """The last ticket is seen, on the screen and in text: 1% is not 0%, and then all is gone."""
+    node = place.node(redis=place.redis(), events={"ticket": {"total": 600}})
+    console = Console(place, *top.addresses([node]))
+    console.wait_for("^Left   600 of 600 .* 100%$")
+    place.load(node, connections=5, requests=599).join()
+    console.wait_for(r"^Left   1 of 600  \[\| +\] 1%$")
+    assert re.search("^Left   1 of 600  1%$", run_top("-b", "-n", 1, *top.addresses([node])),
+                     re.MULTILINE)
+    place.load(node, connections=5, requests=100).join()
+    console.wait_for(r"ticket  SOLD OUT +1/1 up", r"^Left   0 of 600  \[ +\] 0%$", "all gone",
+                     r"^Sold   600 .* refused 99 ", r"^\S+ ticket SOLD OUT: 600 in ~\d+s$")
+    assert "ticket  SOLD OUT  1/1 up" in run_top("-b", "-n", 1, *top.addresses([node]))
+    console.quit()
+
+
+def test_nodes_from_the_registry(place):
+    """-c FILE: whoever advertises is asked, whichever node's configuration it is."""
+    _, nodes = top.three_nodes(place)
+    found = top.addresses(nodes)
+    for node in nodes:
+        one = top.rounds_of(run_top("-j", "-n", 1, "-c", node.conf))[0]
+        assert [n["address"] for n in one["nodes"]] == found
+        assert [n["state"] for n in one["nodes"]] == ["up"] * 3
+    assert len(top.rounds_of(run_top("-j", "-n", 1, "-c", nodes[0].conf, found[2]))[0]["nodes"]) == 1
+
+
+def test_exit_codes(place):
+    """0: somebody was there; 1: nobody in the last round; 2: it was asked wrongly."""
+    node = place.node()
+    address = top.addresses([node])[0]
+    gone = Impostor(place, b"")
+    gone.close()
+    run_top("-b", "-n", 1, address)
+    run_top("-b", "-n", 1, address, gone.address)
+    assert "connection refused" in run_top("-b", "-n", 2, "-d", 0.1, gone.address, code=1)
+    batch = subprocess.Popen([top.TOP, "-j", "-n", "4", "-d", "0.3", address],
+                             stdout=subprocess.PIPE, text=True, preexec_fn=spike.die_with_parent)
+    assert '"state":"up"' in batch.stdout.readline()
+    node.kill9()
+    assert '"state":"down"' in batch.communicate(timeout=20)[0].splitlines()[-1]
+    assert batch.returncode == 1
+    for wrong in (["-n", "1"], ["-b", "-d", "0"], ["-b", "-d", "1e3"], ["-b", "-n", "0"],
+                  ["-b", "-n", "-1"], ["--nothing"], [address], ["-b", "-j", "-x"]):
+        assert "spike-top: " in run_top(*wrong, code=2)
+    assert "is no address" in run_top("-b", "nonsense", code=1)
+    assert "No such file" in run_top("-b", "-c", place.dir / "none.conf", code=1)
+    assert "usage: spike-top" in run_top("-h")
+    assert re.fullmatch(r"spike-top \d+\.\d+\.\d+\n", run_top("-V"))
+
+
+def test_a_pipe_that_closes(place):
+    """As in `spike-top -b | head`: it ends, and says nothing worse than that."""
+    node = place.node()
+    batch = subprocess.Popen([top.TOP, "-b", "-d", "0.1", *top.addresses([node])], text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             preexec_fn=spike.die_with_parent)
+    batch.stdout.readline()
+    batch.stdout.close()
+    batch.wait(20)
+    assert not spike.ALARM.search(batch.stderr.read())
+    batch.stderr.close()

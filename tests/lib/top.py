@@ -1,0 +1,259 @@
+"""spike-top, as the tests run it: in a terminal that tmux makes, or as a batch.
+
+A Console is one spike-top under a tmux server of its own, a child of the tests: both go when the
+tests end. What is on its screen is read with capture-pane, and always waited for, never slept for.
+"""
+
+import json
+import pathlib
+import re
+import shlex
+import socket
+import subprocess
+import threading
+import time
+
+import spike
+
+TOP = str(pathlib.Path(spike.SERVER).with_name("spike-top"))
+COLUMNS = ("number address state req_s sold_s sold left p50 p99 conn err_s mem redis").split()
+ROW = re.compile(r"[> ] *(\d+) \S+ +(NEW|UP|START|REPAR!|DRAIN|SLOW!|DOWN!) ")
+# Runs the console between two marks: what stood there before must be there again afterwards.
+AROUND = """echo "before"; modes=$(stty -g); "$@"; echo "exit $?"
+[ "$(stty -g)" = "$modes" ] && echo "modes kept"; exec sleep 1000"""
+
+
+def figure(text):
+    """18.1k, 1,201, 71%, - as numbers."""
+    if text in ("-", "off", "DOWN!"):
+        return None
+    scale = {"k": 1e3, "M": 1e6, "%": 0.01}.get(text[-1], 1)
+    return float(text.rstrip("kM%").replace(",", "")) * scale
+
+
+def three_nodes(place, **options):
+    """A Redis and three nodes whose admin addresses stay the same when they are started again."""
+    redis = place.redis(persistence="always")
+    nodes = []
+    for number in (1, 2, 3):
+        path = place.dir / f"n{number}"
+        settings = {"admin": f"unix:{path}", "advertise": f"unix:{path}", **options}
+        nodes.append(place.node(number, [1, 2, 3], redis, healthy=False, **settings))
+    for node in nodes:
+        node.wait_healthy()
+    return redis, nodes
+
+
+def addresses(nodes):
+    return [f"unix:{node.admin}" if isinstance(node.admin, str) else "%s:%d" % node.admin
+            for node in nodes]
+
+
+def run_top(*arguments, code=0, seconds=20):
+    """Runs spike-top without a terminal to its end; answers what it said, on trouble its complaint."""
+    done = subprocess.run([TOP, *map(str, arguments)], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL, timeout=seconds * spike.PATIENCE,
+                          preexec_fn=spike.die_with_parent, check=False)
+    assert not spike.ALARM.search(done.stderr), done.stderr
+    assert done.returncode == code, f"{done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout if done.stdout else done.stderr
+
+
+def rounds_of(text):
+    """The JSON objects of a batch, one a line."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class Console:
+    """One spike-top on a screen of its own."""
+
+    def __init__(self, place, *arguments, cols=80, rows=24, term="screen", **env):
+        place.started.append(self)
+        self.socket = str(place.dir / f"tmux{len(place.started)}")
+        self.arguments = list(map(str, arguments))
+        self.env = {"TERM": term, "LC_ALL": "C.UTF-8", **env}
+        self.server = subprocess.Popen(["tmux", "-S", self.socket, "-f", "/dev/null", "-D"],
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL,
+                                       preexec_fn=spike.die_with_parent)
+        spike.wait("tmux", pathlib.Path(self.socket).exists)
+        words = [f"{name}={value}" for name, value in self.env.items()]
+        command = ["env", "-u", "NO_COLOR", *words, TOP, *self.arguments]
+        self._tmux("new-session", "-d", "-s", "top", "-x", cols, "-y", rows,
+                   shlex.join(["sh", "-c", AROUND, "sh", *command]))
+        self.cols, self.rows = cols, rows
+
+    def _tmux(self, *words):
+        done = subprocess.run(["tmux", "-S", self.socket, *map(str, words)], capture_output=True,
+                              text=True, timeout=20 * spike.PATIENCE, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    # -- looking
+
+    def text(self, colours=False):
+        more = ["-e"] if colours else []
+        return self._tmux("capture-pane", "-p", *more, "-t", "top:0.0")
+
+    def lines(self):
+        return self.text().split("\n")
+
+    def wait_for(self, *patterns, seconds=10):
+        """Waits until the screen has them all (regular expressions); answers the screen."""
+        seen = [""]
+
+        def shown():
+            seen[0] = self.text()
+            return all(re.search(p, seen[0], re.MULTILINE) for p in patterns)
+
+        try:
+            spike.wait(f"{patterns} on the screen", shown, seconds, step=0.03)
+        except AssertionError as vain:
+            raise AssertionError(f"{vain}:\n{seen[0]}") from None
+        return seen[0]
+
+    def wait_question(self, pattern):
+        """Waits for the box with a question in it, whose lines are joined here."""
+
+        def asked():
+            lines = re.findall(r"\| (.{54}) \|", self.text())
+            return re.search(pattern, " ".join(" ".join(lines).split()))
+
+        spike.wait(f"the question {pattern}", asked, step=0.03)
+        return self
+
+    def wait_gone(self, pattern):
+        spike.wait(f"{pattern} to go", lambda: not re.search(pattern, self.text(), re.MULTILINE),
+                   step=0.03)
+
+    def wait_row(self, number, state, seconds=10):
+        return self.wait_for(rf"^[> ] *{number} \S+ +{re.escape(state)}", seconds=seconds)
+
+    def is_sleeping_on(self, text, seconds):
+        """True if the screen shows nothing but `text` for so long, but for the clock."""
+        end = time.monotonic() + seconds
+        still = re.sub(r"\d\d:\d\d:\d\d", "", text)
+        while time.monotonic() < end:
+            if re.sub(r"\d\d:\d\d:\d\d", "", self.text()) != still:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def ask_tmux(self, name):
+        return self._tmux("display-message", "-p", "-t", "top:0.0", "#{%s}" % name).strip()
+
+    def record(self, path):
+        """From now on, every byte that is written to the screen."""
+        self._tmux("pipe-pane", "-t", "top:0.0", "exec cat >>" + shlex.quote(str(path)))
+
+    # -- touching
+
+    def press(self, *keys):
+        """Keys by tmux' names: Enter, Escape, Space, F1, C-l; a single character stands for itself."""
+        for key in keys:
+            self._tmux("send-keys", "-t", "top:0.0", *(["-l"] if len(key) == 1 else []), key)
+        return self
+
+    def type(self, text):
+        self._tmux("send-keys", "-t", "top:0.0", "-l", text)
+        return self
+
+    def resize(self, cols, rows):
+        self._tmux("resize-window", "-t", "top:0", "-x", cols, "-y", rows)
+        self.cols, self.rows = cols, rows
+
+    def pid(self):
+        """Of spike-top itself, the child of the shell."""
+        shell = self.ask_tmux("pane_pid")
+
+        def child():
+            return pathlib.Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+
+        return int(spike.wait("spike-top to run", child)[0])
+
+    def wait_exit(self, code, kept=True):
+        """The console has ended so, and the terminal is what it was before."""
+        text = self.wait_for(rf"^exit {code}$", "^modes kept$")
+        assert self.ask_tmux("alternate_on") == "0"
+        assert self.ask_tmux("cursor_flag") == "1", "the cursor is hidden"
+        if kept:
+            assert text.lstrip("\n").startswith("before\n"), text
+        return text
+
+    def quit(self, code=0):
+        self.press("q")
+        return self.wait_exit(code)
+
+    def close(self):
+        if self.server.poll() is None:
+            self._tmux("kill-server")
+            self.server.wait(10)
+
+
+def row_of(text, number):
+    """The figures of a node's row, by column."""
+    for line in text.split("\n"):
+        found = ROW.match(line)
+        if found and int(found[1]) == number:
+            return dict(zip(COLUMNS, line[1:].split()))
+    raise AssertionError(f"there is no row of node {number}:\n{text}")
+
+
+def total_of(text):
+    for line in text.split("\n"):
+        if line.startswith(" TOTAL"):
+            return dict(zip(COLUMNS[1:], line.split()))
+    raise AssertionError(f"there is no total:\n{text}")
+
+
+class Impostor:
+    """Something that listens where a node should. answer: bytes, or a function that answers them;
+    None: it accepts, reads, and says nothing."""
+
+    def __init__(self, place, answer, closes=True):
+        place.started.append(self)
+        self.answer = answer if callable(answer) else lambda: answer
+        self.closes, self.open, self.asked = closes, [], 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock):
+        self.open.append(sock)
+        try:
+            sock.recv(4096)
+            self.asked += 1
+            answer = self.answer()
+            if answer is None:
+                return
+            sock.sendall(answer)
+            if self.closes:
+                sock.shutdown(socket.SHUT_WR)
+                sock.recv(1)
+        except OSError:
+            pass
+        if self.closes:
+            sock.close()
+
+    def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.listener.close()
+        for sock in self.open:
+            sock.close()
+
+
+def http(body, length=None, status="200 OK"):
+    body = body if isinstance(body, bytes) else body.encode()
+    return (f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body) if length is None else length}\r\n\r\n").encode() + body

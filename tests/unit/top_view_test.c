@@ -1,0 +1,556 @@
+/*
+ * Why: an operator decides by what stands on the screen. A figure in the wrong column, a node whose
+ * trouble is cut off, a picture that breaks when the window is small: each is a wrong decision. The
+ * views are drawn by ncurses onto a screen that nobody sees, and read back line by line.
+ */
+/* needs: admin-tui/view.c admin-tui/view_main.c admin-tui/view_table.c admin-tui/view_latency.c
+ * admin-tui/view_detail.c admin-tui/view_event.c admin-tui/view_help.c admin-tui/draw.c
+ * admin-tui/prompt.c admin-tui/keys.c admin-tui/rows.c admin-tui/model.c admin-tui/model_facts.c
+ * admin-tui/model_totals.c admin-tui/number.c conf/base/check.c conf/base/fault.c
+ * -lncursesw -ltinfo -lm
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <locale.h>
+#include <math.h>
+#include <ncurses.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin-tui/view.h"
+
+#define LINE_BYTES 1024
+#define NOON_MS    UINT64_C(1700000000000) /* 22:13:20 in UTC */
+
+static struct model *m;
+static struct scene s;
+static struct prompt p;
+static struct top_options options;
+static struct canvas canvas;
+static FILE *sink, *source;
+
+/* One screen for all tests: nothing of it is ever seen. */
+static int open_screen(void **state)
+{
+    (void)state;
+    setenv("TZ", "UTC", 1);
+    tzset();
+    setlocale(LC_CTYPE, "C.UTF-8");
+    sink = fopen("/dev/null", "w");
+    source = fopen("/dev/zero", "r");
+    return sink == NULL || source == NULL || newterm("vt100", sink, source) == NULL;
+}
+
+static int close_screen(void **state)
+{
+    (void)state;
+    endwin();
+    return fclose(sink) + fclose(source);
+}
+
+static struct model_node *add(uint32_t number, const char *address, enum model_state state)
+{
+    struct model_node *n = model_add(m, address);
+    struct stats_event *e = &n->stats.events[0];
+    n->number = number;
+    n->state = state;
+    n->has_stats = true;
+    n->has_rates = state != MODEL_DOWN;
+    n->stats.event_count = 1;
+    snprintf(e->name, sizeof e->name, "ticket");
+    snprintf(e->state, sizeof e->state, "open");
+    snprintf(n->stats.state, sizeof n->stats.state, "up");
+    snprintf(n->stats.redis, sizeof n->stats.redis, "up");
+    return n;
+}
+
+static void set_node(struct model_node *n, double req_s, double sold_s, uint64_t sold,
+                     uint64_t left)
+{
+    n->req_s = req_s;
+    n->sold_s[0] = sold_s;
+    n->stats.events[0].node_sold = sold;
+    n->stats.events[0].left = 6412;
+    n->stats.events[0].has_cap = true;
+    n->stats.events[0].local_stock = sold + left;
+}
+
+static void set_health(struct model_node *n, uint64_t p50_us, uint64_t p99_us, uint64_t connections,
+                       uint64_t fill)
+{
+    n->stats.p50_us = p50_us;
+    n->stats.p99_us = p99_us;
+    n->stats.connections = connections;
+    n->stats.pool_count = 1;
+    snprintf(n->stats.pools[0].name, STATS_NAME, "connections");
+    n->stats.pools[0].used = fill;
+    n->stats.pools[0].size = 100;
+    n->stats.redis_rtt_us = 400;
+}
+
+static void set_totals(void)
+{
+    m->totals = (struct model_totals){.nodes = 3,
+                                      .up = 2,
+                                      .state = "open",
+                                      .total = 10000,
+                                      .sold = 3588,
+                                      .left = 6412,
+                                      .held = 37,
+                                      .node_sold = 2584,
+                                      .granted = 3000,
+                                      .paid = 2584,
+                                      .req_s = 48200,
+                                      .peak_req_s = 61000,
+                                      .sold_s = 412,
+                                      .refused_s = 47100,
+                                      .err_s = 3,
+                                      .refused = 91200,
+                                      .connections = 4300,
+                                      .p50_us = 420,
+                                      .p99_us = 9800,
+                                      .has_rates = true,
+                                      .has_redis = true,
+                                      .redis_ok = true,
+                                      .redis_rtt_us = 400,
+                                      .gone_in_s = 15.6};
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    m = model_new();
+    if (m == NULL)
+        return 1;
+    p = (struct prompt){.kind = PROMPT_NONE};
+    options = (struct top_options){.interval_s = 1};
+    s = (struct scene){.m = m, .options = &options, .prompt = &p, .interval_s = 1};
+    s.now_wall_ms = NOON_MS;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    model_free(m);
+    return 0;
+}
+
+/* The night of the sketch: one well, one slow, one down. */
+static void a_sale(void)
+{
+    snprintf(m->event, sizeof m->event, "ticket");
+    memcpy(m->events[0], m->event, sizeof m->event);
+    m->event_count = 1;
+    m->rounds = 9;
+    struct model_node *n = add(1, "web1:3901", MODEL_UP);
+    set_node(n, 18100, 151, 1201, 299);
+    set_health(n, 310, 2400, 1200, 71);
+    n = add(3, "web3:3903", MODEL_SLOW);
+    set_node(n, 14200, 128, 1004, 496);
+    set_health(n, 900, 41000, 2000, 93);
+    n->err_s = 3;
+    n = add(4, "web4:3904", MODEL_DOWN);
+    set_node(n, 0, 0, 379, 0);
+    snprintf(n->why, sizeof n->why, "connection refused");
+    set_totals();
+    for (int i = 0; i < MODEL_HISTORY; i++)
+        m->req.at[i] = m->sold.at[i] = (float)(i + 1);
+    model_say(m, true, NOON_MS - 15000, "node 4 DOWN: connection refused");
+}
+
+static void draw(const struct view *view, int rows, int cols)
+{
+    resizeterm(rows, cols);
+    canvas = canvas_of(stdscr, options.blocks);
+    view_draw(&canvas, view, &s);
+}
+
+/* What stands there, without the blanks at its end. */
+static const char *line(int y)
+{
+    static char text[LINE_BYTES];
+    text[0] = '\0';
+    mvwinnstr(stdscr, y, 0, text, LINE_BYTES - 1);
+    for (size_t len = strlen(text); len > 0 && text[len - 1] == ' '; len--)
+        text[len - 1] = '\0';
+    return text;
+}
+
+static bool on_screen(const char *text)
+{
+    for (int y = 0; y < canvas.rows; y++)
+        if (strstr(line(y), text) != NULL)
+            return true;
+    return false;
+}
+
+static void expect_lines(const char *const *want, size_t count)
+{
+    for (size_t y = 0; y < count; y++)
+        assert_string_equal(line((int)y), want[y]);
+}
+
+static void test_main_view_at_80x24(void **state)
+{
+    static const char *const want[] = {
+        "spike-top  ticket  OPEN                    2/3 up  redis ok 0.40ms  22:13:20  1s",
+        "Left   6,412 of 10,000  [|||||||||||||||||||||||||||||||                  ] 64%",
+        "Sold   3,588  412/s  gone in ~16s  held 37  refused 91.2k  47.1k/s  errors 0",
+        "Req/s  48.2k   peak 61.0k   :::::::::::::::::::::::::::::::||||||||||||||||  60s",
+        "",
+        "^NODE        STATE  REQ/S SOLD/S   SOLD  LEFT P50ms P99ms  CONN 5XX/S  MEM REDIS",
+        ">1 web1:3901 UP     18.1k    151  1,201   299  0.31  2.40 1.20k     0  71%  0.40",
+        " 3 web3:3903 SLOW!  14.2k    128  1,004   496  0.90  41.0 2.00k     3  93%  0.40",
+        " 4 web4:3904 DOWN!      -      -    379     -  connection refused",
+        " TOTAL       2/3    48.2k    412  2,584 6,412  0.42  9.80 4.30k     3",
+        "",
+        "22:13:05 node 4 DOWN: connection refused",
+        "",
+    };
+    (void)state;
+    a_sale();
+    draw(&view_main, 24, 80);
+    expect_lines(want, ARRAY_LEN(want));
+    assert_string_equal(line(23), "F1 Help  / Filter  s Sort  Space Freeze  Enter Detail  p Pause  "
+                                  "+/- Rate  q Quit");
+}
+
+static void test_large_screens_have_graphs(void **state)
+{
+    (void)state;
+    a_sale();
+    for (int i = 0; i < 2; i++) {
+        m->nodes[i].stats.buckets = 3;
+        for (uint32_t k = 0; k < 3; k++) {
+            m->nodes[i].stats.bucket_us[k] = 500 * (k + 1);
+            m->nodes[i].stats.bucket_count[k] = k == 0 ? 75 : k == 1 ? 25 : 0;
+        }
+        m->nodes[i].req = m->req;
+    }
+    draw(&view_main, 40, 120);
+    assert_non_null(strstr(line(5), "requests/s"));
+    assert_non_null(strstr(line(5), "sold/s"));
+    assert_non_null(strstr(line(5), "latency of /buy, ms, last 10s"));
+    assert_true(strncmp(line(6), "  200|", 6) == 0);
+    assert_true(on_screen("  100|"));
+    assert_true(on_screen("    0 -120s           -60s         now"));
+    assert_true(on_screen("< 0.50 [||||"));
+    assert_true(on_screen("75%"));
+    assert_true(on_screen("25%"));
+    assert_false(on_screen("< 1.50")); /* nothing was so slow */
+    assert_true(on_screen("REQ/S 60s"));
+    assert_true(on_screen(" 71%  0.40  :::")); /* the node's own sparkline */
+}
+
+static void test_too_small_says_so(void **state)
+{
+    (void)state;
+    a_sale();
+    draw(&view_main, 8, 50);
+    assert_string_equal(line(0), "spike-top needs 60x10, this is 50x8");
+    assert_string_equal(line(1), "");
+    draw(&view_main, 10, 60);
+    assert_true(strncmp(line(0), "ticket  OPEN", 12) == 0);
+    assert_true(on_screen(">1 web1:3901"));
+    assert_true(on_screen("^NODE 1-2/3")); /* nobody must think that this is all */
+    draw(&view_main, 11, 60);
+    assert_true(on_screen("^NODE   "));
+    draw(&view_main, 10, 60);
+    assert_true(on_screen("TOTAL"));
+    assert_true(on_screen("q Quit"));
+}
+
+/* At no size may anything break, whatever is open on the screen. */
+static void test_every_size(void **state)
+{
+    static const struct view *const views[] = {&view_main, &view_detail, &view_event, &view_help};
+    static const enum prompt_kind kinds[] = {PROMPT_NONE, PROMPT_FILTER, PROMPT_CONFIRM,
+                                             PROMPT_NAME};
+    (void)state;
+    a_sale();
+    for (int rows = 1; rows < 50; rows += rows < 12 ? 1 : 5)
+        for (int cols = 1; cols < 260; cols += cols < 64 ? 3 : 29)
+            for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+                prompt_open(&p, PROMPT_CONFIRM, "Drain node 3 (web3:3903)? It sells no more.  y/N");
+                p.kind = kinds[i];
+                s.scroll = rows * 7;
+                options.blocks = rows % 2 == 0;
+                draw(views[i], rows, cols);
+                assert_int_equal(canvas.rows, rows);
+                assert_true(line(0)[0] != '\0');
+            }
+}
+
+static void test_a_sale_that_nobody_knows_yet(void **state)
+{
+    (void)state;
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("no event yet"));
+    assert_true(on_screen("no node is known"));
+    model_add(m, "web1:3901");
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("asking the nodes"));
+    assert_true(on_screen(">? web1:3901"));
+    draw(&view_detail, 24, 80);
+    assert_true(on_screen("It has not answered yet."));
+    draw(&view_event, 24, 80);
+    assert_true(on_screen("event -"));
+}
+
+static void test_states_are_words(void **state)
+{
+    char text[STATS_WORD + 8];
+    (void)state;
+    assert_string_equal(view_event_state(text, "soldout"), "SOLD OUT");
+    assert_string_equal(view_event_state(text, "repair"), "REPAIR!");
+    assert_string_equal(view_event_state(text, "open"), "OPEN");
+    a_sale();
+    m->totals.redis_ok = false;
+    s.frozen = true;
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("redis DOWN!"));
+    assert_true(on_screen("spike-top  FROZEN  ticket  OPEN"));
+    m->totals.has_redis = false;
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("redis off"));
+}
+
+/* Text of a node is neither interpreted nor trusted to be short. */
+static void test_hostile_text(void **state)
+{
+    (void)state;
+    a_sale();
+    struct model_node *n = &m->nodes[2];
+    memset(n->why, 'x', sizeof n->why - 1);
+    memcpy(n->why, "\x1b[31mred\n%s\x9b", 12);
+    memset(n->stats.pools, 0xff, sizeof n->stats.pools);
+    n->stats.pools[0].name[STATS_NAME - 1] = '\0';
+    n->stats.pool_count = 1;
+    memcpy(m->lines[0].text, "\a\x1b]0;title\a", 12);
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("379     -  ?[31mred?%s?xxx"));
+    assert_true(on_screen("22:13:05 ??]0;title?"));
+    assert_true(strncmp(line(9), " TOTAL", 6) == 0); /* nothing ran over into the next line */
+    s.look.selected = 2;
+    draw(&view_detail, 24, 80);
+    assert_true(on_screen("????????"));
+}
+
+static void test_addresses_are_cut_where_they_are_alike(void **state)
+{
+    char cut[MODEL_ADDRESS];
+    (void)state;
+    assert_string_equal(view_address(cut, "web1:3901", 9, false), "web1:3901");
+    assert_string_equal(view_address(cut, "10.0.0.12:3901", 9, false), "~.12:3901");
+    assert_string_equal(view_address(cut, "spike-seven.example.com:3901", 12, false),
+                        "spike-~:3901");
+    assert_string_equal(view_address(cut, "unix:/run/spike/node1.sock", 11, false), "~node1.sock");
+    assert_string_equal(view_address(cut, "web1:3901", 0, false), "");
+    assert_string_equal(view_address(cut, "10.0.0.12:3901", 9, true), "10.0.0.12");
+    assert_string_equal(view_address(cut, "10.0.0.12:3901", 14, true), "10.0.0.12:3901");
+    assert_string_equal(view_address(cut, "spike-seven.example.com:3901", 8, true), "spike-s~");
+    assert_string_equal(view_address(cut, "unix:/run/node1.sock", 8, true), "~e1.sock");
+    assert_string_equal(view_address(cut, "[fe80::1:2]:3901", 6, true), "~:1:2]");
+}
+
+static void test_counts_fit_and_a_trickle_is_seen(void **state)
+{
+    char n[NUMBER_BYTES];
+    (void)state;
+    assert_string_equal(view_count(n, 10000, 6), "10,000");
+    assert_string_equal(view_count(n, 10000, 5), "10.0k");
+    assert_string_equal(view_count(n, 0.02, 5), "0.1");
+    assert_string_equal(view_count(n, 0.4, 5), "0.4");
+    assert_string_equal(view_count(n, 0.96, 5), "1");
+    assert_string_equal(view_count(n, 0, 5), "0");
+    assert_string_equal(view_count(n, NAN, 5), "-");
+}
+
+static void test_many_nodes_scroll(void **state)
+{
+    char address[MODEL_ADDRESS];
+    (void)state;
+    a_sale();
+    for (uint32_t i = 5; i <= 101; i++) {
+        snprintf(address, sizeof address, "app%u:3901", i);
+        add(i, address, MODEL_UP);
+    }
+    draw(&view_main, 24, 80);
+    assert_true(on_screen(">  1 w~:3901"));
+    assert_true(on_screen("of 100"));
+    rows_move(&s.rows, &s.look, INT16_MAX);
+    draw(&view_main, 24, 80);
+    assert_true(on_screen(">101 "));
+    assert_false(on_screen("w~:3901"));
+    assert_true(on_screen("TOTAL"));
+    assert_true(on_screen("q Quit"));
+    snprintf(s.look.filter, sizeof s.look.filter, "web");
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("filter \"web\": 3 of 100 nodes"));
+    assert_true(on_screen(">  1 w~:3901"));
+}
+
+static void test_the_mark_of_sorting(void **state)
+{
+    (void)state;
+    a_sale();
+    s.look.sort = COLUMN_REQ;
+    draw(&view_main, 24, 80);
+    assert_true(on_screen(" NODE        STATE vREQ/S SOLD/S"));
+    s.look.reversed = true;
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("^REQ/S"));
+    s.look.sort = COLUMN_REDIS;
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("^REDIS"));
+}
+
+static void test_detail_view(void **state)
+{
+    (void)state;
+    a_sale();
+    struct stats *t = &m->nodes[0].stats;
+    t->worker_count = 1;
+    t->workers[0] = (struct stats_worker){"worker-1", 132000, 600, 300, 2000, 8000};
+    t->journal_used_bytes = 64 << 20;
+    t->journal_size_bytes = 256 << 20;
+    t->plan_count = 1;
+    t->plan[0] = (struct stats_pool){"buffers", 0, 8 << 20};
+    draw(&view_detail, 24, 80);
+    assert_true(strncmp(line(1), "node 1  web1:3901  UP", 21) == 0);
+    assert_true(on_screen("Workers    REQS  CONN P50ms P99ms   MAX"));
+    assert_true(on_screen("worker-1   132k   600  0.30  2.00  8.00"));
+    assert_true(on_screen("71 of 100"));
+    assert_true(on_screen("64.0 MiB of 256 MiB"));
+    assert_true(on_screen("buffers        8.00 MiB"));
+    assert_true(on_screen("a call takes   0.40 ms"));
+    assert_true(on_screen("lines 1-21 of "));
+    s.scroll = 9999;
+    draw(&view_detail, 24, 80);
+    assert_false(on_screen("lines 1-21"));
+    assert_true(s.scroll < 100);
+    assert_true(strncmp(line(1), "node 1  web1:3901  UP", 21) == 0);
+    s.look.selected = 2;
+    draw(&view_detail, 24, 80);
+    assert_true(on_screen("DOWN!  connection refused"));
+}
+
+static void test_event_view(void **state)
+{
+    (void)state;
+    a_sale();
+    m->nodes[0].stats.events[0].paid = 1201;
+    draw(&view_event, 24, 80);
+    assert_true(strncmp(line(1), "event ticket  OPEN  [|||", 24) == 0);
+    assert_true(on_screen("sold               2,584"));
+    assert_true(on_screen("held                  37"));
+    assert_true(on_screen("elsewhere            967"));
+    assert_true(on_screen("paid               2,584"));
+    assert_true(on_screen("SOLD   HELD GRANTED   PAID CANCELLED EXPIRED  LATE REFUSED"));
+    assert_true(on_screen(">1 web1:3901   1,201      0       0  1,201"));
+}
+
+static void test_help_has_every_key(void **state)
+{
+    (void)state;
+    draw(&view_help, 24, 80);
+    for (int key = 0; key < KEY_IS_COUNT; key++)
+        assert_true(on_screen(key_line((enum key)key)->help));
+    options.readonly = true;
+    draw(&view_help, 24, 80);
+    for (int key = 0; key < KEY_IS_COUNT; key++)
+        assert_int_equal(on_screen(key_line((enum key)key)->help), !key_line((enum key)key)->acts);
+    a_sale();
+    draw(&view_main, 24, 80);
+    assert_false(on_screen("Pause"));
+}
+
+static void test_prompts_are_read_whole(void **state)
+{
+    (void)state;
+    a_sale();
+    prompt_open(&p, PROMPT_CONFIRM, "Pause the sale of ticket on all nodes?  y/N");
+    draw(&view_main, 10, 60);
+    assert_true(on_screen("Pause the sale of ticket on all nodes?  y/N"));
+    prompt_open(&p, PROMPT_NAME,
+                "Close the sale of ticket on all nodes, for good? It cannot be opened again. "
+                "Type ticket to close it:");
+    snprintf(p.text, sizeof p.text, "tick");
+    draw(&view_main, 10, 60);
+    assert_true(on_screen("Close the sale of ticket on all nodes, for good? It"));
+    assert_true(on_screen("cannot be opened again. Type ticket to close it:"));
+    assert_true(on_screen("> tick_"));
+    prompt_open(&p, PROMPT_FILTER, "Filter by address or state:");
+    snprintf(p.text, sizeof p.text, "web");
+    draw(&view_main, 24, 80);
+    assert_true(strncmp(line(23), "Filter by address or state: web_", 32) == 0);
+}
+
+static void test_block_characters(void **state)
+{
+    wchar_t wide[128];
+    (void)state;
+    a_sale();
+    options.blocks = true;
+    draw(&view_main, 24, 80);
+    assert_true(mvwinnwstr(stdscr, 3, 0, wide, 80) > 70);
+    assert_int_equal(wide[74 - 1], 0x2588); /* the newest is the highest */
+    assert_int_equal(wide[28], 0x2584);
+    options.blocks = false;
+    draw(&view_main, 24, 80);
+    for (int y = 0; y < 24; y++)
+        for (const char *at = line(y); *at != '\0'; at++)
+            assert_true(*at >= ' ' && *at <= '~');
+}
+
+/* A bar is empty only of nothing and full only of all. */
+static void test_bars_do_not_lie(void **state)
+{
+    static const struct {
+        double part;
+        const char *want;
+    } bars[] = {{0, "[        ]"},      {0.001, "[|       ]"}, {0.5, "[||||    ]"},
+                {0.9999, "[||||||| ]"}, {1, "[||||||||]"},     {7, "[||||||||]"},
+                {NAN, "[        ]"},    {-1, "[        ]"}};
+    (void)state;
+    resizeterm(5, 40);
+    for (size_t i = 0; i < ARRAY_LEN(bars); i++) {
+        canvas = canvas_of(stdscr, false);
+        canvas_erase(&canvas);
+        draw_bar(&canvas, 0, 0, 10, STYLE_GRAPH, bars[i].part);
+        assert_string_equal(line(0), bars[i].want);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_main_view_at_80x24),
+        TEST(test_large_screens_have_graphs),
+        TEST(test_too_small_says_so),
+        TEST(test_every_size),
+        TEST(test_a_sale_that_nobody_knows_yet),
+        TEST(test_states_are_words),
+        TEST(test_hostile_text),
+        TEST(test_addresses_are_cut_where_they_are_alike),
+        TEST(test_counts_fit_and_a_trickle_is_seen),
+        TEST(test_many_nodes_scroll),
+        TEST(test_the_mark_of_sorting),
+        TEST(test_detail_view),
+        TEST(test_event_view),
+        TEST(test_help_has_every_key),
+        TEST(test_prompts_are_read_whole),
+        TEST(test_block_characters),
+        TEST(test_bars_do_not_lie),
+    };
+    return cmocka_run_group_tests(tests, open_screen, close_screen);
+}

@@ -167,14 +167,14 @@ static void put_connections_max(const struct scene *s, const char *name)
 
 static void put_pool_used(const struct scene *s, const char *name)
 {
-    for (int k = 0; k < WORKER_POOLS; k++)
+    for (int k = 0; k < SUMS_POOLS; k++)
         response_put(s->out, "%s{pool=\"%s\"} %" PRIu32 "\n", name, s->sums.pools[k].name,
                      s->sums.pools[k].used);
 }
 
 static void put_pool_size(const struct scene *s, const char *name)
 {
-    for (int k = 0; k < WORKER_POOLS; k++)
+    for (int k = 0; k < SUMS_POOLS; k++)
         response_put(s->out, "%s{pool=\"%s\"} %" PRIu32 "\n", name, s->sums.pools[k].name,
                      s->sums.pools[k].size);
 }

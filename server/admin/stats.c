@@ -124,7 +124,7 @@ static void put_memory(const struct admin *a, const struct sums *s, struct respo
 {
     response_put(out, ",\"memory\":{\"arena_bytes\":%zu,\"rss_bytes\":%" PRIu64 ",\"pools\":[",
                  a->arena->bytes, process_resident_bytes());
-    for (int k = 0; k < WORKER_POOLS; k++)
+    for (int k = 0; k < SUMS_POOLS; k++)
         response_put(out, "%s{\"name\":\"%s\",\"used\":%" PRIu32 ",\"size\":%" PRIu32 "}",
                      k > 0 ? "," : "", s->pools[k].name, s->pools[k].used, s->pools[k].size);
     response_put(out, "],\"plan\":[");

@@ -30,6 +30,21 @@ static void add_pools(struct sums *s, const struct worker *w)
     }
 }
 
+/* Of all events. */
+static void add_ledger_pools(struct sums *s, const struct board *b, uint32_t events)
+{
+    struct worker_pool *holds = &s->pools[WORKER_POOLS], *filter = &s->pools[WORKER_POOLS + 1];
+    holds->name = "holds";
+    filter->name = "filter";
+    for (uint32_t i = 0; i < events; i++) {
+        const struct board_event *e = &b->events[i];
+        holds->used += GET(e->holds);
+        holds->size += GET(e->holds_max);
+        filter->used += GET(e->marks);
+        filter->size += GET(e->marks_max);
+    }
+}
+
 void sums_make(struct sums *s, const struct admin *a)
 {
     memset(s, 0, sizeof *s);
@@ -37,6 +52,7 @@ void sums_make(struct sums *s, const struct admin *a)
         add_counters(s, worker_counters(a->workers[i]), a->conf->event_count);
         add_pools(s, a->workers[i]);
     }
+    add_ledger_pools(s, a->board, a->conf->event_count);
 }
 
 uint64_t sums_answers(const uint64_t answers[VERDICT_COUNT], int least, int most)

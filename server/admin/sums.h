@@ -9,7 +9,9 @@
 
 #include "server/admin/admin.h"
 
-#define GET(word) atomic_load_explicit(&(word), memory_order_relaxed)
+#define GET(word)  atomic_load_explicit(&(word), memory_order_relaxed)
+
+#define SUMS_POOLS (WORKER_POOLS + 2)
 
 struct sums {
 #define COUNTER(name, metric, help) uint64_t name;
@@ -20,8 +22,8 @@ struct sums {
     uint64_t connections, connections_max;
     uint64_t answers[VERDICT_COUNT];
     uint64_t verdicts[EVENTS_MAX][VERDICT_COUNT];
-    struct latency_total buy; /* since the start */
-    struct worker_pool pools[WORKER_POOLS];
+    struct latency_total buy;             /* since the start */
+    struct worker_pool pools[SUMS_POOLS]; /* the workers', the holds, the filters of keys */
 };
 
 void sums_make(struct sums *s, const struct admin *a);

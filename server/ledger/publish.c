@@ -71,6 +71,13 @@ static void publish_event(struct ledger *l, struct ledger_event *e)
     atomic_store_explicit(&b->node_sold, e->tally.sold, memory_order_relaxed);
     atomic_store_explicit(&b->node_held, e->tally.held, memory_order_relaxed);
     publish_orders(&b->orders, &e->tally.orders);
+    uint64_t marks = e->filter.count;
+    atomic_store_explicit(&b->holds, e->holds.count, memory_order_relaxed);
+    atomic_store_explicit(&b->holds_max, e->holds.capacity, memory_order_relaxed);
+    atomic_store_explicit(&b->marks,
+                          marks < e->filter.capacity ? (uint32_t)marks : e->filter.capacity,
+                          memory_order_relaxed);
+    atomic_store_explicit(&b->marks_max, e->filter.capacity, memory_order_relaxed);
     atomic_store_explicit(&b->gate,
                           gate_of(l, e, state, now_wall_ms) |
                               (event_sells(l, e) && e->marks_known ? GATE_KEYS : 0),

@@ -56,6 +56,7 @@ struct board_event {
     _Atomic uint64_t figures;
     _Atomic int state; /* enum sale_state */
     _Atomic uint32_t node_sold, node_held;
+    _Atomic uint32_t holds, holds_max, marks, marks_max; /* fill of the holds and of the filter */
     _Atomic uint32_t local_stock; /* CONF_NO_CAP: none; written by main on HUP */
     struct board_orders orders;
     const struct filter *filter; /* of granted keys; set before the threads start */

@@ -124,6 +124,8 @@ static void figures_add_up(void **state)
     }
     atomic_store(&board.events[0].figures, UINT64_C(10) << 32 | 4);
     atomic_store(&board.events[0].node_held, 3);
+    atomic_store(&board.events[0].holds, 3);
+    atomic_store(&board.events[0].marks_max, 40);
     atomic_store(&board.stores.redis, REDIS_UP);
     atomic_store(&board.stores.redis_rtt_us, 1234);
     const char *text = ask(ROUTE_METRICS);
@@ -143,6 +145,8 @@ static void figures_add_up(void **state)
     expect(text, "spike_http_request_duration_seconds_sum 40.000402\n");
     expect(text, "spike_http_request_duration_seconds_count 6\n");
     expect(text, "spike_pool_size{pool=\"buffers\"} 4\n");
+    expect(text, "spike_pool_used{pool=\"holds\"} 3\n");
+    expect(text, "spike_pool_size{pool=\"filter\"} 40\n");
     expect(text, "spike_redis_up 1\n");
     expect(text, "spike_redis_rtt_seconds 0.001234\n");
     expect(text, "spike_node_state{state=\"starting\"} 1\n");

@@ -17,24 +17,7 @@
 #include "storage/log/inside.h"
 
 #define PAY_BY 250
-
-static struct record grant(uint64_t number, uint8_t state, uint32_t n)
-{
-    return (struct record){.kind = RECORD_GRANT,
-                           .state = state,
-                           .number = number,
-                           .n = n,
-                           .pay_by_wall_ms = state == ORDER_HELD ? PAY_BY : 0};
-}
-
-static struct record with(struct record r, const char *buyer, const char *key)
-{
-    r.buyer_len = (uint8_t)strlen(buyer);
-    r.key_len = (uint8_t)strlen(key);
-    memcpy(r.buyer, buyer, r.buyer_len);
-    memcpy(r.key, key, r.key_len);
-    return r;
-}
+#include "tests/unit/audit_records.h"
 
 static const char *row(struct record r, enum row_format format)
 {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Why: operators set alarms by what the page says and look at what we ship. Every family of
 # counters.def must stand in spike-server(8), in its order and words; the alert rules must be rules
-# (promtool), the dashboard JSON, and both may name only families that there are.
+# (promtool) and do what tests/alerts.yml wants of them; the dashboard must be JSON; and both may name
+# only families that there are.
 set -eu
 cd "$(dirname "$0")/.."
 page=man/spike-server.8
@@ -38,7 +39,7 @@ if ! diff "$work/table" "$work/page" >"$work/diff"; then
     exit 1
 fi
 
-promtool check rules "$rules" >"$work/said" 2>&1 || {
+{ promtool check rules "$rules" && promtool test rules tests/alerts.yml; } >"$work/said" 2>&1 || {
     cat "$work/said" >&2
     exit 1
 }

@@ -1,13 +1,16 @@
 #include "conf/base/verdict.h"
 
+#include <ctype.h>
+
 #include "conf/base/check.h"
 
 static const struct {
+    const char *name;
     int code;
     const char *message;
     int status;
 } table[VERDICT_COUNT] = {
-#define VERDICT(name, code, message, status) [VERDICT_##name] = {code, message, status},
+#define VERDICT(name, code, message, status) [VERDICT_##name] = {#name, code, message, status},
 #include "conf/base/verdict.def"
 #undef VERDICT
 };
@@ -45,6 +48,17 @@ const char *verdict_message(enum verdict v)
 {
     ASSERT(v < VERDICT_COUNT);
     return table[v].message;
+}
+
+void verdict_word(enum verdict v, char out[VERDICT_WORD])
+{
+    ASSERT(v < VERDICT_COUNT);
+    size_t i = 0;
+    for (const char *name = table[v].name; name[i] != '\0'; i++) {
+        ASSERT(i < VERDICT_WORD - 1);
+        out[i] = (char)tolower((unsigned char)name[i]);
+    }
+    out[i] = '\0';
 }
 
 int verdict_status(enum verdict v)

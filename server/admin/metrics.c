@@ -4,7 +4,6 @@
  * that no family is forgotten and none comes twice. Figures are those of /stats; times are in
  * seconds.
  */
-#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -103,29 +102,14 @@ static bool is_of_buy(int v)
            v == VERDICT_METHOD;
 }
 
-static void lower(char out[32], const char *name)
-{
-    size_t i = 0;
-    for (; name[i] != '\0'; i++) {
-        ASSERT(i < 31);
-        out[i] = (char)tolower((unsigned char)name[i]);
-    }
-    out[i] = '\0';
-}
-
 static void put_orders(const struct scene *s, const char *name)
 {
-    static const char *const names[] = {
-#define VERDICT(word, code, message, status) #word,
-#include "conf/base/verdict.def"
-#undef VERDICT
-    };
-    char word[32];
+    char word[VERDICT_WORD];
     for (uint32_t i = 0; i < s->admin->conf->event_count; i++)
         for (int v = 0; v < VERDICT_COUNT; v++) {
             if (!is_of_buy(v))
                 continue;
-            lower(word, names[v]);
+            verdict_word((enum verdict)v, word);
             response_put(s->out, "%s{event=\"%s\",verdict=\"%s\"} %" PRIu64 "\n", name,
                          event_name(s, i), word, s->sums.verdicts[i][v]);
         }
@@ -167,14 +151,14 @@ static void put_connections_max(const struct scene *s, const char *name)
 
 static void put_pool_used(const struct scene *s, const char *name)
 {
-    for (int k = 0; k < SUMS_POOLS; k++)
+    for (uint32_t k = 0; k < s->sums.pool_count; k++)
         response_put(s->out, "%s{pool=\"%s\"} %" PRIu32 "\n", name, s->sums.pools[k].name,
                      s->sums.pools[k].used);
 }
 
 static void put_pool_size(const struct scene *s, const char *name)
 {
-    for (int k = 0; k < SUMS_POOLS; k++)
+    for (uint32_t k = 0; k < s->sums.pool_count; k++)
         response_put(s->out, "%s{pool=\"%s\"} %" PRIu32 "\n", name, s->sums.pools[k].name,
                      s->sums.pools[k].size);
 }
@@ -214,10 +198,12 @@ static void put_redis_up(const struct scene *s, const char *name)
         put_number(s, name, GET(s->admin->board->stores.redis) == REDIS_UP);
 }
 
+/* While Redis is away there is no call to time: the last one would look like a good one. */
 static void put_redis_rtt(const struct scene *s, const char *name)
 {
-    if (has_redis(s))
-        put_micros(s, name, GET(s->admin->board->stores.redis_rtt_us));
+    uint32_t us = sums_redis_rtt_us(&s->admin->board->stores);
+    if (us > 0)
+        put_micros(s, name, us);
 }
 
 static void put_redis_reconnects(const struct scene *s, const char *name)

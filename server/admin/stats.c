@@ -112,7 +112,7 @@ static void put_stores(const struct admin *a, struct response *out)
     const struct board_stores *s = &a->board->stores;
     response_put(out,
                  ",\"redis\":{\"state\":\"%s\",\"rtt_us\":%" PRIu32 ",\"reconnects\":%" PRIu64 "}",
-                 words[GET(s->redis)], GET(s->redis_rtt_us), GET(s->redis_reconnects));
+                 words[GET(s->redis)], sums_redis_rtt_us(s), GET(s->redis_reconnects));
     response_put(out,
                  ",\"journal\":{\"records\":%" PRIu64 ",\"used_bytes\":%" PRIu64
                  ",\"size_bytes\":%" PRIu64 ",\"commit_p99_us\":%" PRIu32 "}",
@@ -124,7 +124,7 @@ static void put_memory(const struct admin *a, const struct sums *s, struct respo
 {
     response_put(out, ",\"memory\":{\"arena_bytes\":%zu,\"rss_bytes\":%" PRIu64 ",\"pools\":[",
                  a->arena->bytes, process_resident_bytes());
-    for (int k = 0; k < SUMS_POOLS; k++)
+    for (uint32_t k = 0; k < s->pool_count; k++)
         response_put(out, "%s{\"name\":\"%s\",\"used\":%" PRIu32 ",\"size\":%" PRIu32 "}",
                      k > 0 ? "," : "", s->pools[k].name, s->pools[k].used, s->pools[k].size);
     response_put(out, "],\"plan\":[");

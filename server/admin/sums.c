@@ -23,6 +23,7 @@ static void add_pools(struct sums *s, const struct worker *w)
 {
     struct worker_pool pools[WORKER_POOLS];
     worker_pools(w, pools);
+    s->pool_count = WORKER_POOLS;
     for (int k = 0; k < WORKER_POOLS; k++) {
         s->pools[k].name = pools[k].name;
         s->pools[k].used += pools[k].used;
@@ -30,12 +31,18 @@ static void add_pools(struct sums *s, const struct worker *w)
     }
 }
 
+static struct worker_pool *add_pool(struct sums *s, const char *name)
+{
+    ASSERT(s->pool_count < SUMS_POOLS);
+    struct worker_pool *p = &s->pools[s->pool_count++];
+    p->name = name;
+    return p;
+}
+
 /* Of all events. */
 static void add_ledger_pools(struct sums *s, const struct board *b, uint32_t events)
 {
-    struct worker_pool *holds = &s->pools[WORKER_POOLS], *filter = &s->pools[WORKER_POOLS + 1];
-    holds->name = "holds";
-    filter->name = "filter";
+    struct worker_pool *holds = add_pool(s, "holds"), *filter = add_pool(s, "filter");
     for (uint32_t i = 0; i < events; i++) {
         const struct board_event *e = &b->events[i];
         holds->used += GET(e->holds);
@@ -43,6 +50,15 @@ static void add_ledger_pools(struct sums *s, const struct board *b, uint32_t eve
         filter->used += GET(e->marks);
         filter->size += GET(e->marks_max);
     }
+}
+
+/* With Redis the names are there, and these have no place. */
+static void add_names(struct sums *s, const struct board_stores *b)
+{
+    if (GET(b->keys_max) > 0)
+        *add_pool(s, "keys") = (struct worker_pool){"keys", GET(b->keys), GET(b->keys_max)};
+    if (GET(b->buyers_max) > 0)
+        *add_pool(s, "buyers") = (struct worker_pool){"buyers", GET(b->buyers), GET(b->buyers_max)};
 }
 
 void sums_make(struct sums *s, const struct admin *a)
@@ -53,6 +69,12 @@ void sums_make(struct sums *s, const struct admin *a)
         add_pools(s, a->workers[i]);
     }
     add_ledger_pools(s, a->board, a->conf->event_count);
+    add_names(s, &a->board->stores);
+}
+
+uint32_t sums_redis_rtt_us(const struct board_stores *s)
+{
+    return GET(s->redis) == REDIS_UP ? GET(s->redis_rtt_us) : 0;
 }
 
 uint64_t sums_answers(const uint64_t answers[VERDICT_COUNT], int least, int most)

@@ -11,7 +11,7 @@
 
 #define GET(word)  atomic_load_explicit(&(word), memory_order_relaxed)
 
-#define SUMS_POOLS (WORKER_POOLS + 2)
+#define SUMS_POOLS (WORKER_POOLS + 4)
 
 struct sums {
 #define COUNTER(name, metric, help) uint64_t name;
@@ -23,10 +23,14 @@ struct sums {
     uint64_t answers[VERDICT_COUNT];
     uint64_t verdicts[EVENTS_MAX][VERDICT_COUNT];
     struct latency_total buy;             /* since the start */
-    struct worker_pool pools[SUMS_POOLS]; /* the workers', the holds, the filters of keys */
+    struct worker_pool pools[SUMS_POOLS]; /* the workers', the holds, the filters of keys; and,
+                                             standalone, the tables of keys and of buyers */
+    uint32_t pool_count;
 };
 
 void sums_make(struct sums *s, const struct admin *a);
+/* Time of the last call to Redis; 0: none yet, or Redis is not there. */
+uint32_t sums_redis_rtt_us(const struct board_stores *s);
 /* Answers with a status from `least` to `most`. */
 uint64_t sums_answers(const uint64_t answers[VERDICT_COUNT], int least, int most);
 /* What one worker has answered. */

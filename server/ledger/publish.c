@@ -84,6 +84,15 @@ static void publish_event(struct ledger *l, struct ledger_event *e)
                           memory_order_release); /* the marks before it */
 }
 
+static void publish_fill(const struct ledger *l, struct board_stores *s)
+{
+    const struct stock_fill fill = stock_fill(l->stock);
+    atomic_store_explicit(&s->keys, fill.keys, memory_order_relaxed);
+    atomic_store_explicit(&s->keys_max, fill.keys_max, memory_order_relaxed);
+    atomic_store_explicit(&s->buyers, fill.buyers, memory_order_relaxed);
+    atomic_store_explicit(&s->buyers_max, fill.buyers_max, memory_order_relaxed);
+}
+
 static void publish_stores(struct ledger *l)
 {
     struct board_stores *s = &l->board->stores;
@@ -101,6 +110,7 @@ static void publish_stores(struct ledger *l)
                           memory_order_relaxed);
     atomic_store_explicit(&s->journal_size_bytes, journal_size_bytes(l->journal),
                           memory_order_relaxed);
+    publish_fill(l, s);
     uint64_t now = clock_mono_us();
     if (now / 1000000 == l->summed_second)
         return;
@@ -110,12 +120,14 @@ static void publish_stores(struct ledger *l)
                           memory_order_relaxed);
 }
 
-/* STARTING: this node itself has not taken its place yet. REPAIR: it waits for others. */
-static enum node_state node_state_of(const struct ledger *l)
+/* STARTING: this node has never taken its place yet. REPAIR: it waits for others. A node that has
+ * had its place and attaches again, for Redis was away, is not starting: a balancer that took every
+ * node out for that would refuse connections where buyers are told to try again. */
+static enum node_state node_state_of(const struct ledger *l, enum node_state was)
 {
     enum node_state state = l->started ? NODE_UP : NODE_STARTING;
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
-        if (!l->events[i].figures.ready)
+        if (!l->events[i].figures.ready && was == NODE_STARTING)
             return NODE_STARTING;
         if (l->events[i].figures.repair)
             state = NODE_REPAIR;
@@ -128,5 +140,7 @@ void ledger_publish(struct ledger *l)
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         publish_event(l, &l->events[i]);
     publish_stores(l);
-    atomic_store_explicit(&l->board->node_state, (int)node_state_of(l), memory_order_relaxed);
+    enum node_state was =
+        (enum node_state)atomic_load_explicit(&l->board->node_state, memory_order_relaxed);
+    atomic_store_explicit(&l->board->node_state, (int)node_state_of(l, was), memory_order_relaxed);
 }

@@ -189,16 +189,24 @@ static void take_marks(struct ledger_event *e, const struct stock_step *st)
     e->marks_known = e->marks_seen == st->marks_total;
 }
 
-static void take_figures(struct ledger_event *e, const struct stock_step *st,
-                         uint64_t asked_mono_us)
+/* The event has its place (again): "selling", if that is what it does. */
+static void tell_ready(const struct ledger *l, const struct ledger_event *e)
+{
+    enum sale_state state = ledger_state(l, e, clock_wall_ms());
+    log_line(LOG_INFO, "event %s: %s, %u of %u left", e->conf->name,
+             state == SALE_OPEN ? "selling" : sale_state_word(state), event_left(e),
+             e->figures.total);
+}
+
+static void take_figures(const struct ledger *l, struct ledger_event *e,
+                         const struct stock_step *st, uint64_t asked_mono_us)
 {
     bool was_repair = e->figures.repair || !e->figures.ready;
     e->figures = st->figures;
     e->settled = st->to;
     e->asof_mono_us = asked_mono_us;
     if (was_repair && !e->figures.repair && e->figures.ready)
-        log_line(LOG_INFO, "event %s: selling, %u of %u left", e->conf->name, event_left(e),
-                 e->figures.total);
+        tell_ready(l, e);
 }
 
 /* Nodes that have joined are journaled in this turn's commit. */
@@ -250,7 +258,7 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
     }
     atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - asked),
                           memory_order_relaxed);
-    take_figures(e, &st, asked);
+    take_figures(l, e, &st, asked);
     take_nodes(l, e, &st, asked);
     take_marks(e, &st);
     act_learn(l, e, &st.origin);

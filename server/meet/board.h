@@ -69,6 +69,7 @@ struct board_stores {
     _Atomic uint64_t redis_reconnects;
     _Atomic uint64_t journal_records, journal_used_bytes, journal_size_bytes;
     _Atomic uint32_t commit_p99_us;
+    _Atomic uint32_t keys, keys_max, buyers, buyers_max; /* fill of the standalone stock's tables */
     const struct latency *commits; /* the ledger's; set before the threads start */
 };
 

@@ -3,8 +3,10 @@
  * sleeps again: so a busy worker rings nobody, but for the one line that makes its ring half full.
  *
  * When a write fails the lines in hand are lost and counted, and the next ones are tried as if
- * nothing had been: a disk that has room again is used again. A line that was cut is ended before
- * the next one begins. The operator is told once, in the server's log.
+ * nothing had been: a disk that has room again is used again. Of a line that was cut what stands in
+ * the file is taken back, so that every line there is whole and was counted as written. What is no
+ * file cannot take back: there the cut line is ended before the next one begins. The operator is
+ * told once, in the server's log.
  */
 #include "server/meet/stat_log.h"
 
@@ -13,6 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -106,15 +109,17 @@ static void add_line(struct stat_log *s, const struct stat_line *line)
 {
     char *to = s->text + s->len;
     size_t room = sizeof s->text - s->len;
-    int code = verdict_code((enum verdict)line->verdict), n;
+    int code = verdict_code((enum verdict)line->verdict);
+    char word[VERDICT_WORD], sold[16] = "-";
+    const char *event = "-";
     show_time(s, line->wall_ms);
-    if (line->event == STAT_NO_EVENT)
-        n = snprintf(to, room, "%s.%03uZ code=%d event=- sold=-\n", s->clock,
-                     (unsigned)(line->wall_ms % 1000), code);
-    else
-        n = snprintf(to, room, "%s.%03uZ code=%d event=%s sold=%" PRIu32 "\n", s->clock,
-                     (unsigned)(line->wall_ms % 1000), code, s->conf->events[line->event].name,
-                     line->sold);
+    verdict_word((enum verdict)line->verdict, word);
+    if (line->event != STAT_NO_EVENT) {
+        event = s->conf->events[line->event].name;
+        snprintf(sold, sizeof sold, "%" PRIu32, line->sold);
+    }
+    int n = snprintf(to, room, "%s.%03uZ code=%d event=%s sold=%s verdict=%s\n", s->clock,
+                     (unsigned)(line->wall_ms % 1000), code, event, sold, word);
     ASSERT(n > 0 && n < LINE_ROOM);
     s->len += (size_t)n;
     s->count++;
@@ -151,6 +156,26 @@ static void complain(struct stat_log *s, int error)
     s->is_failing = true;
 }
 
+/* Takes the end of the file back, `part` bytes that we wrote last. False: it is no file, or
+ * somebody else has written behind them. */
+static bool take_back(int fd, size_t part)
+{
+    struct stat now;
+    off_t end = lseek(fd, 0, SEEK_CUR);
+    if (end < (off_t)part || fstat(fd, &now) != 0 || now.st_size != end)
+        return false;
+    return ftruncate(fd, end - (off_t)part) == 0;
+}
+
+/* Bytes behind the last line that is whole. */
+static size_t cut_part(const char *text, size_t len)
+{
+    size_t whole = len;
+    while (whole > 0 && text[whole - 1] != '\n')
+        whole--;
+    return len - whole;
+}
+
 static bool put_text(struct stat_log *s, const char *text, size_t len, size_t *out)
 {
     *out = 0;
@@ -167,7 +192,8 @@ static bool put_text(struct stat_log *s, const char *text, size_t len, size_t *o
         return true;
     }
     complain(s, errno);
-    s->is_torn = *out > 0 && text[*out - 1] != '\n';
+    size_t part = cut_part(text, *out);
+    s->is_torn = part > 0 && !take_back(s->fd, part);
     return false;
 }
 

@@ -1,7 +1,7 @@
 /*
  * stat_log: one line per buyer's request, for whoever wants to count by himself:
  *
- *     2026-11-22T07:47:11.454Z code=1 event=ticket sold=12
+ *     2026-11-22T07:47:11.454Z code=1 event=ticket sold=12 verdict=yes
  *     2026-11-22T07:47:11.455Z dropped 17
  *
  * A worker leaves what the line says in a ring of fixed size; one thread makes the text and writes

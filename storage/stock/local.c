@@ -380,6 +380,15 @@ static void local_disconnect(struct stock *s)
     (void)s;
 }
 
+static struct stock_fill local_fill(const struct stock *s)
+{
+    const struct local *l = (const struct local *)s;
+    return (struct stock_fill){.keys = l->key_table.used,
+                               .keys_max = l->key_table.capacity,
+                               .buyers = l->buyer_table.used,
+                               .buyers_max = l->buyer_table.capacity};
+}
+
 static const struct stock_ops local_ops = {
     .init = local_init,
     .connect = local_connect,
@@ -388,6 +397,7 @@ static const struct stock_ops local_ops = {
     .act = local_act,
     .last_beat = local_last_beat,
     .disconnect = local_disconnect,
+    .fill = local_fill,
 };
 
 static uint32_t at_most(uint64_t n)

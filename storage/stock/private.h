@@ -15,6 +15,7 @@ struct stock_ops {
     enum stock_result (*last_beat)(struct stock *s, uint32_t event, uint64_t *beat, uint64_t *now,
                                    struct fault *f);
     void (*disconnect)(struct stock *s);
+    struct stock_fill (*fill)(const struct stock *s); /* NULL: it has no tables */
 };
 
 /* The first member of both kinds. */

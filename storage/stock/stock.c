@@ -47,6 +47,11 @@ void stock_disconnect(struct stock *s)
     s->ops->disconnect(s);
 }
 
+struct stock_fill stock_fill(const struct stock *s)
+{
+    return s->ops->fill != NULL ? s->ops->fill(s) : (struct stock_fill){0};
+}
+
 void stock_set_timeout(struct stock *s, uint64_t timeout_ms)
 {
     s->timeout_us = timeout_ms * 1000;

@@ -187,6 +187,11 @@ struct stock_act {
     struct stock_figures figures; /* repair and ready are as seen */
 };
 
+/* How full the tables of names are, of all events; with Redis the names are there: all 0. */
+struct stock_fill {
+    uint32_t keys, keys_max, buyers, buyers_max;
+};
+
 struct stock;
 
 /* Where and for whom. Plans into the arena; init takes the blocks. One of the two. */
@@ -206,6 +211,7 @@ MUST_CHECK enum stock_result stock_act(struct stock *s, struct stock_act *in_out
 MUST_CHECK enum stock_result stock_last_beat(struct stock *s, uint32_t event, uint64_t *beat,
                                              uint64_t *now, struct fault *f);
 void stock_disconnect(struct stock *s);
+struct stock_fill stock_fill(const struct stock *s);
 void stock_set_timeout(struct stock *s, uint64_t timeout_ms);
 
 #endif

@@ -26,7 +26,7 @@ void table_init(struct table *t, const struct arena *a)
 {
     t->entries = arena_block(a, t->entries_pool);
     t->buckets = arena_block(a, t->buckets_pool);
-    t->fresh = 0;
+    t->fresh = t->used = 0;
     t->free = TABLE_NONE;
     randombytes_buf(t->secret, sizeof t->secret);
 }
@@ -78,6 +78,7 @@ uint32_t table_add(struct table *t, uint32_t event, const char *name, size_t len
     uint32_t *bucket = bucket_of(t, e->hash);
     e->next = *bucket;
     *bucket = place + 1;
+    t->used++;
     return place;
 }
 
@@ -92,4 +93,5 @@ void table_remove(struct table *t, uint32_t place)
     *link = t->entries[place].next;
     t->entries[place].next = t->free;
     t->free = place;
+    t->used--;
 }

@@ -24,6 +24,7 @@ struct table {
     struct table_entry *entries;
     uint32_t *buckets, mask;
     uint32_t capacity, fresh, free; /* places 0 .. fresh - 1 have been used */
+    uint32_t used;                  /* names that are there */
     size_t entries_pool, buckets_pool;
     uint8_t secret[16];
 };

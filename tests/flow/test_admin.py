@@ -99,6 +99,29 @@ def test_healthz(place):
     assert fresh.stats()["redis"]["state"] == "down"
 
 
+def test_healthz_while_redis_is_away(place):
+    """200: were every node taken out for it, buyers would find nobody who tells them to try again.
+    Nor when a node gets no further than half an attach; and no call takes a time meanwhile."""
+    redis = place.redis()
+    node = place.node(redis=redis, events={"ticket": {"total": 10}, "more": {"total": 10}})
+
+    def is_away():
+        health, stats = node.health(), node.stats()
+        assert (health.status, health.json["data"]) == (200, {"state": "up"})
+        return stats["redis"]["state"] == "down" and stats["redis"]["rtt_us"] == 0
+
+    assert node.stats()["redis"]["rtt_us"] > 0
+    redis.client.set("{more_hash_key}:requests", "no hash")
+    spike.wait("the second event not to attach", lambda: is_away() and "expected a hash"
+               in node.log_text())
+    attempts = redis.figure("1:epoch") + 3
+    spike.wait("half attaches", lambda: not is_away() or redis.figure("1:epoch") >= attempts)
+    assert node.buy().code == -6
+    redis.kill()
+    spike.wait("nobody to answer", lambda: is_away() and node.buy().code == -6)
+    assert is_away()
+
+
 def test_sides_are_apart(place):
     """Operators' paths are 404 for buyers; buyers' paths are 404 for operators."""
     node = place.node()

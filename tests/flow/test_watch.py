@@ -102,6 +102,35 @@ def test_sixteen_events_and_sixty_four_workers(place):
     assert len([name for name in found if name.startswith("spike_tickets_left")]) == 16
 
 
+def test_what_a_standalone_node_remembers(place):
+    """Keys stay, buyers go with their tickets; a table that fills up is seen before it is full.
+    With Redis both are there, and no node has such tables."""
+    node = place.node(events={"ticket": {"total": 10, "stock-max": 30, "hold": "5m"},
+                              "more": {"total": 5, "stock-max": 7}})
+
+    def used():
+        pools = {pool["name"]: pool for pool in node.stats()["memory"]["pools"]}
+        assert pools["buyers"]["size"] == 37
+        found = metrics(node)
+        for name in ("keys", "buyers"):
+            assert found[f'spike_pool_size{{pool="{name}"}}'] == pools[name]["size"]
+        return pools["keys"]["used"], pools["buyers"]["used"]
+
+    assert used() == (0, 0)
+    order = node.buy("ticket?buyer=ann&key=k1").data["order"]
+    node.buy("ticket?buyer=bob&key=k2")
+    node.buy("more?buyer=ann&key=k1")
+    spike.wait("three of each", lambda: used() == (3, 3))
+    assert node.ask("POST", f"/order/{order}/cancel").code == 1
+    spike.wait("one to have left", lambda: used() == (3, 2))
+    node.kill9()
+    node.start()
+    spike.wait("the same after a restart", lambda: used() == (3, 2))
+    other = place.node(2, redis=place.redis())
+    names = [pool["name"] for pool in other.stats()["memory"]["pools"]]
+    assert names == ["connections", "orders", "buffers", "holds", "filter"]
+
+
 def test_what_became_of_orders(place):
     """Counted since the journal began: a restart forgets nothing."""
     node = place.node(events={"ticket": {"total": 4, "hold": "1s"}})
@@ -181,7 +210,7 @@ def lines_of(path):
 
 
 STAT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-                       r" (code=-?\d+ event=(\S+) sold=(\d+|-)|dropped \d+)")
+                       r" (code=-?\d+ event=(\S+) sold=(\d+|-) verdict=[a-z_]+|dropped \d+)")
 
 
 def test_stat_log(place):
@@ -196,9 +225,11 @@ def test_stat_log(place):
     assert len(lines) == 402
     assert all(STAT_LINE.fullmatch(line) for line in lines)
     assert sum(" code=1 event=ticket " in line for line in lines) == 30
-    assert sum(line.endswith(" code=-1 event=ticket sold=30") for line in lines) == 370
-    assert sum(line.endswith(" code=1 event=- sold=-") for line in lines) == 1
-    assert sum(line.endswith(" code=-404 event=- sold=-") for line in lines) == 1
+    ends = {" code=-1 event=ticket sold=30 verdict=sold_out": 370,
+            " code=1 event=- sold=- verdict=yes": 1,
+            " code=-404 event=- sold=- verdict=not_found": 1}
+    for end, count in ends.items():
+        assert sum(line.endswith(end) for line in lines) == count, end
     path.rename(old)
     node.process.send_signal(signal.SIGUSR1)
     spike.wait("the new file", path.exists)
@@ -206,6 +237,21 @@ def test_stat_log(place):
     assert node.term() == 0
     assert len(lines_of(old)) == 402 and len(lines_of(path)) == 1
     assert node.start().stats()["stat_log"] == {"lines": 0, "dropped": 0}
+
+
+def test_sold_out_here_is_told_apart(place):
+    """Tickets are left and nobody gets them: who counts must see that this is not the end."""
+    path = place.dir / "stat.log"
+    node = place.node(events={"ticket": {"total": 30, "local-stock": 2}}, stat_log=path)
+    place.load(node, connections=2, requests=50).join()
+    spike.wait("50 lines", lambda: node.stats()["stat_log"]["lines"] == 50)
+    here = [line for line in lines_of(path) if " code=-1 " in line]
+    assert len(here) == 48
+    assert all(line.endswith(" event=ticket sold=2 verdict=sold_out_here") for line in here)
+    found = metrics(node)
+    assert found['spike_orders_total{event="ticket",verdict="sold_out_here"}'] == 48
+    assert found['spike_orders_total{event="ticket",verdict="sold_out"}'] == 0
+    assert found['spike_tickets_left{event="ticket"}'] == 28
 
 
 def test_stat_log_on_a_full_disk(place):
@@ -255,6 +301,32 @@ def test_stat_log_allocates_nothing(place, preload):
     after = Heap(path)
     assert after.worker == before.worker
     assert after.in_use == before.in_use
+
+
+def test_the_log_says_what_it_is_back_for(place):
+    """After a restart "selling" would be the one line that an operator reads, and it must be so."""
+    later = {"total": 4, "open": "2099-01-01T00:00:00Z"}
+    node = place.node(redis=place.redis(), events={"ticket": {"total": 3}, "later": later})
+
+    def says(*words):
+        for event, word in zip(("ticket", "later"), words):
+            said = re.findall(rf"info event {event}: (.*) left$", node.log_text(), re.MULTILINE)
+            assert said == [word], (event, said)
+
+    says("selling, 3 of 3", "waiting, 4 of 4")
+    assert post(node, "/pause?event=ticket").code == 1
+    node.term()
+    node.start()
+    says("paused, 3 of 3", "waiting, 4 of 4")
+    assert post(node, "/resume?event=ticket").code == 1
+    spike.wait("it to sell", lambda: node.buy("ticket?n=3").code == 1)
+    node.term()
+    node.start()
+    says("soldout, 0 of 3", "waiting, 4 of 4")
+    assert post(node, "/close?event=ticket").code == 1
+    node.term()
+    node.start()
+    says("closed, 0 of 3", "waiting, 4 of 4")
 
 
 def test_the_log_counts_what_it_would_repeat(place):

@@ -149,6 +149,7 @@ static void figures_add_up(void **state)
     expect(text, "spike_pool_size{pool=\"filter\"} 40\n");
     expect(text, "spike_redis_up 1\n");
     expect(text, "spike_redis_rtt_seconds 0.001234\n");
+    assert_null(strstr(text, "{pool=\"keys\"}")); /* they are in Redis */
     expect(text, "spike_node_state{state=\"starting\"} 1\n");
     assert_null(strstr(text, "spike_stat_log_lines_total 0"));
 }
@@ -159,6 +160,40 @@ static void without_redis_nothing_is_said_of_it(void **state)
     const char *text = ask(ROUTE_METRICS);
     assert_non_null(text);
     assert_null(strstr(text, "\nspike_redis_up "));
+}
+
+/* The last call before Redis went away was a quick one: shown on, it would look well. */
+static void while_redis_is_away_no_call_takes_a_time(void **state)
+{
+    (void)state;
+    atomic_store(&board.stores.redis, REDIS_DOWN);
+    atomic_store(&board.stores.redis_rtt_us, 1234);
+    const char *text = ask(ROUTE_METRICS);
+    assert_non_null(text);
+    expect(text, "spike_redis_up 0\n");
+    assert_null(strstr(text, "\nspike_redis_rtt_seconds "));
+    text = ask(ROUTE_STATS);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"redis\":{\"state\":\"down\",\"rtt_us\":0,"));
+}
+
+static void standalone_tables_are_pools(void **state)
+{
+    (void)state;
+    atomic_store(&board.stores.keys, 5);
+    atomic_store(&board.stores.keys_max, 50);
+    atomic_store(&board.stores.buyers, 2);
+    atomic_store(&board.stores.buyers_max, 20);
+    const char *text = ask(ROUTE_METRICS);
+    assert_non_null(text);
+    expect(text, "spike_pool_used{pool=\"keys\"} 5\n");
+    expect(text, "spike_pool_size{pool=\"keys\"} 50\n");
+    expect(text, "spike_pool_used{pool=\"buyers\"} 2\n");
+    expect(text, "spike_pool_size{pool=\"buyers\"} 20\n");
+    text = ask(ROUTE_STATS);
+    assert_non_null(text);
+    assert_non_null(strstr(text, "{\"name\":\"keys\",\"used\":5,\"size\":50},"
+                                 "{\"name\":\"buyers\",\"used\":2,\"size\":20}]"));
 }
 
 /* The kernel is asked, and answers. */
@@ -253,8 +288,12 @@ static void fill_board(void)
         atomic_store(&b->orders.late, UINT64_MAX);
         atomic_store(&b->orders.late_refused, UINT64_MAX);
     }
-    atomic_store(&board.stores.redis, REDIS_DOWN);
+    atomic_store(&board.stores.redis, REDIS_UP);
     atomic_store(&board.stores.redis_rtt_us, UINT32_MAX);
+    atomic_store(&board.stores.keys, UINT32_MAX);
+    atomic_store(&board.stores.keys_max, UINT32_MAX);
+    atomic_store(&board.stores.buyers, UINT32_MAX);
+    atomic_store(&board.stores.buyers_max, UINT32_MAX);
     atomic_store(&board.stores.redis_reconnects, UINT64_MAX);
     atomic_store(&board.stores.journal_records, UINT64_MAX);
     atomic_store(&board.stores.journal_used_bytes, UINT64_MAX);
@@ -335,6 +374,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(figures_add_up, small),
         cmocka_unit_test_setup(without_redis_nothing_is_said_of_it, small),
+        cmocka_unit_test_setup(while_redis_is_away_no_call_takes_a_time, small),
+        cmocka_unit_test_setup(standalone_tables_are_pools, small),
         cmocka_unit_test_setup(the_process_is_there, small),
         cmocka_unit_test_setup(no_series_comes_twice, small),
         cmocka_unit_test_setup(the_largest_answers_fit, small),

@@ -12,9 +12,11 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -131,16 +133,24 @@ static void what_a_line_says(void **state)
     size_t len;
     open_log();
     put(0, 12);
+    struct stat_line here = {
+        .wall_ms = UINT64_C(1795333632000), .sold = 12, .verdict = VERDICT_SOLD_OUT_HERE};
+    stat_ring_put(stat_log_ring(stats, 0), &here);
+    here.verdict = VERDICT_SOLD_OUT;
+    stat_ring_put(stat_log_ring(stats, 0), &here);
     struct stat_line other = {
         .wall_ms = UINT64_C(1795333632000), .event = STAT_NO_EVENT, .verdict = VERDICT_NOT_FOUND};
     stat_ring_put(stat_log_ring(stats, 0), &other);
     start();
     stop();
     char *text = read_all(file, &len);
-    assert_string_equal(text, "2026-11-22T07:47:11.466Z code=1 event=ticket sold=12\n"
-                              "2026-11-22T07:47:12.000Z code=-404 event=- sold=-\n");
+    assert_string_equal(
+        text, "2026-11-22T07:47:11.466Z code=1 event=ticket sold=12 verdict=yes\n"
+              "2026-11-22T07:47:12.000Z code=-1 event=ticket sold=12 verdict=sold_out_here\n"
+              "2026-11-22T07:47:12.000Z code=-1 event=ticket sold=12 verdict=sold_out\n"
+              "2026-11-22T07:47:12.000Z code=-404 event=- sold=- verdict=not_found\n");
     free(text);
-    assert_int_equal(stat_log_lines(stats), 2);
+    assert_int_equal(stat_log_lines(stats), 4);
     assert_int_equal(stat_log_dropped(stats), 0);
 }
 
@@ -176,6 +186,67 @@ static void a_full_disk_drops_and_goes_on(void **state)
     assert_int_equal(stat_log_dropped(stats), 1000);
 }
 
+static void allow_bytes(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void wait_for_dropped(uint64_t lines)
+{
+    uint64_t end = clock_mono_us() + 10000000;
+    while (stat_log_dropped(stats) < lines && clock_mono_us() < end)
+        sched_yield();
+    assert_int_equal(stat_log_dropped(stats), lines);
+}
+
+/* Reads every line of the file; what is not one whole line fails. */
+static void count_whole_lines(uint64_t *seen, uint64_t *dropped)
+{
+    FILE *in = fopen(file, "re");
+    assert_non_null(in);
+    char line[128], end;
+    *seen = *dropped = 0;
+    while (fgets(line, sizeof line, in) != NULL) {
+        unsigned long n = 0;
+        if (sscanf(line, "%*24[0-9T:.Z-] dropped %lu%c", &n, &end) == 2 && end == '\n')
+            *dropped += n;
+        else if (sscanf(line, "%*24[0-9T:.Z-] code=1 event=ticket sold=%lu verdict=yes%c", &n,
+                        &end) == 2 &&
+                 end == '\n')
+            ++*seen;
+        else
+            fail_msg("no line: %s", line);
+    }
+    fclose(in);
+}
+
+/* The disk fills up in the middle of a line, and has room again later. */
+static void a_cut_line_is_taken_back(void **state)
+{
+    (void)state;
+    uint64_t seen, dropped;
+    open_log();
+    signal(SIGXFSZ, SIG_IGN);
+    for (uint32_t i = 0; i < 100; i++)
+        put(0, 100 + i);
+    allow_bytes(66 * 50 + 10);
+    start();
+    wait_for_dropped(50);
+    count_whole_lines(&seen, &dropped);
+    assert_int_equal(seen, 50);
+    allow_bytes(RLIM_INFINITY);
+    put(0, 1);
+    stop();
+    count_whole_lines(&seen, &dropped);
+    assert_int_equal(seen, 51);
+    assert_int_equal(dropped, 50);
+    assert_int_equal(stat_log_lines(stats), 51);
+    assert_int_equal(stat_log_dropped(stats), 50);
+}
+
 static void a_renamed_file_is_opened_anew(void **state)
 {
     (void)state;
@@ -193,11 +264,11 @@ static void a_renamed_file_is_opened_anew(void **state)
     put(0, 3);
     stop();
     char *text = read_all(old, &len);
-    assert_true(lines_of(text, "sold=1\n") == 1 && lines_of(text, "sold=2\n") == 1);
-    assert_int_equal(lines_of(text, "sold=3\n"), 0);
+    assert_true(lines_of(text, "sold=1 ") == 1 && lines_of(text, "sold=2 ") == 1);
+    assert_int_equal(lines_of(text, "sold=3 "), 0);
     free(text);
     text = read_all(file, &len);
-    assert_int_equal(lines_of(text, "sold=3\n"), 1);
+    assert_int_equal(lines_of(text, "sold=3 "), 1);
     free(text);
 }
 
@@ -228,6 +299,7 @@ static void nothing_is_lost_unseen(void **state)
     (void)state;
     pthread_t threads[WORKERS];
     uint32_t names[WORKERS] = {0, 1};
+    uint64_t seen, dropped;
     open_log();
     start();
     for (uint32_t i = 0; i < WORKERS; i++)
@@ -236,20 +308,7 @@ static void nothing_is_lost_unseen(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     stop();
     assert_int_equal(stat_log_lines(stats) + stat_log_dropped(stats), WORKERS * MANY);
-    FILE *in = fopen(file, "re");
-    assert_non_null(in);
-    char line[128];
-    uint64_t seen = 0, dropped = 0;
-    while (fgets(line, sizeof line, in) != NULL) {
-        unsigned long n = 0;
-        if (sscanf(line, "%*[^ ] dropped %lu", &n) == 1)
-            dropped += n;
-        else if (sscanf(line, "%*[^ ] code=1 event=ticket sold=%lu", &n) == 1)
-            seen++;
-        else
-            fail_msg("no line: %s", line);
-    }
-    fclose(in);
+    count_whole_lines(&seen, &dropped);
     assert_int_equal(seen, stat_log_lines(stats));
     assert_int_equal(dropped, stat_log_dropped(stats));
 }
@@ -262,6 +321,7 @@ int main(void)
         TEST(what_a_line_says),
         TEST(a_full_ring_drops_and_tells),
         TEST(a_full_disk_drops_and_goes_on),
+        TEST(a_cut_line_is_taken_back),
         TEST(a_renamed_file_is_opened_anew),
         TEST(a_file_that_cannot_be_is_said_at_start),
         TEST(nothing_is_lost_unseen),

@@ -115,6 +115,7 @@ static void does_as_a_plain_array_does(void **state)
         char name[16];
         size_t len = (size_t)snprintf(name, sizeof name, "%u", k / EVENTS_MAX);
         assert_int_equal(table_find(&t, event, name, len), place_of[k]);
+        assert_int_equal(t.used, used);
         if (place_of[k] != TABLE_NONE) {
             table_remove(&t, place_of[k]);
             place_of[k] = TABLE_NONE;

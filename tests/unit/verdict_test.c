@@ -35,6 +35,20 @@ static void the_other_codes_are_the_status_negated(void **state)
         assert_int_equal(verdict_code(v), -verdict_status(v));
 }
 
+/* A program that counts by them must be able to tell any two apart, as the codes do not. */
+static void words_are_names(void **state)
+{
+    (void)state;
+    char words[VERDICT_COUNT][VERDICT_WORD];
+    for (enum verdict v = 0; v < VERDICT_COUNT; v++) {
+        verdict_word(v, words[v]);
+        assert_int_equal(strspn(words[v], "abcdefghijklmnopqrstuvwxyz_"), strlen(words[v]));
+        for (enum verdict k = 0; k < v; k++)
+            assert_string_not_equal(words[k], words[v]);
+    }
+    assert_string_equal(words[VERDICT_SOLD_OUT_HERE], "sold_out_here");
+}
+
 /* They are put into JSON as they are. */
 static void messages_need_no_escape(void **state)
 {
@@ -51,6 +65,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_codes_of_a_sale),
         cmocka_unit_test(the_other_codes_are_the_status_negated),
+        cmocka_unit_test(words_are_names),
         cmocka_unit_test(messages_need_no_escape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,13 +45,15 @@ static const struct path_row paths[] = {
     {TEXT("/resume"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_RESUME, false, true},
     {TEXT("/close"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_CLOSE, false, true},
     {TEXT("/restock"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_RESTOCK, false, true},
+    {TEXT("/reopen"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_REOPEN, false, true},
+    {TEXT("/reclaim"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_RECLAIM, false, true},
 };
 
 /* What has been given so far. */
 struct params {
     struct route *route;
     const struct conf *conf;
-    bool n, buyer, key, event, total;
+    bool n, buyer, key, event, total, node, journal;
 };
 
 /* -- who may ask -- */
@@ -243,9 +245,27 @@ static bool buy_pair_take(struct params *p, const char *word, size_t word_len, c
     return true;
 }
 
+/* `journal=lost` is the one thing that can be said of it. */
+static bool journal_take(struct params *p, const char *text, size_t len)
+{
+    bool again = p->journal;
+    p->journal = p->route->lost = true;
+    return !again && is_word("lost", text, len);
+}
+
+static bool reclaim_pair_take(struct params *p, const char *word, size_t word_len, const char *text,
+                              size_t len)
+{
+    if (is_word("node", word, word_len))
+        return number_take(&p->route->node, &p->node, text, len, NODE_MAX);
+    return !is_word("journal", word, word_len) || journal_take(p, text, len);
+}
+
 static bool act_pair_take(struct params *p, const char *word, size_t word_len, const char *text,
                           size_t len)
 {
+    if (p->route->kind == ROUTE_RECLAIM)
+        return reclaim_pair_take(p, word, word_len, text, len);
     if (is_word("event", word, word_len))
         return event_take(p, text, len);
     if (is_word("total", word, word_len) && p->route->kind == ROUTE_RESTOCK)
@@ -329,7 +349,11 @@ static enum verdict buy_params_take(struct params *p, const struct request *r)
 static enum verdict act_params_take(struct params *p, const struct request *r)
 {
     const struct route *route = p->route;
-    if (!pairs_take_all(p, r) || !p->event || (route->kind == ROUTE_RESTOCK && !p->total))
+    if (!pairs_take_all(p, r))
+        return VERDICT_BAD_REQUEST;
+    if (route->kind == ROUTE_RECLAIM)
+        return p->node ? VERDICT_YES : VERDICT_BAD_REQUEST;
+    if (!p->event || (route->kind == ROUTE_RESTOCK && !p->total))
         return VERDICT_BAD_REQUEST;
     if (route->event < 0)
         return VERDICT_NOT_FOUND;
@@ -369,6 +393,7 @@ enum verdict route_find(struct route *route, const struct request *r, const stru
     route->allow = NULL;
     route->n = 1;
     route->buyer_len = route->key_len = 0;
+    route->lost = false;
 
     if (side == ROUTE_OPERATORS && (r->origin.ptr != NULL || host_is_foreign(r->host)))
         return VERDICT_FORBIDDEN;

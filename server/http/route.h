@@ -31,6 +31,8 @@ enum route_kind {
     ROUTE_RESUME,
     ROUTE_CLOSE,
     ROUTE_RESTOCK,
+    ROUTE_REOPEN,
+    ROUTE_RECLAIM, /* of all events */
 };
 
 /* Which set of paths a listener has; the other set is 404 there. */
@@ -43,6 +45,8 @@ struct route {
     struct orderid order; /* LOOK, CANCEL, PAY; and with VERDICT_ELSEWHERE: whose it is */
     uint32_t n;           /* ROUTE_BUY: tickets, default 1 */
     uint32_t total;       /* ROUTE_RESTOCK: 1 .. stock-max */
+    uint32_t node;        /* ROUTE_RECLAIM */
+    bool lost;            /* ROUTE_RECLAIM: and its journal, for good */
     uint8_t buyer_len, key_len;
     char buyer[PARAM_MAX], key[PARAM_MAX];
 };

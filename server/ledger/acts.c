@@ -1,11 +1,13 @@
 /*
- * Acts of the operators: pause, resume, close, restock.
+ * Acts of the operators: pause, resume, close, restock (reclaim.c: reopen and reclaim).
  *
- *     step     has just brought the event's latest version         dies: nothing was done
+ *     step     has just brought the event's latest version
+ *                  dies: nothing was done
  *     act      compare and set in the stock; somebody was faster: look at what he did, decide anew
- *                                                                  dies: done, nobody was told;
- * every node journals it with its next step journal  an ADMIN record, synced dies: done answer the
- * event as it stands
+ *                  dies: done, nobody was told; every node journals it with its next step
+ *     journal  an ADMIN record, synced
+ *                  dies: done
+ *     answer   the event as it stands
  *
  * An act that changes nothing writes nothing, so it can be repeated. With the stock out of reach,
  * or in repair, nothing can be done: the sale stands still, and the operator is told to try again.
@@ -20,7 +22,7 @@
 
 bool act_is(const struct message *m)
 {
-    return m->kind >= MESSAGE_PAUSE && m->kind <= MESSAGE_RESTOCK;
+    return m->kind >= MESSAGE_PAUSE;
 }
 
 /* What the event is to be. False: it cannot be that any more. */
@@ -112,7 +114,7 @@ static bool attempt(struct ledger *l, struct ledger_event *e, const struct messa
     return act->outcome != STOCK_STALE;
 }
 
-void act_do(struct ledger *l, struct message *m, uint64_t now_wall_ms)
+static void act_on_event(struct ledger *l, struct message *m, uint64_t now_wall_ms)
 {
     struct ledger_event *e = &l->events[m->event];
     struct stock_act act = {
@@ -125,6 +127,16 @@ void act_do(struct ledger *l, struct message *m, uint64_t now_wall_ms)
         if (attempt(l, e, m, &act, &v))
             break;
     m->verdict = (uint8_t)v;
+}
+
+void act_do(struct ledger *l, struct message *m, uint64_t now_wall_ms)
+{
+    if (m->kind == MESSAGE_REOPEN)
+        reopen_do(l, m);
+    else if (m->kind == MESSAGE_RECLAIM)
+        reclaim_do(l, m);
+    else
+        act_on_event(l, m, now_wall_ms);
 }
 
 void act_describe(const struct ledger *l, struct message *m, uint64_t now_wall_ms)

@@ -6,10 +6,13 @@
  *            the journal (orders.c)                          dies: nobody heard anything
  *   expire   holds that are due end, in the journal          dies: they end at the next start
  *   step     deduct the batch in the stock, a call an event  dies: granted, not in the journal:
- * void at the next attach act      what operators do (acts.c) commit   sync the grants and all
- * changes                 dies: sold, the buyer does not know; a key finds it again answer verdicts
- * go back over the rings                 dies: as above settle   a later step tells the stock what
- * the journal holds                                           dies: told again from `pos`
+ *                                                            void at the next attach
+ *   act      what operators do (acts.c)                      dies: see there
+ *   commit   sync the grants and all changes                 dies: sold, the buyer does not know;
+ *                                                            a key finds it again
+ *   answer   verdicts go back over the rings                 dies: as above
+ *   settle   a later step tells the stock what the journal   dies: told again from `pos`
+ *            holds
  *
  * While a turn is under way the next batch gathers on the rings, so batches grow with load.
  *
@@ -192,7 +195,8 @@ static bool beat_is_due(const struct ledger_event *e, uint64_t now_mono_us)
 static bool has_act(const struct ledger *l, const struct ledger_event *e)
 {
     for (uint32_t i = 0; i < l->other_count; i++)
-        if (act_is(l->others[i]) && l->others[i]->event == e->index)
+        if (act_is(l->others[i]) &&
+            (l->others[i]->event == e->index || l->others[i]->kind == MESSAGE_RECLAIM))
             return true;
     return false;
 }

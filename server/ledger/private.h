@@ -31,6 +31,8 @@ struct ledger_event {
     struct stock_node nodes[NODES_MAX];
     uint32_t node_count;
     uint64_t nodes_mono_us; /* when `nodes` was asked for */
+    uint64_t waits_mono_us; /* since when a repair waits; 0: there is none */
+    char waits[128];        /* for whom, as it was last logged */
     uint64_t asked_mono_us; /* when the nodes were last asked for at all */
     bool returned;          /* orders have ended in this turn: their tickets are not back yet */
     struct message **batch; /* BUY, and PAY of expired orders, for this turn's step */
@@ -131,6 +133,14 @@ bool act_is(const struct message *m);
 void act_do(struct ledger *l, struct message *m, uint64_t now_wall_ms);
 /* Journals what was done on another node, or since this one was last here. */
 void act_learn(struct ledger *l, struct ledger_event *e, const struct stock_origin *origin);
+/* reclaim.c: gives up nodes that are gone: one, in all events, or those that a repair waits for. */
+void reclaim_do(struct ledger *l, struct message *m);
+void reopen_do(struct ledger *l, struct message *m);
+/* Logs who has fallen silent since the nodes were last told, and who is back. */
+void reclaim_watch(const struct ledger_event *e, const struct stock_node *nodes, uint32_t count);
+/* Logs for whom a repair waits, when that changes. */
+void reclaim_say_waits(const struct ledger *l, struct ledger_event *e,
+                       const struct stock_node *nodes, uint32_t count);
 /* The event as it stands, into the answer. */
 void act_describe(const struct ledger *l, struct message *m, uint64_t now_wall_ms);
 

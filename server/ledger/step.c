@@ -218,8 +218,12 @@ static void take_nodes(struct ledger *l, struct ledger_event *e, const struct st
     e->asked_mono_us = asked_mono_us;
     for (uint32_t i = 0; i < st->node_count; i++)
         ledger_learn_node(l, e, l->told[i].id);
-    if (st->figures.repair)
+    if (st->figures.repair) {
+        reclaim_say_waits(l, e, l->told, st->node_count);
         return;
+    }
+    e->waits_mono_us = 0;
+    reclaim_watch(e, l->told, st->node_count);
     memcpy(e->nodes, l->told, st->node_count * sizeof *l->told);
     e->node_count = st->node_count;
     e->nodes_mono_us = asked_mono_us;

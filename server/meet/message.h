@@ -36,6 +36,10 @@ enum message_kind {
     MESSAGE_RESUME,
     MESSAGE_CLOSE,
     MESSAGE_RESTOCK,
+    MESSAGE_REOPEN,
+    /* Of all events at once. In: node, lost, buyer. Out as above; CONFLICT: it is alive, NOT_FOUND:
+     * no event knows it; and out: out, back. */
+    MESSAGE_RECLAIM,
 };
 
 struct connection;
@@ -49,11 +53,13 @@ struct message {
     const char *state;      /* a literal: the order's or the event's word */
     uint32_t n;
     uint32_t total, gone;
-    uint8_t kind;    /* enum message_kind */
-    uint8_t event;   /* index in the configuration */
-    uint16_t node;   /* of the order: BUY with a key may hear of another node's */
-    uint8_t slot;    /* of the event in the journal, as in orderid.h */
-    uint8_t verdict; /* enum verdict */
+    uint32_t out, back; /* RECLAIM: tickets of the node that stay counted, that came back */
+    uint8_t kind;       /* enum message_kind */
+    uint8_t event;      /* index in the configuration */
+    uint16_t node;      /* of the order: BUY with a key may hear of another node's; RECLAIM: in */
+    bool lost;          /* RECLAIM: its journal is lost for good */
+    uint8_t slot;       /* of the event in the journal, as in orderid.h */
+    uint8_t verdict;    /* enum verdict */
     /* The ledger's notes while it has it. */
     uint8_t worker;    /* whose it is */
     uint8_t otherwise; /* enum verdict: if its key has no order; YES: it may buy */

@@ -34,6 +34,7 @@ static enum message_kind kind_of(const struct route *route)
         [ROUTE_CANCEL] = MESSAGE_CANCEL, [ROUTE_PAY] = MESSAGE_PAY,
         [ROUTE_PAUSE] = MESSAGE_PAUSE,   [ROUTE_RESUME] = MESSAGE_RESUME,
         [ROUTE_CLOSE] = MESSAGE_CLOSE,   [ROUTE_RESTOCK] = MESSAGE_RESTOCK,
+        [ROUTE_REOPEN] = MESSAGE_REOPEN, [ROUTE_RECLAIM] = MESSAGE_RECLAIM,
     };
     ASSERT(route_is_for_ledger(route) && (size_t)route->kind < ARRAY_LEN(kinds));
     return (enum message_kind)kinds[route->kind];
@@ -98,8 +99,12 @@ static void fill_order(struct message *m, const struct orderid *order)
 
 static void fill_act(const struct connection *c, struct message *m, const struct route *route)
 {
-    m->event = (uint8_t)route->event;
+    if (route->kind == ROUTE_RECLAIM)
+        m->node = (uint16_t)route->node;
+    else
+        m->event = (uint8_t)route->event;
     m->total = route->kind == ROUTE_RESTOCK ? route->total : 0;
+    m->lost = route->lost;
     fill_origin(c, m);
 }
 
@@ -110,7 +115,7 @@ static void fill(const struct worker *w, struct connection *c, struct message *m
     m->deadline_mono_us = w->now_us + life_limit_us(w, LIFE_ORDERED);
     m->number = m->tag = m->pay_by_wall_ms = m->asked_wall_ms = 0;
     m->state = NULL;
-    m->n = m->total = m->gone = 0;
+    m->n = m->total = m->gone = m->out = m->back = 0;
     m->node = w->o.conf->node;
     m->kind = (uint8_t)kind_of(route);
     m->event = m->slot = 0;

@@ -11,14 +11,22 @@
 
 #include "server/http/response.h"
 
+static void put_event(struct response *out, const char *name, const char *state, uint32_t total,
+                      uint32_t gone)
+{
+    response_put(out,
+                 "\"event\":\"%s\",\"state\":\"%s\",\"total\":%" PRIu32 ",\"sold\":%" PRIu32
+                 ",\"left\":%" PRIu32,
+                 name, state, total, gone, total > gone ? total - gone : 0);
+}
+
 void reply_event(struct response *out, const char *name, const char *state, uint32_t total,
                  uint32_t gone)
 {
     response_begin(out, VERDICT_YES, RESPONSE_JSON);
-    response_put(out,
-                 "{\"code\":1,\"msg\":\"ok\",\"data\":{\"event\":\"%s\",\"state\":\"%s\","
-                 "\"total\":%" PRIu32 ",\"sold\":%" PRIu32 ",\"left\":%" PRIu32 "}}",
-                 name, state, total, gone, total > gone ? total - gone : 0);
+    response_put(out, "{\"code\":1,\"msg\":\"ok\",\"data\":{");
+    put_event(out, name, state, total, gone);
+    response_put(out, "}}");
 }
 
 static void put_order(const struct message *m, const char *event, struct response *out)
@@ -31,6 +39,25 @@ static void put_order(const struct message *m, const char *event, struct respons
                  "{\"code\":1,\"msg\":\"ok\",\"data\":{\"order\":\"%.*s\",\"event\":\"%s\","
                  "\"n\":%" PRIu32 ",\"state\":\"%s\",\"pay_by\":%" PRIu64 "}}",
                  ORDERID_TEXT, text, event, m->n, m->state, m->pay_by_wall_ms);
+}
+
+/* All events have heard it. Where there is one, it is shown, as by every act. */
+static void put_reclaimed(const struct conf *conf, const struct message *m, struct response *out)
+{
+    response_begin(out, VERDICT_YES, RESPONSE_JSON);
+    response_put(out, "{\"code\":1,\"msg\":\"ok\",\"data\":{");
+    if (conf->event_count == 1) {
+        put_event(out, conf->events[0].name, m->state, m->total, m->gone);
+        response_put(out, ",");
+    }
+    response_put(out, "\"node\":%u,\"gone\":%" PRIu32 ",\"returned\":%" PRIu32, (unsigned)m->node,
+                 m->out, m->back);
+    if (m->lost)
+        response_put(out,
+                     ",\"warning\":\"no oversell (P1) does not cover %" PRIu32
+                     " tickets: a buyer who was told that he has one may find it sold again\"",
+                     m->back);
+    response_put(out, "}}");
 }
 
 void reply_refusal(struct worker *w, struct connection *c, enum verdict v, enum farewell farewell)
@@ -53,7 +80,9 @@ void reply_answer(struct worker *w, struct connection *c, const struct message *
     ASSERT(m->event < w->o.conf->event_count && m->state != NULL);
     const char *event = w->o.conf->events[m->event].name;
     serve_open(w, &out, farewell, false);
-    if (m->kind >= MESSAGE_PAUSE)
+    if (m->kind == MESSAGE_RECLAIM)
+        put_reclaimed(w->o.conf, m, &out);
+    else if (m->kind >= MESSAGE_PAUSE)
         reply_event(&out, event, m->state, m->total, m->gone);
     else
         put_order(m, event, &out);

@@ -59,10 +59,15 @@ static uint64_t get(const unsigned char *in, size_t bytes)
     return value;
 }
 
+static bool is_act(const struct record *r)
+{
+    return r->kind == RECORD_ADMIN || r->kind == RECORD_RECLAIM;
+}
+
 /* Those whose buyer and key are written. */
 static bool has_names(const struct record *r)
 {
-    return record_is_order(r) || r->kind == RECORD_ADMIN;
+    return record_is_order(r) || is_act(r);
 }
 
 static bool is_state(uint8_t state)
@@ -85,9 +90,11 @@ static bool is_valid_order(const struct record *r)
 /* What every written record must satisfy, and every read one does. */
 static bool is_valid(const struct record *r)
 {
-    if (r->kind < RECORD_SALE || r->kind > RECORD_REFUSAL || r->seq == 0)
+    if (r->kind < RECORD_SALE || r->kind > RECORD_RECLAIM || r->seq == 0)
         return false;
-    if (r->kind == RECORD_ADMIN)
+    if (r->kind == RECORD_RECLAIM && (r->state < RECLAIM_NODE || r->state > RECLAIM_REOPEN))
+        return false;
+    if (is_act(r))
         return r->buyer_len <= PARAM_MAX && r->key_len == 0;
     return !record_is_order(r) || is_valid_order(r);
 }
@@ -132,6 +139,11 @@ static void encode_body(const struct record *r, unsigned char *body)
         put(body + 4, r->version, 4);
         put(body + 8, r->node, 8);
         put(body + 16, r->acted_wall_ms, 8);
+        return;
+    case RECORD_RECLAIM:
+        put(body, r->gone, 4);
+        put(body + 4, r->back, 4);
+        put(body + 8, r->node, 8);
         return;
     }
     check_failed(__FILE__, __LINE__, "a record has a kind");
@@ -195,6 +207,11 @@ static void decode_body(struct record *r, const unsigned char *body)
         r->version = (uint32_t)get(body + 4, 4);
         r->node = (uint16_t)get(body + 8, 2);
         r->acted_wall_ms = get(body + 16, 8);
+        return;
+    case RECORD_RECLAIM:
+        r->gone = (uint32_t)get(body, 4);
+        r->back = (uint32_t)get(body + 4, 4);
+        r->node = (uint16_t)get(body + 8, 2);
         return;
     }
 }

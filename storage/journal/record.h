@@ -18,9 +18,12 @@
  *       LATE    number 8, pay_by_ms 8, n 4, was 1, zero 3, of 8: an expired order was paid and its
  *               tickets were taken once more, under a number of their own; `of` is the order's
  *       REFUSAL number 8, zero 8, n 4: an expired order was paid and is to be refunded; final
+ *       RECLAIM gone 4, back 4, node 8 (state: enum reclaim_how): by an operator's word the node is
+ *               given up; its tickets that stay counted, and those that came back
  *
  * GRANT, CHANGE, LATE and REFUSAL name the order's buyer and key, so that each of them can be
- * settled, and read, by itself. An ADMIN record has in `buyer` where the act came from, and no key.
+ * settled, and read, by itself. ADMIN and RECLAIM have in `buyer` where the act came from, and no
+ * key.
  * A SALE's state says under which stock it is sold (tally.h).
  *
  * Threads: any; pure.
@@ -48,7 +51,11 @@ enum record_kind {
     RECORD_ADMIN,
     RECORD_LATE,
     RECORD_REFUSAL,
+    RECORD_RECLAIM,
 };
+
+/* Why a node was given up. */
+enum reclaim_how { RECLAIM_NODE = 1, RECLAIM_LOST /* and its journal */, RECLAIM_REOPEN };
 
 /* What an order can be. */
 enum order_state { ORDER_HELD = 1, ORDER_SOLD, ORDER_CANCELLED, ORDER_EXPIRED };
@@ -58,7 +65,8 @@ const char *order_state_word(enum order_state s);
 
 struct record {
     uint8_t kind;  /* enum record_kind */
-    uint8_t state; /* GRANT, CHANGE, LATE, REFUSAL: enum order_state; REFUSAL: EXPIRED */
+    uint8_t state; /* GRANT, CHANGE, LATE, REFUSAL: enum order_state; REFUSAL: EXPIRED;
+                    * RECLAIM: enum reclaim_how */
     uint8_t was;   /* CHANGE, LATE: enum order_state */
     uint64_t seq;
     uint64_t time_wall_ms;
@@ -66,7 +74,8 @@ struct record {
     uint8_t sale[SALE_ID_BYTES], secret[SALE_SECRET_BYTES];
     uint32_t total, version; /* SALE, ADMIN */
     uint64_t epoch;          /* EPOCH */
-    uint16_t node;           /* KNOWN; ADMIN: whose operator acted, 0 unknown */
+    uint32_t gone, back;     /* RECLAIM: tickets that stay counted, that came back */
+    uint16_t node;           /* KNOWN; ADMIN: whose operator acted, 0 unknown; RECLAIM: given up */
     uint64_t acted_wall_ms;  /* ADMIN: when, by that node's clock */
     uint64_t number;         /* of an order; LATE: of the second deduction */
     uint64_t of;             /* LATE: the order's */

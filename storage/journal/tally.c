@@ -116,6 +116,8 @@ static bool fold_body(struct tally *t, const struct record *r)
         t->act.from_len = r->buyer_len;
         memcpy(t->act.from, r->buyer, r->buyer_len);
         return true;
+    case RECORD_RECLAIM:
+        return true; /* of another node */
     }
     return false;
 }

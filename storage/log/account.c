@@ -122,6 +122,7 @@ static bool check(struct account *a, const struct record *r)
         return r->epoch > a->tally.epoch || wrong(a, r, "its epoch does not rise");
     case RECORD_KNOWN:
     case RECORD_ADMIN:
+    case RECORD_RECLAIM:
         return true;
     }
     return wrong(a, r, "it is of no known kind");
@@ -163,7 +164,9 @@ static void keep_act(struct account *a, const struct record *r)
 {
     if (a->acts++ == 0)
         a->first_act = r->seq;
-    if (r->state == STOCK_CLOSED && a->closed == 0)
+    if (r->kind == RECORD_RECLAIM)
+        a->lost_back += r->back;
+    else if (r->state == STOCK_CLOSED && a->closed == 0)
         a->closed = r->seq;
 }
 
@@ -209,7 +212,7 @@ bool account_fold(struct account *a, const struct record *r)
         a->closed = 0; /* that was another sale, without orders */
     if (r->kind == RECORD_SALE || r->kind == RECORD_ADMIN)
         keep_said(a, r);
-    if (r->kind == RECORD_ADMIN)
+    if (r->kind == RECORD_ADMIN || r->kind == RECORD_RECLAIM)
         keep_act(a, r);
     keep_closed(a, r);
     remember(a, r);

@@ -54,6 +54,14 @@ static void judge_total(const struct event_audit *e, struct findings *to)
         sum.total = e->hash.total;
     if (sum.held > 0)
         snprintf(held, sizeof held, " and %" PRIu64 " held", sum.held);
+    for (uint32_t i = 0; i < e->count; i++)
+        if (e->list[i].account.lost_back > 0)
+            audit_say(to,
+                      "lost: event %s: %" PRIu64
+                      " tickets of a node whose journal is lost came back "
+                      "by the word of an operator of node %u; P1 does not cover them",
+                      e->name, e->list[i].account.lost_back,
+                      (unsigned)journal_node(e->list[i].source->journal));
     audit_judge(to, account_fits(&sum),
                 "P1 no oversell: event %s: %" PRIu64 " sold%s of %" PRIu64 ", %u journal%s",
                 e->name, sum.sold, held, sum.total, sum.journals, plural(sum.journals));

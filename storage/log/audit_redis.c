@@ -103,6 +103,13 @@ static void judge_node(struct findings *to, const char *event, const struct look
     }
     if (a->account.wrong != NULL)
         return;
+    if (n->pos == 0 && n->done > 0) {
+        audit_say(to,
+                  "open: event %s: node %u was given up with its journal; what that says is told "
+                  "when the node attaches again",
+                  event, n->node);
+        return;
+    }
     judge_settled(to, event, a);
     say_open(to, event, a);
 }

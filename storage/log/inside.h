@@ -125,6 +125,7 @@ struct account {
     uint64_t in_state[ORDER_EXPIRED + 1];  /* orders */
     uint64_t late, refused;                /* orders paid late and sold again; refused */
     uint64_t acts, first_act;              /* of operators; seq of the first one */
+    uint64_t lost_back; /* tickets that came back because another node's journal is lost */
     struct account_said said;
     uint64_t closed;                   /* seq of the act that closed the event, or 0 */
     uint64_t after_close, first_after; /* orders that were given tickets since; seq */

@@ -86,15 +86,11 @@ static char printable(char c)
     return c >= 0x20 && c < 0x7f ? c : '?';
 }
 
-/* When and what, and by whose operator, from where. */
-static bool print_act(void *context, const struct record *r)
+static void print_change_of_event(const struct record *r)
 {
     static const char *const states[] = {
         [STOCK_OPEN] = "open", [STOCK_PAUSED] = "paused", [STOCK_CLOSED] = "closed"};
     char text[TIME_TEXT];
-    (void)context;
-    if (r->kind != RECORD_ADMIN)
-        return true;
     printf("  %-9s %s %s, total %u, version %u, ", "act",
            time_text(text, r->node > 0 ? r->acted_wall_ms : r->time_wall_ms),
            r->state < ARRAY_LEN(states) ? states[r->state] : "?", r->total, r->version);
@@ -102,6 +98,27 @@ static bool print_act(void *context, const struct record *r)
         printf("by node %u", (unsigned)r->node);
     else
         fputs("by somebody unknown", stdout);
+}
+
+static void print_reclaim(const struct record *r)
+{
+    static const char *const hows[] = {
+        [RECLAIM_NODE] = "", [RECLAIM_LOST] = " with its journal", [RECLAIM_REOPEN] = " to reopen"};
+    char text[TIME_TEXT];
+    printf("  %-9s %s node %u given up%s, its tickets: %u stay counted, %u came back", "act",
+           time_text(text, r->time_wall_ms), (unsigned)r->node, hows[r->state], r->gone, r->back);
+}
+
+/* When and what, and by whose operator, from where. */
+static bool print_act(void *context, const struct record *r)
+{
+    (void)context;
+    if (r->kind == RECORD_ADMIN)
+        print_change_of_event(r);
+    else if (r->kind == RECORD_RECLAIM)
+        print_reclaim(r);
+    else
+        return true;
     fputs(r->buyer_len > 0 ? ", from " : "", stdout);
     for (int i = 0; i < r->buyer_len; i++)
         putchar(printable(r->buyer[i]));

@@ -72,7 +72,8 @@ if sale and sale ~= jsale then
     elseif jlast > 0 then
         return {'OTHER', 'Redis holds sale ' .. sale .. ', this journal is of sale ' .. jsale}
     elseif last > 0 then
-        return {'OTHER', 'Redis knows orders of this node that the journal does not hold'}
+        return {'OTHER', 'Redis knows orders of this node that the journal does not hold (if they are '
+            .. 'lost for good, start it as a node with a number of its own)'}
     end
 end
 if not lost then

@@ -162,8 +162,14 @@ redisReply *link_call(struct link *l, uint64_t deadline_mono_us, struct fault *f
         void *reply = NULL;
         if (redisGetReplyFromReader(c, &reply) != REDIS_OK)
             return in_doubt(l, f, "reply", c->errstr);
-        if (reply != NULL)
+        /* Later than the time-out is too late, even if it is there now: a process that was stopped
+         * may meanwhile have been given up, and its sales with it. */
+        if (reply != NULL && clock_mono_us() <= deadline_mono_us)
             return reply;
+        if (reply != NULL) {
+            freeReplyObject(reply);
+            return in_doubt(l, f, "reply", "none within redis-timeout");
+        }
         if (!wait_ready(c->fd, POLLIN, deadline_mono_us))
             return in_doubt(l, f, "reply", "none within redis-timeout");
         if (redisBufferRead(c) != REDIS_OK)

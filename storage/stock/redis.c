@@ -1,7 +1,7 @@
 /*
- * The unified stock: three scripts in Redis, called by their SHA1 and, if Redis does not know them
- * (NOSCRIPT: nothing was run), by their text. What they do is written in attach.lua, step.lua and
- * act.lua.
+ * The unified stock: four scripts in Redis, called by their SHA1 and, if Redis does not know them
+ * (NOSCRIPT: nothing was run), by their text. What they do is written in attach.lua, step.lua,
+ * act.lua and reclaim.lua.
  *
  * An error reply means that a script did not run or stopped before its first write (every check
  * comes first). Even so it is treated like no reply: the connection is closed, the batch is void,
@@ -17,13 +17,15 @@
 #include "attach.lua.h"
 #include "conf/base/clock.h"
 #include "conf/base/log.h"
+#include "reclaim.lua.h"
 #include "step.lua.h"
 #include "storage/stock/redis.h"
 #include "storage/stock/reply.h"
 
 static const struct {
     const char *name, *text;
-} scripts[SCRIPT_COUNT] = {{"attach", attach_lua}, {"step", step_lua}, {"act", act_lua}};
+} scripts[SCRIPT_COUNT] = {
+    {"attach", attach_lua}, {"step", step_lua}, {"act", act_lua}, {"reclaim", reclaim_lua}};
 
 static const char *const key_suffix[KEY_COUNT] = {NULL,     "requests", "buyers",
                                                   "grants", "nodes",    "orders"};
@@ -184,19 +186,19 @@ static void add_known(struct redis *r, const struct stock_attach *at)
     link_add(&r->link, r->known, used);
 }
 
-/* "id:epoch:gone " of those that were silent when we last heard. */
-static void add_silent(struct redis *r, const struct stock_attach *at)
+void redis_add_nodes(struct redis *r, const struct stock_node *nodes, uint32_t count,
+                     bool silent_only)
 {
     size_t used = 0;
-    for (uint32_t i = 0; i < at->node_count; i++) {
-        const struct stock_node *n = &at->nodes[i];
-        if (n->silent)
+    for (uint32_t i = 0; i < count; i++) {
+        const struct stock_node *n = &nodes[i];
+        if (n->silent || !silent_only)
             used +=
-                (size_t)snprintf(r->silent + used, sizeof r->silent - used,
+                (size_t)snprintf(r->nodes + used, sizeof r->nodes - used,
                                  "%u:%" PRIu64 ":%" PRIu32 " ", (unsigned)n->id, n->epoch, n->gone);
     }
-    ASSERT(used < sizeof r->silent);
-    link_add(&r->link, r->silent, used);
+    ASSERT(used < sizeof r->nodes);
+    link_add(&r->link, r->nodes, used);
 }
 
 /* "version node time_ms from" of the journal's last act. */
@@ -230,7 +232,7 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     link_add_number(&r->link, at->seen.foreign);
     link_add_number(&r->link, (int64_t)at->seen.turn);
     add_known(r, at);
-    add_silent(r, at);
+    redis_add_nodes(r, at->nodes, at->node_count, true);
     link_add_number(&r->link, at->just_heard ? 1 : 0);
     add_origin(r, at);
 }
@@ -377,6 +379,7 @@ static const struct stock_ops redis_ops = {
     .attach = redis_attach,
     .step = redis_step,
     .act = redis_act,
+    .reclaim = redis_reclaim,
     .last_beat = redis_last_beat,
     .disconnect = redis_disconnect,
 };

@@ -1,6 +1,6 @@
 /*
  * redis: what the files that speak with Redis share: redis.c (connections, scripts, attach) and
- * redis_step.c (step, act). Not for others.
+ * redis_step.c (step), redis_act.c (act, reclaim). Not for others.
  */
 #ifndef SPIKE_STOCK_REDIS_H
 #define SPIKE_STOCK_REDIS_H
@@ -16,7 +16,7 @@
 #define CHANGE_ARGS 9
 #define ITEM_ARGS   3
 #define KNOWN_TEXT  (NODES_MAX * 6)
-#define SILENT_TEXT (NODES_MAX * 40)
+#define NODES_TEXT  (NODES_MAX * 40)
 #define MARK_BYTES  8
 #define MARKED_MAX  (MARK_BYTES + PARAM_MAX)
 
@@ -25,7 +25,7 @@ struct redis_event {
     char total[FIELD_TEXT], sold[FIELD_TEXT];
 };
 
-enum script { SCRIPT_ATTACH, SCRIPT_STEP, SCRIPT_ACT, SCRIPT_COUNT };
+enum script { SCRIPT_ATTACH, SCRIPT_STEP, SCRIPT_ACT, SCRIPT_RECLAIM, SCRIPT_COUNT };
 
 struct redis {
     struct stock stock;
@@ -36,7 +36,7 @@ struct redis {
     char sha1[SCRIPT_COUNT][SHA1_TEXT + 1];
     char secret[2][2 * ORDERID_SECRET + 1]; /* of the journal's sale and of a new one, in hex */
     struct stock_sale fresh;
-    char known[KNOWN_TEXT], silent[SILENT_TEXT];
+    char known[KNOWN_TEXT], nodes[NODES_TEXT];
     char from[PARAM_MAX + 1], prefix[sizeof "NNNN-SS"], act[PARAM_MAX + 48];
     struct redis_event events[EVENTS_MAX];
     unsigned char (*marked)[MARKED_MAX]; /* keys of one step, each behind its mark */
@@ -51,8 +51,14 @@ enum stock_result redis_finish_script(struct redis *r, enum script which,
                                       bool (*take)(const redisReply *reply, void *into), void *into,
                                       struct fault *f);
 
+/* "id:epoch:gone " of each node, or of the silent ones alone. */
+void redis_add_nodes(struct redis *r, const struct stock_node *nodes, uint32_t count,
+                     bool silent_only);
+
 /* redis_step.c */
 enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f);
+/* redis_act.c */
+enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struct fault *f);
 enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault *f);
 
 static inline struct redis *redis_of(struct stock *s)

@@ -1,5 +1,5 @@
 /*
- * A step, and an operator's act, as Redis hears them and as it answers. The arguments point into
+ * A step, as Redis hears it and as it answers. The arguments point into
  * what the ledger owns; only numbers and keys (each behind its mark) are written down for them.
  */
 #include <inttypes.h>
@@ -144,21 +144,22 @@ static bool take_marks(const redisReply *reply, struct stock_step *st)
     return true;
 }
 
-/* "id:epoch:gone:silent ..." */
+/* "id:epoch:gone:silent:ready ..." */
 static bool take_nodes(const char *text, struct stock_step *st)
 {
     st->node_count = 0;
     while (text != NULL && *text != '\0') {
         struct stock_node *n = &st->nodes[st->node_count];
-        unsigned id, silent;
+        unsigned id, silent, ready;
         int used = 0;
         if (st->node_count == NODES_MAX ||
-            sscanf(text, "%5u:%20" SCNu64 ":%10" SCNu32 ":%1u%n", &id, &n->epoch, &n->gone, &silent,
-                   &used) != 4 ||
+            sscanf(text, "%5u:%20" SCNu64 ":%10" SCNu32 ":%1u:%1u%n", &id, &n->epoch, &n->gone,
+                   &silent, &ready, &used) != 5 ||
             id < 1 || id > NODE_MAX)
             return false;
         n->id = (uint16_t)id;
         n->silent = silent == 1;
+        n->ready = ready == 1;
         st->node_count++;
         text += used + (text[used] == ' ' ? 1 : 0);
     }
@@ -189,48 +190,4 @@ enum stock_result redis_step(struct stock *s, struct stock_step *st, struct faul
 {
     add_step(redis_of(s), st);
     return redis_finish_script(redis_of(s), SCRIPT_STEP, take_step, st, f);
-}
-
-/* ---- act ------------------------------------------------------------------------------------ */
-
-static bool take_act(const redisReply *reply, void *into)
-{
-    static const char *const outcomes[] = {
-        [STOCK_DONE] = "done",
-        [STOCK_STALE] = "stale",
-        [STOCK_TOO_LOW] = "low",
-        [STOCK_LATER] = "later",
-    };
-    struct stock_act *act = into;
-    struct stock_figures *g = &act->figures;
-    const char *word = reply_text(reply, 1);
-    uint32_t ours, k = 0;
-    uint64_t repair;
-    while (word != NULL && k < ARRAY_LEN(outcomes) && strcmp(word, outcomes[k]) != 0)
-        k++;
-    *g = act->seen;
-    if (word == NULL || k == ARRAY_LEN(outcomes) || !reply_state(reply, 2, &g->state) ||
-        !reply_u32(reply, 3, &g->version) || !reply_u32(reply, 4, &g->total) ||
-        !reply_u32(reply, 5, &g->gone) || !reply_u32(reply, 6, &ours) ||
-        !reply_number(reply, 7, 1, &repair) || !reply_number(reply, 8, INT64_MAX, &g->turn))
-        return false;
-    act->outcome = k;
-    g->foreign = g->gone > ours ? g->gone - ours : 0;
-    g->repair = repair == 1;
-    return true;
-}
-
-enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault *f)
-{
-    struct redis *r = redis_of(s);
-    memcpy(r->from, act->origin.from, act->origin.from_len);
-    r->from[act->origin.from_len] = '\0';
-    redis_begin_script(r, SCRIPT_ACT, act->event, act->epoch);
-    link_add_number(&r->link, act->seen.version);
-    link_add_text(&r->link, stock_state_words[act->state]);
-    link_add_number(&r->link, act->total);
-    link_add_number(&r->link, (int64_t)act->origin.wall_ms);
-    link_add_text(&r->link, r->from);
-    link_add_number(&r->link, (int64_t)act->seen.turn);
-    return redis_finish_script(r, SCRIPT_ACT, take_act, act, f);
 }

@@ -16,7 +16,7 @@
 --                        key an order?) or a late payment (l: no key, an order that had expired)
 --
 -- answers {'OK', a letter per item, state, version, total, sold, ours, repair 0|1, ready 0|1, turn,
---          nodes: 'id:epoch:gone:silent ...' if asked for or if the journal does not know them all,
+--          nodes: 'id:epoch:gone:silent:ready ...' if asked for or if the journal does not know them all,
 --          orders of the letters k: 'node slot number pay_by ...', count of marks, the marks behind
 --          those read, the last act of an operator if the version is not the one known}
 --         letters: y yes, s sold out, p paused, c closed, b busy, l limit, k this key has this
@@ -371,7 +371,7 @@ end
 local about = {}
 for i, n in ipairs(nodes) do
     local silent = n.silent and (n.ready or not aside)
-    about[i] = n.id .. ':' .. n.epoch .. ':' .. n.gone .. ':' .. (silent and 1 or 0)
+    about[i] = table.concat({n.id, n.epoch, n.gone, silent and 1 or 0, n.ready and 1 or 0}, ':')
 end
 redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn, me .. 'last', last, me .. 'pos', ARGV[7],
     me .. 'done', done, me .. 'pending', table.concat(granted), me .. 'held', held,

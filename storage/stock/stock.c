@@ -36,6 +36,12 @@ enum stock_result stock_act(struct stock *s, struct stock_act *act, struct fault
     return s->ops->act(s, act, f);
 }
 
+enum stock_result stock_reclaim(struct stock *s, struct stock_reclaim *rc, struct fault *f)
+{
+    ASSERT(rc->event < s->conf->event_count && rc->epoch > 0 && s->ops->reclaim != NULL);
+    return s->ops->reclaim(s, rc, f);
+}
+
 enum stock_result stock_last_beat(struct stock *s, uint32_t event, uint64_t *beat, uint64_t *now,
                                   struct fault *f)
 {

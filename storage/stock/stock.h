@@ -3,11 +3,12 @@
  * ledger's own memory (local.c). Both keep the same arithmetic and the same verdicts; the tests run
  * the same cases on both.
  *
- * Three calls (the scripts attach.lua, step.lua and act.lua are their definition):
+ * Four calls (the scripts attach.lua, step.lua, act.lua and reclaim.lua are their definition):
  *   attach  tell what the journal holds; take one's place in the sale; what was granted but is not
  *           in the journal is given back;
  *   step    settle changes from the journal, in order, each once, and deduct a batch of items;
- *   act     an operator pauses, resumes, closes or restocks: compare and set.
+ *   act     an operator pauses, resumes, closes or restocks: compare and set;
+ *   reclaim an operator gives up nodes that are gone.
  *
  * A key names one order for ever: whoever asks with it again hears of that order, whatever the
  * event's state. A buyer's tickets are counted with the deduction and given back with the return.
@@ -69,6 +70,7 @@ struct stock_sale {
 struct stock_node {
     uint16_t id;
     bool silent;    /* no beat for node-timeout */
+    bool ready;     /* it has settled its journal; a repair does not wait for it */
     uint32_t gone;  /* tickets it has out */
     uint64_t epoch; /* 0: has never attached */
 };
@@ -192,6 +194,28 @@ struct stock_fill {
     uint32_t keys, keys_max, buyers, buyers_max;
 };
 
+/* A node that was given up: its tickets that stay counted, and those that came back. */
+struct stock_given_up {
+    uint16_t node;
+    uint32_t gone, back;
+};
+
+struct stock_reclaim {
+    /* in */
+    uint32_t event;
+    uint64_t epoch;
+    struct stock_figures seen;
+    uint16_t node;     /* 0: all that the repair waits for and that are silent */
+    bool journal_lost; /* what it held or had in doubt comes back */
+    const struct stock_node *nodes;
+    uint32_t node_count; /* as last heard outside of a repair */
+    /* out */
+    enum { STOCK_RECLAIMED, STOCK_ALIVE, STOCK_UNKNOWN } outcome;
+    struct stock_given_up given_up[NODES_MAX];
+    uint32_t given_up_count;
+    struct stock_figures figures; /* as seen, but for what this has changed */
+};
+
 struct stock;
 
 /* Where and for whom. Plans into the arena; init takes the blocks. One of the two. */
@@ -206,6 +230,9 @@ MUST_CHECK enum stock_result stock_attach(struct stock *s, struct stock_attach *
 MUST_CHECK enum stock_result stock_step(struct stock *s, struct stock_step *in_out,
                                         struct fault *f);
 MUST_CHECK enum stock_result stock_act(struct stock *s, struct stock_act *in_out, struct fault *f);
+/* Not for a standalone stock, which has no other nodes. */
+MUST_CHECK enum stock_result stock_reclaim(struct stock *s, struct stock_reclaim *in_out,
+                                           struct fault *f);
 /* The beat that the node's number last made in this event, in Unix milliseconds by Redis' clock
  * and 0 for never; *now: that clock. Seen to move, somebody else runs under this number. */
 MUST_CHECK enum stock_result stock_last_beat(struct stock *s, uint32_t event, uint64_t *beat,

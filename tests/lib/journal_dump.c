@@ -31,7 +31,7 @@ static const char *kind_word(uint8_t kind)
     static const char *const words[] = {
         [RECORD_SALE] = "sale",   [RECORD_EPOCH] = "epoch",     [RECORD_KNOWN] = "known",
         [RECORD_GRANT] = "grant", [RECORD_CHANGE] = "change",   [RECORD_ADMIN] = "admin",
-        [RECORD_LATE] = "late",   [RECORD_REFUSAL] = "refusal",
+        [RECORD_LATE] = "late",   [RECORD_REFUSAL] = "refusal", [RECORD_RECLAIM] = "reclaim",
     };
     return kind < ARRAY_LEN(words) && words[kind] ? words[kind] : "unknown";
 }

@@ -59,6 +59,12 @@ static struct record sample(uint8_t kind)
         r.node = 65535;
         r.acted_wall_ms = 1700000000456;
         break;
+    case RECORD_RECLAIM:
+        r.state = RECLAIM_REOPEN;
+        r.gone = UINT32_MAX;
+        r.back = 7;
+        r.node = 65535;
+        break;
     }
     return r;
 }
@@ -74,7 +80,7 @@ static void name(struct record *r, size_t buyer_len, size_t key_len)
 static void every_kind_comes_back(void **state)
 {
     (void)state;
-    for (unsigned kind = RECORD_SALE; kind <= RECORD_REFUSAL; kind++) {
+    for (unsigned kind = RECORD_SALE; kind <= RECORD_RECLAIM; kind++) {
         unsigned char bytes[RECORD_BYTES_MAX];
         struct record r = sample((uint8_t)kind), back;
         uint32_t crc = 0x1234, again = 0x1234;
@@ -88,8 +94,8 @@ static void every_kind_comes_back(void **state)
 
 static void names_come_back(void **state)
 {
-    static const uint8_t kinds[] = {RECORD_GRANT, RECORD_CHANGE, RECORD_LATE, RECORD_REFUSAL,
-                                    RECORD_ADMIN};
+    static const uint8_t kinds[] = {RECORD_GRANT,   RECORD_CHANGE, RECORD_LATE,
+                                    RECORD_REFUSAL, RECORD_ADMIN,  RECORD_RECLAIM};
     static const size_t lens[][2] = {
         {1, 0}, {PARAM_MAX, 0}, {0, 1}, {PARAM_MAX, PARAM_MAX}, {3, 64}};
     (void)state;
@@ -98,8 +104,8 @@ static void names_come_back(void **state)
             unsigned char bytes[RECORD_BYTES_MAX];
             struct record r = sample(kinds[k]), back;
             uint32_t crc = 0, again = 0;
-            if (kinds[k] == RECORD_ADMIN && lens[i][1] > 0)
-                continue; /* it has no key */
+            if (kinds[k] >= RECORD_ADMIN && !record_is_order(&r) && lens[i][1] > 0)
+                continue; /* an act has no key */
             name(&r, lens[i][0], lens[i][1]);
             assert_int_equal(record_encode(&r, &crc, bytes), RECORD_BYTES_MAX);
             assert_true(record_decode(&back, &again, bytes, RECORD_BYTES_MAX));
@@ -134,6 +140,7 @@ static void later_layouts_are_fixed(void **state)
          {0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 78, [16] = 3, [20] = ORDER_EXPIRED, [24] = 0xfe,
           0xff, 0xff, 0xff, 0xff}},
         {RECORD_REFUSAL, {0xff, 0xff, 0xff, 0xff, 0xff, [16] = 0xff, 0xff, 0xff, 0xff}},
+        {RECORD_RECLAIM, {0xff, 0xff, 0xff, 0xff, 7, [8] = 0xff, 0xff}},
         {RECORD_ADMIN,
          {1, [4] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, [16] = 0xc8, 0x69, 0xe5, 0xcf, 0x8b, 1}},
     };
@@ -151,9 +158,10 @@ static void later_layouts_are_fixed(void **state)
 static void an_order_is_found_by_its_records(void **state)
 {
     (void)state;
-    for (unsigned kind = RECORD_SALE; kind <= RECORD_REFUSAL; kind++) {
+    for (unsigned kind = RECORD_SALE; kind <= RECORD_RECLAIM; kind++) {
         struct record r = sample((uint8_t)kind);
-        bool order = kind == RECORD_GRANT || kind == RECORD_CHANGE || kind >= RECORD_LATE;
+        bool order = kind == RECORD_GRANT || kind == RECORD_CHANGE || kind == RECORD_LATE ||
+                     kind == RECORD_REFUSAL;
         assert_int_equal(record_is_order(&r), order);
         if (order)
             assert_true(record_order(&r) == ORDER_NUMBER_MAX - (kind == RECORD_LATE));
@@ -231,6 +239,11 @@ static void nonsense_with_a_good_crc_is_refused(void **state)
         {RECORD_REFUSAL, 32, 1},
         {RECORD_REFUSAL, 48, 1},
         {RECORD_REFUSAL, 6, 1},
+        {RECORD_RECLAIM, 5, 0},
+        {RECORD_RECLAIM, 5, RECLAIM_REOPEN + 1},
+        {RECORD_RECLAIM, 34, 1}, /* a node's third byte */
+        {RECORD_RECLAIM, 40, 1},
+        {RECORD_RECLAIM, 7, 1}, /* a key */
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -3,7 +3,8 @@
  * put it back, and no ticket is sold twice or stranded, no key gets a second order (P1, P3, P4).
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_step.c storage/stock/reply.c storage/stock/link.c server/mem/arena.c
+ *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
+ *        storage/stock/link.c server/mem/arena.c
  *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
  *        tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"

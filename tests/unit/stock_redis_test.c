@@ -3,7 +3,8 @@
  * who write into it by hand. None of them may make us sell a ticket twice (P1).
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_step.c storage/stock/reply.c storage/stock/link.c server/mem/arena.c
+ *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
+ *        storage/stock/link.c server/mem/arena.c
  *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
  *        tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"

@@ -3,7 +3,8 @@
  * memory and on the scripts in a real Redis, because the two must never disagree.
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_step.c storage/stock/reply.c storage/stock/link.c server/mem/arena.c
+ *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
+ *        storage/stock/link.c server/mem/arena.c
  * conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
  * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"

@@ -1,0 +1,181 @@
+/*
+ * Nodes that are gone: who is silent is said, whom a repair waits for is said, and by an operator's
+ * word they are given up.
+ *
+ *     reclaim  one node, in every event: it is fenced, and no repair waits for it
+ *     reopen   every silent node that this event's repair waits for
+ *                  dies: done, or not; asked again it changes nothing more
+ *     journal  a RECLAIM record for each node that was given up, synced
+ *     step     ends the repair, if all others are ready
+ *
+ * What a node that is given up has sold, holds or has in doubt stays counted. A node that lives is
+ * not given up: one whose beat is young, or, for Redis may have forgotten its beat, one that this
+ * node itself has seen alive a moment ago.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/base/clock.h"
+#include "conf/base/log.h"
+#include "server/ledger/private.h"
+
+/* A node that lives notices within this that Redis has forgotten it, and is back. */
+#define COMES_BACK_MS 1000
+
+static bool was_alive(const struct ledger *l, const struct ledger_event *e, uint16_t node,
+                      uint64_t within_ms)
+{
+    bool recent = e->nodes_mono_us > 0 && clock_mono_us() < e->nodes_mono_us + within_ms * 1000;
+    for (uint32_t i = 0; i < e->node_count && recent; i++) {
+        const struct stock_node *n = &e->nodes[i];
+        if (n->id != l->conf->node && (node == 0 || n->id == node) && !n->silent)
+            return true;
+    }
+    return false;
+}
+
+static enum reclaim_how how_of(const struct message *m)
+{
+    if (m->kind == MESSAGE_REOPEN)
+        return RECLAIM_REOPEN;
+    return m->lost ? RECLAIM_LOST : RECLAIM_NODE;
+}
+
+static void journal_reclaim(struct ledger *l, struct ledger_event *e, const struct message *m,
+                            const struct stock_given_up *g)
+{
+    struct record r = {.kind = RECORD_RECLAIM,
+                       .state = (uint8_t)how_of(m),
+                       .gone = g->gone,
+                       .back = g->back,
+                       .node = g->node,
+                       .buyer_len = m->buyer_len};
+    memcpy(r.buyer, m->buyer, m->buyer_len);
+    ledger_append(l, e, &r);
+    log_line(LOG_WARN,
+             "event %s: node %u is given up by an operator (%.*s): %" PRIu32
+             " of its tickets stay counted, %" PRIu32 " came back%s",
+             e->conf->name, (unsigned)g->node, (int)m->buyer_len, m->buyer, g->gone, g->back,
+             m->lost ? "; if a buyer was told that he has one of those, no oversell (P1) does not "
+                       "cover it"
+                     : "");
+}
+
+/* The verdict of one event; node 0: all that its repair waits for. */
+static enum verdict give_up(struct ledger *l, struct ledger_event *e, uint16_t node,
+                            struct message *m)
+{
+    struct fault f;
+    struct stock_reclaim rc = {.event = e->index,
+                               .epoch = e->epoch,
+                               .seen = e->figures,
+                               .node = node,
+                               .journal_lost = m->kind == MESSAGE_RECLAIM && m->lost,
+                               .nodes = e->nodes,
+                               .node_count = e->node_count};
+    if (l->room < NODES_MAX)
+        return VERDICT_BUSY; /* what the journal has left is for returns */
+    if (stock_reclaim(l->stock, &rc, &f) != STOCK_OK) {
+        ledger_detach(l, clock_mono_us(), &f);
+        return VERDICT_BUSY;
+    }
+    e->figures = rc.figures;
+    if (rc.outcome != STOCK_RECLAIMED)
+        return rc.outcome == STOCK_ALIVE ? VERDICT_CONFLICT : VERDICT_NOT_FOUND;
+    for (uint32_t i = 0; i < rc.given_up_count; i++) {
+        journal_reclaim(l, e, m, &rc.given_up[i]);
+        m->out += rc.given_up[i].gone;
+        m->back += rc.given_up[i].back;
+    }
+    uint32_t judged = e->batch_count; /* in this turn: they must not be deducted again */
+    e->batch_count = 0;
+    ledger_step(l, e); /* ends the repair, if that was all that it waited for */
+    e->batch_count = judged;
+    return l->attached ? VERDICT_YES : VERDICT_BUSY;
+}
+
+void reopen_do(struct ledger *l, struct message *m)
+{
+    struct ledger_event *e = &l->events[m->event];
+    enum verdict v = VERDICT_BUSY;
+    if (l->attached && !e->figures.repair && e->figures.ready)
+        v = VERDICT_YES;
+    else if (l->attached && !was_alive(l, e, 0, COMES_BACK_MS))
+        v = give_up(l, e, 0, m);
+    m->verdict = (uint8_t)v;
+}
+
+static enum verdict reclaim_in(struct ledger *l, struct ledger_event *e, struct message *m)
+{
+    if (!l->attached)
+        return VERDICT_BUSY;
+    if (was_alive(l, e, m->node, l->conf->node_timeout_ms))
+        return VERDICT_CONFLICT;
+    return give_up(l, e, m->node, m);
+}
+
+static bool goes_on(enum verdict v)
+{
+    return v == VERDICT_YES || v == VERDICT_NOT_FOUND;
+}
+
+/* An event that does not know the node has nothing to give up. */
+void reclaim_do(struct ledger *l, struct message *m)
+{
+    enum verdict all = VERDICT_NOT_FOUND;
+    if (m->node == l->conf->node)
+        all = VERDICT_CONFLICT;
+    else if (l->conf->redis.len > 0)
+        for (uint32_t i = 0; i < l->conf->event_count && goes_on(all); i++) {
+            enum verdict v = reclaim_in(l, &l->events[i], m);
+            all = v != VERDICT_NOT_FOUND ? v : all;
+        }
+    m->verdict = (uint8_t)all;
+}
+
+/* ---- what is logged of the other nodes ------------------------------------------------------ */
+
+static const struct stock_node *find(const struct stock_node *nodes, uint32_t count, uint16_t id)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (nodes[i].id == id)
+            return &nodes[i];
+    return NULL;
+}
+
+void reclaim_watch(const struct ledger_event *e, const struct stock_node *nodes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct stock_node *n = &nodes[i], *was = find(e->nodes, e->node_count, n->id);
+        bool was_silent = was != NULL && was->silent;
+        if (n->silent && !was_silent)
+            log_line(LOG_WARN,
+                     "event %s: node %u is silent; its %" PRIu32
+                     " tickets stay counted, the others sell on",
+                     e->conf->name, (unsigned)n->id, n->gone);
+        else if (!n->silent && was_silent)
+            log_line(LOG_INFO, "event %s: node %u is back", e->conf->name, (unsigned)n->id);
+    }
+}
+
+void reclaim_say_waits(const struct ledger *l, struct ledger_event *e,
+                       const struct stock_node *nodes, uint32_t count)
+{
+    char text[sizeof e->waits] = "";
+    size_t used = 0;
+    if (e->waits_mono_us == 0)
+        e->waits_mono_us = clock_mono_us();
+    if (clock_mono_us() < e->waits_mono_us + COMES_BACK_MS * 1000)
+        return; /* they are about to come */
+    for (uint32_t i = 0; i < count && used + sizeof " 65535 ..." < sizeof text; i++)
+        if (!nodes[i].ready && nodes[i].id != l->conf->node)
+            used += (size_t)snprintf(text + used, sizeof text - used, " %u", (unsigned)nodes[i].id);
+    if (used > 0 && strcmp(text, e->waits) != 0)
+        log_line(
+            LOG_WARN,
+            "event %s: in repair, waits for node%s; start what is missing, or, if it is gone for "
+            "good, POST /reopen?event=%s",
+            e->conf->name, text, e->conf->name);
+    memcpy(e->waits, text, sizeof text);
+}

@@ -1,0 +1,114 @@
+#!lua
+-- reclaim: by an operator's word, nodes that are gone are given up: each is fenced, and nobody waits
+-- for it any more. What it sold, holds or has in doubt stays counted, for only its journal can
+-- tell. In repair the hash may have forgotten, so if this node last saw more of it, that counts.
+--
+-- If its journal is lost for good, what it held or had in doubt comes back, with the keys and the
+-- places within the limit of what was in doubt (whose the holds were, nobody knows any more). Should
+-- that journal turn up after all, it finds its `pos` gone, and every journal tells all again.
+--
+-- KEYS  1 hash  2 requests  3 buyers  4 grants  5 nodes  6 orders
+-- ARGV  1 node  2 epoch  3 total's field  4 sold's field  5 turn that the node has seen
+--       6 milliseconds after which a node is silent  7 the node to give up, or 0: all those that a
+--         repair waits for and that are silent  8 1: its journal is lost for good
+--       9 what this node has last seen of the others: 'id:epoch:gone ...'
+--
+-- answers {'OK', 'done' | 'alive' | 'unknown', nodes that were given up, with their tickets that
+--          stay counted and those that came back: 'id:gone:back ...', sold, ours, turn}
+--      or {'ATTACH', why}: nothing was written
+local H, requests, buyers = KEYS[1], KEYS[2], KEYS[3]
+local node, T, S, target = ARGV[1], ARGV[3], ARGV[4], ARGV[7]
+local function int(text)
+    return tonumber(text or '') or 0
+end
+local v = redis.call('HMGET', H, T, S, 'ours', 'sale', 'known', node .. ':epoch',
+    node .. ':fenced', 'turn', 'requests', 'buyers', 'aside')
+local sold, ours, sale, turn = tonumber(v[2] or ''), tonumber(v[3] or ''), v[4], int(v[8])
+if v[6] ~= ARGV[2] or v[7] == '1' then
+    return {'ATTACH', 'this node was fenced'}
+elseif not (v[1] and sold and ours and sale and v[5]) then
+    return {'ATTACH', 'the hash has lost fields'}
+elseif turn < tonumber(ARGV[5]) then
+    return {'ATTACH', 'the hash is older than what this node has seen'}
+elseif redis.call('HGET', requests, '') ~= sale .. ' ' .. (v[9] or '')
+        or redis.call('HGET', buyers, '') ~= sale .. ' ' .. (v[10] or '') then
+    return {'ATTACH', 'keys or buyers were lost'}
+end
+local seen = {}
+for id, gone in string.gmatch(v[11] and ARGV[9] or '', '(%d+):%d+:(%d+)') do
+    seen[id] = tonumber(gone)
+end
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local given_up, outcome = {}, 'unknown'
+for id in string.gmatch(v[5], '%d+') do
+    if id ~= node and (target == id or target == '0') then
+        local f = redis.call('HMGET', H, id .. ':beat', id .. ':ready', id .. ':gone',
+            id .. ':held', id .. ':sold', id .. ':pending', id .. ':done')
+        local beat = tonumber(f[1] or '')
+        local silent = not beat or math.abs(now - beat) > tonumber(ARGV[6])
+        outcome = outcome == 'unknown' and 'done' or outcome
+        if not silent and target == id then
+            outcome = 'alive'
+        elseif silent and (target == id or f[2] ~= '1') then
+            given_up[#given_up + 1] = {id = id, hash = int(f[3]), held = int(f[4]),
+                sold = int(f[5]), pending = f[6] or '', done = int(f[7])}
+        end
+    end
+end
+
+local told, keys_back, tickets_back = {}, {}, {}
+for i, n in ipairs(given_up) do
+    local in_doubt = 0
+    for line in string.gmatch(n.pending, '[^\n]+') do
+        in_doubt = in_doubt + int(string.match(line, '^%d+'))
+    end
+    local gone, back = math.max(n.hash, seen[n.id] or 0), 0
+    if ARGV[8] == '1' and gone == n.held + n.sold + in_doubt then -- else: who knows what it held
+        back, gone = n.held + in_doubt, n.sold
+        local number = n.done
+        for line in string.gmatch(n.pending, '[^\n]+') do
+            local tickets, buyer, key = string.match(line, '^(%d+) ?(%S*) ?(%S*)$')
+            number = number + 1
+            local id, of = string.match((key or '') ~= '' and redis.call('HGET', requests, key)
+                or '', '^.(%x%x%x%x)%-%x%x(%x+):')
+            if id and tonumber(id, 16) == tonumber(n.id) and tonumber(of, 16) == number then
+                keys_back[#keys_back + 1] = key
+            end
+            if (buyer or '') ~= '' then
+                tickets_back[buyer] = (tickets_back[buyer] or 0) + int(tickets)
+            end
+        end
+        n.lost = true
+    end
+    n.gone, told[i] = gone, n.id .. ':' .. gone .. ':' .. back
+    sold, ours = sold + gone - n.hash, ours + gone - n.hash
+end
+if #given_up > 0 then
+    turn = turn + 1
+end
+for _, n in ipairs(given_up) do
+    redis.call('HSET', H, n.id .. ':fenced', 1, n.id .. ':ready', 1, n.id .. ':gone', n.gone)
+    if n.lost then
+        redis.call('HSET', H, n.id .. ':held', 0, n.id .. ':pending', '', n.id .. ':last', n.done)
+        redis.call('HDEL', H, n.id .. ':pos')
+    end
+end
+for _, key in ipairs(keys_back) do
+    redis.call('HDEL', requests, key)
+end
+if #keys_back > 0 then
+    redis.call('HSET', requests, '', sale .. ' ' .. turn)
+    redis.call('HSET', H, 'requests', turn)
+end
+for buyer, n in pairs(tickets_back) do
+    if redis.call('HINCRBY', buyers, buyer, -n) <= 0 then
+        redis.call('HDEL', buyers, buyer)
+    end
+end
+if next(tickets_back) then
+    redis.call('HSET', buyers, '', sale .. ' ' .. turn)
+    redis.call('HSET', H, 'buyers', turn)
+end
+redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn)
+return {'OK', outcome, table.concat(told, ' '), sold, ours, turn}

@@ -1,0 +1,111 @@
+/*
+ * What an operator does, as Redis hears it and as it answers: an act on the event, and nodes that
+ * are given up.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "storage/stock/redis.h"
+#include "storage/stock/reply.h"
+
+/* Which of the words an answer has; `count`: none of them. */
+static uint32_t word_of(const redisReply *reply, const char *const *words, uint32_t count)
+{
+    const char *word = reply_text(reply, 1);
+    uint32_t k = 0;
+    while (k < count && (word == NULL || strcmp(word, words[k]) != 0))
+        k++;
+    return k;
+}
+
+static bool take_act(const redisReply *reply, void *into)
+{
+    static const char *const outcomes[] = {
+        [STOCK_DONE] = "done",
+        [STOCK_STALE] = "stale",
+        [STOCK_TOO_LOW] = "low",
+        [STOCK_LATER] = "later",
+    };
+    struct stock_act *act = into;
+    struct stock_figures *g = &act->figures;
+    uint32_t ours, k = word_of(reply, outcomes, ARRAY_LEN(outcomes));
+    uint64_t repair;
+    *g = act->seen;
+    if (k == ARRAY_LEN(outcomes) || !reply_state(reply, 2, &g->state) ||
+        !reply_u32(reply, 3, &g->version) || !reply_u32(reply, 4, &g->total) ||
+        !reply_u32(reply, 5, &g->gone) || !reply_u32(reply, 6, &ours) ||
+        !reply_number(reply, 7, 1, &repair) || !reply_number(reply, 8, INT64_MAX, &g->turn))
+        return false;
+    act->outcome = k;
+    g->foreign = g->gone > ours ? g->gone - ours : 0;
+    g->repair = repair == 1;
+    return true;
+}
+
+enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault *f)
+{
+    struct redis *r = redis_of(s);
+    memcpy(r->from, act->origin.from, act->origin.from_len);
+    r->from[act->origin.from_len] = '\0';
+    redis_begin_script(r, SCRIPT_ACT, act->event, act->epoch);
+    link_add_number(&r->link, act->seen.version);
+    link_add_text(&r->link, stock_state_words[act->state]);
+    link_add_number(&r->link, act->total);
+    link_add_number(&r->link, (int64_t)act->origin.wall_ms);
+    link_add_text(&r->link, r->from);
+    link_add_number(&r->link, (int64_t)act->seen.turn);
+    return redis_finish_script(r, SCRIPT_ACT, take_act, act, f);
+}
+
+/* "id:gone:back ..." */
+static bool take_given_up(const char *text, struct stock_reclaim *rc)
+{
+    rc->given_up_count = 0;
+    while (text != NULL && *text != '\0') {
+        struct stock_given_up *g = &rc->given_up[rc->given_up_count];
+        unsigned id;
+        int used = 0;
+        if (rc->given_up_count == NODES_MAX ||
+            sscanf(text, "%5u:%10" SCNu32 ":%10" SCNu32 "%n", &id, &g->gone, &g->back, &used) !=
+                3 ||
+            id < 1 || id > NODE_MAX)
+            return false;
+        g->node = (uint16_t)id;
+        rc->given_up_count++;
+        text += used + (text[used] == ' ' ? 1 : 0);
+    }
+    return text != NULL;
+}
+
+static bool take_reclaim(const redisReply *reply, void *into)
+{
+    static const char *const outcomes[] = {
+        [STOCK_RECLAIMED] = "done",
+        [STOCK_ALIVE] = "alive",
+        [STOCK_UNKNOWN] = "unknown",
+    };
+    struct stock_reclaim *rc = into;
+    struct stock_figures *g = &rc->figures;
+    uint32_t ours, k = word_of(reply, outcomes, ARRAY_LEN(outcomes));
+    *g = rc->seen;
+    if (k == ARRAY_LEN(outcomes) || !take_given_up(reply_text(reply, 2), rc) ||
+        !reply_u32(reply, 3, &g->gone) || !reply_u32(reply, 4, &ours) ||
+        !reply_number(reply, 5, INT64_MAX, &g->turn))
+        return false;
+    rc->outcome = k;
+    g->foreign = g->gone > ours ? g->gone - ours : 0;
+    return true;
+}
+
+enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struct fault *f)
+{
+    struct redis *r = redis_of(s);
+    redis_begin_script(r, SCRIPT_RECLAIM, rc->event, rc->epoch);
+    link_add_number(&r->link, (int64_t)rc->seen.turn);
+    link_add_number(&r->link, (int64_t)r->stock.conf->node_timeout_ms);
+    link_add_number(&r->link, rc->node);
+    link_add_number(&r->link, rc->journal_lost ? 1 : 0);
+    redis_add_nodes(r, rc->nodes, rc->node_count, false);
+    return redis_finish_script(r, SCRIPT_RECLAIM, take_reclaim, rc, f);
+}

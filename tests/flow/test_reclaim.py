@@ -1,0 +1,268 @@
+"""Why: a node dies for good on the night of the sale. By the operator's word the others stop
+waiting for it, and not one ticket that it sold may be sold again; what only its journal can tell
+stays counted until that journal is back, or is lost for good."""
+
+import shutil
+import signal
+import time
+
+import orders
+import spike
+import spikelog
+
+SILENT_MS = 600  # node-timeout
+TOTAL = 60
+
+
+def nodes_of(place, redis, count, total=TOTAL, **event):
+    numbers = list(range(1, count + 1))
+    nodes = [place.node(i, nodes=numbers, redis=redis, healthy=False, workers=1,
+                        node_timeout=f"{SILENT_MS}ms",
+                        events={"ticket": {"total": total, **event}})
+             for i in numbers]
+    for node in nodes:
+        node.wait_healthy()
+    return nodes
+
+
+def reclaim_once(node, gone, **more):
+    path = f"/reclaim?node={gone.number if hasattr(gone, 'number') else gone}"
+    return spike.ask(node.admin, "POST", path + "".join(f"&{k}={v}" for k, v in more.items()))
+
+
+def reclaim(node, gone, **more):
+    """Once the node is silent for long enough."""
+
+    def said():
+        answer = reclaim_once(node, gone, **more)
+        return answer if answer.code not in (-409, -6) else None
+
+    return spike.wait("the node to be given up", said)
+
+
+def reopen_once(node):
+    return orders.act_once(node, "reopen")
+
+
+def field(redis, node, name):
+    return int(redis.client.hget(spike.HASH, f"{node.number}:{name}") or 0)
+
+
+def settled(redis, node):
+    spike.wait("it to be settled", lambda: field(redis, node, "last") > 0 and
+               field(redis, node, "last") == field(redis, node, "done"))
+
+
+def move(node):
+    """Its journal, on another machine."""
+    other = node.dir / "moved"
+    shutil.move(node.journal, other)
+    node.conf.write_text(node.conf.read_text().replace(str(node.journal), str(other)))
+    node.journal = other
+
+
+def stays(node, state, seconds=0.5):
+    """For so long: it must not change, so there is nothing to wait for but time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert node.stock()["state"] == state
+        assert node.buy().code == -6
+        time.sleep(0.02)
+
+
+def sum_up(redis, nodes, yeses=(), total=TOTAL):
+    """Nothing lost, nothing sold twice, nothing stranded."""
+    for node in nodes:
+        node.wait_healthy()
+    spike.check_promises(nodes, yeses, total, redis.figure())
+    assert "P3 no undersell" in spikelog.audit(*nodes)
+    orders.check_sample(orders.sample(redis, [node.number for node in nodes]),
+                        [node.number for node in nodes])
+
+
+def test_what_reclaim_answers(place):
+    redis = place.redis()
+    first, second = nodes_of(place, redis, 2)
+    assert orders.buy(second).code == 1
+    assert reclaim_once(first, second).code == -409  # alive
+    assert reclaim_once(first, first).code == -409
+    assert reclaim_once(first, 7).code == -404
+    for path in ("/reclaim", "/reclaim?node=", "/reclaim?node=0", "/reclaim?node=x",
+                 "/reclaim?node=65536", "/reclaim?node=2&node=2", "/reclaim?node=2&journal=found",
+                 "/reclaim?node=2&journal=lost&journal=lost", "/reopen"):
+        assert spike.ask(first.admin, "POST", path).code == -400, path
+    assert spike.ask(first.admin, "GET", "/reclaim?node=2").code == -405
+    assert spike.ask(first.address, "POST", "/reclaim?node=2").code == -404
+    second.kill9()
+    answer = reclaim(first, second)
+    assert answer.data == {"event": "ticket", "state": "open", "total": TOTAL, "sold": 1,
+                           "left": TOTAL - 1, "node": 2, "gone": 1, "returned": 0}
+    assert reclaim_once(first, second).data == answer.data
+    assert "node 2 given up, its tickets: 1 stay counted, 0 came back, from 127.0.0.1:" \
+        in spikelog.run_log(*spikelog.confs(first), "stat")
+    assert "node 2 is given up by an operator (127.0.0.1:" in first.log_text()
+
+
+def test_standalone_has_no_other_node(place):
+    node = place.node()
+    assert reclaim_once(node, 2).code == -404
+    assert reopen_once(node).data["state"] == "open"
+
+
+def test_killed_reclaimed_and_back_elsewhere(place):
+    """The others sell all that it had not given out; from its journal, on another directory and
+    port, it settles, expires and sells again."""
+    redis = place.redis()
+    first, second = nodes_of(place, redis, 2, hold="500ms")
+    mine = [orders.buy(second, key=f"k{i}").data["order"] for i in range(10)]
+    assert orders.pay(second, mine[0]).code == 1
+    settled(redis, second)
+    second.kill9()
+    answer = reclaim(first, second)
+    assert (answer.data["gone"], answer.data["returned"]) == (10, 0)
+    count = 0
+    while orders.buy(first, key=f"f{count}").code == 1:
+        assert orders.pay(first, orders.buy(first, key=f"f{count}").data["order"]).code == 1
+        count += 1
+    assert count == TOTAL - 10 and redis.figure() == TOTAL
+    move(second)
+    second.start()
+    assert orders.state_of(second, mine[0]) == "sold"
+    spike.wait("the others to expire", lambda: orders.state_of(second, mine[9]) == "expired")
+    spike.wait("the first to sell again", lambda: first.stock()["left"] == 9)
+    sum_up(redis, [first, second])
+
+
+def test_stalled_over_the_reclaim(place):
+    """It was only asleep: nothing is deducted under its old epoch, and nothing that it sold is lost.
+    The first sells meanwhile, and the buyer who was under way is told the truth."""
+    redis = place.redis()
+    first, second = nodes_of(place, redis, 2, total=20000)
+    load = place.load(second, connections=8)
+    spike.wait("some yeses", lambda: len(load.yeses) > 5)
+    second.process.send_signal(signal.SIGSTOP)
+    epoch = field(redis, second, "epoch")
+    assert reclaim(first, second).code == 1
+    last = field(redis, second, "last")
+    assert field(redis, second, "fenced") == 1
+    assert orders.buy(first).code == 1
+    second.process.send_signal(signal.SIGCONT)
+    spike.wait("it to attach again", lambda: field(redis, second, "epoch") > epoch)
+    assert "fenced" in second.log_text()
+    spike.wait("it to sell again", lambda: load.codes[-1] > 0 or field(redis, second, "last") > last)
+    load.stop()
+    yeses = load.yeses + [orders.buy(second).data["order"]]
+    assert all(order.startswith("0002") for order in yeses)
+    sum_up(redis, [first, second], yeses, 20000)
+
+
+def test_its_journal_is_lost(place):
+    """What it held or had in doubt comes back, with the keys that were in doubt; what is sold
+    stays sold. Then that journal is found after all: it counts, and P1 has not been broken yet."""
+    redis = place.redis()
+    proxy = place.proxy(redis)
+    first = place.node(1, nodes=[1, 2], redis=redis, healthy=False, node_timeout=f"{SILENT_MS}ms",
+                       events={"ticket": {"total": TOTAL, "hold": "1m", "limit": 9}})
+    second = place.node(2, nodes=[1, 2], redis=proxy, healthy=False, workers=1,
+                        node_timeout=f"{SILENT_MS}ms",
+                        events={"ticket": {"total": TOTAL, "hold": "1m", "limit": 9}})
+    for node in (first, second):
+        node.wait_healthy()
+    held = [orders.buy(second, buyer="ann", key=f"k{i}").data["order"] for i in range(3)]
+    for order in held[:2]:
+        assert orders.pay(second, order).code == 1
+    settled(redis, second)
+    spike.wait("the payments to be settled", lambda: field(redis, second, "sold") == 2)
+    proxy.cut_reply(close=False)  # deducted, and it never hears of it
+    assert orders.buy_once(second, buyer="bob", key="doubt", n=4).code == -6
+    second.kill9()
+    assert redis.figure() == 7
+    assert orders.buy_once(first, buyer="bob", key="doubt", n=4).code == -6  # in doubt
+    answer = reclaim(first, second, journal="lost")
+    assert (answer.data["gone"], answer.data["returned"]) == (2, 5)
+    assert (answer.data["sold"], answer.data["left"]) == (2, TOTAL - 2)
+    assert "P1" in answer.data["warning"]
+    again = orders.buy(first, buyer="bob", key="doubt", n=4)
+    assert again.data["order"].startswith("0001")
+    said = spikelog.run_log(*spikelog.confs(first), "audit")
+    assert "lost: event ticket: 5 tickets of a node whose journal is lost" in said
+    second.start(healthy=False)  # it was in the other cupboard
+    sum_up(redis, [first, second])
+    assert orders.look(second, held[0]).data["state"] == "sold"
+    assert orders.look(second, held[2]).data["state"] == "held"
+    assert redis.figure() == 3 + 4
+    assert orders.buy(second, buyer="bob", key="doubt", n=4).data == again.data
+    assert redis.client.hget("{" + spike.HASH + "}:buyers", "ann") == "3"
+
+
+def test_a_number_whose_journal_is_lost_is_not_used_again(place):
+    """Its order ids would be given twice."""
+    redis = place.redis()
+    first, second = nodes_of(place, redis, 2)
+    assert orders.buy(second).code == 1
+    settled(redis, second)
+    second.kill9()
+    assert reclaim(first, second, journal="lost").code == 1
+    shutil.rmtree(second.journal)
+    done = spike.run_server("-c", second.conf)
+    assert done.code == 1 and "number of its own" in done.err
+    third = place.node(3, nodes=[1, 2, 3], redis=redis, events={"ticket": {"total": TOTAL}})
+    assert orders.buy(third).code == 1
+
+
+def test_reopen_without_one_that_is_gone(place):
+    """Redis forgets all while a node is dead that the others had just seen alive. They wait for it,
+    say so, and go on by the operator's word; what was last seen of it stays counted."""
+    redis = place.redis()
+    first, second, third = nodes = nodes_of(place, redis, 3)
+    yeses = [orders.buy(node).data["order"] for node in nodes for _ in range(4)]
+    for node in nodes:
+        settled(redis, node)
+    spike.wait("the first to see all", lambda: first.stock()["sold"] == 12)
+    third.kill9()
+    redis.client.flushall()
+    spike.wait("repair", lambda: first.stock()["state"] == "repair")
+    assert reopen_once(first).code == -6  # those who live are still on their way
+    spike.wait("the others to be back", lambda: field(redis, second, "ready") == 1)
+    spike.wait("it to be said", lambda: "waits for node 3;" in first.log_text())
+    stays(second, "repair")
+    assert orders.act(first, "reopen").data == {"event": "ticket", "state": "open", "total": TOTAL,
+                                                "sold": 12, "left": TOTAL - 12}
+    assert orders.act(first, "reopen").code == 1  # again: nothing to do
+    assert "node 3 given up to reopen, its tickets: 4 stay counted" in spikelog.run_log(
+        *spikelog.confs(first), "stat")
+    yeses += [orders.buy(node).data["order"] for node in (first, second) for _ in range(4)]
+    third.start(healthy=False)
+    sum_up(redis, nodes, yeses)
+
+
+def test_a_blank_node_starts_nothing(place):
+    """After a FLUSHALL the first to come is one without a journal: it sells nothing while others are
+    named, nor by itself once they are back."""
+    redis = place.redis()
+    first, second = nodes = nodes_of(place, redis, 2)
+    yeses = [orders.buy(first).data["order"] for _ in range(5)]
+    for node in nodes:
+        node.kill9()
+    redis.client.flushall()
+    shutil.rmtree(second.journal)
+    second.start(healthy=False)
+    spike.wait("repair", lambda: second.health().json["msg"] == "repair")
+    stays(second, "repair", 1.5 * SILENT_MS / 1000)
+    first.start(healthy=False)
+    sum_up(redis, nodes, yeses)
+    assert redis.figure() == 5
+
+
+def test_a_new_sale_begins_by_reopen(place):
+    """Two are named, one never comes."""
+    redis = place.redis()
+    node = place.node(1, nodes=[1, 2], redis=redis, healthy=False,
+                      events={"ticket": {"total": TOTAL}})
+    spike.wait("repair", lambda: node.health().json["msg"] == "repair")
+    stays(node, "repair")
+    assert orders.act(node, "reopen").data["state"] == "open"
+    assert orders.buy(node).code == 1
+    late = place.node(2, nodes=[1, 2], redis=redis, events={"ticket": {"total": TOTAL}})
+    assert orders.buy(late).code == 1
+    sum_up(redis, [node, late])

@@ -1,9 +1,11 @@
 /*
- * Questions, paths and outcomes of acts.
+ * Questions, paths and outcomes of acts. One table says what there is; an act that is new is a line
+ * of it, a question, and a path.
  *
  *     ask      the question is drawn                dies: nothing was done
  *     agreed   POST to a node                       dies: it may be done or not; the nodes know,
- *              the answer becomes a line            and an act that is repeated changes nothing
+ *              no answer: POST to another                 and an act that is repeated changes
+ *              the answer becomes a line                  nothing
  */
 #include "admin-tui/act.h"
 
@@ -14,6 +16,43 @@
 #include "admin-tui/number.h"
 #include "admin-tui/rows.h"
 
+#define CODE_YES    1
+#define CODE_SILENT 0
+#define CODE_BUSY   (-6)
+#define DONE_BYTES  64
+
+typedef bool asker(struct act *a, const struct model *m, struct prompt *p, struct fault *f);
+static asker ask_pause, ask_close, ask_restock, ask_drain;
+
+static const struct {
+    const char *word;
+    const char *done;
+    asker *ask;
+    bool one_node; /* it is about a node, and no other can do it; else about the sale */
+} acts[] = {
+    [ACT_NONE] = {"", "", NULL, true},
+    [ACT_PAUSE] = {"pause", "paused", ask_pause, false},
+    [ACT_RESUME] = {"resume", "resumed", ask_pause, false},
+    [ACT_CLOSE] = {"close", "closed", ask_close, false},
+    [ACT_RESTOCK] = {"restock", "restocked", ask_restock, false},
+    [ACT_DRAIN] = {"drain", "it drains, until it is started again", ask_drain, true},
+};
+
+/* What a refusal means; ACT_NONE: whatever was asked. */
+static const struct {
+    int code;
+    enum act_kind kind;
+    const char *words;
+} refusals[] = {
+    {CODE_BUSY, ACT_NONE, "is busy (Redis, repair, full journal): not known whether it was done"},
+    {-400, ACT_RESTOCK, "refused: its stock-max is less"},
+    {-401, ACT_NONE, "refused: it wants another token"},
+    {-403, ACT_NONE, "refused: not from this address"},
+    {-404, ACT_NONE, "refused: it knows no such event, or is no admin address"},
+    {-409, ACT_RESTOCK, "refused: more are gone already, or the sale is closed"},
+    {-409, ACT_NONE, "refused: the sale is closed"},
+};
+
 /* What a node calls its event becomes part of a path: only what the server itself would take. */
 static bool is_name(const char *name)
 {
@@ -21,19 +60,19 @@ static bool is_name(const char *name)
     return len > 0 && name[len] == '\0';
 }
 
-static bool ask_drain(struct act *a, const struct model *m, uint32_t node, struct prompt *p,
-                      struct fault *f)
+/* ---- questions ---- */
+
+static bool ask_drain(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
-    if (node >= m->node_count)
+    if (a->node >= m->node_count)
         return fault(f, "drain: no node is selected");
-    const struct model_node *n = &m->nodes[node];
+    const struct model_node *n = &m->nodes[a->node];
     if (!rows_alive(n))
         return fault(f, "drain: %s does not answer", n->address);
-    a->node = node;
-    snprintf(a->name, sizeof a->name, "node %" PRIu32 " (%s)", n->number, n->address);
     prompt_open(p, PROMPT_CONFIRM,
-                "Drain %s? It finishes what is under way and sells no more, of any event.  y/N",
-                a->name);
+                "Drain node %" PRIu32 " (%s)? It finishes what is under way and sells no more, of "
+                "any event; only a restart ends it.  y/N",
+                n->number, n->address);
     return true;
 }
 
@@ -49,32 +88,9 @@ static bool ask_pause(struct act *a, const struct model *m, struct prompt *p, st
     return true;
 }
 
-static bool ask_restock(const struct act *a, const struct model *m, struct prompt *p)
+static bool ask_close(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
-    char total[NUMBER_BYTES], sold[NUMBER_BYTES];
-    number_whole(total, m->totals.total);
-    number_whole(sold, m->totals.sold);
-    prompt_open(p, PROMPT_NUMBER,
-                "Restock %s: its total is %s, of which %s are gone. The new total for all nodes:",
-                a->event, total, sold);
-    return true;
-}
-
-bool act_ask(struct act *a, enum act_kind kind, const struct model *m, uint32_t node,
-             struct prompt *p, struct fault *f)
-{
-    *a = (struct act){.kind = kind};
-    if (kind == ACT_DRAIN)
-        return ask_drain(a, m, node, p, f);
-    if (!is_name(m->event))
-        return fault(f, "there is no event to act on");
-    snprintf(a->event, sizeof a->event, "%s", m->event);
-    if (act_node(a, m, node) == NULL)
-        return fault(f, "no node is up that sells %s", a->event);
-    if (kind == ACT_RESTOCK)
-        return ask_restock(a, m, p);
-    if (kind != ACT_CLOSE)
-        return ask_pause(a, m, p, f);
+    (void)m, (void)f;
     prompt_open(p, PROMPT_NAME,
                 "Close the sale of %s on all nodes, for good? It cannot be opened again. "
                 "Type %s to close it:",
@@ -83,18 +99,69 @@ bool act_ask(struct act *a, enum act_kind kind, const struct model *m, uint32_t 
     return true;
 }
 
+static bool ask_restock(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+{
+    char total[NUMBER_BYTES], sold[NUMBER_BYTES];
+    (void)f;
+    number_whole(total, m->totals.total);
+    number_whole(sold, m->totals.sold);
+    prompt_open(p, PROMPT_NUMBER,
+                "Restock %s: its total is %s, of which %s are gone. The new total for all nodes:",
+                a->event, total, sold);
+    return true;
+}
+
+static uint32_t find(struct act *a, const struct model *m);
+
+bool act_ask(struct act *a, enum act_kind kind, const struct model *m, uint32_t node,
+             struct prompt *p, struct fault *f)
+{
+    *a = (struct act){.kind = kind, .node = node};
+    if (!acts[kind].one_node) {
+        if (!is_name(m->event))
+            return fault(f, "there is no event to act on");
+        snprintf(a->event, sizeof a->event, "%s", m->event);
+        if (find(a, m) == m->node_count)
+            return fault(f, "no node is up that sells %s", a->event);
+    }
+    return acts[kind].ask(a, m, p, f);
+}
+
+/* The console knows what is gone: what cannot be is said at once. What stock-max allows, only the
+ * nodes know. */
+static bool can_restock(const struct model *m, uint64_t total, struct prompt *p)
+{
+    char gone[NUMBER_BYTES];
+    number_whole(gone, m->totals.sold);
+    if (total < m->totals.sold)
+        prompt_refuse(p, PROMPT_NUMBER, "%s are gone already; the least is %s", gone, gone);
+    else if (total == m->totals.total)
+        prompt_refuse(p, PROMPT_NUMBER, "that is its total already");
+    else
+        return true;
+    return false;
+}
+
 bool act_agreed(struct act *a, const struct model *m, struct prompt *p)
 {
     char was[NUMBER_BYTES], now[NUMBER_BYTES];
     if (a->kind != ACT_RESTOCK || a->total > 0)
         return true;
-    a->total = prompt_number(p);
+    uint64_t total = prompt_number(p);
+    if (!can_restock(m, total, p))
+        return false;
+    a->total = total;
     number_whole(was, m->totals.total);
-    number_whole(now, a->total);
-    prompt_open(p, PROMPT_CONFIRM, "Restock %s from %s to %s tickets in all, on all nodes?  y/N",
+    number_whole(now, total);
+    prompt_open(p, PROMPT_CONFIRM,
+                total < m->totals.total
+                    ? "Restock %s: this lowers the total from %s to %s tickets, on all nodes?  y/N"
+                    : "Restock %s from %s to %s tickets in all, on all nodes?  y/N",
                 a->event, was, now);
     return false;
 }
+
+/* ---- whom to ask ---- */
 
 static bool can_act(const struct act *a, const struct model_node *n)
 {
@@ -106,57 +173,150 @@ static bool can_act(const struct act *a, const struct model_node *n)
     return false;
 }
 
-/* Rather one that is well: a slow one may not answer in time. */
-const struct model_node *act_node(const struct act *a, const struct model *m, uint32_t node)
+static bool was_tried(const struct act *a, uint32_t node)
 {
-    const struct model_node *found = NULL;
-    if (a->kind == ACT_DRAIN)
-        return &m->nodes[a->node];
-    if (node < m->node_count && can_act(a, &m->nodes[node]) && m->nodes[node].state == MODEL_UP)
-        return &m->nodes[node];
+    for (uint32_t i = 0; i < a->tries; i++)
+        if (a->tried[i] == node)
+            return true;
+    return false;
+}
+
+/* Rather one that is up: a slow one, or one without Redis, may not answer in time. */
+static uint32_t fitness(const struct act *a, const struct model *m, uint32_t node)
+{
+    const struct model_node *n = &m->nodes[node];
+    if (was_tried(a, node) || !can_act(a, n))
+        return 0;
+    if (n->state != MODEL_UP)
+        return 1;
+    return node == a->node ? 3 : 2;
+}
+
+/* Its place in the model; m->node_count: there is none. */
+static uint32_t find(struct act *a, const struct model *m)
+{
+    uint32_t found = m->node_count, best = 0;
     for (uint32_t i = 0; i < m->node_count; i++) {
-        if (!can_act(a, &m->nodes[i]))
+        uint32_t fit = fitness(a, m, i);
+        if (fit <= best)
             continue;
-        if (m->nodes[i].state == MODEL_UP)
-            return &m->nodes[i];
-        found = found == NULL ? &m->nodes[i] : found;
+        found = i;
+        best = fit;
     }
     return found;
 }
 
-static const char *word(const struct act *a)
+const struct model_node *act_next(struct act *a, const struct model *m)
 {
-    static const char *const words[] = {
-        [ACT_NONE] = "",       [ACT_PAUSE] = "pause",     [ACT_RESUME] = "resume",
-        [ACT_CLOSE] = "close", [ACT_RESTOCK] = "restock", [ACT_DRAIN] = "drain"};
-    return words[a->kind];
+    uint32_t most = acts[a->kind].one_node ? 1 : ACT_TRIES;
+    uint32_t node = acts[a->kind].one_node ? a->node : find(a, m);
+    if (a->tries == most || node >= m->node_count)
+        return NULL;
+    a->tried[a->tries++] = node;
+    return &m->nodes[node];
 }
 
 void act_path(const struct act *a, char path[ACT_PATH])
 {
-    if (a->kind == ACT_DRAIN)
-        snprintf(path, ACT_PATH, "/drain");
+    const char *word = acts[a->kind].word;
+    if (acts[a->kind].one_node)
+        snprintf(path, ACT_PATH, "/%s", word);
     else if (a->kind == ACT_RESTOCK)
-        snprintf(path, ACT_PATH, "/restock?event=%s&total=%" PRIu64, a->event, a->total);
+        snprintf(path, ACT_PATH, "/%s?event=%s&total=%" PRIu64, word, a->event, a->total);
     else
-        snprintf(path, ACT_PATH, "/%s?event=%s", word(a), a->event);
+        snprintf(path, ACT_PATH, "/%s?event=%s", word, a->event);
 }
 
-bool act_ended(const struct act *a, int code, const char *message, char line[MODEL_LINE_BYTES])
+/* ---- outcomes ---- */
+
+static uint32_t asked(const struct act *a, const struct model *m)
 {
-    const char *what = a->kind == ACT_DRAIN ? a->name : a->event;
-    char total[NUMBER_BYTES];
-    if (message == NULL)
-        message = "";
-    if (code == 0)
-        snprintf(line, MODEL_LINE_BYTES, "%s %.40s: no answer: %.50s", word(a), what, message);
-    else if (code != 1)
-        snprintf(line, MODEL_LINE_BYTES, "%s %.40s: refused: %d %.50s", word(a), what, code,
-                 message);
-    else if (a->kind == ACT_RESTOCK)
-        snprintf(line, MODEL_LINE_BYTES, "restock %.40s: done, %s in all", what,
-                 number_whole(total, a->total));
+    ASSERT(a->tries > 0);
+    return m->nodes[a->tried[a->tries - 1]].number;
+}
+
+/* "pause ticket", "drain node 3" */
+static const char *title(const struct act *a, const struct model *m, char out[MODEL_LINE_BYTES])
+{
+    const char *word = acts[a->kind].word;
+    if (acts[a->kind].one_node)
+        snprintf(out, MODEL_LINE_BYTES, "%s node %" PRIu32, word, m->nodes[a->node].number);
     else
-        snprintf(line, MODEL_LINE_BYTES, "%s %.90s: done", word(a), what);
-    return code != 1;
+        snprintf(out, MODEL_LINE_BYTES, "%s %s", word, a->event);
+    return out;
+}
+
+static const char *done(const struct act *a, char out[DONE_BYTES])
+{
+    char total[NUMBER_BYTES];
+    if (a->kind != ACT_RESTOCK)
+        return acts[a->kind].done;
+    snprintf(out, DONE_BYTES, "%.20s, %s in all", acts[a->kind].done,
+             number_whole(total, a->total));
+    return out;
+}
+
+static const char *refusal(const struct act *a, int code)
+{
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
+        if (refusals[i].code == code &&
+            (refusals[i].kind == a->kind || refusals[i].kind == ACT_NONE))
+            return refusals[i].words;
+    return NULL;
+}
+
+/* Nobody was there to do it; after anything else it may be done, now or later. */
+static bool was_not_reached(const char *message)
+{
+    return strcmp(message, "connection refused") == 0 || strcmp(message, "no such socket") == 0;
+}
+
+/* What came of asking that node: "asked node 2: paused". */
+static void outcome(const struct act *a, uint32_t node, int code, const char *message,
+                    char out[MODEL_LINE_BYTES])
+{
+    char text[DONE_BYTES];
+    const char *words = refusal(a, code);
+    if (code == CODE_YES)
+        snprintf(out, MODEL_LINE_BYTES, "asked node %" PRIu32 ": %s", node, done(a, text));
+    else if (code == CODE_SILENT && was_not_reached(message))
+        snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " was not reached: %s", node, message);
+    else if (code == CODE_SILENT)
+        snprintf(out, MODEL_LINE_BYTES,
+                 "node %" PRIu32 " did not answer: not known whether it was done, it may still "
+                 "happen",
+                 node);
+    else if (words != NULL)
+        snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " %s", node, words);
+    else
+        snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " refused: %d %.40s", node, code, message);
+}
+
+/* Behind what was said before, or behind the title. */
+static void add(const struct act *a, const struct model *m, char text[ACT_SAID], const char *words)
+{
+    char head[MODEL_LINE_BYTES];
+    size_t len = strlen(a->said);
+    memcpy(text, a->said, len);
+    snprintf(text + len, ACT_SAID - len, "%s%s%s", len > 0 ? "; " : title(a, m, head),
+             len > 0 ? "" : ": ", words);
+}
+
+void act_asking(const struct act *a, const struct model *m, char text[ACT_SAID])
+{
+    char words[MODEL_LINE_BYTES];
+    snprintf(words, sizeof words, "asked node %" PRIu32 " ...", asked(a, m));
+    add(a, m, text, words);
+}
+
+bool act_heard(struct act *a, const struct model *m, int code, const char *message,
+               char line[MODEL_LINE_BYTES])
+{
+    char words[MODEL_LINE_BYTES], head[MODEL_LINE_BYTES], text[ACT_SAID];
+    outcome(a, asked(a, m), code, message != NULL ? message : "", words);
+    snprintf(line, MODEL_LINE_BYTES, "%.40s: %.77s", title(a, m, head), words);
+    add(a, m, text, words);
+    snprintf(a->said, sizeof a->said, "%s", text);
+    a->trouble = a->trouble || code != CODE_YES;
+    return code != CODE_SILENT && code != CODE_BUSY;
 }

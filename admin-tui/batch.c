@@ -21,21 +21,13 @@ struct batch {
     int code;
 };
 
-static bool has_answered(const struct model_node *n)
-{
-    return n->state != MODEL_ASKED && n->state != MODEL_DOWN;
-}
-
 static void end_round(void *context)
 {
     struct batch *b = context;
     struct model *m = b->model;
     uint64_t wall_ms = clock_wall_ms();
-    b->code = 1;
-    for (uint32_t i = 0; i < m->node_count; i++)
-        if (has_answered(&m->nodes[i]))
-            b->code = 0;
     model_round(m, clock_mono_us(), wall_ms);
+    b->code = m->totals.answering > 0 ? 0 : 1;
     if (b->options->json)
         batch_print_json(m, b->poll, wall_ms);
     else

@@ -51,9 +51,10 @@ static bool is_utf8(const char *text, size_t len)
 static const char *state_word(enum model_state s)
 {
     static const char *const words[] = {
-        [MODEL_ASKED] = "asked",       [MODEL_UP] = "up",     [MODEL_STARTING] = "starting",
-        [MODEL_REPAIR] = "repair",     [MODEL_SLOW] = "slow", [MODEL_DOWN] = "down",
-        [MODEL_DRAINING] = "draining",
+        [MODEL_ASKED] = "asked",       [MODEL_UP] = "up",       [MODEL_STARTING] = "starting",
+        [MODEL_REPAIR] = "repair",     [MODEL_SLOW] = "slow",   [MODEL_DOWN] = "down",
+        [MODEL_DRAINING] = "draining", [MODEL_OTHER] = "other", [MODEL_SAME] = "same",
+        [MODEL_REDIS] = "redis",
     };
     return words[s];
 }
@@ -66,9 +67,20 @@ static void put_rate(const char *name, bool is_known, double rate)
         printf(",\"%s\":null", name);
 }
 
-static void put_count(const char *name, uint64_t count)
+static void put_count(const char *name, bool is_known, uint64_t count)
 {
-    printf(",\"%s\":%" PRIu64, name, count);
+    if (is_known)
+        printf(",\"%s\":%" PRIu64, name, count);
+    else
+        printf(",\"%s\":null", name);
+}
+
+static void put_word(const char *word)
+{
+    if (word[0] != '\0')
+        put_text(word);
+    else
+        fputs("null", stdout);
 }
 
 /* Line ends stand between tokens only, where a blank does as well. */
@@ -92,10 +104,7 @@ static void put_node(const struct model *m, struct poll *p, const struct model_n
     bool sells = model_event(m, n, &index) != NULL;
     fputs("{\"address\":", stdout);
     put_text(n->address);
-    if (n->number != 0)
-        put_count("node", n->number);
-    else
-        fputs(",\"node\":null", stdout);
+    put_count("node", n->number != 0, n->number);
     printf(",\"state\":\"%s\"", state_word(n->state));
     put_rate("req_s", n->has_rates, n->req_s);
     put_rate("sold_s", n->has_rates && sells, sells ? n->sold_s[index] : 0);
@@ -105,17 +114,17 @@ static void put_node(const struct model *m, struct poll *p, const struct model_n
 static void put_total(const struct model_totals *t, const char *event)
 {
     fputs("{\"event\":", stdout);
-    put_text(event);
+    put_word(event);
     fputs(",\"state\":", stdout);
-    put_text(t->state);
-    put_count("nodes", t->nodes);
-    put_count("up", t->up);
-    put_count("total", t->total);
-    put_count("sold", t->sold);
-    put_count("left", t->left);
-    put_count("held", t->held);
-    put_count("refused", t->refused);
-    put_count("errors", t->errors);
+    put_word(t->state);
+    put_count("nodes", true, t->nodes);
+    put_count("up", true, t->up);
+    put_count("total", t->known, t->total);
+    put_count("sold", t->known, t->sold);
+    put_count("left", t->known, t->left);
+    put_count("held", t->heard, t->held);
+    put_count("refused", t->heard, t->refused);
+    put_count("errors", t->heard, t->errors);
     put_rate("req_s", t->has_rates, t->req_s);
     put_rate("sold_s", t->has_rates, t->sold_s);
     put_rate("refused_s", t->has_rates, t->refused_s);

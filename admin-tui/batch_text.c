@@ -10,17 +10,23 @@
 
 #include "admin-tui/batch.h"
 #include "admin-tui/number.h"
+#include "admin-tui/rows.h"
 
 #define FAIL_COLUMNS 66
 
-static const char *whole(char out[NUMBER_BYTES], uint64_t n)
+static const char *whole(char out[NUMBER_BYTES], bool is_known, uint64_t n)
 {
-    return number_whole(out, n);
+    return is_known ? number_whole(out, n) : "-";
+}
+
+static const char *five(char out[NUMBER_BYTES], bool is_known, uint64_t n)
+{
+    return is_known ? number_five(out, (double)n) : "-";
 }
 
 static const char *rate(char out[NUMBER_BYTES], bool is_known, double n)
 {
-    return is_known && isfinite(n) ? number_five(out, n) : "-";
+    return is_known && isfinite(n) ? number_rate(out, n) : "-";
 }
 
 /* "OPEN", in the words of the screen */
@@ -48,7 +54,7 @@ static void put_head(const struct model *m, uint64_t wall_ms)
     printf("spike-top  %s  %s  %u/%u up  ", m->event[0] != '\0' ? m->event : "-",
            upper(state, t->state), (unsigned)t->up, (unsigned)t->nodes);
     if (!t->has_redis)
-        fputs(t->up > 0 ? "redis off" : "redis -", stdout);
+        fputs(t->answering > 0 ? "redis off" : "redis -", stdout);
     else if (t->redis_ok)
         printf("redis ok %sms", number_ms(rtt, t->redis_rtt_us));
     else
@@ -56,23 +62,18 @@ static void put_head(const struct model *m, uint64_t wall_ms)
     printf("  %s\n", clock);
 }
 
-/* 0 is none, 100 is all. */
-static unsigned percent(const struct model_totals *t)
-{
-    double share = t->total > 0 ? 100 * (double)t->left / (double)t->total : 0;
-    if (t->left > 0 && share < 1)
-        return 1;
-    return t->left < t->total && share > 99 ? 99 : (unsigned)(share + 0.5);
-}
-
 static void put_figures(const struct model_totals *t)
 {
     char a[NUMBER_BYTES], b[NUMBER_BYTES], c[NUMBER_BYTES], d[NUMBER_BYTES], e[NUMBER_BYTES];
-    printf("Left   %s of %s  %u%%\n", whole(a, t->left), whole(b, t->total), percent(t));
-    printf("Sold   %s   %s/s   gone in %s   held %s   refused %s", whole(a, t->sold),
+    if (t->known)
+        printf("Left   %s of %s  %s\n", number_whole(a, t->left), number_whole(b, t->total),
+               number_percent(c, (double)t->left / (double)t->total));
+    else
+        puts("Left   -");
+    printf("Sold   %s   %s/s   gone in %s   held %s   refused %s", whole(a, t->known, t->sold),
            rate(b, t->has_rates, t->sold_s), number_span(c, t->gone_in_s),
-           number_five(d, (double)t->held), number_five(e, (double)t->refused));
-    printf("   errors %s\n", number_five(a, (double)t->errors));
+           five(d, t->heard, t->held), five(e, t->heard, t->refused));
+    printf("   errors %s\n", five(a, t->heard, t->errors));
     printf("Req/s  %s   peak %s   refused/s %s\n", rate(a, t->has_rates, t->req_s),
            rate(b, t->has_rates, t->peak_req_s), rate(c, t->has_rates, t->refused_s));
 }
@@ -97,12 +98,12 @@ static void put_name(const struct model_node *n)
     printf("%-18s ", name);
 }
 
-/* What this node may still sell by itself. */
-static uint64_t left_here(const struct stats_event *e)
+/* What this node may still sell by itself; "0!": nothing, though tickets are left. */
+static const char *left_here(char out[NUMBER_BYTES], const struct stats_event *e)
 {
-    uint64_t out = e->node_sold + e->node_held;
-    uint64_t here = e->local_stock > out ? e->local_stock - out : 0;
-    return e->has_cap && here < e->left ? here : e->left;
+    if (e == NULL || e->total == 0)
+        return "-";
+    return model_spent(e) ? "0!" : number_five(out, rows_left(e));
 }
 
 static void put_node(const struct model *m, const struct model_node *n)
@@ -112,15 +113,14 @@ static void put_node(const struct model *m, const struct model_node *n)
     uint32_t i = 0;
     const struct stats_event *e = model_event(m, n, &i);
     put_name(n);
-    if (n->state == MODEL_DOWN || !n->has_stats) {
+    if (!rows_alive(n)) {
         printf("%-6s %.*s\n", model_state_word(n->state), FAIL_COLUMNS - 12, n->why);
         return;
     }
     printf("%-6s %5s %6s ", model_state_word(n->state), rate(a, n->has_rates, n->req_s),
            rate(b, n->has_rates && e != NULL, e != NULL ? n->sold_s[i] : 0));
-    printf("%6s %6s ", e != NULL ? number_five(a, (double)e->node_sold) : "-",
-           e != NULL ? number_five(b, (double)left_here(e)) : "-");
-    printf("%6s %6s ", number_ms(a, s->p50_us), number_ms(b, s->p99_us));
+    printf("%6s %6s ", five(a, e != NULL, e != NULL ? e->node_sold : 0), left_here(b, e));
+    printf("%6s %6s ", number_latency(a, s->p50_us), number_latency(b, s->p99_us));
     printf("%5s %5s\n", number_five(a, (double)s->connections), rate(b, n->has_rates, n->err_s));
 }
 
@@ -130,9 +130,9 @@ static void put_total(const struct model_totals *t)
     snprintf(up, sizeof up, "%u/%u", (unsigned)t->up, (unsigned)t->nodes);
     printf("%-18s %-6s %5s %6s ", "TOTAL", up, rate(a, t->has_rates, t->req_s),
            rate(b, t->has_rates, t->sold_s));
-    printf("%6s %6s ", number_five(a, (double)t->node_sold), number_five(b, (double)t->left));
-    printf("%6s %6s ", number_ms(a, t->p50_us), number_ms(b, t->p99_us));
-    printf("%5s %5s\n", number_five(a, (double)t->connections), rate(b, t->has_rates, t->err_s));
+    printf("%6s %6s ", five(a, t->heard, t->node_sold), five(b, t->known, t->left));
+    printf("%6s %6s ", number_latency(a, t->p50_us), number_latency(b, t->p99_us));
+    printf("%5s %5s\n", five(a, t->answering > 0, t->connections), rate(b, t->has_rates, t->err_s));
 }
 
 void batch_print_text(const struct model *m, uint64_t wall_ms)

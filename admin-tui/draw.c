@@ -70,7 +70,8 @@ static int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* How much of the text there is, made harmless, in at most `width` columns. */
+/* How much of the text there is, made harmless, in at most `width` columns: what was cut ends in
+ * a '~', so that nobody takes it for the whole. */
 static int clean(char out[COLUMNS_MAX], const char *text, int width)
 {
     int len = 0;
@@ -79,6 +80,8 @@ static int clean(char out[COLUMNS_MAX], const char *text, int width)
         out[len] = text[len] >= ' ' && text[len] <= '~' ? text[len] : '?';
         len++;
     }
+    if (len > 0 && text[len] != '\0')
+        out[len - 1] = '~';
     return len;
 }
 
@@ -95,6 +98,35 @@ int draw_right(const struct canvas *c, int y, int x, int width, enum style s, co
     int len = smaller((int)strlen(text), width);
     draw_text(c, y, x + width - len, len, s, text);
     return x + width;
+}
+
+/* How much of the text fits a line: up to a blank, where there is one. */
+static int line_of(const char *text, int width)
+{
+    int len = (int)strlen(text), at;
+    if (len <= width)
+        return len;
+    for (at = width; at > 0 && text[at] != ' '; at--)
+        ;
+    return at > 0 ? at : width;
+}
+
+int draw_wrapped(const struct canvas *c, int y, int x, int width, enum style s, const char *text)
+{
+    char line[COLUMNS_MAX];
+    int lines = 0;
+    width = smaller(width, COLUMNS_MAX - 1);
+    while (*text != '\0' && width > 0) {
+        int len = line_of(text, width);
+        snprintf(line, sizeof line, "%.*s", len, text);
+        if (c != NULL)
+            draw_text(c, y + lines, x, width, s, line);
+        text += len;
+        while (*text == ' ')
+            text++;
+        lines++;
+    }
+    return lines;
 }
 
 int draw_format(const struct canvas *c, int y, int x, enum style s, const char *format, ...)

@@ -3,8 +3,8 @@
  * place, with term.c, that sees ncurses.
  *
  * Nothing is ever drawn outside of the canvas or of its clip, so that a view need not know how
- * small the window has become. Text from nodes is cut to its width and every byte that is not
- * printable ASCII is shown as '?': it is never interpreted.
+ * small the window has become. Text is cut to its width, and then ends in '~'; every byte that is
+ * not printable ASCII is shown as '?': it is never interpreted.
  *
  * Owner: the thread of the screen.
  */
@@ -47,6 +47,8 @@ int draw_right(const struct canvas *c, int y, int x, int width, enum style s, co
 /* To the end of the line. */
 int draw_format(const struct canvas *c, int y, int x, enum style s, const char *format, ...)
     PRINTF(5, 6);
+/* In lines of that width, broken at blanks; answers how many. Without a canvas it only counts. */
+int draw_wrapped(const struct canvas *c, int y, int x, int width, enum style s, const char *text);
 /* Blanks in a style. */
 int draw_fill(const struct canvas *c, int y, int x, int width, enum style s);
 /* "[||||||    ]" of that width, brackets included; fraction 0 .. 1. */

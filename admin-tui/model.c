@@ -23,9 +23,15 @@ static const struct {
     const char *line; /* in the lines */
     bool trouble;
 } states[] = {
-    [MODEL_ASKED] = {"NEW", "NEW", false},           [MODEL_UP] = {"UP", "UP", false},
-    [MODEL_STARTING] = {"START", "STARTING", false}, [MODEL_REPAIR] = {"REPAR!", "REPAIR", true},
-    [MODEL_DRAINING] = {"DRAIN", "DRAINING", false}, [MODEL_SLOW] = {"SLOW!", "SLOW", true},
+    [MODEL_ASKED] = {"NEW", "NEW", false},
+    [MODEL_SAME] = {"SAME", "SAME", false},
+    [MODEL_UP] = {"UP", "UP", false},
+    [MODEL_STARTING] = {"START", "STARTING", false},
+    [MODEL_REPAIR] = {"REPAR!", "REPAIR", true},
+    [MODEL_OTHER] = {"?", "in a state that is not known", true},
+    [MODEL_DRAINING] = {"DRAIN", "DRAINING", false},
+    [MODEL_SLOW] = {"SLOW!", "SLOW", true},
+    [MODEL_REDIS] = {"REDIS!", "REDIS!", true},
     [MODEL_DOWN] = {"DOWN!", "DOWN", true},
 };
 
@@ -53,7 +59,6 @@ struct model *model_new(void)
     }
     forget(&m->req);
     forget(&m->sold);
-    m->past->sold_s = NAN;
     m->totals.gone_in_s = -1;
     return m;
 }
@@ -77,7 +82,17 @@ struct model_node *model_add(struct model *m, const char *address)
     struct model_node *n = &m->nodes[m->node_count++];
     snprintf(n->address, sizeof n->address, "%s", address);
     forget(&n->req);
+    if (m->rounds == 0)
+        m->totals.nodes = m->node_count > m->expected ? m->node_count : m->expected;
     return n;
+}
+
+void model_move(struct model *m, struct model_node *n, const char *address, uint64_t now_wall_ms)
+{
+    char label[MODEL_LINE_BYTES];
+    ASSERT(strlen(address) < MODEL_ADDRESS);
+    model_say(m, false, now_wall_ms, "%s moved to %.90s", model_label(n, label), address);
+    strcpy(n->address, address);
 }
 
 struct past_node *model_past_node(const struct model *m, const struct model_node *n)
@@ -93,14 +108,24 @@ bool model_sells(const struct model_node *n)
 
 bool model_answers(const struct model_node *n)
 {
-    return n->has_stats && n->state != MODEL_DOWN && n->state != MODEL_ASKED;
+    return n->has_stats && n->state != MODEL_DOWN && n->state != MODEL_ASKED &&
+           n->state != MODEL_SAME;
+}
+
+/* Older nodes say nothing. */
+bool model_has_begun(const struct stats *s)
+{
+    static const char *const words[] = {"", "up", "repair", "draining"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(s->state, words[i]) == 0)
+            return true;
+    return false;
 }
 
 /* A node that has just started says "down" until it is attached. */
-bool model_redis_down(const struct model_node *n)
+bool model_redis_down(const struct stats *s)
 {
-    return strcmp(n->stats.redis, "down") == 0 &&
-           (n->state != MODEL_STARTING || n->stats.uptime_s >= ATTACH_S);
+    return strcmp(s->redis, "down") == 0 && (model_has_begun(s) || s->uptime_s >= ATTACH_S);
 }
 
 const struct stats_event *model_find_event(const struct stats *s, const char *name, uint32_t *index)
@@ -118,15 +143,22 @@ const struct stats_event *model_find_event(const struct stats *s, const char *na
 const struct stats_event *model_event(const struct model *m, const struct model_node *n,
                                       uint32_t *index)
 {
-    return n->has_stats ? model_find_event(&n->stats, m->event, index) : NULL;
+    if (!n->has_stats || n->state == MODEL_SAME)
+        return NULL;
+    return model_find_event(&n->stats, m->event, index);
+}
+
+bool model_spent(const struct stats_event *e)
+{
+    bool none = e->has_cap && e->node_sold + e->node_held >= e->local_stock;
+    return none && e->left > 0 && strcmp(e->state, "open") == 0;
 }
 
 void model_choose(struct model *m, const char *event)
 {
     snprintf(m->event, sizeof m->event, "%s", event);
     forget(&m->sold);
-    m->past->sold_s = NAN;
-    model_total(m, 0);
+    model_total(m);
 }
 
 void model_choose_next(struct model *m, int step)
@@ -176,6 +208,15 @@ const char *model_label(const struct model_node *n, char out[MODEL_LINE_BYTES])
     return out;
 }
 
+/* What is not worth a line for each of a hundred nodes: what is as it should be; what is no news of
+ * the node; and Redis, of which there is one line for all of them. */
+static bool is_quiet(enum model_state old, enum model_state state)
+{
+    if (state == MODEL_UP)
+        return old == MODEL_ASKED || old == MODEL_REDIS;
+    return state == MODEL_REDIS || state == MODEL_SAME;
+}
+
 void model_enter(struct model *m, struct model_node *n, enum model_state state, const char *reason,
                  uint64_t now_wall_ms)
 {
@@ -185,21 +226,25 @@ void model_enter(struct model *m, struct model_node *n, enum model_state state, 
         return;
     n->state = state;
     model_past_node(m, n)->slow = model_past_node(m, n)->calm = 0;
-    if (old == MODEL_ASKED && state == MODEL_UP)
-        return; /* as it should be: not worth a line for each of a hundred nodes */
+    if (is_quiet(old, state) && reason[0] == '\0')
+        return;
     model_say(m, states[state].trouble, now_wall_ms, "%s %s%s%s", model_label(n, label),
               states[state].line, reason[0] != '\0' ? ": " : "", reason);
 }
 
-/* Older nodes say nothing; a word that is not known is no "up". */
-static enum model_state state_of(const struct model_node *n, const struct stats *s)
+/* Older nodes say nothing; a word that is not known is neither "up" nor any other. */
+enum model_state model_state_of(const struct model_node *n, const struct stats *s)
 {
     if (strcmp(s->state, "repair") == 0)
         return MODEL_REPAIR;
     if (strcmp(s->state, "draining") == 0)
         return MODEL_DRAINING;
-    if (s->state[0] != '\0' && strcmp(s->state, "up") != 0)
+    if (model_redis_down(s))
+        return MODEL_REDIS;
+    if (strcmp(s->state, "starting") == 0)
         return MODEL_STARTING;
+    if (s->state[0] != '\0' && strcmp(s->state, "up") != 0)
+        return MODEL_OTHER;
     return n->state == MODEL_SLOW ? MODEL_SLOW : MODEL_UP;
 }
 
@@ -260,7 +305,8 @@ void model_heard(struct model *m, struct model_node *n, const struct stats *s, u
 {
     char label[MODEL_LINE_BYTES];
     bool restarted = n->has_stats && is_restarted(&n->stats, s);
-    enum model_state old = n->state, state = state_of(n, s);
+    const struct model_node *holder = model_holder(m, n, s->node);
+    enum model_state old = n->state, state = model_state_of(n, s);
     if (restarted || !model_answers(n))
         drop_rates(n);
     else
@@ -273,9 +319,17 @@ void model_heard(struct model *m, struct model_node *n, const struct stats *s, u
     n->why[0] = '\0';
     model_past_node(m, n)->failures = 0;
     name_events(m, s);
+    if (holder != NULL) {
+        model_yield(m, n, holder);
+        return;
+    }
     if (restarted && state == old)
         model_say(m, true, now_wall_ms, "%s restarted", model_label(n, label));
-    model_enter(m, n, state, restarted ? "restarted" : "", now_wall_ms);
+    model_enter(m, n, state,
+                restarted              ? "restarted"
+                : state == MODEL_OTHER ? s->state
+                                       : "",
+                now_wall_ms);
 }
 
 /* What a busy node or network can do once. All else (refused, garbage, no such name) is certain. */
@@ -297,6 +351,8 @@ void model_failed(struct model *m, struct model_node *n, const char *why, uint64
     if (++p->failures == 1 && model_answers(n) && is_hiccup(why))
         return;
     drop_rates(n);
+    if (n->state == MODEL_SAME && model_holder(m, n, n->number) != NULL)
+        return;
     snprintf(n->why, sizeof n->why, "%s", why);
     model_enter(m, n, MODEL_DOWN, n->why, now_wall_ms);
 }
@@ -304,13 +360,13 @@ void model_failed(struct model *m, struct model_node *n, const char *why, uint64
 void model_round(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms)
 {
     struct model_past *past = m->past;
-    double passed_s =
-        past->round_mono_us == 0 ? 0 : (double)(now_mono_us - past->round_mono_us) / 1e6;
+    model_part(m, past->round_mono_us, now_wall_ms);
     past->round_mono_us = now_mono_us;
     model_judge(m, now_wall_ms);
-    model_total(m, passed_s);
+    model_total(m);
     model_move_on(m, now_mono_us);
     model_tell_events(m, now_mono_us, now_wall_ms);
+    model_tell_stock(m, now_mono_us, now_wall_ms);
     model_tell_redis(m, now_wall_ms);
     m->rounds++;
 }

@@ -23,15 +23,18 @@
 
 enum model_state {
     MODEL_ASKED, /* no answer yet */
+    MODEL_SAME,  /* another row is this node and counts: `why` names it; this one counts nowhere */
     MODEL_UP,
     MODEL_STARTING,
+    MODEL_OTHER, /* it answers, and says a word that is not known here */
     MODEL_REPAIR,
     MODEL_DRAINING,
-    MODEL_SLOW, /* up, but p99 is far above that of the others, or its Redis or answers are slow */
-    MODEL_DOWN, /* refused, timed out, or no answer that can be read: `why` */
+    MODEL_SLOW,  /* up, but p99 is far above that of the others, or its Redis or answers are slow */
+    MODEL_REDIS, /* it answers, its Redis does not: it sells nothing */
+    MODEL_DOWN,  /* refused, timed out, or no answer that can be read: `why` */
 };
 
-/* NEW UP START REPAR! DRAIN SLOW! DOWN!: at most 6 bytes; trouble has a '!'. */
+/* NEW SAME UP START ? REPAR! DRAIN SLOW! REDIS! DOWN!: at most 6 bytes; trouble has a '!'. */
 const char *model_state_word(enum model_state s);
 
 /* A value a second, the newest last; NAN where nothing is known. */
@@ -43,7 +46,7 @@ struct model_node {
     char address[MODEL_ADDRESS]; /* as given: the poller's word for it */
     uint32_t number;             /* of the node, as it says; 0: not known yet */
     enum model_state state;
-    char why[MODEL_LINE_BYTES]; /* with DOWN */
+    char why[MODEL_LINE_BYTES]; /* with DOWN and SAME */
     struct stats stats;         /* the last that was heard; has_stats */
     bool has_stats;
     bool has_rates;                                   /* two answers in a row */
@@ -58,16 +61,19 @@ struct model_node {
  * freshest answer has them. The others are sums: tickets, orders and counters with what a node that
  * is down had last, rates and connections only of nodes that answer. */
 struct model_totals {
-    uint32_t nodes, up;     /* up: those that sell, slow or not */
+    uint32_t nodes, up;     /* nodes: each once, those that are missing too; up: those that sell */
+    uint32_t answering;     /* up or not */
+    bool heard;             /* a node was heard: the sums are known */
     char state[STATS_WORD]; /* of the event: that of the freshest answer */
+    bool known;             /* total, sold and left are */
     uint64_t total, sold, left, held, node_sold;
     uint64_t granted, paid, cancelled, expired, late, late_refused;
     double req_s, peak_req_s, sold_s, refused_s, err_s;
     uint64_t refused, requests, errors, connections;
-    uint64_t p50_us, p99_us; /* p50: weighted by requests; p99: the worst */
+    uint64_t p50_us, p99_us; /* p50: weighted by what was measured; p99: the worst; 0: nothing */
     bool has_rates, has_redis, redis_ok;
     uint64_t redis_rtt_us; /* the median; redis_ok: no node that answers says "down" */
-    double gone_in_s;      /* left / sold_s; negative: not known, or never */
+    double gone_in_s;      /* left / sold_s; negative: not known, or nothing is being sold */
 };
 
 struct model_line {
@@ -79,6 +85,7 @@ struct model_line {
 struct model {
     struct model_node *nodes;
     uint32_t node_count;
+    uint32_t expected; /* how many nodes the sale has, as far as a configuration tells; or 0 */
     char event[EVENT_NAME_MAX + 1];              /* the chosen one */
     char events[EVENTS_MAX][EVENT_NAME_MAX + 1]; /* all that any node has named */
     uint32_t event_count;
@@ -96,6 +103,8 @@ void model_free(struct model *m);
 /* The node of an address, added if it is new; NULL: there are MODEL_NODES_MAX already, or the
  * address does not fit. */
 struct model_node *model_add(struct model *m, const char *address);
+/* The node is at another address now; all that is known of it stays. */
+void model_move(struct model *m, struct model_node *n, const char *address, uint64_t now_wall_ms);
 /* Chooses the event by name, or the next (+1) or previous (-1) one; the totals are made anew. The
  * history of sales begins anew, that of requests is of all events. Until then it is the first that
  * was heard of. */
@@ -109,9 +118,12 @@ void model_failed(struct model *m, struct model_node *n, const char *why, uint64
                   uint64_t now_wall_ms);
 /* The end of a round. */
 void model_round(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms);
-/* The node's figures of the chosen event; NULL: it does not sell it, or was never heard. */
+/* The node's figures of the chosen event; NULL: it does not sell it, was never heard, or is SAME.
+ */
 const struct stats_event *model_event(const struct model *m, const struct model_node *n,
                                       uint32_t *index);
+/* Tickets are left, and the node's local stock allows it none of them. */
+bool model_spent(const struct stats_event *e);
 void model_say(struct model *m, bool trouble, uint64_t now_wall_ms, const char *format, ...)
     PRINTF(4, 5);
 

@@ -121,6 +121,57 @@ void model_tell_events(struct model *m, uint64_t now_mono_us, uint64_t now_wall_
         tell_event(m, m->events[i], &m->past->events[i], now_mono_us, now_wall_ms);
 }
 
+/* Of the nodes that sell the event, how many have spent their local stock. */
+static bool are_spent(const struct model *m, const char *event, uint32_t *selling)
+{
+    uint32_t spent = 0;
+    *selling = 0;
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const struct model_node *n = &m->nodes[i];
+        const struct stats_event *e =
+            model_sells(n) ? model_find_event(&n->stats, event, NULL) : NULL;
+        *selling += e != NULL ? 1 : 0;
+        spent += e != NULL && model_spent(e) ? 1 : 0;
+    }
+    return spent > 0 && spent == *selling;
+}
+
+/* A sale that stands still though nobody has stopped it. That it goes on is told; that it has ended
+ * has a line of its own. */
+static void tell_stock(struct model *m, const char *event, struct past_event *p,
+                       uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    char left[NUMBER_BYTES];
+    uint32_t selling;
+    struct figures f = model_figures(m, event);
+    bool is_open = is(f.state, "open") && f.left > 0;
+    bool spent = are_spent(m, event, &selling) && is_open;
+    if (!f.alive || selling == 0 || spent == p->spent) {
+        p->stock_mono_us = 0;
+        return;
+    }
+    if (p->stock_mono_us == 0)
+        p->stock_mono_us = now_mono_us;
+    if (now_mono_us - p->stock_mono_us < SURE_US)
+        return;
+    p->spent = spent;
+    p->stock_mono_us = 0;
+    if (spent)
+        model_say(m, true, now_wall_ms,
+                  "%s: every node's local stock is spent, %s left: raise local-stock (HUP) or "
+                  "start missing nodes",
+                  event, number_whole(left, f.left));
+    else if (is_open)
+        model_say(m, false, now_wall_ms, "%s: a node has local stock again, %s left", event,
+                  number_whole(left, f.left));
+}
+
+void model_tell_stock(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    for (uint32_t i = 0; i < m->event_count; i++)
+        tell_stock(m, m->events[i], &m->past->events[i], now_mono_us, now_wall_ms);
+}
+
 /* Nodes whose link to Redis is in a state, and those of them that were not in the round before. */
 struct links {
     uint32_t count, fresh;
@@ -140,15 +191,16 @@ static void add_link(struct links *l, const struct model_node *n, bool fresh)
 static void tell_links(struct model *m, const struct links *l, uint32_t of, const char *word,
                        bool alone, uint64_t now_wall_ms)
 {
-    char label[MODEL_LINE_BYTES];
-    bool trouble = is(word, "down");
+    char who[MODEL_LINE_BYTES];
+    bool trouble = is(word, "REDIS!");
     if (l->fresh == 0)
         return;
     if (alone)
-        model_say(m, trouble, now_wall_ms, "%s: redis %s", model_label(l->one, label), word);
+        model_label(l->one, who);
     else
-        model_say(m, trouble, now_wall_ms, "redis %s on %u of %u nodes", word, (unsigned)l->count,
-                  (unsigned)of);
+        snprintf(who, sizeof who, "%u of %u nodes", (unsigned)l->count, (unsigned)of);
+    model_say(m, trouble, now_wall_ms, "%.40s %s: Redis %s", who, word,
+              trouble ? "does not answer, buyers hear busy" : "answers again");
 }
 
 void model_tell_redis(struct model *m, uint64_t now_wall_ms)
@@ -157,9 +209,11 @@ void model_tell_redis(struct model *m, uint64_t now_wall_ms)
     for (uint32_t i = 0; i < m->node_count; i++) {
         const struct model_node *n = &m->nodes[i];
         struct past_node *p = model_past_node(m, n);
-        if (!model_answers(n))
+        if (!model_answers(n)) {
+            p->redis_down = false; /* when it answers again all is news */
             continue;
-        if (model_redis_down(n)) {
+        }
+        if (model_redis_down(&n->stats)) {
             add_link(&down, n, !p->redis_down);
             p->redis_down = true;
         } else if (is(n->stats.redis, "up")) {
@@ -168,6 +222,6 @@ void model_tell_redis(struct model *m, uint64_t now_wall_ms)
         }
     }
     uint32_t of = up.count + down.count;
-    tell_links(m, &down, of, "down", down.count == 1, now_wall_ms);
-    tell_links(m, &up, of, "up", up.fresh == 1, now_wall_ms);
+    tell_links(m, &down, of, "REDIS!", down.count == 1, now_wall_ms);
+    tell_links(m, &up, of, "UP", up.fresh == 1, now_wall_ms);
 }

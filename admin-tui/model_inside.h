@@ -10,11 +10,13 @@
 
 #define ROUNDS_SLOW 2 /* in a row, before a node is called slow */
 #define ROUNDS_CALM 3 /* in a row, before it is no longer */
+#define ROUNDS_TWIN 3 /* in a row, before two rows are called two servers */
 #define ATTACH_S    3 /* a node that is not attached by then has no Redis */
 
 struct past_node {
     uint32_t failures;   /* in a row */
     uint32_t slow, calm; /* rounds in a row */
+    uint32_t twin;       /* rounds in which this row was another server of a number that is taken */
     bool redis_down;     /* as told */
 };
 
@@ -26,6 +28,8 @@ struct past_event {
     uint64_t told_mono_us;  /* when its state was told */
     uint64_t since_mono_us; /* when something else was first heard; 0: nothing else is */
     uint64_t start_mono_us; /* of the sale: when nothing was sold yet; 0: that was not seen */
+    bool spent;             /* every node's local stock was, as told */
+    uint64_t stock_mono_us; /* when something else was first seen; 0: nothing else is */
 };
 
 struct model_past {
@@ -33,7 +37,6 @@ struct model_past {
     struct past_event events[EVENTS_MAX];    /* as model.events */
     uint64_t round_mono_us;                  /* the end of the last round; 0: none yet */
     uint64_t second_mono_us;                 /* up to here the histories are filled */
-    double sold_s;                           /* smoothed; NAN: not known */
 };
 
 /* What is known of an event of the whole sale. */
@@ -51,19 +54,31 @@ const struct stats_event *model_find_event(const struct stats *s, const char *na
 struct past_node *model_past_node(const struct model *m, const struct model_node *n);
 /* It answers, and says that it sells. */
 bool model_sells(const struct model_node *n);
+/* It answers, and this row of it counts. */
 bool model_answers(const struct model_node *n);
-bool model_redis_down(const struct model_node *n);
+/* It has been attached since it was started: what it says of the sale is what it has heard. */
+bool model_has_begun(const struct stats *s);
+/* The state that an answer tells. */
+enum model_state model_state_of(const struct model_node *n, const struct stats *s);
+bool model_redis_down(const struct stats *s);
 /* Moves the node to a state; says so, with the reason (or ""), if it is another one. */
 void model_enter(struct model *m, struct model_node *n, enum model_state state, const char *reason,
                  uint64_t now_wall_ms);
 /* "node 4", or its address while its number is not known. */
 const char *model_label(const struct model_node *n, char out[MODEL_LINE_BYTES]);
 
+/* The row that counts for that number, other than n; NULL: there is none. */
+struct model_node *model_holder(const struct model *m, const struct model_node *n, uint64_t number);
+/* The row n is the same node as that one. */
+void model_yield(struct model *m, struct model_node *n, const struct model_node *to);
+
 /* The steps of model_round(), in this order. */
+void model_part(struct model *m, uint64_t before_mono_us, uint64_t now_wall_ms);
 void model_judge(struct model *m, uint64_t now_wall_ms);
-void model_total(struct model *m, double passed_s);
+void model_total(struct model *m);
 void model_move_on(struct model *m, uint64_t now_mono_us);
 void model_tell_events(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms);
+void model_tell_stock(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms);
 void model_tell_redis(struct model *m, uint64_t now_wall_ms);
 
 #endif

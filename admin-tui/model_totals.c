@@ -23,7 +23,7 @@
 #define SLOW_REDIS_US  100000
 #define SLOW_ANSWER_US 500000
 
-#define SMOOTH_S       5.0
+#define SOLD_S_LEAST   0.05
 #define SECOND_US      UINT64_C(1000000)
 #define EARLY_US       (SECOND_US / 10) /* a round may end a little before its second does */
 
@@ -103,7 +103,7 @@ static int rank_of(const struct model_node *n)
 {
     if (!model_answers(n))
         return 4;
-    if (n->state == MODEL_STARTING)
+    if (!model_has_begun(&n->stats))
         return 3;
     if (n->state == MODEL_REPAIR)
         return 2;
@@ -161,8 +161,9 @@ static void add_standalone(const struct model *m, const char *event, struct figu
     f->total = f->sold = f->left = 0;
     for (uint32_t i = 0; i < m->node_count; i++) {
         const struct model_node *n = &m->nodes[i];
-        const struct stats_event *e =
-            n->has_stats && redis_is(n, "off") ? model_find_event(&n->stats, event, NULL) : NULL;
+        const struct stats_event *e = n->has_stats && redis_is(n, "off") && n->state != MODEL_SAME
+                                          ? model_find_event(&n->stats, event, NULL)
+                                          : NULL;
         if (e == NULL)
             continue;
         f->total = add(f->total, e->total);
@@ -177,7 +178,7 @@ struct figures model_figures(const struct model *m, const char *event)
     find_freshest(m, event, &f);
     if (f.from != NULL && redis_is(f.from, "off"))
         add_standalone(m, event, &f);
-    f.alive = f.from != NULL && model_answers(f.from) && f.from->state != MODEL_STARTING;
+    f.alive = f.from != NULL && model_answers(f.from) && model_has_begun(&f.from->stats);
     return f;
 }
 
@@ -194,10 +195,21 @@ static void add_event(struct model_totals *t, const struct stats_event *e)
     t->refused = add(t->refused, e->refused);
 }
 
-/* Latencies are weighted by what was asked of a node; a little for one that is idle. */
+/* Latencies are weighted by how many of them were measured. */
 struct weights {
     double sum, p50_us;
 };
+
+/* A node that has measured nothing says 0; one that does not say how much counts like the others
+ * that do not. */
+static void add_latency(struct weights *w, const struct stats *s)
+{
+    double measured = s->buckets == 0 && s->p50_us > 0 ? 1 : 0;
+    for (uint32_t i = 0; i < s->buckets; i++)
+        measured += (double)s->bucket_count[i];
+    w->sum += measured;
+    w->p50_us += measured * (double)s->p50_us;
+}
 
 static void add_node(const struct model *m, const struct model_node *n, struct model_totals *t,
                      struct weights *w)
@@ -210,11 +222,10 @@ static void add_node(const struct model *m, const struct model_node *n, struct m
     t->errors = add(t->errors, n->stats.answers_5xx);
     if (!model_answers(n))
         return;
+    t->answering++;
     t->connections = add(t->connections, n->stats.connections);
     t->p99_us = n->stats.p99_us > t->p99_us ? n->stats.p99_us : t->p99_us;
-    double weight = n->req_s + 0.001;
-    w->sum += weight;
-    w->p50_us += weight * (double)n->stats.p50_us;
+    add_latency(w, &n->stats);
     if (!n->has_rates)
         return;
     t->has_rates = true;
@@ -233,7 +244,7 @@ static void total_redis(const struct model *m, struct model_totals *t)
         const struct model_node *n = &m->nodes[i];
         if (!model_answers(n))
             continue;
-        if (model_redis_down(n))
+        if (model_redis_down(&n->stats))
             t->redis_ok = false;
         if (redis_is(n, "up"))
             rtt_us[count++] = n->stats.redis_rtt_us;
@@ -243,40 +254,39 @@ static void total_redis(const struct model *m, struct model_totals *t)
     t->redis_rtt_us = median(rtt_us, count);
 }
 
-/* When the last ticket goes if it goes on like this. */
-static double gone_in(struct model_past *past, const struct model_totals *t, double passed_s)
+/* When the last ticket goes if it goes on like this: by the rate that is shown beside it. */
+static double gone_in(const struct model_totals *t)
 {
-    if (!t->has_rates)
+    if (!t->has_rates || strcmp(t->state, "open") != 0 || t->left == 0 || t->sold_s < SOLD_S_LEAST)
         return -1;
-    if (isnan(past->sold_s))
-        past->sold_s = t->sold_s;
-    else
-        past->sold_s += (t->sold_s - past->sold_s) * passed_s / (SMOOTH_S + passed_s);
-    if (strcmp(t->state, "open") != 0 || t->left == 0 || past->sold_s < 0.05)
-        return -1;
-    return (double)t->left / past->sold_s;
+    return (double)t->left / t->sold_s;
 }
 
-void model_total(struct model *m, double passed_s)
+void model_total(struct model *m)
 {
     struct model_totals t = {.peak_req_s = m->totals.peak_req_s};
     struct weights w = {0, 0};
     struct figures f = model_figures(m, m->event);
     snprintf(t.state, sizeof t.state, "%s", f.state);
+    t.known = f.from != NULL && f.total > 0; /* no sale has a total of 0: nobody can say */
     t.total = f.total;
     t.sold = f.sold;
     t.left = f.left;
-    t.nodes = m->node_count;
     for (uint32_t i = 0; i < m->node_count; i++) {
+        if (m->nodes[i].state == MODEL_SAME)
+            continue;
+        t.nodes++;
         t.up += model_sells(&m->nodes[i]) ? 1 : 0;
+        t.heard = t.heard || m->nodes[i].has_stats;
         if (m->nodes[i].has_stats)
             add_node(m, &m->nodes[i], &t, &w);
     }
+    t.nodes = t.nodes < m->expected ? m->expected : t.nodes;
     t.p50_us = w.sum > 0 ? (uint64_t)(w.p50_us / w.sum + 0.5) : 0;
     if (t.req_s > t.peak_req_s)
         t.peak_req_s = t.req_s;
     total_redis(m, &t);
-    t.gone_in_s = gone_in(m->past, &t, passed_s);
+    t.gone_in_s = gone_in(&t);
     m->totals = t;
 }
 

@@ -73,6 +73,26 @@ const char *number_five(char out[NUMBER_BYTES], double n)
     return whole < 10000 ? number_whole(out, whole) : roll(out, whole);
 }
 
+const char *number_rate(char out[NUMBER_BYTES], double n)
+{
+    if (!(n > 0 && n < 0.95))
+        return number_five(out, n);
+    snprintf(out, NUMBER_BYTES, "%.1f", n > 0.1 ? n : 0.1);
+    return out;
+}
+
+const char *number_percent(char out[NUMBER_BYTES], double part)
+{
+    double percent = part > 0 ? part * 100 : 0; /* not a number: nothing */
+    if (percent > 0 && percent <= 0.5)
+        snprintf(out, NUMBER_BYTES, "<1%%");
+    else if (percent < 100)
+        snprintf(out, NUMBER_BYTES, "%.0f%%", percent < 99 ? percent : 99);
+    else
+        snprintf(out, NUMBER_BYTES, "100%%");
+    return out;
+}
+
 const char *number_rolled(char out[NUMBER_BYTES], double n)
 {
     uint64_t whole;
@@ -87,6 +107,11 @@ const char *number_ms(char out[NUMBER_BYTES], uint64_t us)
         return out;
     uint64_t ms = divide(us, 1000);
     return ms < 10000 ? number_whole(out, ms) : roll(out, ms);
+}
+
+const char *number_latency(char out[NUMBER_BYTES], uint64_t us)
+{
+    return us > 0 ? number_ms(out, us) : (snprintf(out, NUMBER_BYTES, "-"), out);
 }
 
 const char *number_span(char out[NUMBER_BYTES], double seconds)

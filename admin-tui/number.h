@@ -19,8 +19,14 @@ const char *number_whole(char out[NUMBER_BYTES], uint64_t n);
 const char *number_five(char out[NUMBER_BYTES], double n);
 /* The same, but rolling at 1,000 already: 999, 1.00k, 9.99k, 10.0k. For rates and crowds. */
 const char *number_rolled(char out[NUMBER_BYTES], double n);
+/* The same for a rate; one of less than 1 is 0.1 .. 0.9: a trickle is not nothing. */
+const char *number_rate(char out[NUMBER_BYTES], double n);
+/* A part of a whole, 0 .. 1: "64%"; 0% is nothing, 100% is all, and what is between is neither. */
+const char *number_percent(char out[NUMBER_BYTES], double part);
 /* Microseconds as milliseconds in at most five columns: 0.31, 41.0, 1,234, 12.3k. */
 const char *number_ms(char out[NUMBER_BYTES], uint64_t us);
+/* The same of what was measured; 0 is nothing measured: "-". */
+const char *number_latency(char out[NUMBER_BYTES], uint64_t us);
 /* "~16s", "~4m", "~2h", "~3d"; each up to 99 before the next. "-" for negative, NAN and no end. */
 const char *number_span(char out[NUMBER_BYTES], double seconds);
 

@@ -26,11 +26,15 @@ struct polled {
     struct place place;
     struct model_node *node;
     bool has_text; /* of this round, in ask.body */
+    bool moves;    /* to the next place, as soon as it is not being asked */
+    struct place next;
+    char next_address[MODEL_ADDRESS];
 };
 
 struct act {
     struct ask ask; /* first */
     struct poll *poll;
+    struct place place; /* its own: the node may move meanwhile */
     const struct model_node *node;
     poll_acted *acted;
     void *context;
@@ -157,6 +161,13 @@ static void polled_ended(struct ask *a, const char *why)
         end_round(p);
 }
 
+static void rest(struct polled *n)
+{
+    ask_init(&n->ask, &n->poll->asker, &n->place, polled_ended);
+    n->ask.body_max = STATS_BYTES_MAX;
+    n->ask.only_200 = true;
+}
+
 bool poll_add_at(struct poll *p, const char *address, const struct place *place, struct fault *f)
 {
     if (strlen(address) >= MODEL_ADDRESS)
@@ -171,9 +182,7 @@ bool poll_add_at(struct poll *p, const char *address, const struct place *place,
     n->poll = p;
     n->place = *place;
     n->node = node;
-    ask_init(&n->ask, &p->asker, &n->place, polled_ended);
-    n->ask.body_max = STATS_BYTES_MAX;
-    n->ask.only_200 = true;
+    rest(n);
     return true;
 }
 
@@ -181,6 +190,35 @@ bool poll_add(struct poll *p, const char *address, struct fault *f)
 {
     struct place place;
     return place_find(&place, address, f) && poll_add_at(p, address, &place, f);
+}
+
+void poll_move(struct poll *p, const char *from, const char *address, const struct place *place)
+{
+    ASSERT(strlen(address) < MODEL_ADDRESS);
+    for (uint32_t i = 0; i < p->count; i++) {
+        struct polled *n = &p->polled[i];
+        if (n->moves || strcmp(n->node->address, from) != 0)
+            continue;
+        n->moves = true;
+        n->next = *place;
+        strcpy(n->next_address, address);
+        return;
+    }
+}
+
+/* Nothing of the old place is left: its connection is closed, its answer forgotten. */
+static void move(struct polled *n)
+{
+    n->moves = false;
+    ask_close(&n->ask);
+    n->place = n->next;
+    rest(n);
+    model_move(n->poll->model, n->node, n->next_address, clock_wall_ms());
+}
+
+struct model *poll_model(const struct poll *p)
+{
+    return p->model;
 }
 
 void poll_round(struct poll *p, uint64_t timeout_us, void (*done)(void *context), void *context)
@@ -199,6 +237,8 @@ void poll_round(struct poll *p, uint64_t timeout_us, void (*done)(void *context)
         if (n->ask.step != ASK_REST)
             continue;
         n->has_text = false;
+        if (n->moves)
+            move(n);
         ask_begin(&n->ask, p->request, p->request_len, i * between, timeout_us);
         p->pending++;
     }
@@ -278,7 +318,8 @@ void poll_act(struct poll *p, const struct model_node *n, const char *path, poll
                        "Connection: close\r\n%s\r\n",
                        path, p->token);
     ASSERT(len > 0 && (size_t)len < sizeof act->request);
-    ask_init(&act->ask, &p->asker, &to->place, act_ended);
+    act->place = to->place;
+    ask_init(&act->ask, &p->asker, &act->place, act_ended);
     act->ask.body_max = ACT_BODY_MAX;
     act->poll = p;
     act->node = n;

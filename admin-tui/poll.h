@@ -29,6 +29,10 @@ MUST_CHECK bool poll_add(struct poll *p, const char *address, struct fault *f);
 /* The same with an address that has been looked up. */
 MUST_CHECK bool poll_add_at(struct poll *p, const char *address, const struct place *place,
                             struct fault *f);
+/* The node that is asked at `from` is asked at that address from the next round on. */
+void poll_move(struct poll *p, const char *from, const char *address, const struct place *place);
+/* What is heard is told to it. */
+struct model *poll_model(const struct poll *p);
 /* Asks every node that is not being asked, each by the deadline. When all have answered or failed,
  * or at the deadline, `done` is called once, never before this returns. Called while a round is
  * under way, it ends that one first: its `done` is called, and the nodes that it still waits for

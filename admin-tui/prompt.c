@@ -23,6 +23,15 @@ void prompt_open(struct prompt *p, enum prompt_kind kind, const char *format, ..
     va_end(arguments);
 }
 
+void prompt_refuse(struct prompt *p, enum prompt_kind kind, const char *format, ...)
+{
+    va_list arguments;
+    p->kind = kind;
+    va_start(arguments, format);
+    vsnprintf(p->wrong, sizeof p->wrong, format, arguments);
+    va_end(arguments);
+}
+
 static enum prompt_end close_with(struct prompt *p, enum prompt_end end)
 {
     p->kind = PROMPT_NONE;
@@ -38,14 +47,12 @@ static bool takes(const struct prompt *p, int code)
 
 static enum prompt_end enter(struct prompt *p)
 {
-    bool good = true;
-    if (p->kind == PROMPT_NAME)
-        good = strcmp(p->text, p->want) == 0;
-    else if (p->kind == PROMPT_NUMBER)
-        good = prompt_number(p) >= 1 && prompt_number(p) <= TICKETS_MAX;
-    if (good)
+    if (p->kind == PROMPT_NAME && strcmp(p->text, p->want) != 0)
+        prompt_refuse(p, p->kind, "that is not its name");
+    else if (p->kind == PROMPT_NUMBER && (prompt_number(p) < 1 || prompt_number(p) > TICKETS_MAX))
+        prompt_refuse(p, p->kind, "not a number of tickets");
+    else
         return close_with(p, PROMPT_YES);
-    p->wrong = true;
     return PROMPT_GOES_ON;
 }
 
@@ -58,7 +65,7 @@ enum prompt_end prompt_key(struct prompt *p, int code)
         return close_with(p, PROMPT_NO);
     if (code == KEYS_ENTER || code == '\n')
         return enter(p);
-    p->wrong = false;
+    p->wrong[0] = '\0';
     if (code == KEYS_CTRL('U'))
         p->text[0] = '\0';
     else if ((code == KEYS_BACKSPACE || code == '\b') && len > 0)
@@ -87,44 +94,17 @@ static void draw_line(const struct canvas *c, const struct prompt *p)
     draw_format(c, y, 0, STYLE_BOLD, "%s %s_   Enter keeps it, Esc ends it", p->question, p->text);
 }
 
-/* How much of the text fits a line: up to a blank, where there is one. */
-static int line_of(const char *text, int width)
-{
-    int len = (int)strlen(text), at;
-    if (len <= width)
-        return len;
-    for (at = width; at > 0 && text[at] != ' '; at--)
-        ;
-    return at > 0 ? at : width;
-}
-
-/* Without a canvas: only counts the lines. */
-static int draw_wrapped(const struct canvas *c, int y, int x, int width, const char *text)
-{
-    int lines = 0;
-    while (*text != '\0') {
-        int len = line_of(text, width);
-        if (c != NULL)
-            draw_text(c, y + lines, x, len, STYLE_BOLD, text);
-        text += len;
-        while (*text == ' ')
-            text++;
-        lines++;
-    }
-    return lines;
-}
-
 static void draw_answer(const struct canvas *c, int y, int x, const struct prompt *p)
 {
     if (p->kind == PROMPT_CONFIRM) {
         draw_format(c, y, x, STYLE_NAME, "y does it; any other key does not");
         return;
     }
-    x = draw_format(c, y, x, STYLE_PLAIN, "> %s_", p->text);
-    if (p->wrong)
-        draw_format(c, y, x + 2, STYLE_TROUBLE, "%s",
-                    p->kind == PROMPT_NAME ? "that is not its name" : "not a number of tickets");
-    draw_format(c, y + 1, x - (int)strlen(p->text) - 3, STYLE_NAME, "Enter goes on, Esc ends it");
+    draw_format(c, y, x, STYLE_PLAIN, "> %s_", p->text);
+    if (p->wrong[0] != '\0')
+        draw_format(c, y + 1, x, STYLE_TROUBLE, "%s", p->wrong);
+    else
+        draw_format(c, y + 1, x, STYLE_NAME, "Enter goes on, Esc ends it");
 }
 
 void prompt_draw(const struct canvas *c, const struct prompt *p)
@@ -140,12 +120,12 @@ void prompt_draw(const struct canvas *c, const struct prompt *p)
     whole.bottom = c->rows;
     int width = c->cols < BOX_WIDTH ? c->cols : BOX_WIDTH;
     int inside = width - 4 > 1 ? width - 4 : 1;
-    int lines = draw_wrapped(NULL, 0, 0, inside, p->question);
+    int lines = draw_wrapped(NULL, 0, 0, inside, STYLE_BOLD, p->question);
     int height = lines + (p->kind == PROMPT_CONFIRM ? 4 : 5);
     int y = (c->rows - height) / 2, x = (c->cols - width) / 2;
     y = y > 0 ? y : 0;
     draw_box(&whole, y, x, height, width);
-    draw_wrapped(&whole, y + 1, x + 2, inside, p->question);
+    draw_wrapped(&whole, y + 1, x + 2, inside, STYLE_BOLD, p->question);
     whole.cols = x + width - 1 < c->cols ? x + width - 1 : c->cols;
     draw_answer(&whole, y + lines + 2, x + 2, p);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "conf/base/clock.h"
 #include "storage/stock/registry.h"
 
 #define FIRST_LOOK_US UINT64_C(1000000)
@@ -19,40 +20,60 @@
 #define BETWEEN_S     5
 #define JOIN_MAX      64 /* nodes that join at once; the others join with the next look */
 
-struct joining {
+struct known {
+    uint16_t node;
     char address[MODEL_ADDRESS];
+};
+
+struct joining {
+    struct known at;
     struct place place;
+    char from[MODEL_ADDRESS]; /* where it was until now; "": it is new */
 };
 
 static struct {
     struct poll *poll;
     const struct conf *conf; /* NULL: Redis is not the source */
-    uint16_t self;           /* this node is asked by the address in its configuration; 0: none */
     struct ev_loop *loop;
     ev_async bell;
     /* of whoever holds the lock */
     pthread_mutex_t lock;
     bool ended;
+    bool found_again; /* Redis, which had not answered at first */
     uint32_t join_count;
     struct joining join[JOIN_MAX];
     /* of the thread, once it runs */
+    bool is_lost; /* Redis has not answered yet */
     struct registry found;
     uint32_t known_count;
-    char known[MODEL_NODES_MAX][MODEL_ADDRESS];
+    struct known known[MODEL_NODES_MAX];
 } roster = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static bool is_known(const char *address)
+static struct known *known_node(uint16_t node)
 {
     for (uint32_t i = 0; i < roster.known_count; i++)
-        if (strcmp(roster.known[i], address) == 0)
-            return true;
-    return false;
+        if (roster.known[i].node == node)
+            return &roster.known[i];
+    return NULL;
 }
 
-static void remember(const char *address)
+static struct known *known_address(const char *address)
 {
-    if (roster.known_count < MODEL_NODES_MAX && strlen(address) < MODEL_ADDRESS)
-        strcpy(roster.known[roster.known_count++], address);
+    for (uint32_t i = 0; i < roster.known_count; i++)
+        if (strcmp(roster.known[i].address, address) == 0)
+            return &roster.known[i];
+    return NULL;
+}
+
+static void remember(uint16_t node, const char *address)
+{
+    struct known *k = known_node(node);
+    if (k == NULL && roster.known_count < MODEL_NODES_MAX)
+        k = &roster.known[roster.known_count++];
+    if (k == NULL)
+        return;
+    k->node = node;
+    snprintf(k->address, sizeof k->address, "%s", address);
 }
 
 /* ---- the first nodes ------------------------------------------------------------------------ */
@@ -76,14 +97,16 @@ static int by_node(const void *left, const void *right)
 static uint32_t add_registered(struct fault *f)
 {
     uint32_t added = 0;
-    if (!registry_read(roster.conf, FIRST_LOOK_US, &roster.found, f))
+    if (!registry_read(roster.conf, FIRST_LOOK_US, &roster.found, f)) {
+        roster.is_lost = true;
         return 0;
+    }
     fault_say(f, "redis %s: no node has advertised its admin address", roster.conf->redis.text);
     qsort(roster.found.nodes, roster.found.count, sizeof roster.found.nodes[0], by_node);
     for (uint32_t i = 0; i < roster.found.count; i++) {
         if (!poll_add(roster.poll, roster.found.nodes[i].address, f))
             continue;
-        remember(roster.found.nodes[i].address);
+        remember(roster.found.nodes[i].node, roster.found.nodes[i].address);
         added++;
     }
     return added;
@@ -101,8 +124,21 @@ static bool add_self(const struct conf *conf, struct fault *f)
         snprintf(address, sizeof address, "unix:%s", a->to.local.sun_path);
         text = address;
     }
-    roster.self = conf->node;
+    remember(conf->node, text);
     return poll_add(roster.poll, text, f);
+}
+
+/* One node of several is no picture of the sale: nobody may take it for one. */
+static void tell_alone(const struct top_options *o, const struct conf *conf)
+{
+    const char *why = "Redis does not answer; only this node is watched until it does";
+    if (!roster.is_lost && conf->node_count == 1)
+        return;
+    if (!roster.is_lost)
+        why = "Redis knows no node's address (advertise); only this node is watched";
+    model_say(poll_model(roster.poll), true, clock_wall_ms(), "%s", why);
+    if (o->batch)
+        fprintf(stderr, "spike-top: %s\n", why);
 }
 
 bool roster_begin(struct poll *p, const struct top_options *o, const struct conf *conf,
@@ -117,11 +153,15 @@ bool roster_begin(struct poll *p, const struct top_options *o, const struct conf
                         "configuration with -c FILE");
     if (conf->redis.len > 0) {
         roster.conf = conf;
+        poll_model(p)->expected = conf->node_count;
         if (add_registered(&why) > 0)
             return true;
     }
-    if (add_self(conf, &why))
+    if (add_self(conf, &why)) {
+        if (roster.conf != NULL)
+            tell_alone(o, conf);
         return true;
+    }
     return fault(f,
                  "nobody to ask: %.300s; and the configuration's own `admin` cannot be asked. Name "
                  "the nodes' admin addresses, or let them `advertise` theirs",
@@ -134,10 +174,17 @@ static void on_bell(struct ev_loop *loop, ev_async *bell, int events)
 {
     (void)loop, (void)bell, (void)events;
     pthread_mutex_lock(&roster.lock);
+    if (roster.found_again && !roster.ended)
+        model_say(poll_model(roster.poll), false, clock_wall_ms(),
+                  "Redis answers: the nodes that it knows are watched");
+    roster.found_again = false;
     for (uint32_t i = 0; i < roster.join_count && !roster.ended; i++) {
+        const struct joining *j = &roster.join[i];
         struct fault f;
+        if (j->from[0] != '\0')
+            poll_move(roster.poll, j->from, j->at.address, &j->place);
         /* The only fault left is that there are too many, and then the screen is full of nodes. */
-        if (!poll_add_at(roster.poll, roster.join[i].address, &roster.join[i].place, &f))
+        else if (!poll_add_at(roster.poll, j->at.address, &j->place, &f))
             break;
     }
     roster.join_count = 0;
@@ -150,11 +197,31 @@ static void hand_over(const struct joining *found, uint32_t count)
     if (roster.join_count == 0 && !roster.ended) {
         memcpy(roster.join, found, count * sizeof *found);
         roster.join_count = count;
+        roster.found_again = roster.is_lost;
+        roster.is_lost = false;
         for (uint32_t i = 0; i < count; i++)
-            remember(found[i].address);
+            remember(found[i].at.node, found[i].at.address);
         ev_async_send(roster.loop, &roster.bell);
     }
     pthread_mutex_unlock(&roster.lock);
+}
+
+/* A node that is not known, or known elsewhere; false: all is as it was. */
+static bool is_news(const struct registry_node *n, struct joining *out)
+{
+    struct fault f;
+    const struct known *before = known_node(n->node);
+    struct known *there = known_address(n->address);
+    if (there != NULL && before == NULL)
+        there->node = n->node; /* what is asked there has another number now, and will say so */
+    if (there != NULL && there->node == n->node)
+        return false;
+    if (strlen(n->address) >= MODEL_ADDRESS || !place_find(&out->place, n->address, &f))
+        return false;
+    out->at.node = n->node;
+    strcpy(out->at.address, n->address);
+    strcpy(out->from, before != NULL ? before->address : "");
+    return true;
 }
 
 static void look(void)
@@ -164,14 +231,9 @@ static void look(void)
     uint32_t count = 0;
     if (!registry_read(roster.conf, LATER_LOOK_US, &roster.found, &f))
         return; /* the nodes are asked all the same */
-    for (uint32_t i = 0; i < roster.found.count && count < JOIN_MAX; i++) {
-        const struct registry_node *n = &roster.found.nodes[i];
-        if (n->node == roster.self || strlen(n->address) >= MODEL_ADDRESS || is_known(n->address) ||
-            !place_find(&found[count].place, n->address, &f))
-            continue;
-        strcpy(found[count++].address, n->address);
-    }
-    if (count > 0)
+    for (uint32_t i = 0; i < roster.found.count && count < JOIN_MAX; i++)
+        count += is_news(&roster.found.nodes[i], &found[count]) ? 1 : 0;
+    if (count > 0 || roster.is_lost)
         hand_over(found, count);
 }
 

@@ -11,7 +11,14 @@
 
 bool rows_alive(const struct model_node *n)
 {
-    return n->has_stats && n->state != MODEL_DOWN && n->state != MODEL_ASKED;
+    return n->has_stats && n->state != MODEL_DOWN && n->state != MODEL_ASKED &&
+           n->state != MODEL_SAME;
+}
+
+bool rows_spent(const struct model *m, const struct model_node *n)
+{
+    const struct stats_event *e = rows_alive(n) ? model_event(m, n, NULL) : NULL;
+    return e != NULL && model_spent(e);
 }
 
 double rows_left(const struct stats_event *e)
@@ -48,11 +55,11 @@ static double live_value(const struct model *m, const struct model_node *n, enum
     case COLUMN_SOLD_S:
         return n->has_rates && e != NULL ? n->sold_s[index] : NAN;
     case COLUMN_LEFT:
-        return e != NULL ? rows_left(e) : NAN;
+        return e != NULL && e->total + e->left > 0 ? rows_left(e) : NAN;
     case COLUMN_P50:
-        return (double)n->stats.p50_us;
+        return n->stats.p50_us > 0 ? (double)n->stats.p50_us : NAN;
     case COLUMN_P99:
-        return (double)n->stats.p99_us;
+        return n->stats.p99_us > 0 ? (double)n->stats.p99_us : NAN;
     case COLUMN_CONN:
         return (double)n->stats.connections;
     case COLUMN_ERR:

@@ -42,7 +42,7 @@ struct rows {
     uint32_t node[MODEL_NODES_MAX];
 };
 
-/* Whether the node's figures are of now. */
+/* Whether the node's figures are of now, and count. */
 bool rows_alive(const struct model_node *n);
 /* A node's figure; NAN: none is known. */
 double rows_value(const struct model *m, const struct model_node *n, enum column c);
@@ -56,6 +56,9 @@ void rows_move(const struct rows *rows, struct look *look, int64_t by);
 void rows_scroll(const struct rows *rows, struct look *look, uint32_t page);
 /* How many tickets the node may still sell: of its local stock, as far as there are any left. */
 double rows_left(const struct stats_event *e);
+/* That it may sell no more of its local stock, though tickets are left: marked where LEFT stands.
+ */
+bool rows_spent(const struct model *m, const struct model_node *n);
 /* How full its fullest pool is, 0 .. 1; NAN: it has told of none. */
 double rows_fill(const struct stats *s);
 

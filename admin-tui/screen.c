@@ -7,7 +7,8 @@
  *     second   the clock in the title           ┘
  *
  * While it is frozen the nodes are asked all the same and the model goes on; the picture is made
- * from a copy. Only one act is under way at a time. What ends here gives the terminal back first.
+ * from a copy. An act is asked for over the present picture: that ends the freeze. Only one act is
+ * under way at a time. What ends here gives the terminal back first.
  */
 #include "admin-tui/screen.h"
 
@@ -23,6 +24,8 @@
 #include "admin-tui/view.h"
 #include "conf/base/clock.h"
 
+#define NOTICE_US 8000000 /* how long the outcome of an act stands where the hints are */
+
 static const int endings[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
 static struct {
@@ -35,6 +38,7 @@ static struct {
     struct model still; /* the copy that is drawn while frozen; its nodes are its own */
     struct act asked;   /* what the prompt is about */
     struct act acting;  /* what a node was told; ACT_NONE: nothing */
+    uint64_t notice_until_mono_us;
     uint64_t round_mono_us;
     bool in_round, changed;
     ev_timer next;
@@ -105,12 +109,28 @@ static void thaw(void)
     top.scene.m = top.m;
 }
 
-/* A word to the operator is seen in a frozen picture too. */
+/* A word to the operator, for some seconds, whatever is looked at. */
+static void notice(bool trouble, const char *text)
+{
+    snprintf(top.scene.notice, sizeof top.scene.notice, "%.*s", VIEW_NOTICE - 1, text);
+    top.scene.notice_trouble = trouble;
+    top.notice_until_mono_us = clock_mono_us() + NOTICE_US;
+    top.changed = true;
+}
+
+/* One that stays among the events, and is seen in a frozen picture too. */
 static void say(bool trouble, const char *text)
 {
     model_say(top.m, trouble, clock_wall_ms(), "%s", text);
     if (top.scene.frozen)
         model_say(&top.still, trouble, clock_wall_ms(), "%s", text);
+    top.changed = true;
+}
+
+static void complain(const char *text)
+{
+    say(true, text);
+    notice(true, text);
 }
 
 static void draw(struct ev_loop *loop, ev_prepare *watcher, int events)
@@ -120,6 +140,8 @@ static void draw(struct ev_loop *loop, ev_prepare *watcher, int events)
         return;
     struct canvas c = term_canvas();
     top.changed = false;
+    if (top.acting.kind == ACT_NONE && clock_mono_us() >= top.notice_until_mono_us)
+        top.scene.notice[0] = '\0';
     top.scene.now_wall_ms = clock_wall_ms();
     view_draw(&c, top.view, &top.scene);
     term_show();
@@ -139,39 +161,55 @@ static void show(const struct view *view)
 
 /* ---- acts ---- */
 
+static bool ask_next(void);
+
 static void acted(void *context, const struct model_node *n, int code, const char *message)
 {
     char line[MODEL_LINE_BYTES];
     (void)context, (void)n;
-    bool trouble = act_ended(&top.acting, code, message, line);
+    bool ends = act_heard(&top.acting, top.m, code, message, line);
+    say(code != 1, line);
+    if (!ends && ask_next())
+        return;
     top.acting.kind = ACT_NONE;
-    top.changed = true;
-    say(trouble, line);
+    notice(top.acting.trouble, top.acting.said);
 }
 
-/* The operator has agreed to top.asked. Its node may have gone meanwhile: then nothing is done. */
-static void do_act(void)
+/* False: there is nobody (more) to ask. */
+static bool ask_next(void)
 {
-    char path[ACT_PATH];
-    uint32_t node = top.scene.look.selected;
-    const struct model_node *n = act_node(&top.asked, top.m, node);
-    if (n == NULL || top.acting.kind != ACT_NONE) {
-        say(true, n == NULL ? "nothing was done: no node is up"
-                            : "nothing was done: the act before is still under way");
-        return;
-    }
-    top.acting = top.asked;
+    char path[ACT_PATH], text[ACT_SAID];
+    const struct model_node *n = act_next(&top.acting, top.m);
+    if (n == NULL)
+        return false;
+    act_asking(&top.acting, top.m, text);
+    notice(top.acting.trouble, text);
     act_path(&top.acting, path);
     poll_act(top.poll, n, path, acted, NULL);
+    return true;
 }
 
+/* The operator has agreed to top.asked. Who could do it may have gone meanwhile. */
+static void do_act(void)
+{
+    top.acting = top.asked;
+    if (ask_next())
+        return;
+    top.acting.kind = ACT_NONE;
+    complain("nothing was done: no node is up");
+}
+
+/* What is agreed to is the sale as it is now, about the node that the operator has before him. */
 static void ask_act(enum act_kind kind)
 {
     struct fault f;
     const struct model_node *n = view_selected(&top.scene);
     uint32_t node = n != NULL ? (uint32_t)(n - top.scene.m->nodes) : top.m->node_count;
-    if (!act_ask(&top.asked, kind, top.m, node, &top.prompt, &f))
-        say(true, f.text);
+    thaw();
+    if (top.acting.kind != ACT_NONE)
+        complain("the act before is still under way");
+    else if (!act_ask(&top.asked, kind, top.m, node, &top.prompt, &f))
+        complain(f.text);
 }
 
 /* ---- keys ---- */

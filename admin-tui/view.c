@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#define NAME_WIDTH 14
+#define NAME_WIDTH 15 /* "redis arguments" */
 
 bool view_fits(const struct canvas *c)
 {
@@ -59,9 +59,11 @@ enum style view_state_style(enum model_state s)
     case MODEL_UP:
         return STYLE_GOOD;
     case MODEL_DOWN:
+    case MODEL_REDIS:
     case MODEL_REPAIR:
         return STYLE_TROUBLE;
     case MODEL_ASKED:
+    case MODEL_SAME:
         return STYLE_PLAIN;
     default:
         return STYLE_WARN;
@@ -116,7 +118,7 @@ static void title_right(char *out, size_t size, const struct scene *s, int parts
         redis[0] = '\0';
     if (is_fine && parts < 3)
         redis[0] = '\0';
-    snprintf(out, size, "%u/%u up  %s%s%s%.3gs", t->up, s->m->node_count, redis,
+    snprintf(out, size, "%u/%u up  %s%s%s%.3gs", t->up, t->nodes, redis,
              parts > 1 ? view_clock(clock, s->now_wall_ms) : "", parts > 1 ? "  " : "",
              s->interval_s);
 }
@@ -168,6 +170,18 @@ static void draw_hints(const struct canvas *c, const struct view *view, const st
     draw_text(c, y, x, c->cols, STYLE_NAME, last);
 }
 
+/* What an operator has just done is more than any hint, in whichever view. */
+static void draw_notice(const struct canvas *c, const struct scene *s)
+{
+    int width = c->cols - 2;
+    int lines = draw_wrapped(NULL, 0, 0, width, STYLE_PLAIN, s->notice);
+    enum style style = s->notice_trouble ? STYLE_TROUBLE : STYLE_BOLD;
+    int y = c->rows - lines;
+    for (int i = 0; i < lines; i++)
+        draw_fill(c, y + i, 0, c->cols, STYLE_PLAIN);
+    draw_wrapped(c, y, 1, width, style, s->notice);
+}
+
 void view_draw(struct canvas *c, const struct view *view, struct scene *s)
 {
     canvas_erase(c);
@@ -179,7 +193,10 @@ void view_draw(struct canvas *c, const struct view *view, struct scene *s)
     rows_make(&s->rows, s->m, &s->look);
     draw_title(c, s);
     view->draw(c, s);
-    draw_hints(c, view, s);
+    if (s->notice[0] != '\0')
+        draw_notice(c, s);
+    else
+        draw_hints(c, view, s);
     prompt_draw(c, s->prompt);
 }
 

@@ -2,7 +2,8 @@
  * view: the pictures of the console. A view is a name, the letter of its keys in keys.def, and a
  * function that draws it from a scene; it changes nothing but where the operator looks.
  *
- * Around each stand the title (the first line) and the hints (the last one).
+ * Around each stand the title (the first line) and the hints (the last one), or what has become of
+ * an act: that takes as many lines as it needs.
  *
  * Owner: the thread of the screen.
  */
@@ -18,6 +19,7 @@
 
 #define VIEW_COLS_MIN 60
 #define VIEW_ROWS_MIN 10
+#define VIEW_NOTICE   400
 
 struct scene {
     const struct model *m; /* what is drawn: live, or frozen */
@@ -26,6 +28,8 @@ struct scene {
     double interval_s;
     uint64_t now_wall_ms;
     bool frozen;
+    char notice[VIEW_NOTICE]; /* what becomes of an act, in place of the hints; "": nothing */
+    bool notice_trouble;
     struct look look;
     struct rows rows; /* made anew by view_draw */
     int scroll;       /* lines, of views that are longer than the screen */
@@ -79,6 +83,8 @@ bool view_has_info(const struct canvas *c, const struct scene *s);
 int view_table(const struct canvas *c, struct scene *s, int y, int height);
 /* How many lines the table wants. */
 int view_table_wants(const struct scene *s);
+/* In the place of rows, where there are none: says why. Answers how many lines it took. */
+int view_no_rows(const struct canvas *c, const struct scene *s, int y);
 /* The widest node cell ("  3 web3:3903") in at most `most` columns, and drawing one. */
 int view_node_width(const struct scene *s, int most);
 void view_node_cell(const struct canvas *c, const struct scene *s, int y, int width,

@@ -57,8 +57,8 @@ static void block_latency(struct page *p, const struct scene *s, const struct mo
     char a[NUMBER_BYTES], b[NUMBER_BYTES], d[NUMBER_BYTES];
     (void)s;
     page_head(p, "Latency of /buy, ms, last 10 s");
-    page_line(p, "p50 p99 max", "%s  %s  %s", number_ms(a, n->stats.p50_us),
-              number_ms(b, n->stats.p99_us), number_ms(d, n->stats.max_us));
+    page_line(p, "p50 p99 max", "%s  %s  %s", number_latency(a, n->stats.p50_us),
+              number_latency(b, n->stats.p99_us), number_latency(d, n->stats.max_us));
 }
 
 static void block_redis(struct page *p, const struct scene *s, const struct model_node *n)
@@ -70,7 +70,7 @@ static void block_redis(struct page *p, const struct scene *s, const struct mode
               strcmp(n->stats.redis, "down") == 0 ? "DOWN!"
               : n->stats.redis[0] != '\0'         ? n->stats.redis
                                                   : "-");
-    page_line(p, "a call takes", "%s ms", number_ms(a, n->stats.redis_rtt_us));
+    page_line(p, "a call takes", "%s ms", number_latency(a, n->stats.redis_rtt_us));
     page_line(p, "reconnects", "%s", number_whole(a, n->stats.redis_reconnects));
 }
 
@@ -78,8 +78,8 @@ static void line_fill(struct page *p, const char *name, uint64_t used, uint64_t 
                       const char *text)
 {
     double part = size > 0 ? (double)used / (double)size : 0;
-    int x = p->x + 16, bar = p->width - 16 - 15;
-    draw_text(p->c, p->y, p->x + 1, 14, STYLE_NAME, name);
+    int x = p->x + 17, bar = p->width - 17 - 15;
+    draw_text(p->c, p->y, p->x + 1, 15, STYLE_NAME, name);
     if (bar >= 5)
         x = draw_bar(p->c, p->y, x, bar, part > 0.9 ? STYLE_TROUBLE : STYLE_GRAPH, part) + 1;
     draw_text(p->c, p->y++, x, p->x + p->width - x, part > 0.9 ? STYLE_BOLD : STYLE_PLAIN, text);
@@ -88,18 +88,17 @@ static void line_fill(struct page *p, const char *name, uint64_t used, uint64_t 
 static void block_journal(struct page *p, const struct scene *s, const struct model_node *n)
 {
     const struct stats *t = &n->stats;
-    char a[NUMBER_BYTES], b[NUMBER_BYTES], text[80];
+    char a[NUMBER_BYTES], b[NUMBER_BYTES];
+    double part = t->journal_size_bytes > 0
+                      ? (double)t->journal_used_bytes / (double)t->journal_size_bytes
+                      : 0;
     (void)s;
     page_head(p, "Journal");
     page_line(p, "records", "%s", number_whole(a, t->journal_records));
     page_line(p, "used", "%s of %s", bytes(a, t->journal_used_bytes),
               bytes(b, t->journal_size_bytes));
-    snprintf(text, sizeof text, "%.0f%%",
-             t->journal_size_bytes > 0
-                 ? 100 * (double)t->journal_used_bytes / (double)t->journal_size_bytes
-                 : 0);
-    line_fill(p, "full", t->journal_used_bytes, t->journal_size_bytes, text);
-    page_line(p, "commit p99", "%s ms", number_ms(a, t->commit_p99_us));
+    line_fill(p, "full", t->journal_used_bytes, t->journal_size_bytes, number_percent(a, part));
+    page_line(p, "commit p99", "%s ms", number_latency(a, t->commit_p99_us));
 }
 
 static void block_events(struct page *p, const struct scene *s, const struct model_node *n)
@@ -129,9 +128,9 @@ static void block_workers(struct page *p, const struct scene *s, const struct mo
         draw_text(p->c, p->y, p->x, 9, STYLE_NAME, w->name);
         x = draw_right(p->c, p->y, x, 5, STYLE_PLAIN, number_rolled(a, (double)w->requests));
         x = draw_right(p->c, p->y, x, 6, STYLE_PLAIN, number_rolled(a, (double)w->connections));
-        x = draw_right(p->c, p->y, x, 6, STYLE_PLAIN, number_ms(a, w->p50_us));
-        x = draw_right(p->c, p->y, x, 6, STYLE_PLAIN, number_ms(a, w->p99_us));
-        draw_right(p->c, p->y++, x, 6, STYLE_PLAIN, number_ms(a, w->max_us));
+        x = draw_right(p->c, p->y, x, 6, STYLE_PLAIN, number_latency(a, w->p50_us));
+        x = draw_right(p->c, p->y, x, 6, STYLE_PLAIN, number_latency(a, w->p99_us));
+        draw_right(p->c, p->y++, x, 6, STYLE_PLAIN, number_latency(a, w->max_us));
     }
 }
 
@@ -208,7 +207,7 @@ static void draw_detail(const struct canvas *c, struct scene *s)
     int x = draw_format(c, 1, 0, STYLE_BOLD, "node %s  %s", number,
                         view_address(cut, n->address, c->cols - 40, false));
     x = draw_text(c, 1, x + 2, 8, view_state_style(n->state), model_state_word(n->state));
-    if (n->why[0] != '\0' && n->state == MODEL_DOWN)
+    if (n->why[0] != '\0')
         draw_text(c, 1, x + 2, c->cols - x - 22, STYLE_TROUBLE, n->why);
     if (!n->has_stats)
         draw_text(c, 3, 1, c->cols, STYLE_PLAIN, "It has not answered yet.");

@@ -120,6 +120,8 @@ static void draw_nodes(const struct canvas *c, struct scene *s, int y, int page)
     draw_head(c, y++, width + 1);
     for (int i = 0; i < page && s->look.first + (uint32_t)i < s->rows.count; i++)
         draw_node(c, s, y++, width, &s->m->nodes[s->rows.node[s->look.first + (uint32_t)i]]);
+    if (s->rows.count == 0)
+        y += view_no_rows(c, s, y);
     draw_total(c, &s->m->totals, y, width);
 }
 

@@ -76,10 +76,7 @@ static void draw_bucket(const struct canvas *c, int y, int x, int width, uint64_
     int bar = width - LABEL - 5;
     if (bar >= 4)
         draw_bar(c, y, x + LABEL, bar, STYLE_GRAPH, most > 0 ? part / most : 0);
-    snprintf(text, sizeof text, "%.0f%%", part * 100);
-    if (part > 0 && part < 0.005)
-        snprintf(text, sizeof text, "<1%%");
-    draw_right(c, y, x + width - 5, 5, STYLE_PLAIN, text);
+    draw_right(c, y, x + width - 5, 5, STYLE_PLAIN, number_percent(number, part));
 }
 
 void view_latency(const struct canvas *c, int y, int x, int height, int width,

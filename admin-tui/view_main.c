@@ -19,7 +19,7 @@
 
 static bool is_known(const struct scene *s)
 {
-    return s->m->totals.state[0] != '\0';
+    return s->m->totals.known;
 }
 
 static void draw_left(const struct canvas *c, const struct scene *s, int y)
@@ -31,6 +31,7 @@ static void draw_left(const struct canvas *c, const struct scene *s, int y)
         draw_text(c, y, HEAD - 1, c->cols, STYLE_PLAIN,
                   s->m->node_count == 0 ? "-   no node is known"
                   : s->m->rounds == 0   ? "-   asking the nodes"
+                  : s->m->totals.heard  ? "-   no node knows the sale yet"
                                         : "-   no node has answered yet");
         return;
     }
@@ -39,11 +40,7 @@ static void draw_left(const struct canvas *c, const struct scene *s, int y)
     x = draw_format(c, y, x, STYLE_PLAIN, " of %s", number_whole(total, t->total));
     int width = c->cols - x - 2 - 5;
     x = draw_bar(c, y, x + 2, width < BAR_MOST ? width : BAR_MOST, STYLE_GRAPH, part);
-    double percent = part * 100;
-    if (t->left > 0 && percent < 1) /* 0 % is none, 100 % is all */
-        percent = 1;
-    draw_format(c, y, x + 1, STYLE_BOLD, "%d%%",
-                t->left < t->total && percent > 99 ? 99 : (int)(percent + 0.5));
+    draw_text(c, y, x + 1, c->cols, STYLE_BOLD, number_percent(left, part));
 }
 
 /* A figure of the line of sales; the highest rank goes first when room is short. */

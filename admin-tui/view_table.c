@@ -183,7 +183,7 @@ static const char *cell(char out[NUMBER_BYTES], enum column i, double value, int
     case COLUMN_P99:
         return number_ms(out, (uint64_t)value);
     case COLUMN_MEM:
-        return snprintf(out, NUMBER_BYTES, "%.0f%%", fmin(value, 1) * 100), out;
+        return number_percent(out, value);
     case COLUMN_REDIS:
         return isinf(value) ? "DOWN!" : number_ms(out, (uint64_t)value);
     case COLUMN_CONN:
@@ -204,6 +204,8 @@ static void draw_figures(const struct canvas *c, const struct scene *s, const st
             cell(text, (enum column)i, rows_value(s->m, n, (enum column)i), l->width[i]);
         if (i == COLUMN_REDIS && rows_alive(n) && strcmp(n->stats.redis, "off") == 0)
             said = "off";
+        if (i == COLUMN_LEFT && rows_spent(s->m, n))
+            said = "0!";
         draw_right(c, y, l->at[i], l->width[i], STYLE_PLAIN, said);
     }
 }
@@ -228,7 +230,7 @@ static void draw_node(const struct canvas *c, const struct scene *s, const struc
     draw_text(c, y, l->at[COLUMN_STATE], l->width[COLUMN_STATE], view_state_style(n->state),
               model_state_word(n->state));
     draw_figures(c, s, l, y, n);
-    if (n->state == MODEL_DOWN)
+    if (n->why[0] != '\0')
         draw_why(c, l, y, n->why);
     else if (l->spark > 0)
         draw_spark(c, y, l->spark_at, l->spark, n->req.at + MODEL_HISTORY - SPARK_SPAN, SPARK_SPAN);
@@ -244,15 +246,15 @@ static double total_of(const struct model_totals *t, enum column i)
     case COLUMN_SOLD_S:
         return t->has_rates ? t->sold_s : NAN;
     case COLUMN_SOLD:
-        return (double)t->node_sold;
+        return t->heard ? (double)t->node_sold : (double)NAN;
     case COLUMN_LEFT:
-        return t->state[0] != '\0' ? (double)t->left : NAN;
+        return t->known ? (double)t->left : NAN;
     case COLUMN_P50:
-        return t->up > 0 ? (double)t->p50_us : (double)NAN;
+        return t->p50_us > 0 ? (double)t->p50_us : (double)NAN;
     case COLUMN_P99:
-        return t->up > 0 ? (double)t->p99_us : (double)NAN;
+        return t->p99_us > 0 ? (double)t->p99_us : (double)NAN;
     case COLUMN_CONN:
-        return t->up > 0 ? (double)t->connections : (double)NAN;
+        return t->answering > 0 ? (double)t->connections : (double)NAN;
     default:
         return t->has_rates ? t->err_s : NAN;
     }
@@ -262,7 +264,7 @@ static void draw_total(const struct canvas *c, const struct scene *s, const stru
 {
     const struct model_totals *t = &s->m->totals;
     char text[NUMBER_BYTES], up[32];
-    snprintf(up, sizeof up, "%u/%u", t->up, s->m->node_count);
+    snprintf(up, sizeof up, "%u/%u", t->up, t->nodes);
     draw_text(c, y, 1, 5, STYLE_BOLD, "TOTAL");
     draw_text(c, y, l->at[COLUMN_STATE] - (strlen(up) > 6), 7, STYLE_BOLD, up);
     for (int i = COLUMN_REQ; i <= COLUMN_ERR; i++)
@@ -271,9 +273,16 @@ static void draw_total(const struct canvas *c, const struct scene *s, const stru
                        cell(text, (enum column)i, total_of(t, (enum column)i), l->width[i]));
 }
 
+int view_no_rows(const struct canvas *c, const struct scene *s, int y)
+{
+    draw_text(c, y, 1, c->cols, STYLE_WARN,
+              s->look.filter[0] != '\0' ? "no node matches" : "no node is known");
+    return 1;
+}
+
 int view_table_wants(const struct scene *s)
 {
-    return (int)s->rows.count + 2;
+    return (s->rows.count > 0 ? (int)s->rows.count : 1) + 2;
 }
 
 int view_table(const struct canvas *c, struct scene *s, int y, int height)
@@ -290,6 +299,8 @@ int view_table(const struct canvas *c, struct scene *s, int y, int height)
         uint32_t node = s->rows.node[s->look.first + (uint32_t)shown];
         draw_node(c, s, &l, y + 1 + shown, &s->m->nodes[node]);
     }
+    if (shown == 0)
+        shown += view_no_rows(c, s, y + 1);
     draw_total(c, s, &l, y + 1 + shown);
     return shown + 2;
 }

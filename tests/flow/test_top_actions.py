@@ -2,6 +2,7 @@
 it will do, do it on all nodes and nothing else, and be out of reach where one may only look."""
 
 import re
+import signal
 
 import spike
 import top
@@ -28,8 +29,8 @@ def test_acts(place):
     console.wait_gone("y/N")
     assert states(nodes) == {"open"}
     console.press("p").wait_question("y/N").press("y")
-    console.wait_for("^spike-top  ticket  PAUSED", r"^\S+ pause ticket: done$",
-                     r"^\S+ ticket paused")
+    console.wait_for("^spike-top  ticket  PAUSED", r"^\S+ pause ticket: asked node 1: paused$",
+                     "^ pause ticket: asked node 1: paused$", r"^\S+ ticket paused")
     spike.wait("all nodes to pause", lambda: states(nodes) == {"paused"})
     assert {node.buy().code for node in nodes} == {-4}
     sold = [node.stock()["sold"] for node in nodes]
@@ -37,23 +38,30 @@ def test_acts(place):
     assert sold == [node.stock()["sold"] for node in nodes] and len(set(sold)) == 1
 
     console.press("p").wait_question(r"^Resume the sale of ticket on all nodes\?")
-    console.press("y").wait_for("^spike-top  ticket  OPEN", r"^\S+ resume ticket: done$")
+    console.press("y").wait_for("^spike-top  ticket  OPEN", r"^\S+ resume ticket: .*: resumed$")
     spike.wait("all nodes to sell", lambda: all(node.buy().code == 1 for node in nodes))
 
     console.press("R").wait_question(r"^Restock ticket: its total is 100,000, of which [\d,]+ are "
                                    "gone. The new total for all nodes:")
     console.type("120,000").press("Enter")
     console.wait_question("^Restock ticket from 100,000 to 120,000 tickets in all, on all nodes")
-    console.press("y").wait_for("^Left .* of 120,000 ", r"^\S+ restock ticket: done, 120,000 in all")
+    console.press("y").wait_for("^Left .* of 120,000 ",
+                                r"^\S+ restock ticket: .* restocked, 120,000 in all")
     spike.wait("all nodes to know", lambda: totals(nodes) == {120000})
     console.press("R").wait_question("The new total")
-    console.type("1").press("Enter").wait_question("from 120,000 to 1 tickets")
-    console.press("y").wait_for(r"^\S+ restock ticket: refused: -\d+ \w+")
+    console.type("1").press("Enter").wait_for(r"\d are gone already; the least is [\d,]+")
+    console.press("C-u").type("110,000").press("Enter")
+    console.wait_question("this lowers the total from 120,000 to 110,000 tickets, on all").press("n")
+    console.wait_gone("y/N")
+    console.press("R").wait_question("The new total")
+    console.type("300000").press("Enter").wait_question("from 120,000 to 300,000").press("y")
+    console.wait_for(r"^\S+ restock ticket: node 1 refused: its stock-max is less$")
     assert totals(nodes) == {120000}
 
-    console.press("G", "d").wait_question(r"^Drain node 3 \(.*n3\)\? .* sells no more, of any")
-    console.press("y").wait_for(r"^\S+ drain node 3 .*: done$", r"^>3 \S+ +DRAIN ", "2/3 up",
-                                r"^\S+ node 3 DRAINING")
+    console.press("G", "d").wait_question(r"^Drain node 3 \(.*n3\)\? .* sells no more, of any event; "
+                                          "only a restart ends it")
+    console.press("y").wait_for(r"^\S+ drain node 3: asked node 3: it drains, until it is started",
+                                r"^>3 \S+ +DRAIN ", "2/3 up", r"^\S+ node 3 DRAINING")
     assert nodes[2].buy().code == -6 and nodes[0].buy().code == 1
 
     console.press("x").wait_question(r"^Close the sale of ticket on all nodes, for good\? .* Type "
@@ -61,11 +69,53 @@ def test_acts(place):
     console.type("tickets").press("Enter").wait_for("that is not its name")
     assert states(nodes) == {"open"}
     console.press("BSpace", "Enter").wait_for("^spike-top  ticket  CLOSED",
-                                              r"^\S+ close ticket: done$")
+                                              r"^\S+ close ticket: .*: closed$")
     spike.wait("all nodes to close", lambda: states(nodes) == {"closed"})
-    console.press("p").wait_for("the sale of ticket is closed$")
+    console.press("e", "p").wait_for("^event ticket  CLOSED", "^ the sale of ticket is closed$")
     load.stop()
     assert load.codes[-3] > 0 and load.codes[-4] > 0
+    console.quit()
+
+
+def test_a_node_that_hangs(place):
+    """Nothing is known of what it was told: that is said, and another node does it. In any view."""
+    _, nodes = top.three_nodes(place, events={"ticket": {"total": 1000}})
+    console = Console(place, "-d", 10, *top.addresses(nodes))  # it is up, for all that is known
+    console.wait_for("OPEN", "3/3 up", "^>1 ")
+    nodes[0].process.send_signal(signal.SIGSTOP)
+    console.press("Enter").wait_for("^node 1 ", "^Journal")
+    console.press("p").wait_question(r"^Pause the sale of ticket on all nodes\?")
+    console.press("y").wait_for(r"^ pause ticket: asked node 1 \.\.\.$")
+    console.wait_for("^node 1 ", "^ pause ticket: node 1 did not answer: not known whether it was "
+                                 "done, it may$", "^ still happen; asked node 2: paused$")
+    spike.wait("the others to pause", lambda: states(nodes[1:]) == {"paused"})
+    console.press("Escape").wait_for(r"^\S+ pause ticket: node 1 did not answer: not known .*~$",
+                                     r"^\S+ pause ticket: asked node 2: paused$")
+    nodes[0].process.send_signal(signal.SIGCONT)
+    spike.wait("all nodes to pause", lambda: states(nodes) == {"paused"})
+
+    nodes[2].process.send_signal(signal.SIGSTOP)
+    console.press("G").wait_for("^>3 ")
+    console.press("d").wait_question(r"^Drain node 3 \(").press("y")
+    console.wait_for("^ drain node 3: node 3 did not answer: not known whether it was done, it may$",
+                     "^ still happen$")
+    nodes[2].process.send_signal(signal.SIGCONT)
+    assert {node.stats()["state"] for node in nodes[:2]} == {"up"}
+    console.wait_for("q Quit$", seconds=20)  # the hints come back
+    console.quit()
+
+
+def test_acts_are_agreed_to_over_the_present(place):
+    """A picture that is held may be an old one: the question ends that."""
+    _, nodes = top.three_nodes(place)
+    console = Console(place, *top.addresses(nodes))
+    console.wait_for("OPEN", "3/3 up")
+    console.press("Space").wait_for("FROZEN  ticket  OPEN")
+    assert spike.ask(nodes[1].admin, "POST", "/pause?event=ticket").code == 1
+    console.press("d").wait_question(r"^Drain node 1 \(.*n1\)")
+    console.wait_for("^spike-top  ticket  PAUSED")
+    console.press("n").wait_for("^spike-top  ticket  PAUSED", r"^\S+ ticket paused")
+    assert {node.stats()["state"] for node in nodes} == {"up"}
     console.quit()
 
 

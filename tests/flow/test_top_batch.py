@@ -2,6 +2,7 @@
 its JSON that of the manual, and its exit code must tell whether anybody was there."""
 
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -145,18 +146,52 @@ def test_sold_and_left_are_exact_at_rest(place):
 
 
 def test_sold_out(place):
-    """The last ticket is seen, on the screen and in text: 1% is not 0%, and then all is gone."""
+    """The last ticket is seen, on the screen and in text: <1% is not 0%, and then all is gone."""
     node = place.node(redis=place.redis(), events={"ticket": {"total": 600}})
     console = Console(place, *top.addresses([node]))
     console.wait_for("^Left   600 of 600 .* 100%$")
     place.load(node, connections=5, requests=599).join()
-    console.wait_for(r"^Left   1 of 600  \[\| +\] 1%$")
-    assert re.search("^Left   1 of 600  1%$", run_top("-b", "-n", 1, *top.addresses([node])),
+    console.wait_for(r"^Left   1 of 600  \[\| +\] <1%$")
+    assert re.search("^Left   1 of 600  <1%$", run_top("-b", "-n", 1, *top.addresses([node])),
                      re.MULTILINE)
     place.load(node, connections=5, requests=100).join()
     console.wait_for(r"ticket  SOLD OUT +1/1 up", r"^Left   0 of 600  \[ +\] 0%$", "all gone",
                      r"^Sold   600 .* refused 99 ", r"^\S+ ticket SOLD OUT: 600 in ~\d+s$")
     assert "ticket  SOLD OUT  1/1 up" in run_top("-b", "-n", 1, *top.addresses([node]))
+    console.quit()
+
+
+def test_what_nobody_knows(place):
+    """Nobody answers, or nobody has been asked for a ticket: a dash and null, never 0."""
+    gone = Impostor(place, b"")
+    gone.close()
+    text = run_top("-b", "-n", 1, gone.address, code=1)
+    assert re.search(r"^Left   -$", text, re.MULTILINE)
+    assert re.search(r"^Sold   -   -/s   gone in -   held -   refused -   errors -$", text,
+                     re.MULTILINE)
+    assert text.splitlines()[-1].split() == ["TOTAL", "0/1"] + ["-"] * 8
+    total = top.rounds_of(run_top("-j", "-n", 1, gone.address, code=1))[0]["total"]
+    assert (total.pop("nodes"), total.pop("up")) == (1, 0)
+    assert set(total.values()) == {None}
+    node = place.node()
+    text = run_top("-b", "-n", 1, *top.addresses([node]))
+    assert text.splitlines()[-1].split()[-4:-2] == ["-", "-"]  # no /buy, no latency
+    assert text.splitlines()[-2].split()[-4:-2] == ["-", "-"]
+
+
+def test_local_stock_is_spent(place):
+    """Tickets are left and nobody sells them: that is seen, and what ends it, too."""
+    node = place.node(redis=place.redis(), events={"ticket": {"total": 500, "local_stock": 100}})
+    console = Console(place, *top.addresses([node]))
+    console.wait_for("^Left   500 of 500 ")
+    place.load(node, connections=5, requests=120).join()
+    console.wait_for("^Left   400 of 500 ", r"^>1 .* 100 +0! ",
+                     r"^\S+ ticket: every node's local stock is spent, 400 left: raise")
+    text = run_top("-b", "-n", 1, *top.addresses([node]))
+    assert text.splitlines()[-2].split()[5:7] == ["100", "0!"]
+    node.conf.write_text(node.conf.read_text().replace("local-stock 100", "local-stock 150"))
+    node.process.send_signal(signal.SIGHUP)
+    console.wait_for(r"^>1 .* 100 +50 ", r"^\S+ ticket: a node has local stock again, 400 left$")
     console.quit()
 
 

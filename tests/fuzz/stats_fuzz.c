@@ -3,8 +3,9 @@
  * their bounds or a few words that fit a row. Never a crash, never an answer that is believed
  * although it is not whole, and nothing that a model fed with such figures cannot bear.
  */
-/* needs: admin-tui/stats.c admin-tui/json.c admin-tui/model.c admin-tui/model_totals.c
- * admin-tui/model_facts.c admin-tui/number.c conf/base/fault.c conf/base/check.c */
+/* needs: admin-tui/stats.c admin-tui/json.c admin-tui/model.c admin-tui/model_same.c
+ * admin-tui/model_totals.c admin-tui/model_facts.c admin-tui/number.c conf/base/fault.c
+ * conf/base/check.c */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -17,7 +17,7 @@ import spike
 
 TOP = str(pathlib.Path(spike.SERVER).with_name("spike-top"))
 COLUMNS = ("number address state req_s sold_s sold left p50 p99 conn err_s mem redis").split()
-ROW = re.compile(r"[> ] *(\d+) \S+ +(NEW|UP|START|REPAR!|DRAIN|SLOW!|DOWN!) ")
+ROW = re.compile(r"[> ] *(\d+) \S+ +(NEW|SAME|UP|START|[?]|REPAR!|DRAIN|SLOW!|REDIS!|DOWN!) ")
 # Runs the console between two marks: what stood there before must be there again afterwards.
 AROUND = """echo "before"; modes=$(stty -g); "$@"; echo "exit $?"
 [ "$(stty -g)" = "$modes" ] && echo "modes kept"; exec sleep 1000"""
@@ -28,7 +28,7 @@ def figure(text):
     if text in ("-", "off", "DOWN!"):
         return None
     scale = {"k": 1e3, "M": 1e6, "%": 0.01}.get(text[-1], 1)
-    return float(text.rstrip("kM%").replace(",", "")) * scale
+    return float(text.lstrip("<").rstrip("kM%!").replace(",", "")) * scale
 
 
 def three_nodes(place, **options):

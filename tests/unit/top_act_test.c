@@ -4,8 +4,8 @@
  * another node: each stops a sale that nobody wanted to stop.
  */
 /* needs: admin-tui/act.c admin-tui/prompt.c admin-tui/keys.c admin-tui/rows.c admin-tui/draw.c
- * admin-tui/model.c admin-tui/model_facts.c admin-tui/model_totals.c admin-tui/number.c
- * conf/base/check.c conf/base/fault.c -lncursesw -ltinfo -lm
+ * admin-tui/model.c admin-tui/model_facts.c admin-tui/model_same.c admin-tui/model_totals.c
+ * admin-tui/number.c conf/base/check.c conf/base/fault.c -lncursesw -ltinfo -lm
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,14 +20,11 @@
 #include "admin-tui/act.h"
 #include "admin-tui/keys.h"
 #include "admin-tui/prompt.h"
-#include "admin-tui/rows.h"
 
 static struct model *m;
 static struct prompt p;
 static struct act a;
 static struct fault f;
-static struct rows rows;
-static struct look look;
 
 static void add(uint32_t number, const char *address, enum model_state state, double req_s)
 {
@@ -46,7 +43,6 @@ static int set_up(void **state)
     (void)state;
     m = model_new();
     p = (struct prompt){.kind = PROMPT_NONE};
-    look = (struct look){.sort = COLUMN_NODE, .selected = ROWS_FIRST};
     if (m == NULL)
         return 1;
     snprintf(m->event, sizeof m->event, "ticket");
@@ -100,7 +96,7 @@ static void test_a_name_must_be_typed_whole(void **state)
         prompt_open(&p, PROMPT_NAME, "Type ticket");
         snprintf(p.want, sizeof p.want, "ticket");
         assert_int_equal(type(wrong[i]), PROMPT_GOES_ON);
-        assert_true(p.wrong);
+        assert_string_equal(p.wrong, "that is not its name");
         assert_int_equal(prompt_key(&p, KEYS_ESC), PROMPT_NO);
     }
     prompt_open(&p, PROMPT_NAME, "Type ticket");
@@ -164,6 +160,7 @@ static void test_questions_say_what_will_happen(void **state)
     expect_path("/close?event=ticket");
     assert_true(act_ask(&a, ACT_DRAIN, m, 0, &p, &f));
     assert_non_null(strstr(p.question, "Drain node 3 (web3:3903)?"));
+    assert_non_null(strstr(p.question, "only a restart ends it"));
     expect_path("/drain");
 }
 
@@ -179,6 +176,38 @@ static void test_restock_asks_twice(void **state)
     assert_int_equal(type("y"), PROMPT_YES);
     assert_true(act_agreed(&a, m, &p));
     expect_path("/restock?event=ticket&total=12000");
+}
+
+/* What is gone is known here: the nodes need not be asked. */
+static void test_a_restock_that_cannot_be(void **state)
+{
+    (void)state;
+    four_nodes();
+    assert_true(act_ask(&a, ACT_RESTOCK, m, 0, &p, &f));
+    assert_int_equal(type("3587\r"), PROMPT_YES);
+    assert_false(act_agreed(&a, m, &p));
+    assert_int_equal(p.kind, PROMPT_NUMBER);
+    assert_string_equal(p.wrong, "3,588 are gone already; the least is 3,588");
+    assert_string_equal(p.text, "3587");
+    assert_int_equal(type("\x7f"
+                          "8\r"),
+                     PROMPT_YES);
+    m->totals.sold = 3600; /* they go on buying */
+    assert_false(act_agreed(&a, m, &p));
+    assert_string_equal(p.wrong, "3,600 are gone already; the least is 3,600");
+    prompt_key(&p, KEYS_CTRL('U'));
+    assert_int_equal(type("10,000\r"), PROMPT_YES);
+    assert_false(act_agreed(&a, m, &p));
+    assert_string_equal(p.wrong, "that is its total already");
+    prompt_key(&p, KEYS_CTRL('U'));
+    assert_int_equal(type("9,000\r"), PROMPT_YES);
+    assert_false(act_agreed(&a, m, &p));
+    assert_int_equal(p.kind, PROMPT_CONFIRM);
+    assert_string_equal(p.question, "Restock ticket: this lowers the total from 10,000 to 9,000 "
+                                    "tickets, on all nodes?  y/N");
+    assert_int_equal(type("y"), PROMPT_YES);
+    assert_true(act_agreed(&a, m, &p));
+    expect_path("/restock?event=ticket&total=9000");
 }
 
 /* What the operator agreed to is done, though another event is chosen by then. */
@@ -209,161 +238,146 @@ static void test_what_cannot_be_done_is_not_asked(void **state)
     assert_int_equal(p.kind, PROMPT_NONE);
 }
 
+static void expect_next(const char *want)
+{
+    const struct model_node *n = act_next(&a, m);
+    if (want == NULL)
+        assert_null(n);
+    else
+        assert_string_equal(n->address, want);
+}
+
+static void expect_first(uint32_t selected, const char *want)
+{
+    assert_true(act_ask(&a, ACT_PAUSE, m, selected, &p, &f));
+    expect_next(want);
+}
+
 static void test_a_node_that_is_well_is_asked(void **state)
 {
     (void)state;
     four_nodes();
-    assert_true(act_ask(&a, ACT_PAUSE, m, 0, &p, &f));
-    assert_string_equal(act_node(&a, m, 0)->address, "web1:3901"); /* the selected one is slow */
-    assert_string_equal(act_node(&a, m, 3)->address, "web2:3902");
-    assert_string_equal(act_node(&a, m, 2)->address, "web1:3901"); /* it is down */
+    expect_first(0, "web1:3901"); /* the selected one is slow */
+    expect_first(3, "web2:3902");
+    expect_first(2, "web1:3901"); /* it is down */
+    expect_first(UINT32_MAX, "web1:3901");
+    m->nodes[1].state = MODEL_REDIS;
+    expect_first(1, "web2:3902");
     m->nodes[1].state = m->nodes[3].state = MODEL_DOWN;
-    assert_string_equal(act_node(&a, m, 2)->address, "web3:3903");
-    m->nodes[0].state = MODEL_DOWN;
-    assert_null(act_node(&a, m, 2));
-    assert_true(act_ask(&(struct act){.kind = ACT_NONE}, ACT_DRAIN, m, 0, &p, &f) == false);
+    expect_first(2, "web3:3903");
+    assert_true(act_ask(&a, ACT_PAUSE, m, 0, &p, &f));
+    m->nodes[0].state = MODEL_DOWN; /* while the question stood */
+    expect_next(NULL);
+    assert_false(act_ask(&a, ACT_PAUSE, m, 0, &p, &f));
+    assert_false(act_ask(&a, ACT_DRAIN, m, 0, &p, &f));
+}
+
+/* ---- outcomes ---- */
+
+static char line[MODEL_LINE_BYTES];
+
+/* A node is asked, and this comes of it; answers whether that is the end. */
+static bool hear(int code, const char *message, const char *want)
+{
+    assert_non_null(act_next(&a, m));
+    bool ends = act_heard(&a, m, code, message, line);
+    assert_string_equal(line, want);
+    return ends;
 }
 
 static void test_outcomes_are_lines(void **state)
 {
     (void)state;
-    char line[MODEL_LINE_BYTES];
     four_nodes();
-    assert_true(act_ask(&a, ACT_PAUSE, m, 0, &p, &f));
-    assert_false(act_ended(&a, 1, "ok", line));
-    assert_string_equal(line, "pause ticket: done");
-    assert_true(act_ended(&a, -401, "no token", line));
-    assert_string_equal(line, "pause ticket: refused: -401 no token");
-    assert_true(act_ended(&a, 0, "timed out", line));
-    assert_string_equal(line, "pause ticket: no answer: timed out");
+    assert_true(act_ask(&a, ACT_PAUSE, m, 1, &p, &f));
+    assert_true(hear(1, "ok", "pause ticket: asked node 1: paused"));
+    assert_false(a.trouble);
+    assert_string_equal(a.said, line);
+    assert_true(act_ask(&a, ACT_RESTOCK, m, 1, &p, &f));
+    a.total = 12000;
+    assert_true(hear(1, "ok", "restock ticket: asked node 1: restocked, 12,000 in all"));
+    assert_true(act_ask(&a, ACT_DRAIN, m, 0, &p, &f));
+    assert_true(hear(1, "ok", "drain node 3: asked node 3: it drains, until it is started again"));
+}
+
+/* Nobody has to look up a number on sale night. */
+static void test_refusals_are_words(void **state)
+{
+    (void)state;
+    four_nodes();
+    assert_true(act_ask(&a, ACT_RESTOCK, m, 1, &p, &f));
+    assert_true(
+        hear(-409, "conflict",
+             "restock ticket: node 1 refused: more are gone already, or the sale is closed"));
+    assert_true(a.trouble);
+    assert_true(act_ask(&a, ACT_RESTOCK, m, 1, &p, &f));
+    assert_true(hear(-400, "bad request", "restock ticket: node 1 refused: its stock-max is less"));
+    assert_true(act_ask(&a, ACT_PAUSE, m, 1, &p, &f));
+    assert_true(hear(-409, "conflict", "pause ticket: node 1 refused: the sale is closed"));
+    assert_true(act_ask(&a, ACT_PAUSE, m, 1, &p, &f));
+    assert_true(hear(-418, "teapot", "pause ticket: node 1 refused: -418 teapot"));
     char long_text[1000];
     memset(long_text, 'x', sizeof long_text - 1);
     long_text[sizeof long_text - 1] = '\0';
-    assert_true(act_ended(&a, -500, long_text, line));
-    assert_true(act_ended(&a, 0, NULL, line));
+    assert_true(act_ask(&a, ACT_PAUSE, m, 1, &p, &f));
+    assert_non_null(act_next(&a, m));
+    assert_true(act_heard(&a, m, -500, long_text, line));
 }
 
-/* ---- rows ---- */
-
-static void expect_rows(const char *want)
+/* A node that hangs must not keep the sale from being paused; and what it may still do is said. */
+static void test_another_node_is_asked(void **state)
 {
-    char got[64] = "";
-    rows_make(&rows, m, &look);
-    for (uint32_t i = 0; i < rows.count; i++)
-        snprintf(got + strlen(got), sizeof got - strlen(got), "%u ", m->nodes[rows.node[i]].number);
-    assert_string_equal(got, want);
+    char text[ACT_SAID];
+    (void)state;
+    four_nodes();
+    assert_true(act_ask(&a, ACT_PAUSE, m, 1, &p, &f));
+    assert_false(hear(0, "timed out",
+                      "pause ticket: node 1 did not answer: not known whether it was done, it may "
+                      "still happen"));
+    expect_next("web2:3902");
+    act_asking(&a, m, text);
+    assert_string_equal(text, "pause ticket: node 1 did not answer: not known whether it was done, "
+                              "it may still happen; asked node 2 ...");
+    assert_true(act_heard(&a, m, 1, "ok", line));
+    assert_string_equal(line, "pause ticket: asked node 2: paused");
+    assert_string_equal(a.said, "pause ticket: node 1 did not answer: not known whether it was "
+                                "done, it may still happen; asked node 2: paused");
+    assert_true(a.trouble);
 }
 
-static void test_what_is_not_known_comes_last(void **state)
+static void test_nobody_is_asked_twice_nor_all_of_them(void **state)
 {
     (void)state;
     four_nodes();
-    expect_rows("1 2 3 4 ");
-    look.sort = COLUMN_REQ;
-    expect_rows("3 2 1 4 ");
-    look.reversed = true;
-    expect_rows("1 2 3 4 ");
-    look = (struct look){.sort = COLUMN_STATE};
-    expect_rows("4 3 1 2 "); /* trouble first; equals by number */
-    look = (struct look){.sort = COLUMN_CONN};
-    expect_rows("1 2 3 4 ");
-    look.reversed = true;
-    expect_rows("1 2 3 4 ");
+    add(5, "web5:3905", MODEL_UP, 1);
+    assert_true(act_ask(&a, ACT_PAUSE, m, 3, &p, &f));
+    assert_false(
+        hear(0, "connection refused", "pause ticket: node 2 was not reached: connection refused"));
+    assert_false(hear(-6, "busy",
+                      "pause ticket: node 1 is busy (Redis, repair, full journal): not known "
+                      "whether it was done"));
+    assert_false(hear(0, NULL,
+                      "pause ticket: node 5 did not answer: not known whether it was done, it may "
+                      "still happen"));
+    expect_next(NULL);
+    assert_int_equal(strncmp(a.said,
+                             "pause ticket: node 2 was not reached: connection refused; "
+                             "node 1 is busy",
+                             70),
+                     0);
+    assert_true(strlen(a.said) < ACT_SAID - 1);
 }
 
-static void test_the_selection_stays_with_its_node(void **state)
+/* Another node cannot do it. */
+static void test_a_drain_is_of_one_node(void **state)
 {
     (void)state;
     four_nodes();
-    expect_rows("1 2 3 4 ");
-    rows_move(&rows, &look, 2);
-    assert_int_equal(m->nodes[look.selected].number, 3);
-    look.sort = COLUMN_REQ;
-    expect_rows("3 2 1 4 ");
-    assert_int_equal(rows_selected(&rows, &look), 0);
-    rows_move(&rows, &look, INT16_MAX);
-    assert_int_equal(m->nodes[look.selected].number, 4);
-    rows_move(&rows, &look, -INT16_MAX);
-    assert_int_equal(m->nodes[look.selected].number, 3);
-}
-
-static void test_filter_by_address_or_state(void **state)
-{
-    (void)state;
-    four_nodes();
-    snprintf(look.filter, sizeof look.filter, "WEB");
-    expect_rows("1 2 3 4 ");
-    snprintf(look.filter, sizeof look.filter, "3902");
-    expect_rows("2 ");
-    snprintf(look.filter, sizeof look.filter, "down");
-    expect_rows("4 ");
-    snprintf(look.filter, sizeof look.filter, "nowhere");
-    expect_rows("");
-    rows_move(&rows, &look, 1);
-    rows_scroll(&rows, &look, 5);
-    assert_int_equal(look.first, 0);
-}
-
-static void test_the_selected_row_is_in_sight(void **state)
-{
-    (void)state;
-    char address[MODEL_ADDRESS];
-    for (uint32_t i = 1; i <= 100; i++) {
-        snprintf(address, sizeof address, "web%u:3900", i);
-        add(i, address, MODEL_UP, i);
-    }
-    static const int moves[] = {1, 12, 1, 50, -3, 1000, -1, -98, 30, -1000};
-    rows_make(&rows, m, &look);
-    for (uint32_t page = 1; page < 120; page += 7)
-        for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
-            rows_move(&rows, &look, moves[i]);
-            rows_scroll(&rows, &look, page);
-            uint32_t row = rows_selected(&rows, &look);
-            assert_true(row >= look.first && row < look.first + page);
-            assert_true(look.first + page <= 100 || look.first == 0);
-        }
-}
-
-static void test_left_is_what_a_node_may_sell(void **state)
-{
-    (void)state;
-    struct stats_event e = {.left = 500, .node_sold = 100, .node_held = 20};
-    assert_true(rows_left(&e) == 500);
-    e.has_cap = true;
-    e.local_stock = 150;
-    assert_true(rows_left(&e) == 30);
-    e.left = 10;
-    assert_true(rows_left(&e) == 10);
-    e.local_stock = 50; /* lowered below what is out */
-    assert_true(rows_left(&e) == 0);
-}
-
-/* ---- keys ---- */
-
-static void test_a_code_has_one_meaning(void **state)
-{
-    (void)state;
-    static const char views[] = "mdeh";
-    for (const char *view = views; *view != '\0'; view++)
-        for (int key = 0; key < KEY_IS_COUNT; key++)
-            for (int i = 0; i < KEY_CODES_MAX && key_line((enum key)key)->codes[i] != 0; i++)
-                if (key_works((enum key)key, *view, false))
-                    assert_int_equal(key_find(key_line((enum key)key)->codes[i], *view, false),
-                                     key);
-}
-
-static void test_readonly_takes_the_acts_away(void **state)
-{
-    (void)state;
-    static const char acts[] = "pxRd";
-    for (const char *act = acts; *act != '\0'; act++) {
-        assert_int_not_equal(key_find(*act, 'm', false), KEY_IS_NOTHING);
-        assert_int_equal(key_find(*act, 'm', true), KEY_IS_NOTHING);
-        assert_int_equal(key_find(*act, 'd', true), KEY_IS_NOTHING);
-    }
-    assert_int_equal(key_find('q', 'm', true), KEY_IS_QUIT);
-    assert_int_equal(key_find('j', 'd', true), KEY_IS_DOWN);
-    assert_int_equal(key_find('s', 'h', false), KEY_IS_NOTHING);
+    assert_true(act_ask(&a, ACT_DRAIN, m, 0, &p, &f));
+    assert_false(hear(0, "timed out",
+                      "drain node 3: node 3 did not answer: not known whether it was done, it may "
+                      "still happen"));
+    expect_next(NULL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -377,17 +391,15 @@ int main(void)
         TEST(test_no_text_is_too_long),
         TEST(test_questions_say_what_will_happen),
         TEST(test_restock_asks_twice),
+        TEST(test_a_restock_that_cannot_be),
         TEST(test_an_act_is_fixed_when_it_is_asked),
         TEST(test_what_cannot_be_done_is_not_asked),
         TEST(test_a_node_that_is_well_is_asked),
         TEST(test_outcomes_are_lines),
-        TEST(test_what_is_not_known_comes_last),
-        TEST(test_the_selection_stays_with_its_node),
-        TEST(test_filter_by_address_or_state),
-        TEST(test_the_selected_row_is_in_sight),
-        TEST(test_left_is_what_a_node_may_sell),
-        TEST(test_a_code_has_one_meaning),
-        TEST(test_readonly_takes_the_acts_away),
+        TEST(test_refusals_are_words),
+        TEST(test_another_node_is_asked),
+        TEST(test_nobody_is_asked_twice_nor_all_of_them),
+        TEST(test_a_drain_is_of_one_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

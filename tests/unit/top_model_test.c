@@ -3,8 +3,8 @@
  * dead that only coughed, a dead one that is called up: each makes them act on nodes that are not
  * there.
  */
-/* needs: admin-tui/model.c admin-tui/model_totals.c admin-tui/model_facts.c admin-tui/number.c
- * conf/base/check.c */
+/* needs: admin-tui/model.c admin-tui/model_same.c admin-tui/model_totals.c admin-tui/model_facts.c
+ * admin-tui/number.c conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -35,9 +35,11 @@ static void words_of_states_fit_their_column(void **state)
 {
     (void)state;
     for (int s = MODEL_ASKED; s <= MODEL_DOWN; s++)
-        assert_in_range(strlen(model_state_word((enum model_state)s)), 2, 6);
+        assert_in_range(strlen(model_state_word((enum model_state)s)), 1, 6);
     assert_string_equal(model_state_word(MODEL_UP), "UP");
     assert_string_equal(model_state_word(MODEL_SLOW), "SLOW!");
+    assert_string_equal(model_state_word(MODEL_REDIS), "REDIS!");
+    assert_string_equal(model_state_word(MODEL_SAME), "SAME");
     assert_string_equal(model_state_word(MODEL_DOWN), "DOWN!");
 }
 

@@ -105,7 +105,7 @@ static void must_be_silent(void)
         fail_msg("told: %s", m->lines[told % MODEL_LINES].text);
 }
 
-static void about(double value, double expected)
+static inline void about(double value, double expected)
 {
     if (fabs(value - expected) > expected * 0.01 + 0.001)
         fail_msg("%f is not %f", value, expected);

@@ -44,6 +44,39 @@ static void five_columns_keep_four_digits(void **state)
     assert_string_equal(number_five(out, 48200), "48.2k");
 }
 
+static void a_trickle_is_not_nothing(void **state)
+{
+    (void)state;
+    assert_string_equal(number_rate(out, 0), "0");
+    assert_string_equal(number_rate(out, 0.01), "0.1");
+    assert_string_equal(number_rate(out, 0.44), "0.4");
+    assert_string_equal(number_rate(out, 0.94), "0.9");
+    assert_string_equal(number_rate(out, 0.95), "1");
+    assert_string_equal(number_rate(out, 48200), "48.2k");
+    assert_string_equal(number_rate(out, NAN), "-");
+}
+
+static void parts_are_none_or_all_only_if_they_are(void **state)
+{
+    (void)state;
+    assert_string_equal(number_percent(out, 0), "0%");
+    assert_string_equal(number_percent(out, NAN), "0%");
+    assert_string_equal(number_percent(out, 0.0001), "<1%");
+    assert_string_equal(number_percent(out, 0.007), "1%");
+    assert_string_equal(number_percent(out, 0.64), "64%");
+    assert_string_equal(number_percent(out, 0.9999), "99%");
+    assert_string_equal(number_percent(out, 1), "100%");
+    assert_string_equal(number_percent(out, 1.5), "100%");
+}
+
+static void nothing_measured_is_no_time(void **state)
+{
+    (void)state;
+    assert_string_equal(number_latency(out, 0), "-");
+    assert_string_equal(number_latency(out, 1), "0.00");
+    assert_string_equal(number_latency(out, 310), "0.31");
+}
+
 static void rolled_numbers_keep_three_digits(void **state)
 {
     (void)state;
@@ -157,6 +190,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers_have_commas),
         cmocka_unit_test(five_columns_keep_four_digits),
+        cmocka_unit_test(a_trickle_is_not_nothing),
+        cmocka_unit_test(parts_are_none_or_all_only_if_they_are),
+        cmocka_unit_test(nothing_measured_is_no_time),
         cmocka_unit_test(rolled_numbers_keep_three_digits),
         cmocka_unit_test(rounding_comes_before_the_choice_of_form),
         cmocka_unit_test(milliseconds_are_made_of_microseconds),

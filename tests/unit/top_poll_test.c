@@ -277,6 +277,32 @@ static void test_every_place_of_a_name_is_tried(void **state)
     assert_string_equal(model.nodes[1].why, "connection refused");
 }
 
+/* On the same row, even if it was being asked at the old place. */
+static void test_a_node_moves(void **state)
+{
+    struct place there;
+    struct fault f = {""};
+    char old[64];
+    (void)state;
+    script.then = DEAF;
+    add(address);
+    poll_round(p, PATIENT_US, count_round, &rounds);
+    ev_run(loop, EVRUN_NOWAIT);
+    memcpy(old, address, sizeof old);
+    int old_listener = listener;
+    ev_io_stop(loop, &on_listener);
+    script.then = KEEP;
+    open_port();
+    assert_true(place_find(&there, address, &f));
+    poll_move(p, old, address, &there);
+    close(old_listener); /* it ends what was under way: reset */
+    ev_run(loop, 0);
+    assert_int_equal(failed, 1);
+    run_round(PATIENT_US);
+    assert_int_equal(heard, 1);
+    assert_string_equal(model.nodes[0].address, address);
+}
+
 static void test_addresses_are_looked_at(void **state)
 {
     static const char *const wrong[] = {
@@ -461,6 +487,7 @@ int main(void)
         T(test_nobody_there),
         T(test_unix_sockets),
         T(test_every_place_of_a_name_is_tried),
+        T(test_a_node_moves),
         T(test_addresses_are_looked_at),
         T(test_as_many_nodes_as_there_may_be),
         T(test_long_answers_take_turns),

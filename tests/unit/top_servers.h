@@ -72,6 +72,12 @@ void model_failed(struct model *m, struct model_node *n, const char *why, uint64
     failed++;
 }
 
+void model_move(struct model *m, struct model_node *n, const char *where, uint64_t now_wall_ms)
+{
+    (void)m, (void)now_wall_ms;
+    snprintf(n->address, sizeof n->address, "%s", where);
+}
+
 /* ---- a made-up node ------------------------------------------------------------------------- */
 
 enum then { KEEP, SHUT, RESET, DEAF }; /* after the answer; DEAF: not even accepted */

@@ -1,0 +1,75 @@
+"""Why: which nodes there are is the first thing that an operator must be able to believe. A node that
+is seen twice, at its old address, or not at all makes every sum on the screen a lie."""
+
+import subprocess
+
+import spike
+import top
+from top import Console, row_of, run_top
+
+ALONE = "Redis does not answer; only this node is watched until it does"
+
+
+def test_a_node_is_named_twice(place):
+    """It counts once; the other row says whose it is."""
+    _, nodes = top.three_nodes(place, events={"ticket": {"total": 1000}})
+    alias = place.dir / "alias"
+    alias.symlink_to(nodes[0].admin)
+    place.load(*nodes, connections=6, requests=60).join()
+    names = [*top.addresses(nodes), f"unix:{alias}"]
+    one = top.rounds_of(run_top("-j", "-n", 2, "-d", 0.2, *names))[1]
+    assert [n["state"] for n in one["nodes"]] == ["up", "up", "up", "same"]
+    assert [n["node"] for n in one["nodes"]] == [1, 2, 3, 1]
+    assert one["nodes"][3]["req_s"] is None and one["nodes"][3]["stats"]["node"] == 1
+    assert (one["total"]["nodes"], one["total"]["up"]) == (3, 3)
+    assert one["total"]["refused"] == sum(n.event_stats()["refused"] for n in nodes)
+    text = run_top("-b", "-n", 1, *names).splitlines()
+    assert "3/3 up" in text[0] and f" SAME   same as {names[0]}"[:60] in text[-2]
+    sold = sum(n.event_stats()["node_sold"] for n in nodes)
+    assert text[-1].split()[:2] == ["TOTAL", "3/3"] and text[-1].split()[4] == str(sold)
+    console = Console(place, *names)
+    console.wait_for("3/3 up", r"^ TOTAL +3/3 ", r"^ 1 \S+ +SAME .* same as")
+    console.quit()
+
+
+def batch(*arguments):
+    done = subprocess.run([top.TOP, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=20 * spike.PATIENCE, preexec_fn=spike.die_with_parent, check=True)
+    return done.stdout, done.stderr
+
+
+def test_redis_does_not_answer_at_first(place):
+    """One node of three is watched: that is said, and counted; then Redis tells the others."""
+    redis, nodes = top.three_nodes(place)
+    later, conf = place.dir / "later", place.dir / "console.conf"
+    conf.write_text(nodes[1].conf.read_text().replace(redis.address, f"unix:{later}"))
+    said, complaint = batch("-b", "-n", 1, "-c", conf)
+    assert "1/3 up" in said and complaint == f"spike-top: {ALONE}\n"
+    console = Console(place, "-c", conf)
+    console.wait_for("1/3 up", r"^>2 \S+ +UP ", f"^\\S+ {ALONE}$", r"^ TOTAL +1/3 ")
+    later.symlink_to(redis.socket)
+    screen = console.wait_for("3/3 up", r"^\S+ Redis answers: the nodes that it knows are watched$",
+                              r"^ TOTAL +3/3 ")
+    for number in (1, 2, 3):
+        assert row_of(screen, number)["state"] == "UP"
+    assert batch("-b", "-n", 1, "-c", conf)[1] == ""
+    console.quit()
+
+
+def test_a_node_comes_back_elsewhere(place):
+    """Its row is asked at the new address, with all that was known of it."""
+    _, nodes = top.three_nodes(place)
+    console = Console(place, "-c", nodes[0].conf)
+    console.wait_for("3/3 up")
+    place.load(*nodes, connections=6, requests=60).join()
+    sold = nodes[1].event_stats()["node_sold"]
+    nodes[1].kill9()
+    console.wait_row(2, "DOWN!")
+    old, new = nodes[1].admin, str(place.dir / "elsewhere")
+    nodes[1].conf.write_text(nodes[1].conf.read_text().replace(old, new))
+    nodes[1].start()
+    screen = console.wait_for("3/3 up", r"^ 2 \S+ +UP ", r"^ TOTAL +3/3 ",
+                              r"^\S+ node 2 moved to unix:", r"^\S+ node 2 UP", seconds=20)
+    assert int(row_of(screen, 2)["sold"]) == sold
+    assert sum(line[1:].lstrip().startswith("2 ") for line in screen.split("\n")[6:11]) == 1
+    console.quit()

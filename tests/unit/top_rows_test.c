@@ -1,0 +1,193 @@
+/*
+ * Why: a row that jumps under the operator's finger, a node that is sorted out of sight, a key that
+ * means two things: each makes him look at, or act upon, another node than he thinks.
+ */
+/* needs: admin-tui/keys.c admin-tui/rows.c admin-tui/model.c admin-tui/model_facts.c
+ * admin-tui/model_same.c admin-tui/model_totals.c admin-tui/number.c conf/base/check.c
+ * conf/base/fault.c -lm
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the four above first */
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin-tui/keys.h"
+#include "admin-tui/rows.h"
+
+static struct model *m;
+static struct rows rows;
+static struct look look;
+
+static void add(uint32_t number, const char *address, enum model_state state, double req_s)
+{
+    struct model_node *n = model_add(m, address);
+    n->number = number;
+    n->state = state;
+    n->has_stats = true;
+    n->has_rates = !isnan(req_s);
+    n->req_s = req_s;
+    n->stats.event_count = 1;
+    snprintf(n->stats.events[0].name, sizeof n->stats.events[0].name, "ticket");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    m = model_new();
+    look = (struct look){.sort = COLUMN_NODE, .selected = ROWS_FIRST};
+    return m == NULL;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    model_free(m);
+    return 0;
+}
+
+static void four_nodes(void)
+{
+    add(3, "web3:3903", MODEL_SLOW, 300);
+    add(1, "web1:3901", MODEL_UP, 100);
+    add(4, "web4:3904", MODEL_DOWN, NAN);
+    add(2, "web2:3902", MODEL_UP, 200);
+}
+
+static void expect_rows(const char *want)
+{
+    char got[64] = "";
+    rows_make(&rows, m, &look);
+    for (uint32_t i = 0; i < rows.count; i++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%u ", m->nodes[rows.node[i]].number);
+    assert_string_equal(got, want);
+}
+
+static void test_what_is_not_known_comes_last(void **state)
+{
+    (void)state;
+    four_nodes();
+    expect_rows("1 2 3 4 ");
+    look.sort = COLUMN_REQ;
+    expect_rows("3 2 1 4 ");
+    look.reversed = true;
+    expect_rows("1 2 3 4 ");
+    look = (struct look){.sort = COLUMN_STATE};
+    expect_rows("4 3 1 2 "); /* trouble first; equals by number */
+    look = (struct look){.sort = COLUMN_CONN};
+    expect_rows("1 2 3 4 ");
+    look.reversed = true;
+    expect_rows("1 2 3 4 ");
+}
+
+static void test_the_selection_stays_with_its_node(void **state)
+{
+    (void)state;
+    four_nodes();
+    expect_rows("1 2 3 4 ");
+    rows_move(&rows, &look, 2);
+    assert_int_equal(m->nodes[look.selected].number, 3);
+    look.sort = COLUMN_REQ;
+    expect_rows("3 2 1 4 ");
+    assert_int_equal(rows_selected(&rows, &look), 0);
+    rows_move(&rows, &look, INT16_MAX);
+    assert_int_equal(m->nodes[look.selected].number, 4);
+    rows_move(&rows, &look, -INT16_MAX);
+    assert_int_equal(m->nodes[look.selected].number, 3);
+}
+
+static void test_filter_by_address_or_state(void **state)
+{
+    (void)state;
+    four_nodes();
+    snprintf(look.filter, sizeof look.filter, "WEB");
+    expect_rows("1 2 3 4 ");
+    snprintf(look.filter, sizeof look.filter, "3902");
+    expect_rows("2 ");
+    snprintf(look.filter, sizeof look.filter, "down");
+    expect_rows("4 ");
+    snprintf(look.filter, sizeof look.filter, "nowhere");
+    expect_rows("");
+    rows_move(&rows, &look, 1);
+    rows_scroll(&rows, &look, 5);
+    assert_int_equal(look.first, 0);
+}
+
+static void test_the_selected_row_is_in_sight(void **state)
+{
+    (void)state;
+    char address[MODEL_ADDRESS];
+    for (uint32_t i = 1; i <= 100; i++) {
+        snprintf(address, sizeof address, "web%u:3900", i);
+        add(i, address, MODEL_UP, i);
+    }
+    static const int moves[] = {1, 12, 1, 50, -3, 1000, -1, -98, 30, -1000};
+    rows_make(&rows, m, &look);
+    for (uint32_t page = 1; page < 120; page += 7)
+        for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
+            rows_move(&rows, &look, moves[i]);
+            rows_scroll(&rows, &look, page);
+            uint32_t row = rows_selected(&rows, &look);
+            assert_true(row >= look.first && row < look.first + page);
+            assert_true(look.first + page <= 100 || look.first == 0);
+        }
+}
+
+static void test_left_is_what_a_node_may_sell(void **state)
+{
+    (void)state;
+    struct stats_event e = {.left = 500, .node_sold = 100, .node_held = 20};
+    assert_true(rows_left(&e) == 500);
+    e.has_cap = true;
+    e.local_stock = 150;
+    assert_true(rows_left(&e) == 30);
+    e.left = 10;
+    assert_true(rows_left(&e) == 10);
+    e.local_stock = 50; /* lowered below what is out */
+    assert_true(rows_left(&e) == 0);
+}
+
+/* ---- keys ---- */
+
+static void test_a_code_has_one_meaning(void **state)
+{
+    (void)state;
+    static const char views[] = "mdeh";
+    for (const char *view = views; *view != '\0'; view++)
+        for (int key = 0; key < KEY_IS_COUNT; key++)
+            for (int i = 0; i < KEY_CODES_MAX && key_line((enum key)key)->codes[i] != 0; i++)
+                if (key_works((enum key)key, *view, false))
+                    assert_int_equal(key_find(key_line((enum key)key)->codes[i], *view, false),
+                                     key);
+}
+
+static void test_readonly_takes_the_acts_away(void **state)
+{
+    (void)state;
+    static const char acts[] = "pxRd";
+    for (const char *act = acts; *act != '\0'; act++) {
+        assert_int_not_equal(key_find(*act, 'm', false), KEY_IS_NOTHING);
+        assert_int_equal(key_find(*act, 'm', true), KEY_IS_NOTHING);
+        assert_int_equal(key_find(*act, 'd', true), KEY_IS_NOTHING);
+    }
+    assert_int_equal(key_find('q', 'm', true), KEY_IS_QUIT);
+    assert_int_equal(key_find('j', 'd', true), KEY_IS_DOWN);
+    assert_int_equal(key_find('s', 'h', false), KEY_IS_NOTHING);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_is_not_known_comes_last), TEST(test_the_selection_stays_with_its_node),
+        TEST(test_filter_by_address_or_state),   TEST(test_the_selected_row_is_in_sight),
+        TEST(test_left_is_what_a_node_may_sell), TEST(test_a_code_has_one_meaning),
+        TEST(test_readonly_takes_the_acts_away),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,180 @@
+/*
+ * Why: a sale can stand still while every node answers: Redis is gone, or what the nodes may sell
+ * by themselves is spent. A console that calls that UP, or prints 0 for what nobody knows, sends
+ * the operator to bed.
+ */
+/* needs: admin-tui/model.c admin-tui/model_same.c admin-tui/model_totals.c admin-tui/model_facts.c
+ * admin-tui/number.c conf/base/check.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* wants the four above first */
+
+#include "tests/unit/top_nodes.h"
+
+static void redis_is_told_for_all_nodes(void **state)
+{
+    (void)state;
+    rounds(1);
+    strcpy(said[2].redis, "down");
+    rounds(2);
+    must_tell("node 3 REDIS!: Redis does not answer, buyers hear busy");
+    assert_true(m->lines[(told - 1) % MODEL_LINES].trouble);
+    assert_true(m->totals.has_redis);
+    assert_false(m->totals.redis_ok);
+    strcpy(said[2].redis, "up");
+    rounds(2);
+    must_tell("node 3 UP: Redis answers again");
+    for (int i = 0; i < NODES; i++)
+        strcpy(said[i].redis, "down");
+    rounds(3);
+    must_tell("4 of 4 nodes REDIS!: Redis does not answer, buyers hear busy");
+    assert_true(m->totals.has_redis && !m->totals.redis_ok);
+    for (int i = 0; i < NODES; i++)
+        strcpy(said[i].redis, "up");
+    rounds(2);
+    must_tell("4 of 4 nodes UP: Redis answers again");
+    assert_true(m->totals.redis_ok);
+    must_be_silent();
+}
+
+/* Not attached yet is not without Redis. */
+static void a_starting_node_has_a_moment(void **state)
+{
+    (void)state;
+    rounds(1);
+    strcpy(said[0].state, "starting");
+    strcpy(said[0].redis, "down");
+    said[0].uptime_s = 0;
+    rounds(1);
+    must_tell("node 1 STARTING: restarted");
+    must_be_silent();
+    assert_true(m->totals.redis_ok);
+    rounds(4);
+    must_tell("node 1 REDIS!: Redis does not answer, buyers hear busy");
+    must_be_silent();
+}
+
+/* A node that can sell nothing is not up, whatever it calls itself; and that is known at once. */
+static void a_node_without_redis_is_not_up(void **state)
+{
+    (void)state;
+    rounds(1);
+    strcpy(said[2].redis, "down");
+    heard(2);
+    assert_int_equal(nodes[2]->state, MODEL_REDIS);
+    rounds(1);
+    assert_string_equal(model_state_word(nodes[2]->state), "REDIS!");
+    assert_int_equal(m->totals.up, 3);
+    assert_int_equal(m->totals.answering, 4);
+    assert_int_equal(m->totals.nodes, 4);
+    must_tell("node 3 REDIS!: Redis does not answer, buyers hear busy");
+    failed(2, "connection refused");
+    must_tell("node 3 DOWN: connection refused");
+    round_but(2);
+    rounds(2); /* it is back, and no better than it was */
+    must_tell("node 3 REDIS!: Redis does not answer, buyers hear busy");
+    strcpy(said[2].state, "draining");
+    rounds(1);
+    must_tell("node 3 DRAINING");
+    strcpy(said[2].state, "repair");
+    rounds(1);
+    must_tell("node 3 REPAIR");
+    strcpy(said[2].state, "up");
+    strcpy(said[2].redis, "up");
+    rounds(2);
+    must_tell("node 3 UP");
+    must_tell("node 3 UP: Redis answers again");
+    must_be_silent();
+    assert_int_equal(m->totals.up, 4);
+}
+
+/* All that a node may sell by itself is sold. */
+static void spend(int i, uint64_t cap)
+{
+    struct stats_event *e = &said[i].events[0];
+    e->has_cap = true;
+    e->local_stock = cap;
+    e->node_sold = cap - 1;
+    e->node_held = 1;
+}
+
+static void a_sale_that_stands_still_is_told(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        spend(i, 250);
+    rounds(3);
+    must_be_silent(); /* the last one sells */
+    spend(3, 250);
+    strcpy(said[0].redis, "down"); /* and this one could not */
+    round_but(-1);
+    must_tell("node 1 REDIS!: Redis does not answer, buyers hear busy");
+    rounds(3);
+    must_tell("ticket: every node's local stock is spent, 9,000 left: raise local-stock (HUP) or "
+              "start missing nodes");
+    assert_true(m->lines[(told - 1) % MODEL_LINES].trouble);
+    must_be_silent();
+    assert_true(model_spent(&nodes[1]->stats.events[0]));
+    said[1].events[0].local_stock++;
+    rounds(3);
+    assert_false(model_spent(&nodes[1]->stats.events[0]));
+    must_tell("ticket: a node has local stock again, 9,000 left");
+    must_be_silent();
+}
+
+/* The local stocks are the whole sale: that it is over is no trouble. */
+static void the_end_is_no_standing_still(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++) {
+        spend(i, 250);
+        said[i].events[0].sold = 9990; /* a beat before the last are heard of */
+        said[i].events[0].left = 10;
+    }
+    rounds(1);
+    for (int i = 0; i < NODES; i++) {
+        strcpy(said[i].events[0].state, "soldout");
+        said[i].events[0].sold = 10000;
+        said[i].events[0].left = 0;
+    }
+    rounds(3);
+    must_tell("ticket SOLD OUT: 10,000");
+    must_be_silent();
+}
+
+/* Nobody can say is not none. */
+static void what_is_not_known_is_not_zero(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++)
+        failed(i, "connection refused");
+    told = NODES;
+    model_round(m, now_us, wall());
+    assert_false(m->totals.heard || m->totals.known);
+    for (int i = 0; i < NODES; i++) {
+        strcpy(said[i].state, "starting");
+        said[i].events[0] = (struct stats_event){.name = "ticket", .state = "repair"};
+    }
+    rounds(1);
+    assert_true(m->totals.heard);
+    assert_false(m->totals.known);
+    said[0].events[0].total = 10000;
+    said[0].events[0].left = 10000;
+    strcpy(said[0].state, "up");
+    rounds(1);
+    assert_true(m->totals.known);
+    assert_int_equal(m->totals.left, 10000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(redis_is_told_for_all_nodes),    TEST(a_starting_node_has_a_moment),
+        TEST(a_node_without_redis_is_not_up), TEST(a_sale_that_stands_still_is_told),
+        TEST(the_end_is_no_standing_still),   TEST(what_is_not_known_is_not_zero),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

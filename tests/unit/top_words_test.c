@@ -1,0 +1,155 @@
+/*
+ * Why: what an operator reads must be the whole of it, or say that it is not. A name that was cut
+ * without a mark is taken for another one, a per cent of nothing for something, a state that nobody
+ * knows for a start; and an act whose end is not seen is done a second time.
+ */
+/* needs: admin-tui/view.c admin-tui/view_main.c admin-tui/view_table.c admin-tui/view_latency.c
+ * admin-tui/view_detail.c admin-tui/view_event.c admin-tui/view_help.c admin-tui/draw.c
+ * admin-tui/prompt.c admin-tui/keys.c admin-tui/rows.c admin-tui/model.c admin-tui/model_facts.c
+ * admin-tui/model_same.c admin-tui/model_totals.c admin-tui/number.c conf/base/check.c
+ * conf/base/fault.c -lncursesw -ltinfo -lm
+ */
+#include "tests/unit/top_screen.h"
+
+static const struct view *const views[] = {&view_main, &view_detail, &view_event, &view_help};
+
+static void test_what_is_cut_says_so(void **state)
+{
+    (void)state;
+    resizeterm(5, 20);
+    canvas = canvas_of(stdscr, false);
+    canvas_erase(&canvas);
+    assert_int_equal(draw_text(&canvas, 0, 0, 5, STYLE_PLAIN, "seven"), 5);
+    assert_string_equal(line(0), "seven");
+    draw_text(&canvas, 1, 0, 4, STYLE_PLAIN, "seven");
+    assert_string_equal(line(1), "sev~");
+    draw_text(&canvas, 2, 15, 99, STYLE_PLAIN, "at the edge");
+    assert_string_equal(line(2), "               at t~");
+    draw_right(&canvas, 3, 0, 6, STYLE_PLAIN, "1234567");
+    assert_string_equal(line(3), "12345~");
+    draw_format(&canvas, 4, 10, STYLE_PLAIN, "%s", "to the very end");
+    assert_string_equal(line(4), "          to the ve~");
+}
+
+static void test_long_names_of_pools(void **state)
+{
+    (void)state;
+    a_sale();
+    struct stats *t = &m->nodes[0].stats;
+    snprintf(t->pools[0].name, STATS_NAME, "redis arguments");
+    t->plan_count = 1;
+    t->plan[0] = (struct stats_pool){"arguments that nobody knows", 0, 8 << 20};
+    draw(&view_detail, 40, 80);
+    assert_true(on_screen("redis arguments ["));
+    assert_true(on_screen("arguments that~ 8.00 MiB"));
+}
+
+static void test_0_percent_is_nothing_and_100_is_all(void **state)
+{
+    (void)state;
+    a_sale();
+    m->nodes[0].stats.journal_used_bytes = 100 << 10;
+    m->nodes[0].stats.journal_size_bytes = 256 << 20;
+    m->nodes[0].stats.pools[0] = (struct stats_pool){"rings", 1, 1000000};
+    m->nodes[1].stats.pools[0] = (struct stats_pool){"rings", 0, 1000000};
+    draw(&view_main, 24, 80);
+    assert_true(on_screen(" <1%  0.40"));
+    assert_true(on_screen("  0%  0.40"));
+    draw(&view_detail, 24, 80);
+    assert_true(on_screen("] <1%"));
+}
+
+/* The sale goes on, whatever the operator filters for. */
+static void test_no_node_matches(void **state)
+{
+    (void)state;
+    a_sale();
+    snprintf(s.look.filter, sizeof s.look.filter, "nowhere");
+    for (int rows = VIEW_ROWS_MIN; rows <= 40; rows += 15) {
+        draw(&view_main, rows, 80);
+        assert_true(on_screen("no node matches"));
+        assert_true(on_screen(" TOTAL       2/3    48.2k    412  2,584 6,412"));
+        assert_true(on_screen("filter \"nowhere\": 0 of 3 nodes"));
+    }
+    draw(&view_event, 24, 80);
+    assert_true(on_screen("no node matches"));
+    assert_true(on_screen(" TOTAL"));
+}
+
+/* A newer node may be in a state that this console has never heard of. */
+static void test_a_state_that_is_not_known(void **state)
+{
+    (void)state;
+    a_sale();
+    m->nodes[0].stats.node = 1;
+    struct stats said = m->nodes[0].stats;
+    snprintf(said.state, sizeof said.state, "zombie");
+    model_heard(m, &m->nodes[0], &said, 1000, 1000000, NOON_MS);
+    draw(&view_main, 24, 80);
+    assert_true(on_screen(">1 web1:3901 ? "));
+    assert_true(on_screen("node 1 in a state that is not known: zombie"));
+    draw(&view_detail, 24, 80);
+    assert_true(on_screen("zombie, version"));
+    snprintf(said.state, sizeof said.state, "starting");
+    model_heard(m, &m->nodes[0], &said, 1000, 2000000, NOON_MS);
+    draw(&view_main, 24, 80);
+    assert_true(on_screen(">1 web1:3901 START "));
+}
+
+/* What became of an act is seen in every view, at every size, whole. */
+static void test_the_outcome_is_seen_everywhere(void **state)
+{
+    (void)state;
+    a_sale();
+    snprintf(s.notice, sizeof s.notice, "pause ticket: asked node 1: paused");
+    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+        draw(views[i], 24, 80);
+        assert_string_equal(line(23), " pause ticket: asked node 1: paused");
+    }
+    snprintf(s.notice, sizeof s.notice,
+             "pause ticket: node 1 did not answer: not known whether it was done, it may still "
+             "happen; asked node 2: paused");
+    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+        draw(views[i], 24, 80);
+        assert_string_equal(line(22), " pause ticket: node 1 did not answer: not known whether it "
+                                      "was done, it may");
+        assert_string_equal(line(23), " still happen; asked node 2: paused");
+    }
+    draw(&view_detail, VIEW_ROWS_MIN, VIEW_COLS_MIN);
+    assert_true(strncmp(line(1), "node 1", 6) == 0);
+    assert_string_equal(line(8), " pause ticket: node 1 did not answer: not known whether it");
+    assert_string_equal(line(9), " was done, it may still happen; asked node 2: paused");
+    s.notice[0] = '\0';
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("F1 Help"));
+}
+
+static void test_what_is_wrong_is_read_whole(void **state)
+{
+    (void)state;
+    a_sale();
+    prompt_open(&p, PROMPT_NUMBER, "Restock ticket: its total is 10,000. The new total:");
+    snprintf(p.text, sizeof p.text, "1,000");
+    prompt_refuse(&p, PROMPT_NUMBER, "3,588 are gone already; the least is 3,588");
+    draw(&view_main, 10, 60);
+    assert_true(on_screen("> 1,000_"));
+    assert_true(on_screen("3,588 are gone already; the least is 3,588"));
+    prompt_key(&p, '1');
+    draw(&view_main, 10, 60);
+    assert_false(on_screen("gone already"));
+    assert_true(on_screen("Enter goes on, Esc ends it"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_is_cut_says_so),
+        TEST(test_long_names_of_pools),
+        TEST(test_0_percent_is_nothing_and_100_is_all),
+        TEST(test_no_node_matches),
+        TEST(test_a_state_that_is_not_known),
+        TEST(test_the_outcome_is_seen_everywhere),
+        TEST(test_what_is_wrong_is_read_whole),
+    };
+    return cmocka_run_group_tests(tests, open_screen, close_screen);
+}

@@ -22,20 +22,23 @@
 #define DONE_BYTES  64
 
 typedef bool asker(struct act *a, const struct model *m, struct prompt *p, struct fault *f);
-static asker ask_pause, ask_close, ask_restock, ask_drain;
+static asker ask_pause, ask_close, ask_restock, ask_reopen, ask_drain, ask_reclaim, ask_lost;
 
 static const struct {
     const char *word;
     const char *done;
     asker *ask;
-    bool one_node; /* it is about a node, and no other can do it; else about the sale */
+    enum { OF_SALE, OF_NODE, BY_NODE } of; /* BY_NODE: of a node, and no other can do it */
 } acts[] = {
-    [ACT_NONE] = {"", "", NULL, true},
-    [ACT_PAUSE] = {"pause", "paused", ask_pause, false},
-    [ACT_RESUME] = {"resume", "resumed", ask_pause, false},
-    [ACT_CLOSE] = {"close", "closed", ask_close, false},
-    [ACT_RESTOCK] = {"restock", "restocked", ask_restock, false},
-    [ACT_DRAIN] = {"drain", "it drains, until it is started again", ask_drain, true},
+    [ACT_NONE] = {"", "", NULL, BY_NODE},
+    [ACT_PAUSE] = {"pause", "paused", ask_pause, OF_SALE},
+    [ACT_RESUME] = {"resume", "resumed", ask_pause, OF_SALE},
+    [ACT_CLOSE] = {"close", "closed", ask_close, OF_SALE},
+    [ACT_RESTOCK] = {"restock", "restocked", ask_restock, OF_SALE},
+    [ACT_REOPEN] = {"reopen", "nobody is waited for any more", ask_reopen, OF_SALE},
+    [ACT_DRAIN] = {"drain", "it drains, until it is started again", ask_drain, BY_NODE},
+    [ACT_RECLAIM] = {"reclaim", "given up", ask_reclaim, OF_NODE},
+    [ACT_LOST] = {"reclaim", "given up with its journal", ask_lost, OF_NODE},
 };
 
 /* What a refusal means; ACT_NONE: whatever was asked. */
@@ -48,8 +51,12 @@ static const struct {
     {-400, ACT_RESTOCK, "refused: its stock-max is less"},
     {-401, ACT_NONE, "refused: it wants another token"},
     {-403, ACT_NONE, "refused: not from this address"},
+    {-404, ACT_RECLAIM, "refused: it knows no such node"},
+    {-404, ACT_LOST, "refused: it knows no such node"},
     {-404, ACT_NONE, "refused: it knows no such event, or is no admin address"},
     {-409, ACT_RESTOCK, "refused: more are gone already, or the sale is closed"},
+    {-409, ACT_RECLAIM, "refused: it has seen it alive within node-timeout"},
+    {-409, ACT_LOST, "refused: it has seen it alive within node-timeout"},
     {-409, ACT_NONE, "refused: the sale is closed"},
 };
 
@@ -111,13 +118,64 @@ static bool ask_restock(struct act *a, const struct model *m, struct prompt *p, 
     return true;
 }
 
+static bool ask_reopen(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+{
+    if (strcmp(m->totals.state, "repair") != 0)
+        return fault(f, "reopen: %s is not in repair", a->event);
+    prompt_open(p, PROMPT_CONFIRM,
+                "Reopen the sale of %s without the nodes that are missing? What was last seen of "
+                "them stays counted; what they sold since may be sold again.  y/N",
+                a->event);
+    return true;
+}
+
+/* Of a node that may be given up. NULL: f says why not. */
+static const struct model_node *gone_node(const struct act *a, const struct model *m,
+                                          struct fault *f)
+{
+    const struct model_node *n = a->node < m->node_count ? &m->nodes[a->node] : NULL;
+    if (n == NULL || n->number == 0)
+        (void)fault(f, "reclaim: no node is selected that has told its number");
+    else if (rows_alive(n))
+        (void)fault(f, "reclaim: node %" PRIu32 " answers; stop it, if it is to go", n->number);
+    else
+        return n;
+    return NULL;
+}
+
+static bool ask_reclaim(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+{
+    const struct model_node *n = gone_node(a, m, f);
+    if (n == NULL)
+        return false;
+    prompt_open(p, PROMPT_CONFIRM,
+                "Give up node %" PRIu32 " (%.60s)? No repair waits for it. What it sold, holds or "
+                "has in doubt stays counted until it is started again from its journal.  y/N",
+                n->number, n->address);
+    return true;
+}
+
+static bool ask_lost(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+{
+    const struct model_node *n = gone_node(a, m, f);
+    if (n == NULL)
+        return false;
+    prompt_open(p, PROMPT_NAME,
+                "Give up node %" PRIu32 " and its journal, for good? What it held or had in doubt "
+                "is sold again, also if a buyer was told that he has it. Type lost:",
+                n->number);
+    snprintf(p->want, sizeof p->want, "lost");
+    return true;
+}
+
 static uint32_t find(struct act *a, const struct model *m);
 
 bool act_ask(struct act *a, enum act_kind kind, const struct model *m, uint32_t node,
              struct prompt *p, struct fault *f)
 {
     *a = (struct act){.kind = kind, .node = node};
-    if (!acts[kind].one_node) {
+    a->number = node < m->node_count ? m->nodes[node].number : 0;
+    if (acts[kind].of != BY_NODE) {
         if (!is_name(m->event))
             return fault(f, "there is no event to act on");
         snprintf(a->event, sizeof a->event, "%s", m->event);
@@ -185,7 +243,7 @@ static bool was_tried(const struct act *a, uint32_t node)
 static uint32_t fitness(const struct act *a, const struct model *m, uint32_t node)
 {
     const struct model_node *n = &m->nodes[node];
-    if (was_tried(a, node) || !can_act(a, n))
+    if (was_tried(a, node) || !can_act(a, n) || (acts[a->kind].of == OF_NODE && node == a->node))
         return 0;
     if (n->state != MODEL_UP)
         return 1;
@@ -208,8 +266,9 @@ static uint32_t find(struct act *a, const struct model *m)
 
 const struct model_node *act_next(struct act *a, const struct model *m)
 {
-    uint32_t most = acts[a->kind].one_node ? 1 : ACT_TRIES;
-    uint32_t node = acts[a->kind].one_node ? a->node : find(a, m);
+    bool by_node = acts[a->kind].of == BY_NODE;
+    uint32_t most = by_node ? 1 : ACT_TRIES;
+    uint32_t node = by_node ? a->node : find(a, m);
     if (a->tries == most || node >= m->node_count)
         return NULL;
     a->tried[a->tries++] = node;
@@ -219,8 +278,11 @@ const struct model_node *act_next(struct act *a, const struct model *m)
 void act_path(const struct act *a, char path[ACT_PATH])
 {
     const char *word = acts[a->kind].word;
-    if (acts[a->kind].one_node)
+    if (acts[a->kind].of == BY_NODE)
         snprintf(path, ACT_PATH, "/%s", word);
+    else if (acts[a->kind].of == OF_NODE)
+        snprintf(path, ACT_PATH, "/%s?node=%" PRIu32 "%s", word, a->number,
+                 a->kind == ACT_LOST ? "&journal=lost" : "");
     else if (a->kind == ACT_RESTOCK)
         snprintf(path, ACT_PATH, "/%s?event=%s&total=%" PRIu64, word, a->event, a->total);
     else
@@ -239,7 +301,7 @@ static uint32_t asked(const struct act *a, const struct model *m)
 static const char *title(const struct act *a, const struct model *m, char out[MODEL_LINE_BYTES])
 {
     const char *word = acts[a->kind].word;
-    if (acts[a->kind].one_node)
+    if (acts[a->kind].of != OF_SALE)
         snprintf(out, MODEL_LINE_BYTES, "%s node %" PRIu32, word, m->nodes[a->node].number);
     else
         snprintf(out, MODEL_LINE_BYTES, "%s %s", word, a->event);

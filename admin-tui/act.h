@@ -1,5 +1,6 @@
 /*
- * act: what an operator can do to a sale from the console: pause, resume, close, restock, drain.
+ * act: what an operator can do to a sale from the console: pause, resume, close, restock, reopen
+ * it; drain a node, or give up one that is gone.
  *
  * Each begins with a question that names exactly what will happen; what it is about is fixed then,
  * whatever the model learns before the answer is given.
@@ -20,13 +21,24 @@
 #define ACT_TRIES 3   /* nodes that are asked, one after the other */
 #define ACT_SAID  400 /* bytes of what all of them said */
 
-enum act_kind { ACT_NONE, ACT_PAUSE, ACT_RESUME, ACT_CLOSE, ACT_RESTOCK, ACT_DRAIN };
+enum act_kind {
+    ACT_NONE,
+    ACT_PAUSE,
+    ACT_RESUME,
+    ACT_CLOSE,
+    ACT_RESTOCK,
+    ACT_REOPEN,
+    ACT_DRAIN,
+    ACT_RECLAIM,
+    ACT_LOST, /* ... and its journal is lost for good */
+};
 
 struct act {
     enum act_kind kind;
     char event[EVENT_NAME_MAX + 1];
-    uint32_t node;  /* its place in the model: whom it is about, or who is asked first */
-    uint64_t total; /* ACT_RESTOCK */
+    uint32_t node;   /* its place in the model: whom it is about, or who is asked first */
+    uint32_t number; /* ... and its number, if it has told one */
+    uint64_t total;  /* ACT_RESTOCK */
     uint32_t tries;
     uint32_t tried[ACT_TRIES]; /* nodes that were asked; the last one is being asked */
     char said[ACT_SAID];       /* "restock ticket: node 1 did not answer ...; asked node 2: ..." */

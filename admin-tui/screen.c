@@ -300,10 +300,10 @@ static void press_acting(enum key key)
     static const struct {
         enum key key;
         enum act_kind act;
-    } acts[] = {{KEY_IS_PAUSE, ACT_PAUSE},
-                {KEY_IS_CLOSE, ACT_CLOSE},
-                {KEY_IS_RESTOCK, ACT_RESTOCK},
-                {KEY_IS_DRAIN, ACT_DRAIN}};
+    } acts[] = {{KEY_IS_PAUSE, ACT_PAUSE},     {KEY_IS_CLOSE, ACT_CLOSE},
+                {KEY_IS_RESTOCK, ACT_RESTOCK}, {KEY_IS_REOPEN, ACT_REOPEN},
+                {KEY_IS_DRAIN, ACT_DRAIN},     {KEY_IS_RECLAIM, ACT_RECLAIM},
+                {KEY_IS_LOST, ACT_LOST}};
     for (size_t i = 0; i < ARRAY_LEN(acts); i++)
         if (acts[i].key == key)
             ask_act(acts[i].act);

@@ -162,3 +162,29 @@ def test_with_a_token(place):
     assert "401: wrong token" in top.run_top("-b", "-n", 1, "--token-file", wrong, address, code=1)
     assert "nobody.token" in top.run_top("-b", "--token-file", place.dir / "nobody.token", address,
                                          code=1)
+
+
+def test_a_dead_node_is_given_up(place):
+    """X on its row: the others fence it; while it answers there is nothing to give up. Then Redis forgets
+    all, and L gives up what a node takes with it for good."""
+    redis, nodes = top.three_nodes(place, node_timeout="500ms",
+                                   events={"ticket": {"total": 1000, "hold": "1m"}})
+    for node in nodes:
+        assert node.buy().code == 1
+    console = Console(place, *top.addresses(nodes))
+    console.wait_for("3/3 up")
+    console.press("G", "X").wait_for("reclaim: node 3 answers; stop it, if it is to go")
+    spike.wait("its order to be settled",
+               lambda: redis.client.hget(spike.HASH, "3:held") == "1")
+    nodes[2].kill9()
+    console.wait_for("^>3 .*DOWN!")
+    spike.wait("the others to miss it", lambda: "node 3 is silent" in nodes[0].log_text())
+    console.press("X").wait_question(r"^Give up node 3 \(").press("y")
+    console.wait_for(r"^\S+ reclaim node 3: asked node 1: given up$")
+    assert redis.client.hget(spike.HASH, "3:fenced") == "1" and redis.figure() == 3
+    console.press("L").wait_question("^Give up node 3 and its journal, for good")
+    console.type("lost").press("Enter")
+    console.wait_for(r"^\S+ reclaim node 3: asked node 1: given up with its journal$")
+    assert redis.figure() == 2
+    console.press("o").wait_for("reopen: ticket is not in repair")
+    console.quit()

@@ -164,6 +164,48 @@ static void test_questions_say_what_will_happen(void **state)
     expect_path("/drain");
 }
 
+/* It is about a node that is gone, so another one is asked, never itself. */
+static void test_a_node_is_given_up(void **state)
+{
+    (void)state;
+    four_nodes();
+    m->nodes[2].number = 7;
+    assert_true(act_ask(&a, ACT_RECLAIM, m, 2, &p, &f));
+    assert_non_null(strstr(p.question, "Give up node 7 ("));
+    assert_non_null(strstr(p.question, "stays counted"));
+    expect_path("/reclaim?node=7");
+    for (const struct model_node *n; (n = act_next(&a, m)) != NULL;)
+        assert_true(n != &m->nodes[2]);
+    assert_int_equal(a.tries, 3);
+    assert_true(act_ask(&a, ACT_LOST, m, 2, &p, &f));
+    assert_int_equal(p.kind, PROMPT_NAME);
+    assert_string_equal(p.want, "lost");
+    assert_non_null(strstr(p.question, "also if a buyer was told that he has it"));
+    expect_path("/reclaim?node=7&journal=lost");
+}
+
+static void test_who_is_not_given_up(void **state)
+{
+    (void)state;
+    four_nodes();
+    assert_false(act_ask(&a, ACT_RECLAIM, m, 0, &p, &f)); /* it answers */
+    assert_false(act_ask(&a, ACT_LOST, m, 0, &p, &f));
+    m->nodes[2].number = 0; /* it was never heard */
+    assert_false(act_ask(&a, ACT_RECLAIM, m, 2, &p, &f));
+    assert_false(act_ask(&a, ACT_RECLAIM, m, m->node_count, &p, &f));
+}
+
+static void test_only_a_repair_is_ended(void **state)
+{
+    (void)state;
+    four_nodes();
+    assert_false(act_ask(&a, ACT_REOPEN, m, 0, &p, &f));
+    snprintf(m->totals.state, sizeof m->totals.state, "repair");
+    assert_true(act_ask(&a, ACT_REOPEN, m, 0, &p, &f));
+    assert_non_null(strstr(p.question, "without the nodes that are missing?"));
+    expect_path("/reopen?event=ticket");
+}
+
 static void test_restock_asks_twice(void **state)
 {
     (void)state;
@@ -390,6 +432,9 @@ int main(void)
         TEST(test_a_number_is_a_number_of_tickets),
         TEST(test_no_text_is_too_long),
         TEST(test_questions_say_what_will_happen),
+        TEST(test_a_node_is_given_up),
+        TEST(test_who_is_not_given_up),
+        TEST(test_only_a_repair_is_ended),
         TEST(test_restock_asks_twice),
         TEST(test_a_restock_that_cannot_be),
         TEST(test_an_act_is_fixed_when_it_is_asked),

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages named as arguments, as far as they are missing; through sudo when
-# not root. Servers that come along (redis-server, nginx) are neither started now nor at the next
+# Installs the Debian packages named as arguments, as far as they are missing; through sudo when not
+# root. Servers that come along (redis-server, nginx ...) are neither started now nor at the next
 # boot: the tests start their own. If this is interrupted, the policy file is put back first.
 set -eu
 
@@ -44,6 +44,9 @@ apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-instal
     $missing >/dev/null
 for package in $missing; do
     case $package in
-    redis-server | nginx | prometheus) update-rc.d "$package" disable >/dev/null 2>&1 || true ;;
+    bird2) service=bird ;;
+    redis-server | nginx | prometheus | haproxy | keepalived | webdis) service=$package ;;
+    *) continue ;;
     esac
+    update-rc.d "$service" disable >/dev/null 2>&1 || true
 done

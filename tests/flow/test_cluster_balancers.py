@@ -1,6 +1,6 @@
-"""Why: a balancer that repeats a request sells two tickets to one buyer, and one that does not repeat
-it where it may refuses a buyer for nothing. nginx and haproxy, from the files we ship, before nodes
-that only pretend: what is sent to whom, and how often."""
+"""Why: a balancer that repeats a request sells two tickets to one buyer, and one that does not
+repeat it where it may refuses a buyer for nothing. nginx and haproxy, from the files we ship,
+before nodes that only pretend: what is sent to whom, and how often."""
 
 import pytest
 
@@ -10,9 +10,10 @@ KEY = ["Idempotency-Key: basket-17"]
 FORM = {"headers": ["Content-Type: application/x-www-form-urlencoded"], "body": "n=1&key=a"}
 # What must not be sent again once a node may have read it: what has no key, or one that is none, or
 # one that is not seen.
-ONCE = [("GET", "/buy/ticket", {}), ("GET", "/buy/ticket?n=1", {}), ("GET", "/buy/ticket?KEY=a", {}),
-        ("GET", "/buy/ticket?key=", {}), ("GET", "/buy/ticket?monkey=a", {}),
-        ("GET", "/buy/ticket?a=1;key=a", {}), ("POST", "/buy/ticket", {"body": ""}),
+ONCE = [("GET", "/buy/ticket", {}), ("GET", "/buy/ticket?n=1", {}),
+        ("GET", "/buy/ticket?KEY=a", {}), ("GET", "/buy/ticket?key=", {}),
+        ("GET", "/buy/ticket?monkey=a", {}), ("GET", "/buy/ticket?a=1;key=a", {}),
+        ("POST", "/buy/ticket", {"body": ""}),
         ("POST", "/buy/ticket", FORM), ("GET", "/buy/ticket", {"headers": ["Idempotency-Key:"]})]
 # What may, and is.
 AGAIN = [("GET", "/buy/ticket?key=a", {}), ("GET", "/buy/ticket?n=1&key=a", {}),
@@ -26,13 +27,13 @@ NOBODYS = ["/stats", "/metrics", "/healthz", "/drain", "/pause?event=ticket", "/
 def front(request, place):
     """Starts a balancer before four nodes that all give the answers named."""
 
-    def start(*answers):
+    def start(*answers, forgives=True):
         base = free_base(place)
         fakes = [Fake(place, base + i, answer) for i, answer in zip(NUMBERS, answers)]
         for i in NUMBERS:
             Fake(place, base + 900 + i, fake_answer(200, 1))  # well, if they are asked
-        # A node that failed would be left alone for a second: here each request is a test.
-        edits = [("max_fails=1", "max_fails=0")] if request.param is Nginx else []
+        # nginx leaves a node that failed alone for a second: not where each request is a test.
+        edits = [("max_fails=1", "max_fails=0")] if forgives and request.param is Nginx else []
         return request.param(place, base, edits), fakes
 
     return start
@@ -43,7 +44,7 @@ def asked(fakes):
 
 
 def test_sent_once(front):
-    """The node has read it, and is dead: nobody knows whether there is an order. -502, not "busy"."""
+    """The node has read it, and is dead: nobody knows whether there is an order. Not "busy"."""
     balancer, fakes = front(None, None, None, None)
     for method, path, more in ONCE:
         before = asked(fakes)
@@ -62,13 +63,23 @@ def test_sent_again(front):
 
 
 def test_busy_is_passed_on(front):
-    """What has no key hears the node's own word; what has one is sent to a node that is not busy."""
+    """What has no key hears the node's own word; what has one goes to a node that is not busy."""
     busy = fake_answer(503, -6)
     balancer, fakes = front(busy, busy, busy, fake_answer(200, 1))
     codes = [balancer.ask("GET", "/buy/ticket").code for _ in range(10)]
     assert sorted(codes) == [-6] * 6 + [1] * 4
     assert asked(fakes) == 10
     assert all(balancer.ask(*ask, **more).code == 1 for *ask, more in AGAIN)
+
+
+def test_busy_is_no_failure(front):
+    """A key that is in doubt hears "busy" from every node; none of them is left alone for that."""
+    balancer, fakes = front(*[fake_answer(503, -6)] * 4, forgives=False)
+    for method, path, more in AGAIN:
+        assert balancer.ask(method, path, **more).code == -6
+    before = [fake.asked for fake in fakes]
+    assert [balancer.ask("GET", "/buy/ticket").code for _ in range(10)] == [-6] * 10
+    assert [now.asked - then for now, then in zip(fakes, before)] == [1, 2, 3, 4]
 
 
 def test_nothing_was_sent(front):

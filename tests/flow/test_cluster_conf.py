@@ -1,5 +1,5 @@
-"""Why: what we ship in conf/cluster is copied by people who trust it. Each file is read by the program
-that it is for, and what the files say of each other must be so."""
+"""Why: what we ship in conf/cluster is copied by people who trust it. Each file is read by the
+program that it is for, and what the files say of each other must be so."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ def plan(number):
 
 
 def setting(name, text):
-    return re.search(rf"^ *{name} (.*);$", text, re.MULTILINE)[1]
+    return re.search(rf"^ *{name} ([^;]*);", text, re.MULTILINE)[1]
 
 
 def test_haproxy():
@@ -52,11 +52,12 @@ def test_nodes():
         assert setting("node", text) == str(number)
         assert setting("nodes", text) == "1 2 3 4"
         assert setting("advertise", text) == admin
-        assert setting("idle-timeout", text) == "90s"
+        assert setting("idle-timeout", text) == "90s"  # longer than the balancer's
         assert f"server {listen} weight={weight} " in nginx
         assert f"upstream node{number} {{ server {listen};" in nginx
         assert f"server node{number} {listen} weight {weight} check port {admin[-4:]}" in haproxy
         assert f"backend node{number}\n    server node{number} {listen}\n" in haproxy
+    assert setting("keepalive_timeout", nginx).strip() == "60s"
     assert len({setting("redis", plan(number)) for number in NUMBERS}) == 1
 
 
@@ -102,7 +103,7 @@ def redis_from_file(place):
 
 
 def test_redis(redis_from_file, place):
-    """What it has answered is there after a kill -9; nothing is ever thrown away, nothing dumped."""
+    """What it has answered is there after a kill -9; nothing is thrown away, nothing dumped."""
     process, client = redis_from_file()
     said = client.config_get("*")
     wanted = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no",

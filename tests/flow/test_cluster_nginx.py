@@ -10,7 +10,7 @@ import pytest
 
 import spike
 import spikelog
-from cluster import CONF, Haproxy, Nginx, four_nodes, free_base
+from cluster import Haproxy, Nginx, four_nodes, free_base
 from orders import Crowd, buy_path, insist, node_of
 
 LOG = ("access_log            off;",
@@ -20,12 +20,14 @@ LOG = ("access_log            off;",
 
 @pytest.fixture
 def sale(place):
-    """Starts Redis, four nodes and a balancer before them."""
+    """Starts Redis, four nodes and a balancer before them. A disk that is busy for a second makes
+    no failure here."""
 
     def start(balancer=Nginx, edits=(), **options):
         base = free_base(place)
         redis = place.redis(persistence="always")
-        nodes = four_nodes(place, redis, base, **options)
+        nodes = four_nodes(place, redis, base, redis_timeout="2s", answer_timeout="2500ms",
+                           **options)
         return redis, nodes, balancer(place, base, edits)
 
     return start
@@ -60,7 +62,8 @@ def run_ab(front, *words):
     host, port = front.address
     done = subprocess.run(["ab", "-q", "-c", "100", *map(str, words),
                            f"http://{host}:{port}/buy/ticket"], capture_output=True, text=True,
-                          timeout=60 * spike.PATIENCE, preexec_fn=spike.die_with_parent, check=False)
+                          timeout=60 * spike.PATIENCE, preexec_fn=spike.die_with_parent,
+                          check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -92,8 +95,8 @@ def test_retried_on_another_node(sale):
 
 
 def test_node_hangs(sale):
-    """A node that hangs while it has requests: those with a key are answered by another one, in time,
-    and when it goes on it finds that they have their order."""
+    """A node that hangs while it has requests: those with a key are answered by another one, in
+    time, and when it goes on it finds that they have their order."""
     redis, nodes, front = sale(events={"ticket": {"total": 100}})
     nodes[3].process.send_signal(signal.SIGSTOP)
     before = time.monotonic()
@@ -113,20 +116,26 @@ def test_node_hangs(sale):
 
 
 class Ab:
-    """ab in the background, telling of every answer."""
+    """ab in the background, telling of every answer, until it is told to end."""
 
-    def __init__(self, place, front, requests):
+    def __init__(self, place, front, buyers):
         place.started.append(self)
         self.out = place.dir / "ab"
         host, port = front.address
         with open(self.out, "wb") as out:
             self.process = subprocess.Popen(
-                ["ab", "-q", "-v", "2", "-k", "-c", "50", "-n", str(requests),
+                ["ab", "-q", "-v", "2", "-k", "-c", str(buyers), "-n", "10000000",
                  f"http://{host}:{port}/buy/ticket"],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, preexec_fn=spike.die_with_parent)
 
-    def join(self):
-        assert self.process.wait(120 * spike.PATIENCE) == 0
+    def answers(self):
+        return self.out.read_bytes().count(b'"code":')
+
+    def end(self):
+        """All codes and all orders that it was told. It does not wait for what is under way."""
+        assert self.process.poll() is None, self.out.read_text()[-2000:]
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(10 * spike.PATIENCE)
         text = self.out.read_text()
         return [int(code) for code in re.findall(r'"code":(-?\d+)', text)], \
             re.findall(r'"order":"([0-9a-f-]+)"', text)
@@ -137,37 +146,43 @@ class Ab:
             self.process.wait()
 
 
+def unwell(front):
+    """When, status and nodes asked of each request that nginx did not answer with 200, in its log.
+    499: the buyer had left."""
+    rows = [line.split(" ", 2) for line in (front.dir / "access.log").read_text().splitlines()]
+    return [(float(when), status, asked) for when, status, asked in rows
+            if status not in ("200", "499")]
+
+
 def test_killed_in_mid_sale(place, sale):
     """ab, and buyers with keys beside it; one node is killed and started again. No order is lost or
     doubled, whoever fails was sent to that node while it was away, and with a key nobody fails."""
-    redis, nodes, front = sale(edits=[LOG], events={"ticket": {"total": 100000}})
-    numbers = iter(range(100000))
+    redis, nodes, front = sale(edits=[LOG], events={"ticket": {"total": 300000}})
+    numbers = iter(range(300000))
     keyed = place.load(front, connections=20, path=lambda: buy_path(key=f"key-{next(numbers)}"),
                        pause_s=0.005)
-    ab = Ab(place, front, 40000)
-    spike.wait("sales", lambda: keyed.yes_count() > 300)
+    ab = Ab(place, front, 50)
+    spike.wait("sales", lambda: ab.answers() > 1000 and keyed.yes_count() > 300, step=0.1)
     away_from = time.time()
     nodes[3].kill9()
     seen = keyed.yes_count()
     spike.wait("the others to sell on", lambda: keyed.yes_count() > seen + 300)
     nodes[3].start()
     back_at = time.time()
-    sold_before = nodes[3].event_stats()["node_sold"]
-    spike.wait("it to sell again", lambda: nodes[3].event_stats()["node_sold"] > sold_before + 100)
-    codes, yeses = ab.join()
+    sold = nodes[3].event_stats()["node_sold"]
+    spike.wait("it to sell again", lambda: nodes[3].event_stats()["node_sold"] > sold + 100)
+    codes, yeses = ab.end()
     keyed.stop()
 
-    # Without a key: each failure is explained.
+    # Each failure is explained: its request was sent to that node while it was away.
     failed = [code for code in codes if code != 1]
-    assert set(failed) <= {-502, -6}
-    dead = f"{nodes[3].address[0]}:{nodes[3].address[1]}"
-    rows = [line.split(" ", 2) for line in (front.dir / "access.log").read_text().splitlines()]
-    unwell = [row for row in rows if row[1] != "200"]
-    for when, status, where in unwell:
-        assert away_from - 0.1 <= float(when) <= back_at + 0.5, (when, status, where)
-        assert dead in where, (when, status, where)
     busy = [row for row in keyed.rows if row.code != 1]
-    assert len(unwell) == len(failed) + len(busy)
+    assert failed and set(failed) <= {-502, -6}
+    dead = f"{nodes[3].address[0]}:{nodes[3].address[1]}"
+    for when, status, asked in unwell(front):
+        assert away_from - 0.1 <= when <= back_at + 0.5 * spike.PATIENCE, (when, status, asked)
+        assert dead in asked, (when, status, asked)
+    assert len(unwell(front)) == len(failed) + len(busy)
 
     # With a key: yes, or "busy, try again with the same key" where the dead node had it just then.
     assert {row.code for row in busy} <= {-6} and keyed.unanswered == 0
@@ -177,13 +192,8 @@ def test_killed_in_mid_sale(place, sale):
     print(f"{len(failed)} of {len(codes)} without a key failed, "
           f"{len(busy)} of {len(told)} with one had to try again")
 
-    # All of it, against the journals. What failed without a key may have an order that nobody knows.
+    # All of it, against the journals. An order may be there of which nobody was told: of a request
+    # without a key that failed, or that ab did not wait for.
     spikelog.audit(*nodes)
-    orders = spike.check_promises(nodes, yeses + told, 100000, redis.figure())
-    assert len(orders) - len(yeses + told) <= failed.count(-502)
-
-
-def test_the_file_is_for_these_time_outs():
-    """nginx lets go of a connection before the node does, and of an answer after the node did."""
-    text = (CONF / "nginx.conf").read_text()
-    assert re.search(r"keepalive_timeout +60s;", text) and re.search(r"proxy_read_timeout +3s;", text)
+    orders = spike.check_promises(nodes, yeses + told, 300000, redis.figure())
+    assert len(orders) - len(yeses + told) <= failed.count(-502) + 50

@@ -1,5 +1,6 @@
-"""What stands in front of the nodes: nginx and haproxy, started from conf/cluster on other ports, and
-nodes that only pretend. Ports are the files' own 3001 ... 3904, moved together to where all are free.
+"""What stands in front of the nodes: nginx and haproxy, started from conf/cluster on other ports,
+and nodes that only pretend. Ports are the files' own 3001 ... 3904, moved together to where all are
+free.
 """
 
 import os

@@ -1,0 +1,260 @@
+#!/bin/bash
+# `make demo`: a sale as it is meant to be. A private Redis, the four nodes of conf/cluster, nginx
+# in front of them, and ab, which buys until nothing is left and then goes on asking; spike-top
+# meanwhile, live on a terminal; at the end the sums, and exit 1 if they are not right. All of it is
+# below OUT/demo, a fresh sale each time, and nothing is left running, however it ends.
+#
+#     conf/demo.sh OUT      environment: REQUESTS 100000, BUYERS 100 (at a time), PORT_BASE 3000
+#
+# On a terminal the real work is done in a process group of its own: Ctrl-C is then ours alone. All
+# servers are in groups of their own too, so that they are stopped in order: first who sells, then
+# what it sells from.
+# shellcheck disable=SC2317 # some functions are called by traps and by name
+set -eu
+cd "$(dirname "$0")/.."
+
+if [ -t 0 ] && [ -z "${SPIKE_DEMO_GROUP-}" ]; then
+    set -m
+    status=0
+    SPIKE_DEMO_GROUP=$$ "$0" "$@" || status=$?
+    exit $status
+fi
+set -m
+
+out=$1
+requests=${REQUESTS:-100000}
+buyers=${BUYERS:-100}
+base=${PORT_BASE:-3000}
+demo=$out/demo
+url=http://127.0.0.1:$((base + 5))/buy/ticket
+total=10000
+rehearsal=1000
+nodes=(1 2 3 4)
+confs=()
+pids=() # in the order of their start
+wrong=0
+PATH=$PATH:/usr/sbin # nginx, for those who are not root
+
+say() { printf '%s\n' "$*"; }
+commas() { sed ':again; s/\B[0-9]\{3\}\>/,&/; t again' <<<"$*"; }
+alive() { kill -0 "$1" 2>/dev/null; }
+
+# stop PID: asks, waits five seconds, insists.
+stop() {
+    local tries=50
+    kill -TERM "$1" 2>/dev/null || return 0
+    while alive "$1" && [ $((tries -= 1)) -gt 0 ]; do sleep 0.1; done
+    kill -KILL -- "-$1" 2>/dev/null || true # and whatever it has started
+}
+
+finish() {
+    local status=$? i
+    trap '' INT TERM HUP
+    exec 2>/dev/null # bash would tell of each that it was terminated
+    for ((i = ${#pids[@]} - 1; i >= 0; i--)); do stop "${pids[i]}"; done
+    wait 2>/dev/null || true
+    exit "$status"
+}
+
+# fail WHAT [LOG]
+fail() {
+    say "make demo: $1" >&2
+    [ ! -s "${2-}" ] || tail -n 20 "$2" >&2
+    exit 1
+}
+
+# start LOG COMMAND...: in the background; its pid is $!.
+start() {
+    local log=$1
+    shift
+    "$@" >>"$log" 2>&1 </dev/null 9>&- &
+    pids+=($!)
+}
+
+# until_true LOG WHAT COMMAND...: waits for a condition while the one started last lives.
+until_true() {
+    local tries=400 log=$1 what=$2
+    shift 2
+    until "$@"; do
+        alive "${pids[-1]}" || fail "$what has ended" "$log"
+        [ $((tries -= 1)) -gt 0 ] || fail "$what does not answer" "$log"
+        sleep 0.05
+    done
+}
+
+# ---------------------------------------------------------------- what runs
+
+# The configurations of conf/cluster as they are, but for the ports, which may be others.
+configure() {
+    local port edits=() node
+    for port in 1 2 3 4 5 901 902 903 904; do
+        edits+=(-e "s/:$((3000 + port))\b/:@$((base + port))/g")
+    done
+    cp conf/cluster/{node?,sale,redis,nginx}.conf "$demo"
+    sed -i "${edits[@]}" -e 's/:@/:/g' "$demo"/*.conf
+    for node in "${nodes[@]}"; do confs+=(-c "$demo/node$node.conf"); done
+}
+
+redis_server() { cd "$demo" && exec redis-server redis.conf; }
+listens() { grep -qs 'listening on' "$1"; }
+stats() { curl -fsS --max-time 5 "http://127.0.0.1:$((base + 900 + $1))/stats" 2>/dev/null; }
+is_open() { stats "$1" | grep -q '"name":"ticket","state":"open"'; }
+
+start_all() {
+    local node
+    start "$demo/redis.log" redis_server
+    until_true "$demo/redis.log" redis-server test -S "$demo/redis.sock"
+    # A node whose port is taken ends at once, and whoever has it must not answer in its place.
+    for node in "${nodes[@]}"; do
+        start "$demo/node$node.log" "$out/spike-server" -c "$demo/node$node.conf"
+        until_true "$demo/node$node.log" "node $node" listens "$demo/node$node.log"
+    done
+    for node in "${nodes[@]}"; do
+        until_true "$demo/node$node.log" "node $node" is_open "$node"
+    done
+    start "$demo/nginx.log" nginx -p "$demo" -c nginx.conf -g 'daemon off;'
+    until_true "$demo/nginx.log" nginx test -s "$demo/nginx.pid"
+}
+
+# buy COUNT LOG: the load, in the background.
+buy() { start "$2" ab -q -k -n "$1" -c "$buyers" "$url"; }
+
+# ends PID: waits, so that a signal is heard meanwhile; answers how it ended.
+ends() {
+    local status=0
+    wait "$1" || status=$?
+    return $status
+}
+
+# The console: in our group, so that Ctrl-C reaches us too. It ends soon after the load, or by q.
+watch_live() {
+    (
+        while alive "$1"; do sleep 0.1; done
+        sleep 3
+        kill -TERM "$(cat "$demo/top.pid")"
+    ) >/dev/null 2>&1 9>&- &
+    pids+=($!)
+    set +m
+    sh -c 'echo $$ >"$0" && exec "$@"' "$demo/top.pid" \
+        "$out/spike-top" -d 0.5 "${confs[@]:0:2}" 9>&- || true # left before a node had answered
+    set -m
+}
+
+watch_batch() {
+    "$out/spike-top" -b -d 1 "${confs[@]:0:2}" </dev/null 9>&- &
+    pids+=($!)
+    ends "$1" || true
+    stop "${pids[-1]}"
+    say
+}
+
+# ---------------------------------------------------------------- what came of it
+
+# field NAME TEXT: a number of /stats.
+field() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" <<<"$2"; }
+# told NAME LOG: a number of ab's report; 0 if it says nothing.
+told() {
+    awk -v name="$1" 'index($0, name) == 1 { n = $(split(name, w) + 1) } END { print n + 0 }' "$2"
+}
+
+# check 0 or 1: 0 is marked, and remembered.
+check() {
+    [ "$1" -eq 0 ] || return 0
+    wrong=1
+    printf '  WRONG'
+}
+
+# Requests of each node so far.
+counts() {
+    local node
+    for node in "${nodes[@]}"; do
+        say "$(stats "$node" | sed 's/.*"http":{"requests":\([0-9]*\).*/\1/')"
+    done
+}
+
+# row NODE WEIGHT FIRST REQUESTS SOLD LOCAL-STOCK
+row() {
+    local cells=()
+    mapfile -t cells < <(for cell in "${@:2}"; do commas "$cell"; done)
+    printf '  %4s  %6s  %8s  %8s  %7s  %11s' "$1" "${cells[@]}"
+}
+
+table() {
+    local weights after node i=0 sold stock text sums=(0 0 0 0 0)
+    mapfile -t weights < <(sed -n 's/.* weight=\([0-9]*\) .*/\1/p' "$demo/nginx.conf")
+    mapfile -t after < <(counts)
+    printf '  %4s  %6s  %8s  %8s  %7s  %11s\n' node weight 'of 1,000' requests sold local-stock
+    for node in "${nodes[@]}"; do
+        text=$(stats "$node")
+        sold=$(field node_sold "$text")
+        stock=$(field local_stock "$text")
+        row "$node" "${weights[i]}" "${first[i]}" "${after[i]}" "$sold" "$stock"
+        check $((first[i] == weights[i] * rehearsal / 10 && sold <= stock))
+        say
+        sums=($((sums[0] + weights[i])) $((sums[1] + first[i])) $((sums[2] + after[i]))
+            $((sums[3] + sold)) $((sums[4] + stock)))
+        i=$((i + 1))
+    done
+    row all "${sums[@]}"
+    check $((sums[2] == requests && sums[3] == gone))
+    printf '\n\n'
+}
+
+# Everything is settled in Redis within a beat; until then the audit calls it open.
+audit() {
+    "$out/spike-log" "${confs[@]}" audit >"$demo/audit" 2>&1 || return 0 # a breach stays one
+    ! grep -q '^open:' "$demo/audit"
+}
+
+summary() {
+    local expected journaled failed rate
+    expected=$((requests < total ? requests : total))
+    until_true "$demo/audit" 'the audit' audit
+    gone=$(redis-cli -s "$demo/redis.sock" hget ticket_hash_key ticket_sold_nums)
+    journaled=$("$out/spike-log" "${confs[@]}" export |
+        awk -F, 'NR > 1 && !seen[$3]++ { n++ } END { print n + 0 }')
+    failed=$(($(told 'Failed requests:' "$demo/ab") + $(told 'Non-2xx responses:' "$demo/ab") +
+        requests - rehearsal - $(told 'Complete requests:' "$demo/ab")))
+    table
+    printf '  sold        %s of %s, each in a journal' "$(commas "$journaled")" "$(commas $total)"
+    check $((journaled == expected && gone == expected))
+    printf '\n  oversold    %s' "$((journaled > total ? journaled - total : 0))"
+    check $((journaled <= total && gone <= total))
+    printf '\n  failed      %s of %s requests' "$(commas "$failed")" "$(commas "$requests")"
+    check $((failed == 0))
+    rate=$(told 'Requests per second:' "$demo/ab")
+    printf '\n  requests/s  %s' "$(commas "${rate%.*}")"
+    printf '\n  p99         %s ms' "$(told '  99%' "$demo/ab")"
+    printf '\n  audit       %s' "$(tail -n 1 "$demo/audit")"
+    check "$(grep -c '^no breach$' "$demo/audit" || true)"
+    printf '\n'
+}
+
+# Only one at a time below OUT: the next one would pull the journals from under it.
+mkdir -p "$out"
+exec 9>"$demo.lock"
+flock -n 9 || fail "another make demo is using $demo"
+rm -rf "$demo"
+mkdir "$demo"
+((requests >= 2 * rehearsal && requests % 10 == 0)) || fail "REQUESTS: 2,000 or more, in tens"
+
+trap 'exit 130' INT TERM HUP
+trap finish EXIT
+configure
+start_all
+
+say "10,000 tickets; four nodes, one Redis, nginx in front: $url"
+say
+say "$(commas $rehearsal) requests, to see how they spread: ab -k -n $rehearsal -c $buyers"
+buy $rehearsal "$demo/ab-first"
+ends "${pids[-1]}" || fail 'ab has failed' "$demo/ab-first"
+mapfile -t first < <(counts)
+
+say "$(commas $((requests - rehearsal))) more: ab -k -n $((requests - rehearsal)) -c $buyers"
+say
+buy $((requests - rehearsal)) "$demo/ab"
+ab=${pids[-1]}
+if [ -t 0 ] && [ -t 1 ]; then watch_live "$ab"; else watch_batch "$ab"; fi
+ends "$ab" || fail 'ab has failed' "$demo/ab"
+summary
+exit $wrong

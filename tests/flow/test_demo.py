@@ -1,0 +1,164 @@
+"""Why: `make demo` is the first that people see of the whole, and what they rehearse a sale with.
+It must show a sale that adds up, say so if one does not, and leave nothing behind, however it
+ends."""
+
+import errno
+import fcntl
+import os
+import pathlib
+import pty
+import re
+import signal
+import subprocess
+import termios
+import threading
+import uuid
+
+import pytest
+
+import spike
+from cluster import free_base
+
+DEMO = spike.ROOT / "conf" / "demo.sh"
+
+
+class Demo:
+    """One run of it, on other ports, in a folder of its own; on a terminal, if that is wished."""
+
+    def __init__(self, place, terminal=False, base=None, **env):
+        self.out = place.dir / "out"
+        self.out.mkdir()
+        for name in ("spike-server", "spike-log", "spike-top"):
+            (self.out / name).symlink_to(pathlib.Path(spike.SERVER).with_name(name))
+        self.mark = str(uuid.uuid4())  # all that it starts inherits this
+        env = dict(os.environ, TERM="xterm", PORT_BASE=str(base or free_base(place)),
+                   SPIKE_DEMO_TEST=self.mark, **env)
+        self.ours, theirs = pty.openpty() if terminal else os.pipe()
+        self.process = subprocess.Popen(
+            [str(DEMO), str(self.out)], env=env, stdin=theirs if terminal else subprocess.DEVNULL,
+            stdout=theirs, stderr=theirs, start_new_session=True,
+            preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if terminal else None)
+        os.close(theirs)
+        self.text = ""
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        place.started.append(self)
+
+    def _read(self):
+        try:
+            while data := os.read(self.ours, 65536):
+                self.text += data.decode("utf-8", "replace")
+        except OSError as end:
+            assert end.errno == errno.EIO  # a terminal that nobody has any more
+
+    def wait_for(self, pattern):
+        spike.wait(f"{pattern} from the demo", lambda: re.search(pattern, self.text), 60)
+
+    def end(self):
+        """Its exit code; and everything that it started has ended before it."""
+        code = self.process.wait(120 * spike.PATIENCE)
+        assert not self.running()
+        self.reader.join(10)
+        return code
+
+    def running(self):
+        found = []
+        for entry in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if self.mark.encode() in (entry / "environ").read_bytes():
+                    found.append((entry / "cmdline").read_text().replace("\0", " "))
+            except OSError:
+                pass  # it has ended, or is none of ours
+        return found
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+        os.close(self.ours)
+
+
+def table_of(text):
+    """The rows of the table, as numbers: node or 0 -> weight, of 1,000, requests, sold, stock."""
+    rows = re.findall(r"^ +(\d|all)((?: +[\d,]+){5})\r?$", text, re.MULTILINE)
+    return {int(node) if node != "all" else 0:
+            [int(cell.replace(",", "")) for cell in cells.split()] for node, cells in rows}
+
+
+def fact(name, text):
+    return re.search(rf"^  {re.escape(name)} +(.*?)\r?$", text, re.MULTILINE)[1]
+
+
+def check_figures(text, requests):
+    table = table_of(text)
+    assert [table[i][0] for i in (1, 2, 3, 4)] == [1, 2, 3, 4]
+    assert [table[i][1] for i in (1, 2, 3, 4)] == [100, 200, 300, 400]
+    assert [table[i][4] for i in (1, 2, 3, 4)] == [1667, 3334, 5000, 6667]
+    assert table[0] == [sum(table[i][k] for i in (1, 2, 3, 4)) for k in range(5)]
+    assert table[0][2:4] == [requests, min(requests, 10000)]
+    assert fact("sold", text) == f"{min(requests, 10000):,} of 10,000, each in a journal"
+    assert fact("oversold", text) == "0"
+    assert fact("failed", text) == f"0 of {requests:,} requests"
+    assert int(fact("requests/s", text).replace(",", "")) > 0
+    assert re.fullmatch(r"\d+ ms", fact("p99", text))
+    assert fact("audit", text) == "no breach"
+    assert "WRONG" not in text
+
+
+def test_sold_out(place):
+    """Without a terminal: the figures of spike-top in between, then the table."""
+    demo = Demo(place, REQUESTS="12000")
+    assert demo.end() == 0, demo.text
+    assert re.search(r"^spike-top  ticket  .* 4/4 up ", demo.text, re.MULTILINE)
+    check_figures(demo.text, 12000)
+
+
+def test_live(place):
+    """On a terminal: the console, which q ends; then the table."""
+    demo = Demo(place, terminal=True, REQUESTS="12000")
+    demo.wait_for("F1")
+    os.write(demo.ours, b"q")
+    assert demo.end() == 0, demo.text
+    check_figures(demo.text, 12000)
+
+
+@pytest.mark.parametrize("moment", ["1,000 requests", " more: ", "ticket  (OPEN|SOLD OUT)"])
+def test_interrupted(place, moment):
+    """INT, whenever it comes, ends it all and is no success."""
+    demo = Demo(place, REQUESTS="3000000")
+    demo.wait_for(moment)
+    os.kill(demo.process.pid, signal.SIGINT)
+    assert demo.end() == 130
+
+
+def test_ctrl_c(place):
+    """The same by the key, in the console."""
+    demo = Demo(place, terminal=True, REQUESTS="3000000")
+    demo.wait_for("F1")
+    os.write(demo.ours, b"\x03")
+    assert demo.end() == 130
+
+
+def test_port_taken(place):
+    """Somebody else's server must not be taken for ours."""
+    base = free_base(place)
+    with spike.socket.create_server(("127.0.0.1", base + 3)):
+        demo = Demo(place, base=base)
+        assert demo.end() == 1
+    assert f"127.0.0.1:{base + 3}" in demo.text and "node 3 has ended" in demo.text
+
+
+def test_wrong_sums_are_said(place):
+    """Requests that nobody was to make, past nginx: the sums are marked, and the exit is 1."""
+    base = free_base(place)
+    demo = Demo(place, base=base, REQUESTS="12000")
+
+    def asked():
+        try:
+            return spike.ask(("127.0.0.1", base + 1), "GET", "/stock/ticket")
+        except OSError:
+            return None
+
+    spike.wait("node 1", asked, 30, step=0.002)
+    assert demo.end() == 1
+    assert re.search(r"^ +all .* WRONG", demo.text, re.MULTILINE), demo.text

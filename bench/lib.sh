@@ -1,19 +1,25 @@
 # lib.sh: what the benchmarks share; sourced, not run. Sets up $place, which is gone at the end with
-# every process in $pids.
-# shellcheck shell=bash
+# every process that run_server started. The programs in C are those of `make bench-tools`.
+# shellcheck shell=bash disable=SC2034 # some are for those who source this
 
-place=$(mktemp -d)
-pids=()
+bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$bench")
+tools=${TOOLS:-$root/build/bench}
+server=${SERVER:-$root/build/spike-server}
+place=$(mktemp -d -t spike-bench.XXXXXX)
+order=()                # names of processes, the latest last
+declare -A pid address  # of processes, by name
 
 finish() {
-    for pid in "${pids[@]}"; do
-        kill -TERM "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
+    trap '' INT TERM HUP
+    local i
+    for ((i = ${#order[@]} - 1; i >= 0; i--)); do
+        stop_server "${order[i]}"
     done
     rm -rf "$place"
 }
 trap finish EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' INT TERM HUP
 
 die() {
     echo "${0##*/}: $*" >&2
@@ -29,26 +35,60 @@ until_true() {
     return 1
 }
 
-# Ticks of CPU that processes and their children, which are still there, have used.
-ticks() {
-    local pid all sum=0 stat
-    all=$(for pid in "$@"; do
-        echo "$pid"
-        pgrep -P "$pid" || true
-    done)
-    for pid in $all; do
-        stat=$(cat "/proc/$pid/stat")
-        # shellcheck disable=SC2086  # the fields after the name, one word each
-        set -- ${stat##*) }
-        sum=$((sum + ${12} + ${13}))
-    done
-    echo "$sum"
+# run_server NAME COMMAND...: in the background; its log is $place/NAME.log.
+run_server() {
+    local name=$1
+    shift
+    "$@" >"$place/$name.log" 2>&1 </dev/null &
+    pid[$name]=$!
+    disown # or bash reports how it ended
+    order+=("$name")
 }
 
-# min, median and max of the numbers in a file; false if the median is below the floor.
-judge() {
-    sort -n "$1" | awk -v floor="$2" '{ r[NR] = $1 } END {
-        median = NR % 2 ? r[(NR + 1) / 2] : (r[NR / 2] + r[NR / 2 + 1]) / 2
-        printf "ratio min %.3f median %.3f max %.3f (floor %.2f)\n", r[1], median, r[NR], floor
-        exit median < floor }'
+# stop_server NAME [SIGNAL]: asks, waits five seconds, insists.
+stop_server() {
+    local id=${pid[$1]-} tries=100
+    [ -n "$id" ] || return 0
+    kill -s "${2:-TERM}" "$id" 2>/dev/null || true
+    while kill -0 "$id" 2>/dev/null && [ $((tries -= 1)) -gt 0 ]; do sleep 0.05; done
+    kill -KILL "$id" 2>/dev/null || true
+    unset "pid[$1]"
+}
+
+# ready NAME COMMAND...: waits for a server that run_server has started.
+ready() {
+    local name=$1
+    shift
+    until_true "$@" || die "$name does not answer: $(tail -n 5 "$place/$name.log")"
+}
+
+free_port() {
+    python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'
+}
+
+# A process and its children: those are who works in nginx.
+family() {
+    local name
+    for name in "$@"; do
+        echo "${pid[$name]}"
+        pgrep -P "${pid[$name]}" || true
+    done
+}
+
+# Nanoseconds of CPU that the threads of these servers have used. The scheduler's own count: the
+# ticks of /proc/PID/stat come from the same source, but in steps of 10 ms.
+cpu_ns() {
+    local one
+    for one in $(family "$@"); do
+        cat /proc/"$one"/task/*/schedstat
+    done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
+}
+
+# Bytes of memory of a server, without its journal's map, which is the page cache's.
+memory_of() {
+    local worker
+    worker=$(pgrep -P "${pid[$1]}") || worker=${pid[$1]}
+    awk '/^[0-9a-f]+-[0-9a-f]+ / { journal = $6 ~ /\/data\.mdb$/ }
+         $1 == "Rss:" && !journal { sum += $2 }
+         END { printf "%.0f\n", sum * 1024 }' "/proc/$worker/smaps"
 }

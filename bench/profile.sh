@@ -1,0 +1,97 @@
+#!/bin/bash
+# profile.sh: where a refusal's or a sale's time goes, while spike-server answers at full speed.
+#
+#     bench/profile.sh refusal|sale perf|strace|callgrind [load option ...]
+#
+#   perf       counters (perf stat), then the functions that take the most (perf record)
+#   strace     system calls, and how many for each answer; the server is slower meanwhile
+#   callgrind  instructions for each answer, by thread and by function: exact, and the same on a busy
+#              machine. ANSWERS=20000
+#
+# The load is that of bench.sh, 100 connections; further options go to load, as -p 16 or -x.
+set -euo pipefail
+
+# shellcheck source=bench/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=bench/peers/spike.sh
+. "$bench/peers/spike.sh"
+# shellcheck source=bench/peers/redis.sh
+. "$bench/peers/redis.sh"
+
+usage='usage: profile.sh refusal|sale perf|strace|callgrind [load option ...]'
+what=${1-}
+how=${2-}
+answers=${ANSWERS:-20000}
+[[ $what = refusal || $what = sale ]] || die "$usage"
+[[ $how = perf || $how = strace || $how = callgrind ]] || die "$usage"
+shift 2
+tool=$how
+[ "$tool" != callgrind ] || tool=valgrind
+command -v "$tool" >/dev/null || die "$tool is not there: make bench-deps"
+
+# The server, perhaps below another program.
+start() {
+    local redis='' total=1
+    [ "$what" = refusal ] || { redis=redis total=10000000; redis_start redis; }
+    server="$place/server"
+    printf '#!/bin/sh\nexec %s "$@"\n' "$*" >"$server"
+    chmod +x "$server"
+    spike_start spike "$redis" "event ticket { total $total; }"
+    spike_ready spike ticket
+    [ "$what" = sale ] || spike_sell_out spike ticket
+}
+
+ask() {
+    local expect='{"code":1,'
+    [ "$what" = sale ] || expect='{"code":-1,'
+    "$tools/load" -c 100 "$@" -e "$expect" "${address[spike]}" /buy/ticket
+}
+
+with_perf() {
+    start "$server"
+    ask -d 12 "$@" >"$place/load" &
+    sleep 1
+    perf stat -p "${pid[spike]}" -- sleep 4 2>&1 || true
+    perf record -q -g -o "$place/perf" -p "${pid[spike]}" -- sleep 4
+    wait $!
+    cat "$place/load"
+    perf report -i "$place/perf" --stdio --no-children -g none --percent-limit 0.5 2>/dev/null |
+        sed '/^#/d; /^$/d'
+}
+
+with_strace() {
+    local tracer line
+    start "$server"
+    strace -c -f -o "$place/calls" -p "${pid[spike]}" 2>/dev/null &
+    tracer=$!
+    until_true grep -q '^TracerPid:.*[1-9]' "/proc/${pid[spike]}/status" || die 'strace cannot attach'
+    line=$(ask -n "$answers" "$@")
+    kill -INT "$tracer"
+    wait "$tracer" || true
+    echo "$line"
+    awk -v n="$(awk '{ print $2 }' <<<"$line")" '
+        NR == 1 { print $0, " for each answer"; next }
+        $NF != "total" && $4 ~ /^[0-9]+$/ { printf "%s %.4f\n", $0, $4 / n; next } { print }' \
+        "$place/calls"
+}
+
+with_callgrind() {
+    local line file sum
+    start valgrind -q --tool=callgrind --instr-atstart=no --separate-threads=yes \
+        "--callgrind-out-file=$place/callgrind" "$server"
+    ask -n 2000 "$@" >/dev/null # warm
+    callgrind_control -i on "${pid[spike]}" >/dev/null
+    line=$(ask -n "$answers" "$@")
+    callgrind_control -i off "${pid[spike]}" >/dev/null
+    stop_server spike
+    echo "$line"
+    for file in "$place"/callgrind*; do
+        sum=$(sed -n 's/^\(totals\|summary\): //p' "$file" | tail -n 1)
+        [ "${sum:-0}" -gt "$answers" ] || continue
+        awk -v sum="$sum" -v n="$answers" -v f="${file##*/}" \
+            'BEGIN { printf "\n%s: %.0f instructions for each answer\n", f, sum / n }'
+        callgrind_annotate "$file" 2>/dev/null | grep -A25 'file:function' || true
+    done
+}
+
+"with_$how" "$@"

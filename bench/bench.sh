@@ -462,6 +462,7 @@ for workload in "${chosen[@]}"; do
 done
 results=${RESULTS:-$([ $# -gt 0 ] && echo "$tools" || echo "$bench")}
 mkdir -p "$results"
-"$bench/report.sh" "$place" "$results" "$pairs" "$seconds" $((SECONDS - began)) "${chosen[@]}"
+rm -rf "$results/plots"
 "$bench/plots.sh" "$place" "$results/plots"
+"$bench/report.sh" "$place" "$results" "$pairs" "$seconds" $((SECONDS - began)) "${chosen[@]}"
 say "in $results: RESULTS.md and plots/"

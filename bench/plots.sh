@@ -51,7 +51,8 @@ set yrange [0:*]
 set border 3
 set xtics nomirror
 set ytics nomirror
-set format y "%.0s%c"
+set format y "%.1s%c"
+set bmargin 5
 unset key
 '
 
@@ -64,7 +65,7 @@ set ylabel "$4"
 set datafile separator "\t"
 ours(name) = (name eq "spike" || name eq "keyed" || name eq "nodes-1") ? 0x2b6cb0 : 0xa0aec0
 plot "$1" using 0:3:(ours(strcol(2))):xticlabels($2) with boxes lc rgb variable, \
-     "$1" using 0:3:4:5 with yerrorbars lc rgb "black" pt 0
+     "$1" using 0:3:4:5 with yerrorbars lc rgb "black" ps 0
 PLOT
 }
 
@@ -74,9 +75,14 @@ wanted() {
     [ -s "$place/$1.bars" ]
 }
 
+# The kinds differ by a factor of fifty: each is drawn as a share of its own floor.
 if wanted refusals '^refusals, ' 5; then
-    draw_bars "$place/refusals.bars" '(strcol(2)."\n".strcol(1))' \
-        'Refusals (median; min to max)' 'answers per CPU-second of the server' | plot refusals 1300
+    awk -F'\t' -v OFS='\t' 'NR == FNR { if ($2 == "\"floor\"") floor[$1] = $3; next }
+        $2 != "\"floor\"" { for (i = 3; i <= 5; i++) $i /= floor[$1]; print }' \
+        "$place/refusals.bars" "$place/refusals.bars" >"$place/refusals.shares"
+    draw_bars "$place/refusals.shares" '(strcol(2)."\n".strcol(1))' \
+        'Refusals: median, min to max' "per CPU-second of the server, the kernel's floor is 1" |
+        plot refusals 1000
 fi
 if wanted sales '^sales$' 4; then
     draw_bars "$place/sales.bars" 'strcol(2)' \
@@ -101,7 +107,7 @@ set yrange [*:*]
 set logscale xy
 set format y "%g"
 set xrange [1:20000]
-set xtics ("0" 1, "50 %" 2, "90 %" 10, "99 %" 100, "99.9 %" 1000, "99.99 %" 10000)
+set xtics ("0" 1, "50 %%" 2, "90 %%" 10, "99 %%" 100, "99.9 %%" 1000, "99.99 %%" 10000)
 plot for [name in "spike nginx-lua webdis go"] "$place/sale-".name.".dist" \
     using (\$1 < 1 ? 1 / (1 - \$1) : NaN):(\$2 / 1000.) with lines lw 2 title name
 PLOT

@@ -190,16 +190,23 @@ recovery() {
         }' "$place/recovery"
 }
 
-[ -f "$out" ] && rm "$out"
+pictures() {
+    local name
+    for name in "${out%/*}"/plots/*.svg; do
+        [ ! -f "$name" ] || echo "![$(basename "$name" .svg)](plots/${name##*/})"
+    done
+}
+
 {
     cat <<TEXT
 # Results
 
-Written by \`bench/bench.sh $*\`: $pairs rounds, $seconds s for each measurement, $((took / 60)) min
-$((took % 60)) s in all, $(date -u +%Y-%m-%dT%H:%MZ). In each round everybody is measured once, one after
-the other, with the load generator on the same machine; a ratio is of two figures of one round, and the
-median is over the rounds. Compare ratios, not figures of different days. Every answer was checked; of
-every sale it was checked that the stock fell by the number of yeses.
+Written by \`bench/bench.sh $*\`: $pairs rounds, $seconds s for each measurement,
+$((took / 60)) min $((took % 60)) s in all, $(date -u +%Y-%m-%dT%H:%MZ). In each round everybody is
+measured once, one after the other, with the load generator on the same machine; a ratio is of two
+figures of one round, and the median is over the rounds. Compare ratios, not figures of different
+days. Every answer was checked; of every sale it was checked that the stock fell by the number of
+yeses.
 
 $(machine)
 
@@ -211,26 +218,25 @@ The million connections are \`make bench-million\`.
 
 ## Measured
 
-spike has one worker, nginx one, webdis one thread, so that the load generator has a core of its own (a
-sale also needs spike's ledger thread, and Redis); Go uses all cores. Spike's sales are synced to disk
-before the answer; nobody else's are. Each Redis is its own, on a Unix socket, without persistence.
-\`floor\` is the kernel's: epoll, read, write, a fixed answer. \`go\` is the published design without the
-log line it writes for each request, \`go-log\` with it. \`redis-benchmark\` asks the published script
-without HTTP in front; its cost is that of Redis alone. \`keyed\` and \`plain\` are one spike-server.
+spike has one worker, nginx one, webdis one thread, so that the load generator has a core of its own
+(a sale also needs spike's ledger thread, and Redis); Go uses all cores. Spike's sales are synced to
+disk before the answer; nobody else's are. Each Redis is its own, on a Unix socket, without
+persistence. \`floor\` is the kernel's: epoll, read, write, a fixed answer. \`go\` is the published
+design without the log line it writes for each request, \`go-log\` with it. \`redis-benchmark\` asks
+the published script without HTTP in front; its cost is that of Redis alone. \`ab\` runs the
+prototype's commands (but for the port) on its sale, 150 of 10,000 tickets for one node. \`keyed\` and \`plain\`
+are one spike-server.
 $(rates)
 $(idle)
 $(recovery)
 
-In the tables the cost of a sale is that of server and Redis. An idle connection's bytes are those of a
-server that was started for 11,000 connections and holds 10,000, each after one answer, less one
-that was started for 100 and holds one, over 10,000; Go reserves nothing. Recovery is measured with the
-page cache warm, as it is when the process has died and the machine has not.
+In the tables the cost of a sale is that of server and Redis. An idle connection's bytes are those
+of a server that was started for 11,000 connections and holds 10,000, each after one answer, less
+one that was started for 100 and holds one, over 10,000; Go reserves nothing. Recovery is measured
+with the page cache warm, as it is when the process has died and the machine has not. With Redis it
+includes that the node attaches and settles.
 
-![refusals](plots/refusals.svg)
-![sales](plots/sales.svg)
-![latency](plots/latency.svg)
-![recovery](plots/recovery.svg)
-![nodes](plots/nodes.svg)
+$(pictures)
 
 ## Commands
 

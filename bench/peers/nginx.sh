@@ -42,7 +42,7 @@ nginx_refusing() {
 # nginx_selling NAME REDIS
 nginx_selling() {
     local modules=/usr/lib/nginx/modules
-    nginx_start "$1" "content_by_lua_file $bench/peers/nginx.lua;" '' \
+    nginx_start "$1" "content_by_lua_file $bench/peers/nginx.lua;" 4096 \
         "init_by_lua_block {
             require('nginx.redis').add_commands('evalsha')
             sale = {address = 'unix:$place/$2.sock', script = '${script[$2]}'}

@@ -80,7 +80,7 @@ family() {
 cpu_ns() {
     local one
     for one in $(family "$@"); do
-        cat /proc/"$one"/task/*/schedstat
+        cat /proc/"$one"/task/*/schedstat 2>/dev/null || true # a thread may just have ended
     done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 

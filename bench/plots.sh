@@ -56,10 +56,12 @@ set bmargin 5
 unset key
 '
 
-# One bar for each peer, with min and max; file: workload, peer, median, min, max.
+# draw_bars FILE LABELS TITLE UNIT [FORMAT]: one bar for each peer, with min and max. FILE: workload,
+# peer, median, min, max.
 draw_bars() {
     cat <<PLOT
 $style
+${5:+set format y "$5"}
 set title "$3"
 set ylabel "$4"
 set datafile separator "\t"
@@ -81,8 +83,8 @@ if wanted refusals '^refusals, ' 5; then
         $2 != "\"floor\"" { for (i = 3; i <= 5; i++) $i /= floor[$1]; print }' \
         "$place/refusals.bars" "$place/refusals.bars" >"$place/refusals.shares"
     draw_bars "$place/refusals.shares" '(strcol(2)."\n".strcol(1))' \
-        'Refusals: median, min to max' "per CPU-second of the server, the kernel's floor is 1" |
-        plot refusals 1000
+        "Refusals per CPU-second of the server: median, min to max; the kernel's floor is 1" \
+        'share of the floor' '%.1f' | plot refusals 1000
 fi
 if wanted sales '^sales$' 4; then
     draw_bars "$place/sales.bars" 'strcol(2)' \

@@ -5,7 +5,7 @@
 #
 #   perf       counters (perf stat), then the functions that take the most (perf record)
 #   strace     system calls, and how many for each answer; the server is slower meanwhile
-#   callgrind  instructions for each answer, by thread and by function: exact, and the same on a busy
+#   callgrind  instructions for each answer, by thread and by function: exact, also on a busy
 #              machine. ANSWERS=20000
 #
 # The load is that of bench.sh, 100 connections; further options go to load, as -p 16 or -x.

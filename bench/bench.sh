@@ -391,7 +391,8 @@ recovery() {
 
 recover() {
     local kind=$1 redis=$2 orders have=0 round started took
-    local events='event ticket { total 10000000; }'
+    # Filling the journal is no measurement: it may take its time.
+    local events='answer-timeout 20s; redis-timeout 10s; event ticket { total 10000000; }'
     spike_start spike "$redis" "$events"
     spike_ready spike ticket
     peer spike '{"code":1,'

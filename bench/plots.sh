@@ -61,7 +61,7 @@ unset key
 draw_bars() {
     cat <<PLOT
 $style
-${5:+set format y "$5"}
+set format y "${5-%.1s%c}"
 set title "$3"
 set ylabel "$4"
 set datafile separator "\t"

@@ -305,8 +305,9 @@ if ARGV[16] == '1' or not ready or aside or knows < #ids then
         local k = 5 * (i - 1)
         local beat = tonumber(values[k + 3] or '')
         nodes[i] = {id = id, epoch = values[k + 1] or '0', gone = values[k + 2] or '0',
-            silent = beat ~= nil and math.abs(now - beat) > tonumber(ARGV[15]), never = beat == nil,
-            ready = values[k + 4] == '1', knows = tonumber(values[k + 5] or '') or 0}
+            silent = id ~= node and beat ~= nil and math.abs(now - beat) > tonumber(ARGV[15]),
+            never = beat == nil, ready = values[k + 4] == '1',
+            knows = tonumber(values[k + 5] or '') or 0}
     end
 end
 

@@ -1,0 +1,97 @@
+"""Nodes that are gone: what an operator says of them, what is waited for, and the sums once all is
+well again."""
+
+import shutil
+import time
+
+import orders
+import spike
+import spikelog
+
+SILENT_MS = 600  # node-timeout
+TOTAL = 60
+
+
+def nodes_of(place, redis, count, total=TOTAL, caps=None, **event):
+    """count nodes of one sale, all selling. caps: the local-stock of each."""
+    numbers = list(range(1, count + 1))
+    nodes = []
+    for i in numbers:
+        cap = {"local_stock": caps[i - 1]} if caps else {}
+        nodes.append(place.node(i, nodes=numbers, redis=redis, healthy=False, workers=1,
+                                node_timeout=f"{SILENT_MS}ms",
+                                events={"ticket": {"total": total, **cap, **event}}))
+    for node in nodes:
+        node.wait_healthy()
+    return nodes
+
+
+# -- what an operator says
+
+
+def reclaim_once(node, gone, **more):
+    path = f"/reclaim?node={gone.number if hasattr(gone, 'number') else gone}"
+    return spike.ask(node.admin, "POST", path + "".join(f"&{k}={v}" for k, v in more.items()))
+
+
+def reclaim(node, gone, **more):
+    """Once the node is silent for long enough."""
+
+    def said():
+        answer = reclaim_once(node, gone, **more)
+        return answer if answer.code not in (-409, -6) else None
+
+    return spike.wait("the node to be given up", said)
+
+
+def reopen_once(node):
+    return orders.act_once(node, "reopen")
+
+
+def move(node, name="moved"):
+    """Its journal, on another machine."""
+    other = node.dir / name
+    shutil.move(node.journal, other)
+    node.conf.write_text(node.conf.read_text().replace(str(node.journal), str(other)))
+    node.journal = other
+
+
+# -- what Redis says, and what is waited for
+
+
+def field(redis, node, name):
+    return int(redis.client.hget(spike.HASH, f"{node.number}:{name}") or 0)
+
+
+def settled(redis, node):
+    spike.wait("it to be settled", lambda: field(redis, node, "last") > 0 and
+               field(redis, node, "last") == field(redis, node, "done"))
+
+
+def seen_silent(nodes, gone):
+    """All of them have noticed that it is."""
+    for node in nodes:
+        spike.wait(f"{node.name} to notice the silence",
+                   lambda node=node: f"node {gone.number} is silent" in node.log_text())
+
+
+def stays(node, state, seconds=0.5):
+    """For so long: it must not change, so there is nothing to wait for but time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert node.stock()["state"] == state
+        assert node.buy().code == -6
+        time.sleep(0.02)
+
+
+# -- the sums
+
+
+def sum_up(redis, nodes, yeses=(), total=TOTAL, foreign=0):
+    """Nothing lost, nothing sold twice, nothing stranded."""
+    for node in nodes:
+        node.wait_healthy()
+    spike.check_promises(nodes, yeses, total, redis.figure() - foreign)
+    assert "P3 no undersell" in spikelog.audit(*nodes)
+    numbers = [node.number for node in nodes]
+    orders.check_sample(orders.sample(redis, numbers), numbers, foreign)

@@ -1,0 +1,96 @@
+"""Why: each node may have out its share and a buffer above it, so that the others can sell what a
+dead node leaves. How many dead nodes that survives is arithmetic: with the local stocks of those that
+are left adding up to the total or more, every ticket is sold; else exactly the rest is not, until a
+dead node comes back."""
+
+import pytest
+
+import gone
+import spike
+
+TOTAL = 400
+DEAD = 2
+
+# Local stock of each node: share + buffer. The last two die.
+CASES = {
+    # (N - k) (s + b) >= total for N = 4, k = 2, s = 100: b = 100 is enough, 50 is not.
+    "equal-enough": [200, 200, 200, 200],
+    "equal-short": [150, 150, 150, 150],
+    # Shares 40, 80, 120, 160: share * total / (total - shares of the dead), rounded up.
+    "weighted-for-the-two-largest": [134, 267, 400, 400],
+    "weighted-for-the-largest": [67, 134, 200, 267],
+}
+
+
+def sell_and_kill(place, nodes):
+    """The dead have sold a few when they die, in the middle of the sale. Answers the load on the
+    others, which goes on, and what the dead have sold."""
+    alive, doomed = nodes[:-DEAD], nodes[-DEAD:]
+    few = [place.load(node, connections=2, requests=30, pause_s=0.01) for node in doomed]
+    many = place.load(*alive, connections=10, pause_s=0.01)
+    spike.wait("all to sell", lambda: all(load.yes_count() > 10 for load in [*few, many]))
+    for node in doomed:
+        node.kill9()
+    assert many.codes[-1] == 0, "they died when all was sold"
+    return many, [order for load in few for order in load.stop().yeses]
+
+
+def refusal_of(node):
+    """What a buyer hears: sold out, or sold out here."""
+    answer = node.buy()
+    return answer.json["msg"] if answer.code == -1 else answer.code
+
+
+def sold_by(nodes):
+    return sum(node.event_stats()["node_sold"] for node in nodes)
+
+
+@pytest.mark.parametrize("caps", CASES.values(), ids=CASES.keys())
+def test_two_of_four_die(place, caps):
+    redis = place.redis()
+    nodes = gone.nodes_of(place, redis, 4, TOTAL, caps)
+    alive, dead = nodes[:-DEAD], nodes[-DEAD:]
+    many, yeses = sell_and_kill(place, nodes)
+    out = {node: gone.field(redis, node, "gone") for node in dead}
+    assert all(10 < n <= 30 for n in out.values())
+    unsold = max(0, TOTAL - sum(out.values()) - sum(caps[:-DEAD]))
+    assert (unsold > 0) == (sum(caps[:-DEAD]) < TOTAL)
+    spike.wait("all that can be sold to be sold", lambda: redis.figure() == TOTAL - unsold)
+    goes_no_further(alive, many, unsold)
+    assert sold_by(alive) == TOTAL - unsold - sum(out.values())
+    yeses += many.stop().yeses
+    spike.check_promises(nodes, yeses, TOTAL)
+    give_up(alive[0], out, TOTAL - unsold)
+    for node in dead:
+        yeses += come_back(redis, node)
+    gone.sum_up(redis, nodes, yeses, TOTAL)
+
+
+def goes_no_further(alive, load, unsold):
+    """All buyers hear why, and the truth."""
+    for node in alive:
+        spike.wait("it to see what is left", lambda node=node: node.stock()["left"] == unsold)
+        spike.wait("it to say so", lambda node=node: refusal_of(node) == (
+            "sold out here" if unsold else "sold out"))
+    before = load.yes_count(), load.codes[-1]
+    spike.wait("refusals", lambda: load.codes[-1] > before[1] + 100)
+    assert load.yes_count() == before[0]
+
+
+def give_up(node, out, sold):
+    """What the dead have out stays counted: giving them up frees nothing for sale."""
+    for other, count in out.items():
+        answer = gone.reclaim(node, other)
+        assert (answer.data["gone"], answer.data["sold"]) == (count, sold)
+    assert refusal_of(node).startswith("sold out")
+
+
+def come_back(redis, node):
+    """It gives back what it never journaled and sells what is left: it has room for that."""
+    out = gone.field(redis, node, "gone")
+    node.start()
+    own = sum(node.orders().values())
+    assert own <= out
+    yeses = spike.drain(node, TOTAL, redis)
+    assert sold_by([node]) == own + len(yeses)
+    return yeses

@@ -1,20 +1,7 @@
 """Why: many nodes sell one stock. Whatever they do at the same moment, a ticket is sold once."""
 
-import threading
-
-import redis as redis_client
-
 import spike
-
-# What the published prototype does, in our words. Its >= sells one too many: that one is its own.
-PROTOTYPE = """
-local total = tonumber(redis.call('HGET', KEYS[1], ARGV[1]))
-local sold = tonumber(redis.call('HGET', KEYS[1], ARGV[2]))
-if total >= sold then
-    return redis.call('HINCRBY', KEYS[1], ARGV[2], 1)
-end
-return 0
-"""
+from prototype import Prototype
 
 
 def two_nodes(place, redis, total):
@@ -56,26 +43,6 @@ def test_one_stock(place):
         spike.wait("both to see it", lambda node=node: node.stock()["left"] == 0)
 
 
-class Prototype(threading.Thread):
-    """A program of the prototype that sells from the same hash as fast as it can."""
-
-    def __init__(self, redis):
-        super().__init__(daemon=True)
-        self.client = redis_client.Redis(unix_socket_path=redis.socket)
-        self.script = self.client.register_script(PROTOTYPE)
-        self.sold = []
-        self.start()
-
-    def run(self):
-        spent = 0
-        while spent < 100:  # goes on for a while after the end, as its servers would
-            number = int(self.script(keys=[spike.HASH], args=[spike.TOTAL, spike.SOLD]))
-            if number:
-                self.sold.append(number)
-            else:
-                spent += 1
-
-
 def test_beside_the_prototype(place):
     """While the prototype sells from the same hash, our nodes never take sold past total."""
     redis = place.redis()
@@ -84,15 +51,15 @@ def test_beside_the_prototype(place):
     spike.wait("our first sales", lambda: load.yes_count() > 50)
     other = Prototype(redis)
     load.join()
-    other.join()
+    theirs = other.stop()
     gone = redis.figure(spike.SOLD)
     ours = len(load.yeses)
-    assert ours > 50 and len(other.sold) > 50, "they did not sell side by side"
+    assert ours > 50 and theirs > 50, "they did not sell side by side"
     assert load.codes.keys() == {1, -1}
-    assert gone == ours + len(other.sold)
+    assert gone == ours + theirs
     # 2,001 is the prototype's own fault, and then that number is one that the prototype got.
     assert gone == 2000 or (gone == 2001 and other.sold[-1] == 2001), (gone, other.sold[-3:])
-    spike.check_promises(nodes, load.yeses, 2000, gone - len(other.sold))
+    spike.check_promises(nodes, load.yeses, 2000, gone - theirs)
     for node in nodes:
         spike.wait("left to be 0, never less", lambda node=node: node.stock()["left"] == 0)
 

@@ -1,0 +1,263 @@
+"""Why: four nodes sell under load, and Redis loses what it knew, all of it, a part, or the last
+moments; with it a node may be dead or asleep, for long or since that moment. Not one ticket too many is
+sold, the sale goes on by itself wherever it can, and at the end the audit of the four journals and
+Redis finds total = left + held + sold.
+
+test_lost_writes.py and test_repair_waits.py look at two nodes and at the ways of losing; here is what
+only many show: who waits for whom."""
+
+import itertools
+import signal
+
+import pytest
+
+import gone
+import orders
+import spike
+import spikelog
+from prototype import Prototype
+from spike import HASH
+
+TOTAL = 4000
+KEYS = ["{" + HASH + "}:" + name for name in ("requests", "buyers", "grants", "orders")]
+
+
+class Sale:
+    """Four nodes under load, each buyer with a key of his own."""
+
+    def __init__(self, place, total=TOTAL):
+        self.redis, self.total = place.redis(), total
+        self.nodes = gone.nodes_of(place, self.redis, 4, total)
+        self.one_key = place.random.choice(KEYS)
+        numbers = itertools.count()
+        self.load = place.load(*self.nodes, connections=16, pause_s=0.01, path=lambda: (
+            f"/buy/ticket?key=k{next(numbers)}&buyer=b{place.random.randrange(200)}"))
+        self.sells(100)
+        self.redis.keep_dump()
+        self.sells(200)
+
+    def sells(self, count):
+        """So many more."""
+        goal = self.load.yes_count() + count
+        spike.wait("sales", lambda: self.load.yes_count() >= goal)
+
+    def alive(self):
+        """All but the last, which is the one that something happens to."""
+        return self.nodes[:-1]
+
+    @property
+    def last(self):
+        return self.nodes[-1]
+
+    def signal(self, number):
+        self.last.process.send_signal(number)
+
+    # -- what Redis loses
+
+    def flushall(self):
+        self.redis.client.flushall()
+
+    def one_key_deleted(self):
+        print(f"deleted: {self.one_key}")
+        assert self.redis.client.delete(self.one_key) == 1
+
+    def old_dump(self):
+        self.redis.restart_from_old_dump()
+
+    def lose(self, loss):
+        """Until each of the others has noticed."""
+        times = [self.attached(node) for node in self.alive()]
+        getattr(self, loss)()
+        for node, before in zip(self.alive(), times):
+            spike.wait(f"{node.name} to attach again",
+                       lambda node=node, before=before: self.attached(node) > before)
+
+    @staticmethod
+    def attached(node):
+        return node.log_text().count("attached, epoch")
+
+    # -- and then
+
+    def is_waited_for(self):
+        """By name, and nobody sells."""
+        for node in self.alive():
+            spike.wait("it to be said", lambda node=node: "waits for node 4;" in node.log_text())
+        sold = self.load.yes_count()
+        gone.stays(self.nodes[0], "repair", 1.5 * gone.SILENT_MS / 1000)
+        assert self.load.yes_count() == sold
+
+    def is_not_waited_for(self):
+        self.sells(100)
+        assert "waits for node" not in "".join(node.log_text() for node in self.alive())
+
+    def end(self):
+        """All are well: everything is sold, once."""
+        for node in self.nodes:
+            node.wait_healthy()
+        self.sells(100)
+        yeses = self.load.stop().yeses
+        yeses += spike.drain(self.last, self.total, self.redis)
+        assert self.load.unanswered == 0
+        gone.sum_up(self.redis, self.nodes, yeses, self.total)
+
+
+LOSSES = ["flushall", "one_key_deleted", "old_dump"]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_all_alive(place, loss):
+    """The sale goes on by itself."""
+    sale = Sale(place)
+    sale.lose(loss)
+    sale.is_not_waited_for()
+    sale.end()
+
+
+@pytest.mark.parametrize("asleep", [False, True], ids=["dead", "asleep"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_one_silent_for_long(place, loss, asleep):
+    """It is not waited for. What was last seen of it stays counted, also what is in doubt, until it is
+    back. The others believe in its silence only for half a second once Redis has forgotten it: should
+    a restart take longer, an operator has to say the word."""
+    sale = Sale(place)
+    sale.signal(signal.SIGSTOP) if asleep else sale.last.kill9()
+    gone.seen_silent(sale.alive(), sale.last)
+    sale.sells(50)
+    sale.lose(loss)
+    if loss == "old_dump":
+        reopen_if_it_took_too_long(sale)
+    else:
+        sale.is_not_waited_for()
+    sale.signal(signal.SIGCONT) if asleep else sale.last.start(healthy=False)
+    sale.end()
+
+
+def reopen_if_it_took_too_long(sale):
+    first = sale.nodes[0]
+    spike.wait("the sale to go on, or to say why not",
+               lambda: "waits for node 4;" in first.log_text() or first.buy().code == 1)
+    print(f"waited for: {'waits for node 4;' in first.log_text()}")
+    assert orders.act(first, "reopen").code == 1
+    sale.sells(100)
+
+
+@pytest.mark.parametrize("loss, reopened", [("flushall", False), ("flushall", True),
+                                            ("one_key_deleted", False), ("old_dump", True)])
+def test_one_dead_in_the_same_moment(place, loss, reopened):
+    """It is waited for, until it is back or by the word of an operator is not."""
+    sale = Sale(place)
+    sale.last.kill9()
+    sale.lose(loss)
+    sale.is_waited_for()
+    if reopened:
+        assert orders.act(sale.nodes[1], "reopen").data["state"] == "open"
+        sale.sells(100)
+    sale.last.start(healthy=False)
+    sale.end()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_one_asleep_in_the_same_moment(place, loss):
+    """It is waited for, and when it wakes the sale goes on by itself."""
+    sale = Sale(place)
+    sale.signal(signal.SIGSTOP)
+    sale.lose(loss)
+    sale.is_waited_for()
+    sale.signal(signal.SIGCONT)
+    sale.end()
+
+
+def kill_reclaim_and_move(sale):
+    """The others sell on; from its journal, in another directory and on another port, it settles."""
+    sale.last.kill9()
+    port = sale.last.address
+    answer = gone.reclaim(sale.nodes[2], sale.last)
+    assert answer.data["gone"] == gone.field(sale.redis, sale.last, "gone") > 0
+    sale.sells(100)
+    gone.move(sale.last)
+    sale.last.start()
+    assert sale.last.address != port
+
+
+def standing(sale):
+    """Of the last node, at one moment."""
+    names = ("epoch", "fenced", "last", "gone")
+    return dict(zip(names, sale.redis.client.hmget(HASH, [f"4:{name}" for name in names])))
+
+
+def stall_over_the_reclaim(sale):
+    """It was only asleep: nothing is deducted under its old epoch."""
+    sale.signal(signal.SIGSTOP)
+    assert gone.reclaim(sale.nodes[2], sale.last).code == 1
+    fenced = standing(sale)
+    sale.sells(100)
+    sale.signal(signal.SIGCONT)
+    while (now := standing(sale))["epoch"] == fenced["epoch"]:
+        assert now == fenced, "deducted under its old epoch"
+        assert sale.last.is_running()
+
+
+def test_killed_reclaimed_and_back_elsewhere(place):
+    sale = Sale(place)
+    kill_reclaim_and_move(sale)
+    sale.end()
+
+
+def test_stalled_over_the_reclaim(place):
+    sale = Sale(place)
+    stall_over_the_reclaim(sale)
+    sale.end()
+
+
+class Foreign:
+    """What the prototype has sold, and how much of that no node can know: what it sold between their
+    last look and the end of what Redis lost."""
+
+    def __init__(self, sale, other):
+        self.sale, self.other, self.unknowable = sale, other, 0
+
+    def is_seen(self):
+        """All that is gone, by a node that lives."""
+        figure = self.sale.redis.figure()
+        spike.wait("it to be seen", lambda: self.sale.nodes[0].stock()["sold"] >= figure)
+
+    def lose(self, loss):
+        before = len(self.other.sold)
+        self.is_seen()
+        self.sale.lose(loss)
+        if loss != "one_key_deleted":
+            self.unknowable += len(self.other.sold) - before
+        for node in self.sale.nodes:
+            node.wait_healthy()
+        self.sale.sells(100)
+
+    def check(self):
+        """Counted, and ours fit beside it. One too many is the prototype's own fault."""
+        total, gone_in_all = self.sale.total, self.sale.redis.figure()
+        counted = gone_in_all - self.sale.redis.figure("ours")
+        theirs = self.other.stop()
+        print(f"{theirs} by the prototype, {counted} counted, {self.unknowable} unknowable")
+        assert self.unknowable < theirs - self.unknowable <= counted <= theirs
+        assert gone_in_all == total + 1 == self.other.sold[-1]
+        yeses = self.sale.load.stop().yeses
+        spike.check_promises(self.sale.nodes, yeses, total - counted + 1, gone_in_all - counted)
+        assert f"{total + 1} of {total} are gone, with {counted} through other programs" in \
+            spikelog.audit(*self.sale.nodes)
+
+
+def test_the_prototype_beside_all_of_this(place):
+    """It sells from the same hash: foreign is counted, and our nodes never pass the total."""
+    sale = Sale(place, 3 * TOTAL)
+    with Prototype(sale.redis, pause_s=0.005, keep_on=True) as other:
+        foreign = Foreign(sale, other)
+        spike.wait("it to sell", lambda: len(other.sold) > 20)
+        for loss in LOSSES:
+            foreign.lose(loss)
+        kill_reclaim_and_move(sale)
+        stall_over_the_reclaim(sale)
+        for loss in place.random.sample(LOSSES, len(LOSSES)):
+            foreign.lose(loss)
+        spike.wait("everything to be gone", lambda: sale.redis.figure() > sale.total, 20)
+        refused = sale.load.codes[-1]
+        spike.wait("refusals", lambda: sale.load.codes[-1] > refused + 100)
+        foreign.check()

@@ -106,11 +106,17 @@ LOSSES = ["flushall", "one_key_deleted", "old_dump"]
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_all_alive(place, loss):
-    """The sale goes on by itself."""
-    sale = Sale(place)
+    """The sale goes on by itself. And again when all is sold: not one more is."""
+    sale = Sale(place, 1500)
     sale.lose(loss)
     sale.is_not_waited_for()
-    sale.end()
+    spike.wait("all to be sold", lambda: sale.redis.figure() == sale.total, 20)
+    spike.wait("the last yes", lambda: sale.load.yes_count() == sale.total)
+    sale.lose(loss)
+    refused = sale.load.codes[-1]
+    spike.wait("refusals", lambda: sale.load.codes[-1] > refused + 500)
+    assert sale.load.stop().yes_count() == sale.total
+    gone.sum_up(sale.redis, sale.nodes, sale.load.yeses, sale.total)
 
 
 @pytest.mark.parametrize("asleep", [False, True], ids=["dead", "asleep"])

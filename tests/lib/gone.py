@@ -1,6 +1,7 @@
 """Nodes that are gone: what an operator says of them, what is waited for, and the sums once all is
 well again."""
 
+import re
 import shutil
 import time
 
@@ -68,11 +69,18 @@ def settled(redis, node):
                field(redis, node, "last") == field(redis, node, "done"))
 
 
-def seen_silent(nodes, gone):
-    """All of them have noticed that it is."""
+def is_silent(redis, node):
+    seconds, us = redis.client.time()
+    return seconds * 1000 + us // 1000 > field(redis, node, "beat") + SILENT_MS
+
+
+def seen_silent(redis, nodes, gone):
+    """It is, and all of them have noticed; on a busy machine they may have thought so before."""
+    spike.wait("silence", lambda: is_silent(redis, gone))
+    said = re.compile(f"node {gone.number} is (silent|back)")
     for node in nodes:
         spike.wait(f"{node.name} to notice the silence",
-                   lambda node=node: f"node {gone.number} is silent" in node.log_text())
+                   lambda node=node: said.findall(node.log_text())[-1:] == ["silent"])
 
 
 def stays(node, state, seconds=0.5):

@@ -71,9 +71,7 @@ static enum verdict give_up(struct ledger *l, struct ledger_event *e, uint16_t n
                                .epoch = e->epoch,
                                .seen = e->figures,
                                .node = node,
-                               .journal_lost = m->kind == MESSAGE_RECLAIM && m->lost,
-                               .nodes = e->nodes,
-                               .node_count = e->node_count};
+                               .journal_lost = m->kind == MESSAGE_RECLAIM && m->lost};
     if (l->room < NODES_MAX)
         return VERDICT_BUSY; /* what the journal has left is for returns */
     if (stock_reclaim(l->stock, &rc, &f) != STOCK_OK) {
@@ -90,7 +88,8 @@ static enum verdict give_up(struct ledger *l, struct ledger_event *e, uint16_t n
     }
     uint32_t judged = e->batch_count; /* in this turn: they must not be deducted again */
     e->batch_count = 0;
-    ledger_step(l, e); /* ends the repair, if that was all that it waited for */
+    e->asked_mono_us = 0; /* what is remembered of the others must not be older than this */
+    ledger_step(l, e);    /* ends the repair, if that was all that it waited for */
     e->batch_count = judged;
     return l->attached ? VERDICT_YES : VERDICT_BUSY;
 }

@@ -12,7 +12,8 @@
 --       10 last number and 11 last seq of the journal
 --       12 total  13 version  14 state, of the journal or, if it has no sale, of the configuration
 --       15 foreign tickets and 16 turn that the node has seen  17 known nodes, separated by blanks
---       18 the nodes that it has last seen silent: 'id:epoch:gone ...'  19 1 if that was just now
+--       18 the nodes as it has last seen them outside of a repair: 'id:epoch:gone:silent ...'
+--       19 1 if that was just now
 --       20 the last act of an operator in the journal: 'version node time_ms from', or ''
 --
 -- answers {'OK', sale, secret, pos, state, version, total, repair 0|1, voided, known, turn,
@@ -25,6 +26,11 @@
 -- rebuild is the turn in which keys, buyers and marks were last thrown away, to be told again by
 -- every journal from its first record: when one of them, or a node's own fields, cannot be
 -- believed. A node whose own rebuild is another has not done so yet.
+--
+-- seen is, of a node that a repair may wait for, the highest epoch and the most tickets out that any
+-- other has seen of it ('epoch gone'): what stays counted should it be given up, and what tells its
+-- journal from a blank or an older one when Redis has forgotten the node itself. lost is the last
+-- number of a node that was given up with its journal (see reclaim.lua).
 local H, requests, buyers, grants, registry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local node, T, S, run = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
 local epoch, jlast, jend = tonumber(ARGV[2]), tonumber(ARGV[10]), tonumber(ARGV[11])
@@ -53,7 +59,7 @@ end
 local v = redis.call('HMGET', H, 'sale', 'secret', T, S, 'version', 'state', 'aside', 'run',
     'begun', 'known', me .. 'epoch', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
     me .. 'held', me .. 'sold', 'turn', 'ours', me .. 'gone', 'rebuild', me .. 'rebuild',
-    'streamed', 'act', 'requests', 'buyers', 'marks', me .. 'told')
+    'streamed', 'act', 'requests', 'buyers', 'marks', me .. 'told', me .. 'lost', me .. 'seen')
 local sale, secret, total, sold = v[1], v[2], count(v[3]), count(v[4]) -- total -1 stands aside
 local version, state, aside = int(v[5] or ARGV[13]), v[6] or ARGV[14], tonumber(v[7] or '')
 if not secret then
@@ -62,24 +68,34 @@ end
 local last, pos, done, pending = int(v[12]), int(v[13]), int(v[14]), v[15] or ''
 local held, mine, turn = int(v[16]), int(v[17]), int(v[18])
 local rebuild, act = v[21], v[24] or ''
+local function seen_of(text)
+    local e, g = string.match(text or '', '^(%d+) (%d+)$')
+    return int(e), int(g)
+end
+local epoch_seen, gone_seen = seen_of(v[30])
 
--- Whose sale is it? A journal with grants never gives up its sale; one without takes the hash's.
+-- Whose sale is it? A journal with grants never gives up its sale, nor does a node, while it runs,
+-- that has seen grants of others, to one that has not begun; who has neither takes the hash's.
+local sold_before = jlast > 0
+for g in string.gmatch(ARGV[18], '%d+:%d+:(%d+):[01]') do
+    sold_before = sold_before or jsale ~= '' and tonumber(g) > 0
+end
 local fresh = not sale and jsale == ''
 local lost = not sale and jsale ~= ''
 if sale and sale ~= jsale then
-    if jlast > 0 and v[9] ~= '1' then
+    if sold_before and v[9] ~= '1' then
         lost = true -- a node without a journal came first after Redis had lost everything
     elseif jlast > 0 then
         return {'OTHER', 'Redis holds sale ' .. sale .. ', this journal is of sale ' .. jsale}
-    elseif last > 0 then
+    elseif last > 0 or int(v[29]) > 0 or gone_seen > 0 then
         return {'OTHER', 'Redis knows orders of this node that the journal does not hold (if they are '
             .. 'lost for good, start it as a node with a number of its own)'}
     end
 end
 if not lost then
-    if int(v[11]) >= epoch then
-        return {'OTHER', 'epoch ' .. v[11] .. ' of this node is in use, the journal is at '
-            .. ARGV[2]}
+    if math.max(int(v[11]), epoch_seen) >= epoch then
+        return {'OTHER', 'epoch ' .. string.format('%.0f', math.max(int(v[11]), epoch_seen))
+            .. ' of this node is in use, the journal is at ' .. ARGV[2]}
     elseif pos > jend or done > jlast then
         return {'OTHER', 'Redis has settled up to record ' .. pos .. ', the journal ends at '
             .. jend}
@@ -193,21 +209,28 @@ last = math.min(last, keep)
 -- A node that was silent is not waited for: what was last seen of it stays counted. A hash that is
 -- not an older one shows itself whether the node has come back since; if Redis has forgotten, only
 -- news of just now can be believed. Nor is a node waited for that such a hash has never seen.
-local silent, never, change = {}, {}, 0
+local silent, never, seen, change = {}, {}, {}, 0
 local newer = not lost and seen_turn > 0 and turn >= seen_turn
+local drop = repair and (v[8] ~= run or not v[7] or wipe)
 if aside then
-    for id, epoch_seen, gone_seen in string.gmatch(ARGV[18], '(%d+):(%d+):(%d+)') do
+    for id, e, g, quiet in string.gmatch(ARGV[18], '(%d+):(%d+):(%d+):([01])') do
+        e, g = tonumber(e), tonumber(g)
         local epoch_now = lost and 0 or int(redis.call('HGET', H, id .. ':epoch'))
-        local unmoved = epoch_now <= tonumber(epoch_seen)
+        local unmoved = quiet == '1' and epoch_now <= e
         if newer then
-            unmoved = unmoved and gones[id] == tonumber(gone_seen)
+            unmoved = unmoved and gones[id] == g
         else
             unmoved = unmoved and ARGV[19] == '1'
         end
         if known[id] and id ~= node and unmoved then
             silent[id] = true
-            change = change + math.max(tonumber(gone_seen) - gones[id], 0)
-            gones[id] = math.max(gones[id], tonumber(gone_seen))
+            change = change + math.max(g - gones[id], 0)
+            gones[id] = math.max(gones[id], g)
+        end
+        if known[id] and id ~= node and jsale == sale then
+            local e_told, g_told = seen_of(not drop and redis.call('HGET', H, id .. ':seen'))
+            seen[id] = {epoch = math.max(e, e_told), gone = math.max(g, g_told),
+                older = epoch_now > 0 and epoch_now < e}
         end
     end
     for _, id in ipairs(ids) do -- nor one that a repair already waits for
@@ -229,11 +252,11 @@ end
 if lost then -- who had come before must attach again, to this sale; what the stream has, it has
     for _, id in ipairs(ids) do
         for _, field in ipairs({'epoch', 'ready', 'last', 'pos', 'done', 'pending', 'held', 'sold',
-            'gone', 'knows', 'rebuild'}) do
+            'gone', 'knows', 'rebuild', 'lost', 'seen'}) do
             redis.call('HDEL', H, id .. ':' .. field)
         end
     end
-    redis.call('HSET', H, 'begun', jlast > 0 and 1 or 0)
+    redis.call('HSET', H, 'begun', sold_before and 1 or 0)
 end
 turn = math.max(turn, seen_turn) + 1
 if wipe then
@@ -266,8 +289,17 @@ for buyer, n in pairs(tickets_back) do
         redis.call('HDEL', buyers, buyer)
     end
 end
-local drop = repair and (v[8] ~= run or not v[7] or wipe)
 for _, id in ipairs(ids) do
+    if seen[id] then
+        redis.call('HSET', H, id .. ':seen', string.format('%.0f %.0f', seen[id].epoch,
+            seen[id].gone))
+    elseif drop then
+        redis.call('HDEL', H, id .. ':seen')
+    end
+    -- Who attached under an older epoch has another journal, or the hash is older. Let him attach.
+    if seen[id] and seen[id].older and redis.call('HGET', H, id .. ':fenced') ~= '1' then
+        redis.call('HSET', H, id .. ':fenced', 1, id .. ':ready', 0)
+    end
     if silent[id] then
         redis.call('HSET', H, id .. ':ready', 1, id .. ':gone', gones[id])
     elseif drop then
@@ -277,11 +309,12 @@ end
 if aside then
     redis.call('HSET', H, T, -1, 'aside', aside) -- put aside, so that nobody can sell
 end
+local now = redis.call('TIME')
 redis.call('HSET', H, S, sold, 'ours', ours, 'sale', sale, 'secret', secret, 'version', version,
     'turn', turn, 'state', state, 'run', run, 'known', table.concat(ids, ' '),
     me .. 'epoch', epoch, me .. 'fenced', 0, me .. 'ready', 0, me .. 'last', last, me .. 'pos', pos,
     me .. 'done', done, me .. 'pending', pending, me .. 'held', held, me .. 'sold', mine,
     me .. 'gone', gones[node], 'rebuild', rebuild, me .. 'rebuild', rebuild, 'act', act,
-    me .. 'told', told)
+    me .. 'told', told, me .. 'beat', now[1] * 1000 + math.floor(now[2] / 1000))
 return {'OK', sale, secret, pos, state, version, aside or total, aside and 1 or 0, voided,
     table.concat(ids, ' '), turn, act}

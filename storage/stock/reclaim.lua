@@ -1,17 +1,17 @@
 #!lua
 -- reclaim: by an operator's word, nodes that are gone are given up: each is fenced, and nobody waits
 -- for it any more. What it sold, holds or has in doubt stays counted, for only its journal can
--- tell. In repair the hash may have forgotten, so if this node last saw more of it, that counts.
+-- tell. In repair the hash may have forgotten, so if any node last saw more of it, that counts.
 --
 -- If its journal is lost for good, what it held or had in doubt comes back, with the keys and the
 -- places within the limit of what was in doubt (whose the holds were, nobody knows any more). Should
--- that journal turn up after all, it finds its `pos` gone, and every journal tells all again.
+-- that journal turn up after all, it finds its `pos` gone, and every journal tells all again. A blank
+-- one is refused by the number that is kept as `lost`, for it would give the same order ids again.
 --
 -- KEYS  1 hash  2 requests  3 buyers  4 grants  5 nodes  6 orders
 -- ARGV  1 node  2 epoch  3 total's field  4 sold's field  5 turn that the node has seen
 --       6 milliseconds after which a node is silent  7 the node to give up, or 0: all those that a
 --         repair waits for and that are silent  8 1: its journal is lost for good
---       9 what this node has last seen of the others: 'id:epoch:gone ...'
 --
 -- answers {'OK', 'done' | 'alive' | 'unknown', nodes that were given up, with their tickets that
 --          stay counted and those that came back: 'id:gone:back ...', sold, ours, turn}
@@ -22,7 +22,7 @@ local function int(text)
     return tonumber(text or '') or 0
 end
 local v = redis.call('HMGET', H, T, S, 'ours', 'sale', 'known', node .. ':epoch',
-    node .. ':fenced', 'turn', 'requests', 'buyers', 'aside')
+    node .. ':fenced', 'turn', 'requests', 'buyers', 'aside', 'rebuild')
 local sold, ours, sale, turn = tonumber(v[2] or ''), tonumber(v[3] or ''), v[4], int(v[8])
 if v[6] ~= ARGV[2] or v[7] == '1' then
     return {'ATTACH', 'this node was fenced'}
@@ -34,25 +34,25 @@ elseif redis.call('HGET', requests, '') ~= sale .. ' ' .. (v[9] or '')
         or redis.call('HGET', buyers, '') ~= sale .. ' ' .. (v[10] or '') then
     return {'ATTACH', 'keys or buyers were lost'}
 end
-local seen = {}
-for id, gone in string.gmatch(v[11] and ARGV[9] or '', '(%d+):%d+:(%d+)') do
-    seen[id] = tonumber(gone)
-end
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
-local given_up, outcome = {}, 'unknown'
+local given_up, outcome = {}, target == '0' and 'done' or 'unknown'
 for id in string.gmatch(v[5], '%d+') do
     if id ~= node and (target == id or target == '0') then
         local f = redis.call('HMGET', H, id .. ':beat', id .. ':ready', id .. ':gone',
-            id .. ':held', id .. ':sold', id .. ':pending', id .. ':done')
+            id .. ':held', id .. ':sold', id .. ':pending', id .. ':done', id .. ':seen',
+            id .. ':rebuild', id .. ':last', id .. ':lost')
         local beat = tonumber(f[1] or '')
         local silent = not beat or math.abs(now - beat) > tonumber(ARGV[6])
         outcome = outcome == 'unknown' and 'done' or outcome
         if not silent and target == id then
             outcome = 'alive'
         elseif silent and (target == id or f[2] ~= '1') then
+            local seen = v[11] and string.match(f[8] or '', '^%d+ (%d+)$') -- see attach.lua
             given_up[#given_up + 1] = {id = id, hash = int(f[3]), held = int(f[4]),
-                sold = int(f[5]), pending = f[6] or '', done = int(f[7])}
+                sold = int(f[5]), pending = f[6] or '', done = int(f[7]),
+                seen = int(seen), stale = f[9] ~= v[12],
+                numbers = math.max(int(f[10]), int(f[11]))}
         end
     end
 end
@@ -63,11 +63,12 @@ for i, n in ipairs(given_up) do
     for line in string.gmatch(n.pending, '[^\n]+') do
         in_doubt = in_doubt + int(string.match(line, '^%d+'))
     end
-    local gone, back = math.max(n.hash, seen[n.id] or 0), 0
+    local gone, back = math.max(n.hash, n.seen), 0
     if ARGV[8] == '1' and gone == n.held + n.sold + in_doubt then -- else: who knows what it held
         back, gone = n.held + in_doubt, n.sold
         local number = n.done
-        for line in string.gmatch(n.pending, '[^\n]+') do
+        -- Keys and buyers that were thrown away since do not know of it.
+        for line in string.gmatch(n.stale and '' or n.pending, '[^\n]+') do
             local tickets, buyer, key = string.match(line, '^(%d+) ?(%S*) ?(%S*)$')
             number = number + 1
             local id, of = string.match((key or '') ~= '' and redis.call('HGET', requests, key)
@@ -90,7 +91,8 @@ end
 for _, n in ipairs(given_up) do
     redis.call('HSET', H, n.id .. ':fenced', 1, n.id .. ':ready', 1, n.id .. ':gone', n.gone)
     if n.lost then
-        redis.call('HSET', H, n.id .. ':held', 0, n.id .. ':pending', '', n.id .. ':last', n.done)
+        redis.call('HSET', H, n.id .. ':held', 0, n.id .. ':pending', '', n.id .. ':last', n.done,
+            n.id .. ':lost', n.numbers)
         redis.call('HDEL', H, n.id .. ':pos')
     end
 end

@@ -186,16 +186,15 @@ static void add_known(struct redis *r, const struct stock_attach *at)
     link_add(&r->link, r->known, used);
 }
 
-void redis_add_nodes(struct redis *r, const struct stock_node *nodes, uint32_t count,
-                     bool silent_only)
+/* "id:epoch:gone:silent " of each node, as we have last heard. */
+static void add_nodes(struct redis *r, const struct stock_attach *at)
 {
     size_t used = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct stock_node *n = &nodes[i];
-        if (n->silent || !silent_only)
-            used +=
-                (size_t)snprintf(r->nodes + used, sizeof r->nodes - used,
-                                 "%u:%" PRIu64 ":%" PRIu32 " ", (unsigned)n->id, n->epoch, n->gone);
+    for (uint32_t i = 0; i < at->node_count; i++) {
+        const struct stock_node *n = &at->nodes[i];
+        used += (size_t)snprintf(r->nodes + used, sizeof r->nodes - used,
+                                 "%u:%" PRIu64 ":%" PRIu32 ":%d ", (unsigned)n->id, n->epoch,
+                                 n->gone, n->silent ? 1 : 0);
     }
     ASSERT(used < sizeof r->nodes);
     link_add(&r->link, r->nodes, used);
@@ -232,7 +231,7 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     link_add_number(&r->link, at->seen.foreign);
     link_add_number(&r->link, (int64_t)at->seen.turn);
     add_known(r, at);
-    redis_add_nodes(r, at->nodes, at->node_count, true);
+    add_nodes(r, at);
     link_add_number(&r->link, at->just_heard ? 1 : 0);
     add_origin(r, at);
 }

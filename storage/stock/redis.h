@@ -51,10 +51,6 @@ enum stock_result redis_finish_script(struct redis *r, enum script which,
                                       bool (*take)(const redisReply *reply, void *into), void *into,
                                       struct fault *f);
 
-/* "id:epoch:gone " of each node, or of the silent ones alone. */
-void redis_add_nodes(struct redis *r, const struct stock_node *nodes, uint32_t count,
-                     bool silent_only);
-
 /* redis_step.c */
 enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f);
 /* redis_act.c */

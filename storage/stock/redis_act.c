@@ -106,6 +106,5 @@ enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struc
     link_add_number(&r->link, (int64_t)r->stock.conf->node_timeout_ms);
     link_add_number(&r->link, rc->node);
     link_add_number(&r->link, rc->journal_lost ? 1 : 0);
-    redis_add_nodes(r, rc->nodes, rc->node_count, false);
     return redis_finish_script(r, SCRIPT_RECLAIM, take_reclaim, rc, f);
 }

@@ -105,7 +105,9 @@ struct stock_attach {
     struct stock_figures seen; /* what was last heard, foreign and turn above all */
     uint16_t known[NODES_MAX]; /* in and out */
     uint32_t known_count;
-    const struct stock_node *nodes; /* as last heard; the silent ones are not waited for */
+    /* As last heard outside of a repair. The silent ones are not waited for; of the others this is
+     * what stays counted should they be given up. */
+    const struct stock_node *nodes;
     uint32_t node_count;
     bool just_heard; /* ... even if the stock has forgotten them: nothing can have happened since */
     /* out */
@@ -207,8 +209,6 @@ struct stock_reclaim {
     struct stock_figures seen;
     uint16_t node;     /* 0: all that the repair waits for and that are silent */
     bool journal_lost; /* what it held or had in doubt comes back */
-    const struct stock_node *nodes;
-    uint32_t node_count; /* as last heard outside of a repair */
     /* out */
     enum { STOCK_RECLAIMED, STOCK_ALIVE, STOCK_UNKNOWN } outcome;
     struct stock_given_up given_up[NODES_MAX];

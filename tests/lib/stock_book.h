@@ -24,7 +24,7 @@
 
 #define SLOT      7
 #define RECORDS   8192 /* of one book */
-#define BOOKS     3    /* nodes 1 and 2 */
+#define BOOKS     4    /* nodes 1 to 3 */
 #define MARKS_ALL (2 * RECORDS)
 
 static struct conf conf;
@@ -55,8 +55,10 @@ static struct stock_change changes[SETTLE_MAX];
 static struct stock_item items[BATCH_MAX];
 static uint64_t late_of[BATCH_MAX]; /* the order that a late payment is for */
 static uint64_t marks_told[MARKS_MAX];
+static struct stock_node nodes_told[NODES_MAX];
 static uint32_t limit, total;
 static bool between_beats; /* the nodes are not asked for */
+static bool heard_before;  /* what is known of them is not of just now */
 static uint64_t pay_by;    /* of the orders granted from now on; 0: sold outright */
 
 static inline void use(struct stock *(*plan)(const struct conf *, struct arena *))
@@ -74,7 +76,7 @@ static inline void blank(void)
     book = &books[1];
     conf.node = 1;
     limit = 0;
-    between_beats = false;
+    between_beats = heard_before = false;
     pay_by = 0;
     total = 10;
 }
@@ -139,7 +141,7 @@ static inline enum stock_result attach(void)
                               .seen = book->figures,
                               .nodes = book->nodes,
                               .node_count = book->node_count,
-                              .just_heard = true};
+                              .just_heard = !heard_before};
     memcpy(at.known, book->others, sizeof book->others);
     at.known_count = book->others_count;
     enum stock_result result = stock_connect(stock, &f);
@@ -290,12 +292,15 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
                             .seen = book->figures,
                             .knows = 1 + book->others_count,
                             .ask_nodes = !between_beats,
-                            .nodes = book->nodes};
+                            .nodes = nodes_told};
     enum stock_result result = stock_step(stock, &st, &f);
     if (result == STOCK_OK) {
         book->pos = st.to;
         book->figures = st.figures;
-        book->node_count = st.node_count;
+        if (!st.figures.repair) { /* in repair it may have forgotten */
+            memcpy(book->nodes, nodes_told, st.node_count * sizeof *nodes_told);
+            book->node_count = st.node_count;
+        }
         if (st.origin.node != 0) {
             book->origin = st.origin;
             book->origins++;
@@ -374,19 +379,27 @@ static inline void opened(void)
     assert_int_equal(book->figures.total, total);
 }
 
-/* Nodes 1 and 2 know each other and sell; this is node 1. */
-static inline void opened_by_two(void)
+/* Nodes 1 to `count` know each other and sell; this is node 1. */
+static inline void opened_by(uint16_t count)
 {
-    for (uint16_t node = 1; node <= 2; node++) {
+    for (uint16_t node = 1; node <= count; node++) {
         be(node);
-        book->others[0] = (uint16_t)(3 - node);
-        book->others_count = 1;
+        for (uint16_t other = 1; other <= count; other++)
+            if (other != node)
+                book->others[book->others_count++] = other;
         assert_int_equal(attach(), STOCK_OK);
         settle();
     }
-    be(1);
-    settle();
-    assert_true(book->figures.ready && !book->figures.repair);
+    for (uint16_t node = count; node >= 1; node--) {
+        be(node);
+        settle();
+        assert_true(book->figures.ready && !book->figures.repair);
+    }
+}
+
+static inline void opened_by_two(void)
+{
+    opened_by(2);
 }
 
 /* Attaches again and settles. */
@@ -410,6 +423,23 @@ static inline enum stock_result act(enum stock_state to, uint32_t new_total, str
         if (a->outcome == STOCK_DONE)
             learn(&a->figures);
     }
+    return result;
+}
+
+/* Its last beat was long ago. */
+static inline void silence(uint16_t node)
+{
+    redis_fixture_do(&redis, "HSET " H " %u:beat 1", (unsigned)node);
+}
+
+/* By an operator's word. 0: all silent ones that a repair waits for. */
+static inline enum stock_result give_up(uint16_t node, bool lost, struct stock_reclaim *rc)
+{
+    *rc = (struct stock_reclaim){
+        .epoch = book->epoch, .seen = book->figures, .node = node, .journal_lost = lost};
+    enum stock_result result = stock_reclaim(stock, rc, &f);
+    if (result == STOCK_OK)
+        book->figures = rc->figures;
     return result;
 }
 

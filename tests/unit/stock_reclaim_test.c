@@ -1,0 +1,674 @@
+/*
+ * Why: a node that is given up has sold tickets that nobody else knows the half of. Not one of them
+ * may be sold again (P1), none be stranded once its journal is back (P3), no key get a second order
+ * (P4), whatever Redis has forgotten of it meanwhile and whoever gives it up.
+ */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
+ *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
+ *        storage/stock/link.c server/mem/arena.c
+ *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
+ *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+#include "tests/lib/stock_book.h"
+
+static struct stock_reclaim rc;
+static char before[8192], after[8192];
+
+static void assert_given_up(uint16_t node, uint32_t gone, uint32_t back)
+{
+    assert_int_equal(rc.outcome, STOCK_RECLAIMED);
+    assert_int_equal(rc.given_up_count, 1);
+    assert_int_equal(rc.given_up[0].node, node);
+    assert_int_equal(rc.given_up[0].gone, gone);
+    assert_int_equal(rc.given_up[0].back, back);
+}
+
+/* By node 1. */
+static void gives_up(uint16_t node, bool lost, uint32_t gone, uint32_t back)
+{
+    be(1);
+    assert_int_equal(give_up(node, lost, &rc), STOCK_OK);
+    assert_given_up(node, gone, back);
+}
+
+/* Node 2 has ann's two sold and bob's held one, settled, and three tickets of bob's with the key
+ * "doubt" that its journal lacks. Then it is silent, and the others have seen all of it. */
+static void node_2_dies(void)
+{
+    be(2);
+    assert_int_equal(buy(2, "ann", "sold"), STOCK_YES);
+    settle();
+    pay_by = 4102444800000;
+    assert_int_equal(buy(1, "bob", "held"), STOCK_YES);
+    settle();
+    want(0, STOCK_BUY, 3, "bob", "doubt");
+    assert_int_equal(ask(1), STOCK_OK);
+    assert_int_equal(items[0].verdict, STOCK_YES);
+    silence(2);
+    be(1);
+    settle();
+    assert_int_equal(book->figures.gone, 6);
+}
+
+/* All nodes have attached and settled: nothing is lost, nothing counted twice. */
+static void all_is_well(uint32_t gone)
+{
+    be(2);
+    settle();
+    be(1);
+    settle();
+    assert_false(book->figures.repair);
+    assert_true(book->figures.ready);
+    assert_int_equal(book->figures.gone, gone);
+    assert_int_equal(field("ticket_total_nums"), 10);
+    assert_sums();
+}
+
+static void test_what_it_answers(void **state)
+{
+    (void)state;
+    opened_by_two();
+    contents(H, before, sizeof before);
+    assert_int_equal(give_up(7, false, &rc), STOCK_OK);
+    assert_int_equal(rc.outcome, STOCK_UNKNOWN);
+    assert_int_equal(give_up(2, true, &rc), STOCK_OK);
+    assert_int_equal(rc.outcome, STOCK_ALIVE);
+    assert_int_equal(rc.given_up_count, 0);
+    assert_int_equal(give_up(1, false, &rc), STOCK_OK);
+    assert_int_equal(rc.outcome, STOCK_UNKNOWN);
+    contents(H, after, sizeof after);
+    assert_string_equal(before, after);
+    node_2_dies();
+    gives_up(2, false, 6, 0);
+    assert_int_equal(book->figures.gone, 6);
+    assert_int_equal(field("2:fenced"), 1);
+    assert_sums();
+}
+
+/* A beat in the future: the clock of Redis' machine was set back. */
+static void test_no_clock_keeps_a_dead_node_alive(void **state)
+{
+    (void)state;
+    opened_by_two();
+    redis_fixture_do(&redis, "HSET " H " 2:beat 99999999999999");
+    gives_up(2, false, 0, 0);
+}
+
+static void test_again_changes_nothing(void **state)
+{
+    (void)state;
+    opened_by_two();
+    node_2_dies();
+    gives_up(2, false, 6, 0);
+    redis_fixture_do(&redis, "HSET " H " turn 0");
+    contents(H, before, sizeof before);
+    book->figures.turn = 0;
+    gives_up(2, false, 6, 0);
+    redis_fixture_do(&redis, "HSET " H " turn 0");
+    contents(H, after, sizeof after);
+    assert_string_equal(before, after);
+}
+
+/* It was only asleep: nothing more under its old epoch, then it goes on where its journal ends. */
+static void test_it_comes_back(void **state)
+{
+    (void)state;
+    opened_by_two();
+    node_2_dies();
+    gives_up(2, false, 6, 0);
+    assert_int_equal(sell(9, 1), 4);
+    be(2);
+    note(STOCK_PAID, 2); /* it could not tell Redis */
+    assert_int_equal(step(1, 1), STOCK_ATTACH);
+    assert_non_null(strstr(f.text, "fenced"));
+    assert_int_equal(attach(), STOCK_OK);
+    assert_false(book->figures.repair);
+    assert_int_equal(book->voided, 1);
+    settle();
+    assert_int_equal(field("2:sold"), 3);
+    assert_int_equal(buy(3, "bob", "doubt"), STOCK_YES);
+    all_is_well(10);
+}
+
+/* Between its attach and its first step it is there. */
+static void test_it_comes_back_just_now(void **state)
+{
+    (void)state;
+    opened_by_two();
+    node_2_dies();
+    be(2);
+    assert_int_equal(attach(), STOCK_OK);
+    be(1);
+    assert_int_equal(give_up(2, true, &rc), STOCK_OK);
+    assert_int_equal(rc.outcome, STOCK_ALIVE);
+    all_is_well(3);
+}
+
+static void test_each_gives_up_the_other(void **state)
+{
+    (void)state;
+    opened_by_two();
+    node_2_dies();
+    silence(1);
+    be(2);
+    assert_int_equal(give_up(1, false, &rc), STOCK_OK);
+    assert_given_up(1, 0, 0);
+    be(1);
+    assert_int_equal(give_up(2, true, &rc), STOCK_ATTACH);
+    assert_int_equal(step(1, 1), STOCK_ATTACH);
+    assert_int_equal(field("2:gone"), 6);
+    assert_int_equal(field("2:fenced"), 0);
+}
+
+/* ---- its journal is lost -------------------------------------------------------------------- */
+
+static void test_its_journal_is_lost(void **state)
+{
+    (void)state;
+    limit = 4;
+    opened_by_two();
+    node_2_dies();
+    assert_int_equal(buy(3, "bob", "doubt"), STOCK_BUSY);
+    assert_int_equal(buy(1, "bob", "other"), STOCK_LIMIT);
+    gives_up(2, true, 2, 4);
+    assert_int_equal(book->figures.gone, 2);
+    assert_sums();
+    assert_int_equal(tickets_of("bob"), 1); /* whose the held ones were, nobody knows */
+    assert_int_equal(tickets_of("ann"), 2);
+    assert_int_equal(buy(3, "bob", "doubt"), STOCK_YES);
+    assert_int_equal(buy(2, "ann", "sold"), STOCK_SAME);
+    settle();
+    gives_up(2, true, 2, 0); /* again */
+    assert_int_equal(sell(9, 1), 5);
+    assert_sums();
+}
+
+/* It had been given up before, with its tickets. */
+static void test_then_its_journal_is_lost_too(void **state)
+{
+    (void)state;
+    opened_by_two();
+    node_2_dies();
+    gives_up(2, false, 6, 0);
+    gives_up(2, true, 2, 4);
+    assert_sums();
+}
+
+/* A key that was voided and bought again elsewhere belongs to that order. */
+static void test_a_key_of_another_order_stays(void **state)
+{
+    static const char *const orders[] = {"l0001-070000000003:3:0:bob",
+                                         "l0002-070000000002:3:0:bob"};
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        leave(state);
+        fresh_redis(state);
+        opened_by_two();
+        node_2_dies();
+        redis_fixture_do(&redis, "HSET " REQUESTS " doubt %s", orders[i]);
+        gives_up(2, true, 2, 4);
+        redisReply *reply = redisCommand(redis.c, "HGET " REQUESTS " doubt");
+        assert_string_equal(reply->str, orders[i]);
+        freeReplyObject(reply);
+    }
+}
+
+static void test_numbers_that_do_not_add_up_return_nothing(void **state)
+{
+    static const char *const wrong[] = {"2:held 9", "2:sold 0", "2:gone 7", "2:pending none"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        leave(state);
+        fresh_redis(state);
+        opened_by_two();
+        node_2_dies();
+        char command[64];
+        snprintf(command, sizeof command, "HSET " H " %s", wrong[i]);
+        redis_fixture_do(&redis, command);
+        long long gone = field("2:gone"), bob = tickets_of("bob");
+        gives_up(2, true, (uint32_t)gone, 0);
+        assert_int_equal(field("2:gone"), gone);
+        assert_int_equal(field("2:fenced"), 1);
+        assert_int_equal(tickets_of("bob"), bob);
+        assert_int_equal(book->figures.gone, 6);
+    }
+}
+
+static void test_the_lost_journal_turns_up(void **state)
+{
+    (void)state;
+    limit = 4;
+    opened_by_two();
+    node_2_dies();
+    gives_up(2, true, 2, 4);
+    pay_by = 0;
+    assert_int_equal(buy(3, "bob", "doubt"), STOCK_YES);
+    settle();
+    be(2);
+    note(STOCK_PAID, 2);
+    assert_int_equal(step(1, 1), STOCK_ATTACH);
+    assert_int_equal(attach(), STOCK_OK);
+    assert_true(book->figures.repair);
+    assert_int_equal(book->pos, 0);
+    settle();
+    be(1);
+    assert_int_equal(step(1, 1), STOCK_ATTACH); /* it has to tell all again, too */
+    again();
+    all_is_well(6);
+    assert_int_equal(tickets_of("bob"), 4);
+    assert_int_equal(field("2:sold"), 3);
+    assert_int_equal(buy(3, "bob", "doubt"), STOCK_SAME);
+    assert_int_equal(buy(1, "bob", "more"), STOCK_LIMIT);
+    be(2);
+    assert_int_equal(buy(1, "bob", "held"), STOCK_SAME);
+}
+
+/* A blank one under the same number would give the same order ids again, also if not one order of
+ * the node had been settled. */
+static void test_no_blank_journal_takes_the_number(void **state)
+{
+    (void)state;
+    opened_by_two();
+    be(2);
+    assert_int_equal(sell(2, 1), 2); /* the buyers have been told */
+    silence(2);
+    gives_up(2, true, 0, 2);
+    gives_up(2, true, 0, 0);
+    memset(&books[2], 0, sizeof books[2]);
+    be(2);
+    book->epoch = 5000;
+    assert_int_equal(attach(), STOCK_OTHER);
+}
+
+/* Who never gave an order may come, blank or not. */
+static void test_one_that_never_came_may_come(void **state)
+{
+    (void)state;
+    book->others[0] = 2;
+    book->others_count = 1;
+    again();
+    assert_true(book->figures.repair);
+    gives_up(2, true, 0, 0);
+    settle();
+    assert_false(book->figures.repair);
+    assert_int_equal(sell(3, 1), 3);
+    be(2);
+    again();
+    all_is_well(3);
+}
+
+/* Since node 2 died, keys and buyers were lost and told again by node 1 alone: they do not know of
+ * what node 2 has in doubt, and bob's tickets of node 1 are not given back in its place. */
+static void test_places_that_were_lost_are_not_given_back(void **state)
+{
+    (void)state;
+    limit = 7;
+    opened_by_two();
+    assert_int_equal(buy(3, "bob", "mine"), STOCK_YES);
+    settle();
+    be(2);
+    want(0, STOCK_BUY, 3, "bob", "doubt");
+    assert_int_equal(ask(1), STOCK_OK);
+    silence(2);
+    be(1);
+    settle();
+    redis_fixture_do(&redis, "DEL " BUYERS);
+    again();
+    assert_false(book->figures.repair); /* node 2 was silent before */
+    assert_int_equal(tickets_of("bob"), 3);
+    gives_up(2, true, 0, 3);
+    assert_int_equal(tickets_of("bob"), 3);
+    assert_int_equal(book->figures.gone, 3);
+    assert_sums();
+}
+
+/* ---- in repair ------------------------------------------------------------------------------ */
+
+/* Nodes 1 to `count` sell, the last with 4 tickets, and have seen each other. Redis forgets all. */
+static void forgets_all(uint16_t count)
+{
+    opened_by(count);
+    be(count);
+    assert_int_equal(sell(4, 1), 4);
+    settle();
+    for (uint16_t node = 1; node < count; node++) {
+        be(node);
+        settle();
+    }
+    redis_fixture_do(&redis, "FLUSHALL");
+}
+
+static void test_reopen_counts_what_was_seen(void **state)
+{
+    (void)state;
+    forgets_all(2);
+    be(1);
+    again();
+    assert_true(book->figures.repair);
+    assert_int_equal(give_up(0, false, &rc), STOCK_OK);
+    assert_given_up(2, 4, 0);
+    settle();
+    assert_false(book->figures.repair);
+    assert_int_equal(sell(9, 1), 6);
+    be(2);
+    again();
+    be(1);
+    again();
+    all_is_well(10);
+}
+
+/* Node 1 began anew since and knows nothing of node 2, but node 3 does. */
+static void test_what_any_other_has_seen_counts(void **state)
+{
+    (void)state;
+    opened_by(3);
+    be(2);
+    assert_int_equal(sell(4, 1), 4);
+    settle();
+    be(3);
+    settle();
+    redis_fixture_do(&redis, "FLUSHALL");
+    be(1);
+    memset(&book->figures, 0, sizeof book->figures);
+    book->node_count = 0;
+    again();
+    be(3);
+    again();
+    be(1);
+    assert_int_equal(give_up(0, false, &rc), STOCK_OK);
+    assert_given_up(2, 4, 0);
+    settle();
+    assert_false(book->figures.repair);
+    assert_int_equal(sell(9, 1), 6);
+}
+
+/* Node 1 began anew, so nobody tells the repair that node 2 is silent. */
+static void repairs_again(const char *run)
+{
+    redis_fixture_do(&redis, "HSET " H " run %s", run);
+    memset(&book->figures, 0, sizeof book->figures);
+    heard_before = true;
+    again();
+    assert_true(book->figures.repair);
+}
+
+/* What was seen of it counts in the repair that asks for it, not outside, and in no later one. */
+static void test_what_was_seen_long_ago_does_not_count(void **state)
+{
+    (void)state;
+    test_what_any_other_has_seen_counts(state);
+    settle(); /* node 1 holds 6 */
+    be(2);
+    again();
+    for (uint64_t i = 1; i <= 3; i++)
+        note(STOCK_UNDONE, i);
+    for (uint16_t node = 1; node <= 3; node++) {
+        be(node);
+        again();
+    }
+    for (uint16_t node = 1; node <= 3; node++) {
+        be(node);
+        settle();
+        assert_false(book->figures.repair);
+    }
+    assert_int_equal(field("2:gone"), 1);
+    silence(2);
+    gives_up(2, false, 1, 0);
+    settle();
+    repairs_again("another");
+    gives_up(2, false, 1, 0);
+    book->node_count = 0;
+    repairs_again("a-third");
+    gives_up(2, false, 1, 0);
+}
+
+static void test_nobody_has_seen_it(void **state)
+{
+    (void)state;
+    forgets_all(2);
+    be(1);
+    book->node_count = 0;
+    again();
+    gives_up(2, true, 0, 0);
+    settle();
+    assert_false(book->figures.repair);
+    be(2); /* its journal counts, and says so */
+    again();
+    assert_int_equal(field("2:gone"), 4);
+}
+
+/* Only who is missing is given up, not who is about to settle. */
+static void test_reopen_leaves_those_who_settle(void **state)
+{
+    (void)state;
+    forgets_all(2);
+    be(2);
+    assert_int_equal(attach(), STOCK_OK);
+    be(1);
+    again();
+    assert_int_equal(give_up(0, false, &rc), STOCK_OK);
+    assert_int_equal(rc.outcome, STOCK_RECLAIMED);
+    assert_int_equal(rc.given_up_count, 0);
+    all_is_well(4);
+}
+
+/* With its journal, but Redis has forgotten what of it was held: nothing comes back. */
+static void test_its_journal_is_lost_and_redis_has_forgotten(void **state)
+{
+    (void)state;
+    forgets_all(2);
+    be(1);
+    again();
+    gives_up(2, true, 4, 0);
+    settle();
+    assert_false(book->figures.repair);
+    assert_int_equal(sell(9, 1), 6);
+}
+
+static void test_reopen_of_one_alone(void **state)
+{
+    (void)state;
+    opened();
+    redis_fixture_do(&redis, "FLUSHALL");
+    assert_int_equal(attach(), STOCK_OK);
+    assert_true(book->figures.repair);
+    assert_int_equal(give_up(0, false, &rc), STOCK_OK);
+    assert_int_equal(rc.outcome, STOCK_RECLAIMED);
+    assert_int_equal(rc.given_up_count, 0);
+}
+
+/* An old dump does not know that node 2 was given up; it is waited for, and given up again. */
+static void test_an_old_dump_after_it(void **state)
+{
+    (void)state;
+    opened_by_two();
+    node_2_dies();
+    take_dump();
+    gives_up(2, true, 2, 4);
+    assert_int_equal(sell(8, 1), 8);
+    settle();
+    fall_back(true);
+    heard_before = true;
+    again();
+    assert_true(book->figures.repair);
+    assert_int_equal(field("2:gone"), 6);
+    gives_up(2, true, 2, 4);
+    settle();
+    assert_false(book->figures.repair);
+    assert_int_equal(book->figures.gone, 10);
+    assert_sums();
+}
+
+/* ---- Redis forgets, and another journal comes for the node ----------------------------------- */
+
+static void test_a_blank_journal_comes_first(void **state)
+{
+    (void)state;
+    forgets_all(2);
+    be(2);
+    memset(book, 0, sizeof *book);
+    book->others[0] = 1;
+    book->others_count = 1;
+    again(); /* it makes a sale of its own */
+    be(1);
+    again();
+    assert_true(book->figures.repair);
+    for (int start = 0; start < 4; start++) {
+        be(2);
+        book->epoch += 5000; /* a journal skips epochs at every start */
+        assert_int_equal(attach(), STOCK_OTHER);
+    }
+    be(1);
+    settle();
+    assert_true(book->figures.repair);
+    silence(2);
+    gives_up(2, false, 4, 0);
+}
+
+static void test_a_blank_journal_comes_later(void **state)
+{
+    (void)state;
+    forgets_all(2);
+    be(1);
+    again();
+    be(2);
+    memset(book, 0, sizeof *book);
+    book->epoch = 5000;
+    assert_int_equal(attach(), STOCK_OTHER);
+}
+
+/* Node 1 began anew, so it lets the old copy in; node 3 knows better before the repair is over. */
+static void test_an_older_copy_of_a_journal(void **state)
+{
+    static struct book copy;
+    (void)state;
+    opened_by(3);
+    be(2);
+    copy = books[2];
+    again(); /* a higher epoch than the copy will have */
+    again();
+    assert_int_equal(sell(4, 1), 4);
+    settle();
+    be(3);
+    settle();
+    redis_fixture_do(&redis, "FLUSHALL");
+    be(1);
+    memset(&book->figures, 0, sizeof book->figures);
+    book->node_count = 0;
+    again();
+    be(2);
+    books[2] = copy;
+    again();
+    assert_true(book->figures.ready);
+    be(3);
+    again();
+    assert_true(book->figures.repair);
+    be(2);
+    assert_int_equal(step(1, 1), STOCK_ATTACH);
+    assert_int_equal(attach(), STOCK_OTHER);
+    silence(2);
+    gives_up(2, false, 4, 0);
+    settle();
+    assert_int_equal(sell(9, 1), 6);
+}
+
+/* Node 1 has seen node 2 in a sale that is over: that says nothing of node 2 in the next. */
+static void test_what_was_seen_in_another_sale(void **state)
+{
+    (void)state;
+    forgets_all(2);
+    memset(&books[2], 0, sizeof books[2]);
+    be(2);
+    strcpy(book->sale.id, "0123456789abcdef0123456789abcdef");
+    note_grant(1);
+    again();
+    assert_false(book->figures.repair);
+    be(1);
+    assert_int_equal(attach(), STOCK_OK);
+    assert_string_equal(book->sale.id, "0123456789abcdef0123456789abcdef");
+    assert_true(book->figures.repair);
+    assert_int_equal(field("2:seen"), NO_FIELD);
+    assert_int_equal(field("2:fenced"), 0);
+}
+
+/* ---- what it finds wrong -------------------------------------------------------------------- */
+
+static void nothing_is_given_up(enum stock_result how)
+{
+    contents(H, before, sizeof before);
+    assert_int_equal(give_up(2, true, &rc), how);
+    contents(H, after, sizeof after);
+    assert_string_equal(before, after);
+}
+
+static void test_it_looks_before_it_writes(void **state)
+{
+    static const char *const broken[] = {
+        "DEL " REQUESTS,
+        "DEL " BUYERS,
+        "HDEL " H " sale",
+        "HDEL " H " ours",
+        "HDEL " H " known",
+        "HDEL " H " ticket_sold_nums",
+        "HDEL " H " ticket_total_nums",
+        "HDEL " H " 1:epoch",
+        "HSET " H " 1:epoch 9",
+        "HSET " H " 1:fenced 1",
+        "HSET " H " turn 1",
+        "HDEL " H " requests",
+        "HDEL " H " buyers",
+    };
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        leave(state);
+        fresh_redis(state);
+        opened_by_two();
+        node_2_dies();
+        redis_fixture_do(&redis, broken[i]);
+        nothing_is_given_up(STOCK_ATTACH);
+    }
+}
+
+static void test_wrong_types(void **state)
+{
+    static const char *const keys[] = {REQUESTS, BUYERS};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        leave(state);
+        fresh_redis(state);
+        opened_by_two();
+        node_2_dies();
+        redis_fixture_do(&redis, "SET %s text", keys[i]);
+        nothing_is_given_up(STOCK_DOUBT);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        REDIS(test_what_it_answers),
+        REDIS(test_no_clock_keeps_a_dead_node_alive),
+        REDIS(test_again_changes_nothing),
+        REDIS(test_it_comes_back),
+        REDIS(test_it_comes_back_just_now),
+        REDIS(test_each_gives_up_the_other),
+        REDIS(test_its_journal_is_lost),
+        REDIS(test_then_its_journal_is_lost_too),
+        REDIS(test_a_key_of_another_order_stays),
+        REDIS(test_numbers_that_do_not_add_up_return_nothing),
+        REDIS(test_the_lost_journal_turns_up),
+        REDIS(test_no_blank_journal_takes_the_number),
+        REDIS(test_one_that_never_came_may_come),
+        REDIS(test_places_that_were_lost_are_not_given_back),
+        REDIS(test_reopen_counts_what_was_seen),
+        REDIS(test_what_any_other_has_seen_counts),
+        REDIS(test_what_was_seen_long_ago_does_not_count),
+        REDIS(test_nobody_has_seen_it),
+        REDIS(test_reopen_leaves_those_who_settle),
+        REDIS(test_its_journal_is_lost_and_redis_has_forgotten),
+        REDIS(test_reopen_of_one_alone),
+        REDIS(test_an_old_dump_after_it),
+        REDIS(test_a_blank_journal_comes_first),
+        REDIS(test_a_blank_journal_comes_later),
+        REDIS(test_an_older_copy_of_a_journal),
+        REDIS(test_what_was_seen_in_another_sale),
+        REDIS(test_it_looks_before_it_writes),
+        REDIS(test_wrong_types),
+    };
+    return STOCK_RUN(tests);
+}

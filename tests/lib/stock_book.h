@@ -426,23 +426,6 @@ static inline enum stock_result act(enum stock_state to, uint32_t new_total, str
     return result;
 }
 
-/* Its last beat was long ago. */
-static inline void silence(uint16_t node)
-{
-    redis_fixture_do(&redis, "HSET " H " %u:beat 1", (unsigned)node);
-}
-
-/* By an operator's word. 0: all silent ones that a repair waits for. */
-static inline enum stock_result give_up(uint16_t node, bool lost, struct stock_reclaim *rc)
-{
-    *rc = (struct stock_reclaim){
-        .epoch = book->epoch, .seen = book->figures, .node = node, .journal_lost = lost};
-    enum stock_result result = stock_reclaim(stock, rc, &f);
-    if (result == STOCK_OK)
-        book->figures = rc->figures;
-    return result;
-}
-
 /* The order that the item heard of. */
 static inline void assert_same(uint32_t i, uint16_t node, uint64_t number, uint64_t due)
 {

@@ -1,7 +1,8 @@
 /*
  * Why: the cases that somebody thought of are in the other tests. Here two nodes buy, probe, pay,
  * cancel, expire, pay late, crash between deduction and commit, and attach again, in random order,
- * while operators act and Redis loses keys, fields, everything, or falls back to an old dump. After
+ * while operators act, and give up a node that is silent or whose journal they take for lost, and
+ * Redis loses keys, fields, everything, or falls back to an old dump. After
  * every call the stock must hold exactly what the journals, read from the start, say: so nothing is
  * sold twice or stranded, no key has two orders, no buyer more than his limit (P1, P3, P4).
  *
@@ -17,46 +18,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "tests/lib/stock_model.h"
+#include "tests/lib/stock_trouble.h"
 
 #define CALLS   400 /* of one run */
 #define RUNS    12
 #define HOUR_MS 3600000
 
-static uint64_t seed;
-static bool talks; /* says what it does to Redis */
-
-/* Of a node, since Redis was last tampered with: has attached; has stepped well then. */
-static struct {
-    bool came, calm;
-} since[BOOKS];
-
-static bool troubled;   /* Redis was tampered with, and not every node is calm again */
-static bool under_feet; /* ... with an old dump, in a Redis that runs on */
-static bool has_dump;   /* database 1 has a copy of all keys ... */
-static bool dump_seen;  /* ... and every node has written since and remembers it */
-static bool dump_step[BOOKS];
-static uint32_t seen_verdicts[STOCK_NO_KEY + 1], losses, repairs;
-
-/* xorshift64 (G. Marsaglia, 2003): the same run for the same seed. */
-static uint32_t below(uint32_t bound)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed % bound);
-}
-
-static void say(const char *what, const char *to)
-{
-    if (talks)
-        print_message("node %u: %s %s\n", (unsigned)conf.node, what, to);
-}
-
-static bool chance(uint32_t percent)
-{
-    return below(100) < percent;
-}
+static uint32_t seen_verdicts[STOCK_NO_KEY + 1], repairs;
 
 /* ---- a call --------------------------------------------------------------------------------- */
 
@@ -91,7 +59,11 @@ static bool is_asked_late(uint32_t count, uint64_t order)
 
 static void random_item(uint32_t i)
 {
-    uint64_t order = chance(15) ? some_order(STOCK_EXPIRED) : 0;
+    uint64_t order = chance(15) && away == 0 ? some_order(STOCK_EXPIRED) : 0;
+    if (away != 0) {
+        want(i, STOCK_BUY, 1 + below(3), "", "");
+        return;
+    }
     if (order != 0 && !is_asked_late(i, order)) {
         const struct stock_change *grant = grant_of(book, order);
         want(i, STOCK_LATE, grant->n, grant->buyer, "");
@@ -162,21 +134,6 @@ static void end_batch(uint32_t count)
     s->attached = false;
 }
 
-static void calmed(void)
-{
-    since[conf.node].calm = since[conf.node].came;
-    bool all = true;
-    for (uint16_t node = 1; node <= node_count; node++)
-        all = all && since[node].calm;
-    troubled = troubled && !all;
-}
-
-static void unsettle(void)
-{
-    for (uint16_t node = 1; node <= node_count; node++)
-        since[node].calm = false;
-}
-
 static void random_step(void)
 {
     struct at_stake *s = &stakes[conf.node];
@@ -187,13 +144,15 @@ static void random_step(void)
     for (uint32_t i = 0; i < count; i++)
         random_item(i);
     struct view v = look(conf.node, to);
+    v.gone -= returned;
     uint64_t last = book->last;
     for (uint32_t i = 0; i < count; i++)
         expected[i] = judge(&v, conf.node, &last, &items[i]);
     enum stock_result result = ask_up_to(to, count);
-    if (result != STOCK_OK) {
-        if (!troubled)
+    if (result != STOCK_OK || given_up[conf.node]) {
+        if (!given_up[conf.node] && (!troubled || away != 0))
             fail_msg("%s", f.text);
+        assert_int_not_equal(result, STOCK_OK);
         assert_int_not_equal(result, STOCK_OTHER);
         say("hears", f.text);
         unsettle();
@@ -203,7 +162,7 @@ static void random_step(void)
     dump_step[conf.node] = true;
     if (to == book->end)
         s->last = book->last;
-    if (node_count > 1 && book->figures.repair) {
+    if (away == 0 && node_count > 1 && book->figures.repair) {
         for (uint32_t i = 0; i < count; i++)
             check_in_repair(&items[i]);
         repairs++;
@@ -211,9 +170,14 @@ static void random_step(void)
     }
     for (uint32_t i = 0; i < count; i++)
         check_item(i, expected[i], &v);
-    if (!troubled || count == 0 || since[3 - conf.node].calm)
+    if (!troubled || away != 0 || count == 0 || since[3 - conf.node].calm)
         check_figures(&v);
     end_batch(count);
+    if (away != 0) {
+        assert_false(book->figures.repair);
+        assert_true(field("ticket_sold_nums") == field("ours"));
+        return;
+    }
     if (node_count > 1 && to == book->end)
         calmed();
     struct view after = look(conf.node, to);
@@ -226,6 +190,7 @@ static void random_attach(void)
 {
     struct at_stake *s = &stakes[conf.node];
     uint32_t lost = s->lost_count, marks = book->mark_count;
+    comes_back();
     enum stock_result result = attach();
     if (result != STOCK_OK)
         fail_msg("%s", f.text);
@@ -272,7 +237,7 @@ static void random_act(void)
     enum stock_state to = now_state == STOCK_CLOSED || chance(5) ? STOCK_CLOSED : states[below(4)];
     uint32_t new_total = chance(50) ? book->figures.total : 10 + below(60);
     uint32_t seen = book->figures.version;
-    if (troubled)
+    if (troubled || given_up[conf.node])
         return;
     enum stock_result result = act(to, new_total, &a);
     assert_int_equal(result, STOCK_OK);
@@ -291,56 +256,6 @@ static void random_act(void)
     check_figures(&v);
 }
 
-/* ---- tampering ------------------------------------------------------------------------------ */
-
-static void tamper(void)
-{
-    uint32_t key = 1 + below(4);
-    under_feet = false;
-    bool both = dump_step[1] && dump_step[2] && dump_seen;
-    switch (below(9)) {
-    case 0:
-        redis_fixture_do(&redis, "FLUSHDB");
-        say("loses", "everything");
-        break;
-    case 1:
-    case 2:
-    case 3:
-        redis_fixture_do(&redis, "DEL %s", all_keys[key]);
-        say("loses", all_keys[key]);
-        break;
-    case 4:
-        if (!has_dump)
-            return;
-        fall_back(true);
-        for (uint16_t node = 1; node <= node_count; node++)
-            stakes[node].attached = false;
-        say("finds", "an old dump in a new Redis");
-        break;
-    case 5:
-        if (!has_dump || !both)
-            return;
-        fall_back(false);
-        say("finds", "an old dump");
-        under_feet = true;
-        break;
-    case 6:
-        if (!has_dump)
-            return;
-        key = 1 + below(3);
-        fall_back_alone(all_keys[key]);
-        say("finds an old", all_keys[key]);
-        break;
-    default:
-        say("loses", lose_a_field(below(1000)));
-    }
-    losses++;
-    troubled = true;
-    has_dump = false;
-    unsettle();
-    since[1].came = since[2].came = false;
-}
-
 /* The process ends and begins anew, with its journal alone. Not if Redis fell back just now and
  * runs on: only who remembers its turn can tell, and a node that remembers nothing and has written
  * nothing since cannot. */
@@ -351,7 +266,8 @@ static void restart(void)
         return;
     s->attached = false;
     memset(&book->figures, 0, sizeof book->figures);
-    dump_seen = false;
+    book->node_count = 0;
+    dump_seen = knows_other[conf.node] = false;
     if (node_count == 1) {
         use(stock_local_plan);
         book->pos = s->last = book->mark_count = 0;
@@ -369,8 +285,10 @@ static void random_call(void)
         s->attached = false; /* some losses are seen by an attach alone */
     if (!s->attached) {
         random_attach();
-        if (chance(50))
+        if (chance(50) || knows_other[conf.node])
             random_step();
+        if (knows_other[conf.node] && s->attached)
+            random_give_up(); /* at once, or the other comes as well */
     } else if (roll < 55) {
         random_step();
     } else if (roll < 88) {
@@ -379,11 +297,17 @@ static void random_call(void)
         random_act();
     } else if (roll < 94) {
         restart();
-    } else if (roll < 97 && node_count > 1 && !troubled) {
+    } else if (node_count == 1) {
+        return;
+    } else if (roll < 96) {
+        random_give_up();
+    } else if (troubled || !nobody_is_silent()) {
+        return;
+    } else if (roll < 97) {
         take_dump();
         has_dump = dump_seen = true;
         memset(dump_step, 0, sizeof dump_step);
-    } else if (node_count > 1 && !troubled) {
+    } else {
         tamper();
     }
 }
@@ -421,7 +345,11 @@ static void begin(uint16_t nodes)
     memset(stakes, 0, sizeof stakes);
     memset(since, 0, sizeof since);
     memset(dump_step, 0, sizeof dump_step);
+    memset(given_up, 0, sizeof given_up);
+    memset(knows_other, 0, sizeof knows_other);
     troubled = has_dump = dump_seen = false;
+    away = 0;
+    returned = 0;
     node_count = nodes;
     total = now_total = 20 + below(30);
     version = 1;
@@ -475,6 +403,7 @@ static void test_everything_was_seen(void **state)
     for (int v = STOCK_YES; v <= STOCK_NO_KEY; v++)
         assert_true(seen_verdicts[v] > 0);
     assert_true(losses > 0 && repairs > 0);
+    assert_true(reclaims > 0 && lost_journals > 0 && reopens > 0);
 }
 
 int main(int argc, char **argv)

@@ -8,27 +8,9 @@
  *        storage/stock/link.c server/mem/arena.c
  *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
  *        tests/lib/redis_fixture.c -lhiredis -lsodium */
-#include "tests/lib/stock_book.h"
+#include "tests/lib/stock_give_up.h"
 
-static struct stock_reclaim rc;
 static char before[8192], after[8192];
-
-static void assert_given_up(uint16_t node, uint32_t gone, uint32_t back)
-{
-    assert_int_equal(rc.outcome, STOCK_RECLAIMED);
-    assert_int_equal(rc.given_up_count, 1);
-    assert_int_equal(rc.given_up[0].node, node);
-    assert_int_equal(rc.given_up[0].gone, gone);
-    assert_int_equal(rc.given_up[0].back, back);
-}
-
-/* By node 1. */
-static void gives_up(uint16_t node, bool lost, uint32_t gone, uint32_t back)
-{
-    be(1);
-    assert_int_equal(give_up(node, lost, &rc), STOCK_OK);
-    assert_given_up(node, gone, back);
-}
 
 /* Node 2 has ann's two sold and bob's held one, settled, and three tickets of bob's with the key
  * "doubt" that its journal lacks. Then it is silent, and the others have seen all of it. */
@@ -49,31 +31,17 @@ static void node_2_dies(void)
     assert_int_equal(book->figures.gone, 6);
 }
 
-/* All nodes have attached and settled: nothing is lost, nothing counted twice. */
-static void all_is_well(uint32_t gone)
-{
-    be(2);
-    settle();
-    be(1);
-    settle();
-    assert_false(book->figures.repair);
-    assert_true(book->figures.ready);
-    assert_int_equal(book->figures.gone, gone);
-    assert_int_equal(field("ticket_total_nums"), 10);
-    assert_sums();
-}
-
 static void test_what_it_answers(void **state)
 {
     (void)state;
     opened_by_two();
     contents(H, before, sizeof before);
-    assert_int_equal(give_up(7, false, &rc), STOCK_OK);
+    assert_int_equal(give_up(7, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_UNKNOWN);
-    assert_int_equal(give_up(2, true, &rc), STOCK_OK);
+    assert_int_equal(give_up(2, true), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
     assert_int_equal(rc.given_up_count, 0);
-    assert_int_equal(give_up(1, false, &rc), STOCK_OK);
+    assert_int_equal(give_up(1, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_UNKNOWN);
     contents(H, after, sizeof after);
     assert_string_equal(before, after);
@@ -138,7 +106,7 @@ static void test_it_comes_back_just_now(void **state)
     be(2);
     assert_int_equal(attach(), STOCK_OK);
     be(1);
-    assert_int_equal(give_up(2, true, &rc), STOCK_OK);
+    assert_int_equal(give_up(2, true), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
     all_is_well(3);
 }
@@ -150,10 +118,10 @@ static void test_each_gives_up_the_other(void **state)
     node_2_dies();
     silence(1);
     be(2);
-    assert_int_equal(give_up(1, false, &rc), STOCK_OK);
+    assert_int_equal(give_up(1, false), STOCK_OK);
     assert_given_up(1, 0, 0);
     be(1);
-    assert_int_equal(give_up(2, true, &rc), STOCK_ATTACH);
+    assert_int_equal(give_up(2, true), STOCK_ATTACH);
     assert_int_equal(step(1, 1), STOCK_ATTACH);
     assert_int_equal(field("2:gone"), 6);
     assert_int_equal(field("2:fenced"), 0);
@@ -319,161 +287,6 @@ static void test_places_that_were_lost_are_not_given_back(void **state)
     assert_sums();
 }
 
-/* ---- in repair ------------------------------------------------------------------------------ */
-
-/* Nodes 1 to `count` sell, the last with 4 tickets, and have seen each other. Redis forgets all. */
-static void forgets_all(uint16_t count)
-{
-    opened_by(count);
-    be(count);
-    assert_int_equal(sell(4, 1), 4);
-    settle();
-    for (uint16_t node = 1; node < count; node++) {
-        be(node);
-        settle();
-    }
-    redis_fixture_do(&redis, "FLUSHALL");
-}
-
-static void test_reopen_counts_what_was_seen(void **state)
-{
-    (void)state;
-    forgets_all(2);
-    be(1);
-    again();
-    assert_true(book->figures.repair);
-    assert_int_equal(give_up(0, false, &rc), STOCK_OK);
-    assert_given_up(2, 4, 0);
-    settle();
-    assert_false(book->figures.repair);
-    assert_int_equal(sell(9, 1), 6);
-    be(2);
-    again();
-    be(1);
-    again();
-    all_is_well(10);
-}
-
-/* Node 1 began anew since and knows nothing of node 2, but node 3 does. */
-static void test_what_any_other_has_seen_counts(void **state)
-{
-    (void)state;
-    opened_by(3);
-    be(2);
-    assert_int_equal(sell(4, 1), 4);
-    settle();
-    be(3);
-    settle();
-    redis_fixture_do(&redis, "FLUSHALL");
-    be(1);
-    memset(&book->figures, 0, sizeof book->figures);
-    book->node_count = 0;
-    again();
-    be(3);
-    again();
-    be(1);
-    assert_int_equal(give_up(0, false, &rc), STOCK_OK);
-    assert_given_up(2, 4, 0);
-    settle();
-    assert_false(book->figures.repair);
-    assert_int_equal(sell(9, 1), 6);
-}
-
-/* Node 1 began anew, so nobody tells the repair that node 2 is silent. */
-static void repairs_again(const char *run)
-{
-    redis_fixture_do(&redis, "HSET " H " run %s", run);
-    memset(&book->figures, 0, sizeof book->figures);
-    heard_before = true;
-    again();
-    assert_true(book->figures.repair);
-}
-
-/* What was seen of it counts in the repair that asks for it, not outside, and in no later one. */
-static void test_what_was_seen_long_ago_does_not_count(void **state)
-{
-    (void)state;
-    test_what_any_other_has_seen_counts(state);
-    settle(); /* node 1 holds 6 */
-    be(2);
-    again();
-    for (uint64_t i = 1; i <= 3; i++)
-        note(STOCK_UNDONE, i);
-    for (uint16_t node = 1; node <= 3; node++) {
-        be(node);
-        again();
-    }
-    for (uint16_t node = 1; node <= 3; node++) {
-        be(node);
-        settle();
-        assert_false(book->figures.repair);
-    }
-    assert_int_equal(field("2:gone"), 1);
-    silence(2);
-    gives_up(2, false, 1, 0);
-    settle();
-    repairs_again("another");
-    gives_up(2, false, 1, 0);
-    book->node_count = 0;
-    repairs_again("a-third");
-    gives_up(2, false, 1, 0);
-}
-
-static void test_nobody_has_seen_it(void **state)
-{
-    (void)state;
-    forgets_all(2);
-    be(1);
-    book->node_count = 0;
-    again();
-    gives_up(2, true, 0, 0);
-    settle();
-    assert_false(book->figures.repair);
-    be(2); /* its journal counts, and says so */
-    again();
-    assert_int_equal(field("2:gone"), 4);
-}
-
-/* Only who is missing is given up, not who is about to settle. */
-static void test_reopen_leaves_those_who_settle(void **state)
-{
-    (void)state;
-    forgets_all(2);
-    be(2);
-    assert_int_equal(attach(), STOCK_OK);
-    be(1);
-    again();
-    assert_int_equal(give_up(0, false, &rc), STOCK_OK);
-    assert_int_equal(rc.outcome, STOCK_RECLAIMED);
-    assert_int_equal(rc.given_up_count, 0);
-    all_is_well(4);
-}
-
-/* With its journal, but Redis has forgotten what of it was held: nothing comes back. */
-static void test_its_journal_is_lost_and_redis_has_forgotten(void **state)
-{
-    (void)state;
-    forgets_all(2);
-    be(1);
-    again();
-    gives_up(2, true, 4, 0);
-    settle();
-    assert_false(book->figures.repair);
-    assert_int_equal(sell(9, 1), 6);
-}
-
-static void test_reopen_of_one_alone(void **state)
-{
-    (void)state;
-    opened();
-    redis_fixture_do(&redis, "FLUSHALL");
-    assert_int_equal(attach(), STOCK_OK);
-    assert_true(book->figures.repair);
-    assert_int_equal(give_up(0, false, &rc), STOCK_OK);
-    assert_int_equal(rc.outcome, STOCK_RECLAIMED);
-    assert_int_equal(rc.given_up_count, 0);
-}
-
 /* An old dump does not know that node 2 was given up; it is waited for, and given up again. */
 static void test_an_old_dump_after_it(void **state)
 {
@@ -496,104 +309,12 @@ static void test_an_old_dump_after_it(void **state)
     assert_sums();
 }
 
-/* ---- Redis forgets, and another journal comes for the node ----------------------------------- */
-
-static void test_a_blank_journal_comes_first(void **state)
-{
-    (void)state;
-    forgets_all(2);
-    be(2);
-    memset(book, 0, sizeof *book);
-    book->others[0] = 1;
-    book->others_count = 1;
-    again(); /* it makes a sale of its own */
-    be(1);
-    again();
-    assert_true(book->figures.repair);
-    for (int start = 0; start < 4; start++) {
-        be(2);
-        book->epoch += 5000; /* a journal skips epochs at every start */
-        assert_int_equal(attach(), STOCK_OTHER);
-    }
-    be(1);
-    settle();
-    assert_true(book->figures.repair);
-    silence(2);
-    gives_up(2, false, 4, 0);
-}
-
-static void test_a_blank_journal_comes_later(void **state)
-{
-    (void)state;
-    forgets_all(2);
-    be(1);
-    again();
-    be(2);
-    memset(book, 0, sizeof *book);
-    book->epoch = 5000;
-    assert_int_equal(attach(), STOCK_OTHER);
-}
-
-/* Node 1 began anew, so it lets the old copy in; node 3 knows better before the repair is over. */
-static void test_an_older_copy_of_a_journal(void **state)
-{
-    static struct book copy;
-    (void)state;
-    opened_by(3);
-    be(2);
-    copy = books[2];
-    again(); /* a higher epoch than the copy will have */
-    again();
-    assert_int_equal(sell(4, 1), 4);
-    settle();
-    be(3);
-    settle();
-    redis_fixture_do(&redis, "FLUSHALL");
-    be(1);
-    memset(&book->figures, 0, sizeof book->figures);
-    book->node_count = 0;
-    again();
-    be(2);
-    books[2] = copy;
-    again();
-    assert_true(book->figures.ready);
-    be(3);
-    again();
-    assert_true(book->figures.repair);
-    be(2);
-    assert_int_equal(step(1, 1), STOCK_ATTACH);
-    assert_int_equal(attach(), STOCK_OTHER);
-    silence(2);
-    gives_up(2, false, 4, 0);
-    settle();
-    assert_int_equal(sell(9, 1), 6);
-}
-
-/* Node 1 has seen node 2 in a sale that is over: that says nothing of node 2 in the next. */
-static void test_what_was_seen_in_another_sale(void **state)
-{
-    (void)state;
-    forgets_all(2);
-    memset(&books[2], 0, sizeof books[2]);
-    be(2);
-    strcpy(book->sale.id, "0123456789abcdef0123456789abcdef");
-    note_grant(1);
-    again();
-    assert_false(book->figures.repair);
-    be(1);
-    assert_int_equal(attach(), STOCK_OK);
-    assert_string_equal(book->sale.id, "0123456789abcdef0123456789abcdef");
-    assert_true(book->figures.repair);
-    assert_int_equal(field("2:seen"), NO_FIELD);
-    assert_int_equal(field("2:fenced"), 0);
-}
-
 /* ---- what it finds wrong -------------------------------------------------------------------- */
 
 static void nothing_is_given_up(enum stock_result how)
 {
     contents(H, before, sizeof before);
-    assert_int_equal(give_up(2, true, &rc), how);
+    assert_int_equal(give_up(2, true), how);
     contents(H, after, sizeof after);
     assert_string_equal(before, after);
 }
@@ -655,18 +376,7 @@ int main(void)
         REDIS(test_no_blank_journal_takes_the_number),
         REDIS(test_one_that_never_came_may_come),
         REDIS(test_places_that_were_lost_are_not_given_back),
-        REDIS(test_reopen_counts_what_was_seen),
-        REDIS(test_what_any_other_has_seen_counts),
-        REDIS(test_what_was_seen_long_ago_does_not_count),
-        REDIS(test_nobody_has_seen_it),
-        REDIS(test_reopen_leaves_those_who_settle),
-        REDIS(test_its_journal_is_lost_and_redis_has_forgotten),
-        REDIS(test_reopen_of_one_alone),
         REDIS(test_an_old_dump_after_it),
-        REDIS(test_a_blank_journal_comes_first),
-        REDIS(test_a_blank_journal_comes_later),
-        REDIS(test_an_older_copy_of_a_journal),
-        REDIS(test_what_was_seen_in_another_sale),
         REDIS(test_it_looks_before_it_writes),
         REDIS(test_wrong_types),
     };

@@ -1,0 +1,60 @@
+/*
+ * stock_give_up: a node falls silent and is given up by an operator's word, and what must hold once
+ * all are back.
+ */
+#ifndef SPIKE_STOCK_GIVE_UP_H
+#define SPIKE_STOCK_GIVE_UP_H
+
+#include "tests/lib/stock_book.h"
+
+static struct stock_reclaim rc;
+
+/* Its last beat was long ago. */
+static inline void silence(uint16_t node)
+{
+    redis_fixture_do(&redis, "HSET " H " %u:beat 1", (unsigned)node);
+}
+
+/* By an operator's word. 0: all silent ones that a repair waits for. */
+static inline enum stock_result give_up(uint16_t node, bool lost)
+{
+    rc = (struct stock_reclaim){
+        .epoch = book->epoch, .seen = book->figures, .node = node, .journal_lost = lost};
+    enum stock_result result = stock_reclaim(stock, &rc, &f);
+    if (result == STOCK_OK)
+        book->figures = rc.figures;
+    return result;
+}
+
+static inline void assert_given_up(uint16_t node, uint32_t gone, uint32_t back)
+{
+    assert_int_equal(rc.outcome, STOCK_RECLAIMED);
+    assert_int_equal(rc.given_up_count, 1);
+    assert_int_equal(rc.given_up[0].node, node);
+    assert_int_equal(rc.given_up[0].gone, gone);
+    assert_int_equal(rc.given_up[0].back, back);
+}
+
+/* By node 1. */
+static inline void gives_up(uint16_t node, bool lost, uint32_t gone, uint32_t back)
+{
+    be(1);
+    assert_int_equal(give_up(node, lost), STOCK_OK);
+    assert_given_up(node, gone, back);
+}
+
+/* All nodes have attached and settled: nothing is lost, nothing counted twice. */
+static inline void all_is_well(uint32_t gone)
+{
+    be(2);
+    settle();
+    be(1);
+    settle();
+    assert_false(book->figures.repair);
+    assert_true(book->figures.ready);
+    assert_int_equal(book->figures.gone, gone);
+    assert_int_equal(field("ticket_total_nums"), 10);
+    assert_sums();
+}
+
+#endif

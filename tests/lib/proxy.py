@@ -4,6 +4,7 @@
   reply_delay_s    every chunk to the server waits that long: it learns late of what Redis has done
   cut_reply()      the next call with orders reaches Redis and runs; its reply is thrown away, and
                    the connection closed (or, with close=False, silent from then on)
+  part(), join()   the network between them is gone, and is back
   hold(through)    of the next call with orders only the first `through` bytes go on; the rest
                    stays here, also when the server has long closed that connection, until release()
 
@@ -46,6 +47,7 @@ class Proxy:
         self.lock = threading.Lock()
         self.links, self.connects = [], 0
         self.longest_quiet, self.watching_quiet = 0, False
+        self.parted = False
         self.cutting, self.cut_closes, self.holding = False, True, None
         self.cut_done, self.held_link = threading.Event(), None
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -64,6 +66,14 @@ class Proxy:
         self.cut_done.clear()
         self.cut_closes = close
         self.cutting = True
+
+    def part(self):
+        self.parted = True
+        for link in self.links:
+            link.close()
+
+    def join(self):
+        self.parted = False
 
     def hold(self, through=0):
         self.held_link, self.holding = None, through
@@ -97,8 +107,10 @@ class Proxy:
             except OSError:
                 return
             try:
-                link = Link(server, self.upstream)
+                link = None if self.parted else Link(server, self.upstream)
             except OSError:
+                link = None
+            if link is None:
                 server.close()  # Redis is away: so is the proxy
                 continue
             self.connects += 1

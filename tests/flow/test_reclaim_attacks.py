@@ -1,0 +1,224 @@
+"""Why: P1, P3, P4. An operator gives a node up in the worst moment: it is alive and cut off, it is just
+coming back, its answer has long been on the way; Redis forgets right after; whom he asks knows
+nothing, or another journal comes for the node. No ticket may be sold again that its buyer was told
+he has, and none be stranded once the node is back."""
+
+import shutil
+import signal
+import threading
+
+import orders
+import spike
+import spikelog
+from test_reclaim import SILENT_MS, TOTAL, field, nodes_of, reclaim, reclaim_once, reopen_once, \
+    settled, sum_up
+
+
+def behind_a_proxy(place, redis, **event):
+    """Two nodes, the second's way to Redis in our hands."""
+    proxy = place.proxy(redis)
+    nodes = [place.node(i, nodes=[1, 2], redis=way, healthy=False, workers=1,
+                        node_timeout=f"{SILENT_MS}ms", events={"ticket": {"total": TOTAL, **event}})
+             for i, way in ((1, redis), (2, proxy))]
+    for node in nodes:
+        node.wait_healthy()
+    return nodes[0], nodes[1], proxy
+
+
+def buy_all(node):
+    """What is left, one by one, each for another buyer."""
+    yeses, answer = [], orders.buy(node, buyer="b0")
+    while answer.code == 1:
+        yeses.append(answer.data["order"])
+        answer = orders.buy(node, buyer=f"b{len(yeses)}")
+    assert answer.json["msg"] == "sold out"
+    return yeses
+
+
+def test_cut_off_and_alive(place):
+    """The given-up node goes on answering its buyers from its journal. What it said holds when it
+    is back: the paid stay sold, the cancelled can be bought again, each key has its one order."""
+    redis = place.redis()
+    first, second, proxy = behind_a_proxy(place, redis, hold="1m", limit=12)
+    mine = [orders.buy(second, buyer="ann", key=f"k{i}").data["order"] for i in range(9)]
+    settled(redis, second)
+    proxy.part()
+    assert orders.pay(second, mine[0]).code == 1
+    answer = reclaim(first, second)
+    assert (answer.data["gone"], answer.data["returned"]) == (9, 0)
+    assert [orders.pay(second, order).code for order in mine[1:4]] == [1] * 3
+    assert [orders.cancel(second, order).code for order in mine[4:6]] == [1] * 2
+    assert orders.buy_once(second, buyer="bob").code == -6
+    assert orders.buy(first, buyer="ann", key="k0").data["order"] == mine[0]
+    assert orders.buy(first, buyer="ann", key="more", n=4).code == -5
+    yeses = buy_all(first)
+    assert len(yeses) == TOTAL - 9
+    assert field(redis, second, "fenced") == 1
+    proxy.join()
+    spike.wait("what was cancelled to be left", lambda: first.stock()["left"] == 2)
+    assert field(redis, second, "fenced") == 0
+    again = orders.buy(first, buyer="ann", key="again", n=2)
+    assert again.code == 1
+    assert orders.buy(second, buyer="ann", key="k4").code == -8
+    assert [orders.state_of(second, order) for order in mine] == \
+        ["sold"] * 4 + ["cancelled"] * 2 + ["held"] * 3
+    sum_up(redis, [first, second], yeses + mine[:4] + mine[6:] + [again.data["order"]])
+
+
+def test_the_answer_was_on_its_way(place):
+    """The node is stopped between its call and the answer, which then lies ready for it while its
+    tickets come back for a journal that is said to be lost, and are sold. Once it runs again it may
+    not believe that answer."""
+    redis = place.redis()
+    first, second, proxy = behind_a_proxy(place, redis)
+    proxy.reply_delay_s = 0.2
+    with spike.Wire(second.address) as buyer:
+        buyer.send(spike.request("GET", orders.buy_path(key="mine", n=3)))
+        spike.wait("it to be deducted", lambda: redis.figure() == 3)
+        second.process.send_signal(signal.SIGSTOP)
+        proxy.reply_delay_s = 0
+        answer = reclaim(first, second, journal="lost")
+        assert (answer.data["gone"], answer.data["returned"]) == (0, 3)
+        yeses = buy_all(first)
+        assert len(yeses) == TOTAL
+        second.process.send_signal(signal.SIGCONT)
+        assert buyer.answer().code == -6
+    assert orders.buy(second, key="mine", n=3).code == -1
+    sum_up(redis, [first, second], yeses)
+
+
+def test_two_operators(place):
+    """Both do it, at once and again: it is done once."""
+    redis = place.redis()
+    first, second, third = nodes_of(place, redis, 3, hold="1m")
+    assert [orders.buy(third, n=2).code for _ in range(4)] == [1] * 4
+    settled(redis, third)
+    third.kill9()
+    for node in (first, second):
+        assert reclaim(node, third).data["gone"] == 8
+    crowd = orders.Crowd(8, lambda caller, i: caller.insist(
+        lambda: (first, second)[i % 2].admin, "POST", "/reclaim?node=3&journal=lost"))
+    answers = crowd.join()
+    assert [answer.code for answer in answers] == [1] * 8
+    assert sorted(answer.data["returned"] for answer in answers) == [0] * 7 + [8]
+    assert redis.figure() == 0
+    third.start(healthy=False)
+    spike.wait("its holds to count again", lambda: redis.figure() == 8)
+    sum_up(redis, [first, second, third])
+
+
+def test_in_every_event(place):
+    redis = place.redis()
+    events = {"ticket": {"total": TOTAL}, "vip": {"total": 5}}
+    first, second = nodes = [
+        place.node(i, nodes=[1, 2], redis=redis, healthy=False, node_timeout=f"{SILENT_MS}ms",
+                   events=events) for i in (1, 2)]
+    for node in nodes:
+        node.wait_healthy()
+    assert orders.buy(second, n=3).code == orders.buy(second, "vip", n=2).code == 1
+    second.kill9()
+    assert reclaim(first, second).data == {"node": 2, "gone": 5, "returned": 0}
+    vip = "vip_hash_key"
+    assert redis.client.hget(vip, "2:fenced") == redis.client.hget(spike.HASH, "2:fenced") == "1"
+    assert orders.buy(first, "vip", n=3).code == 1
+    assert orders.buy(first, "vip").code == -1
+    second.start()
+    assert redis.figure("vip_sold_nums", vip) == 5 and redis.figure() == 3
+    assert "P3 no undersell" in spikelog.audit(first, second)
+
+
+def test_while_it_starts_again(place):
+    """Its start and the operator's word meet, time and again."""
+    redis = place.redis()
+    first, second = nodes_of(place, redis, 2, total=100000)
+    load = place.load(first, second, connections=8, pause_s=0.005)
+    done = threading.Event()
+    codes = set()
+
+    def insist():
+        while not done.is_set():
+            codes.add(reclaim_once(first, second).code)
+
+    operator = threading.Thread(target=insist, daemon=True)
+    operator.start()
+    for _ in range(4):
+        epoch = field(redis, second, "epoch")
+        second.kill9()
+        spike.wait("it to be given up", lambda: field(redis, second, "fenced") == 1)
+        second.start(healthy=False)
+        spike.wait("it to attach", lambda epoch=epoch: field(redis, second, "epoch") > epoch)
+    done.set()
+    operator.join()
+    load.stop()
+    assert codes == {1, -409}
+    sum_up(redis, [first, second], load.yeses, 100000)
+
+
+def test_redis_forgets_right_after(place):
+    """Given up with its journal; at once Redis forgets all. What stayed counted of the node stays
+    counted, and what came back is not counted again."""
+    redis = place.redis()
+    first, second = nodes_of(place, redis, 2, hold="1m")
+    mine = [orders.buy(second).data["order"] for _ in range(5)]
+    assert [orders.pay(second, order).code for order in mine[:2]] == [1] * 2
+    settled(redis, second)
+    spike.wait("payments to be settled", lambda: field(redis, second, "sold") == 2)
+    spike.wait("the first to see all", lambda: first.stock()["sold"] == 5)
+    second.kill9()
+    assert reclaim(first, second, journal="lost").data["returned"] == 3
+    redis.client.flushall()
+    spike.wait("repair", lambda: "to settle" in first.log_text().split("given up")[1])
+    first.wait_healthy()
+    assert redis.figure() == 2
+    assert len(buy_all(first)) == TOTAL - 2
+
+
+def test_the_asked_node_knows_nothing(place):
+    """Redis forgets all, the third is dead, and the node that the operator asks has started just
+    now. What another has seen of the third stays counted."""
+    redis = place.redis()
+    first, second, third = nodes = nodes_of(place, redis, 3)
+    mine = [orders.buy(third).data["order"] for _ in range(9)]
+    settled(redis, third)
+    spike.wait("the second to see all", lambda: second.stock()["sold"] == 9)
+    first.kill9()
+    third.kill9()
+    redis.client.flushall()
+    first.start(healthy=False)
+    spike.wait("the others to be back", lambda: field(redis, first, "ready") == 1 and
+               field(redis, second, "ready") == 1)
+    assert orders.act(first, "reopen").data["sold"] == 9
+    yeses = buy_all(first)
+    assert len(yeses) == TOTAL - 9
+    third.start(healthy=False)
+    sum_up(redis, nodes, yeses + mine)
+
+
+def test_a_blank_disk_for_a_node_that_sold(place):
+    """Redis forgets all, and the second comes back without its journal: it must not pass for
+    itself, however often it is started. The others wait, until an operator gives it up."""
+    redis = place.redis()
+    first, second = nodes_of(place, redis, 2)
+    for _ in range(7):
+        assert orders.buy(second).code == 1
+    settled(redis, second)
+    spike.wait("the first to see all", lambda: first.stock()["sold"] == 7)
+    second.kill9()
+    shutil.rmtree(second.journal)
+    first.process.send_signal(signal.SIGSTOP)  # so that the blank one comes first
+    redis.client.flushall()
+    second.start(healthy=False)
+    spike.wait("its sale", lambda: field(redis, second, "ready") == 1)
+    first.process.send_signal(signal.SIGCONT)
+    assert second.wait_end() == 1
+    assert "number of its own" in second.log_text()
+    for _ in range(3):
+        assert spike.run_server("-c", second.conf).code == 1
+    assert first.stock()["state"] == "repair"
+
+    def reopened():
+        answer = reopen_once(first)
+        return answer.code == 1 and answer.data["state"] == "open" and answer
+
+    assert spike.wait("the sale to be open", reopened).data["sold"] == 7
+    assert len(buy_all(first)) == TOTAL - 7

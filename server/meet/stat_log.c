@@ -6,7 +6,8 @@
  * nothing had been: a disk that has room again is used again. Of a line that was cut what stands in
  * the file is taken back, so that every line there is whole and was counted as written. What is no
  * file cannot take back: there the cut line is ended before the next one begins. The operator is
- * told once, in the server's log.
+ * told once, in the server's log, and again when lines go out: "dropped N" alone is no sign of
+ * that, for it is shorter than a line, and finds room where a line was cut.
  */
 #include "server/meet/stat_log.h"
 
@@ -185,12 +186,8 @@ static bool put_text(struct stat_log *s, const char *text, size_t len, size_t *o
     }
     s->is_torn = false;
     *out = write_all(s->fd, text, len);
-    if (*out == len) {
-        if (s->is_failing)
-            log_line(LOG_INFO, "stat-log %s: is written again", s->conf->stat_log);
-        s->is_failing = false;
+    if (*out == len)
         return true;
-    }
     complain(s, errno);
     size_t part = cut_part(text, *out);
     s->is_torn = part > 0 && !take_back(s->fd, part);
@@ -217,6 +214,10 @@ static void put_lines(struct stat_log *s)
     if (s->len == 0)
         return;
     bool good = put_text(s, s->text, s->len, &out);
+    if (good && s->is_failing) {
+        log_line(LOG_INFO, "stat-log %s: is written again", s->conf->stat_log);
+        s->is_failing = false;
+    }
     size_t lines = good ? s->count : count_lines(s->text, out);
     COUNT(s->lines, lines);
     COUNT(s->lost, s->count - lines);

@@ -202,6 +202,18 @@ static void wait_for_dropped(uint64_t lines)
     assert_int_equal(stat_log_dropped(stats), lines);
 }
 
+static void wait_for_text(const char *with)
+{
+    uint64_t end = clock_mono_us() + 10000000;
+    size_t found = 0, len;
+    while (found == 0 && clock_mono_us() < end) {
+        char *text = read_all(file, &len);
+        found = lines_of(text, with);
+        free(text);
+    }
+    assert_int_equal(found, 1);
+}
+
 /* Reads every line of the file; what is not one whole line fails. */
 static void count_whole_lines(uint64_t *seen, uint64_t *dropped)
 {
@@ -245,6 +257,63 @@ static void a_cut_line_is_taken_back(void **state)
     assert_int_equal(dropped, 50);
     assert_int_equal(stat_log_lines(stats), 51);
     assert_int_equal(stat_log_dropped(stats), 50);
+}
+
+static int said_to;
+static FILE *said;
+
+static void catch_log(void)
+{
+    said = tmpfile();
+    assert_non_null(said);
+    said_to = dup(STDERR_FILENO);
+    assert_true(said_to >= 0 && dup2(fileno(said), STDERR_FILENO) >= 0);
+}
+
+/* How many lines of the server's log have these words. */
+static size_t end_catch(const char *const words[], size_t counts[], size_t count)
+{
+    char text[4096];
+    assert_true(dup2(said_to, STDERR_FILENO) >= 0);
+    close(said_to);
+    rewind(said);
+    size_t len = fread(text, 1, sizeof text - 1, said);
+    text[len] = '\0';
+    fclose(said);
+    for (size_t i = 0; i < count; i++)
+        counts[i] = lines_of(text, words[i]);
+    return lines_of(text, "\n");
+}
+
+/* What is left of the disk holds "dropped 50", which is short, and no line. */
+static void a_disk_that_is_still_full_is_not_back(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"lines are dropped until", "is written again"};
+    size_t counts[2], len;
+    open_log();
+    signal(SIGXFSZ, SIG_IGN);
+    for (uint32_t i = 0; i < 100; i++)
+        put(0, 100 + i);
+    allow_bytes(66 * 50 + 50);
+    catch_log();
+    start();
+    wait_for_dropped(50);
+    wait_for_text("dropped 50\n");
+    for (uint32_t i = 0; i < 7; i++) {
+        put(0, 200 + i);
+        wait_for_dropped(51 + i);
+    }
+    allow_bytes(RLIM_INFINITY);
+    put(0, 300);
+    wait_for(51);
+    stop();
+    assert_int_equal(end_catch(words, counts, 2), 2);
+    assert_int_equal(counts[0], 1);
+    assert_int_equal(counts[1], 1);
+    char *text = read_all(file, &len);
+    assert_int_equal(lines_of(text, "Z dropped 7\n"), 1);
+    free(text);
 }
 
 static void a_renamed_file_is_opened_anew(void **state)
@@ -322,6 +391,7 @@ int main(void)
         TEST(a_full_ring_drops_and_tells),
         TEST(a_full_disk_drops_and_goes_on),
         TEST(a_cut_line_is_taken_back),
+        TEST(a_disk_that_is_still_full_is_not_back),
         TEST(a_renamed_file_is_opened_anew),
         TEST(a_file_that_cannot_be_is_said_at_start),
         TEST(nothing_is_lost_unseen),

@@ -11,6 +11,7 @@
  *
  * An act that changes nothing writes nothing, so it can be repeated. With the stock out of reach,
  * or in repair, nothing can be done: the sale stands still, and the operator is told to try again.
+ * So he is when the stock's reply was lost, and then it may have been done.
  */
 #include <string.h>
 

@@ -87,6 +87,34 @@ def test_pause_resume_close(kind):
     assert versions(redis, nodes) == before
 
 
+class CutsAct:
+    """The first act reaches Redis and is done; its reply is thrown away."""
+
+    def __init__(self, proxy):
+        self.seen = 0
+        proxy._meddle = self.meddle
+
+    def meddle(self, link, data):
+        if b"EVALSHA" in data[:64].upper() and b"127.0.0.1:" in data:
+            self.seen += 1
+            link.cut |= self.seen == 1
+        return data
+
+
+def test_an_act_whose_reply_is_lost(place):
+    """-6, and it was done: so says the page. Asked again it is answered, and changes nothing more."""
+    redis = place.redis()
+    proxy = place.proxy(redis)
+    node = place.node(redis=proxy)
+    cut, version = CutsAct(proxy), redis.figure("version")
+    answer = orders.act_once(node, "pause")
+    assert (answer.status, answer.code, cut.seen) == (503, -6, 1)
+    assert redis.client.hget(spike.HASH, "state") == "paused"
+    assert orders.act(node, "pause").data["state"] == "paused"
+    assert redis.figure("version") == version + 1
+    assert [(r["version"], r["node"]) for r in acts_of(node)] == [(version + 1, 1)]
+
+
 def sums(node):
     stock = node.stock()
     return {name: stock[name] for name in ("sold", "left")}

@@ -13,7 +13,7 @@
 #define JSMN_PARENT_LINKS
 #include <jsmn.h>
 
-#define TOKENS_MAX 4096 /* a full answer with 16 events and 64 workers has less than half */
+#define TOKENS_MAX 4096 /* a full answer with 16 events and 64 workers has about half of that */
 #define DEPTH_MAX  16
 
 static jsmntok_t tokens[TOKENS_MAX];

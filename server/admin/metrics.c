@@ -65,21 +65,37 @@ static void put_node_state(const struct scene *s, const char *name)
                      strcmp(state, states[i]) == 0);
 }
 
+static void put_of_event(const struct scene *s, const char *name, uint32_t event, uint64_t value)
+{
+    response_put(s->out, "%s{event=\"%s\"} %" PRIu64 "\n", name, event_name(s, event), value);
+}
+
+/* The event's place on the board; NULL before the first attach: a 0 that nobody has counted would
+ * look like a sale that is over. */
+static const struct board_event *known_event(const struct scene *s, uint32_t event)
+{
+    const struct board_event *e = &s->admin->board->events[event];
+    int state = atomic_load_explicit(&e->state, memory_order_acquire); /* the figures after it */
+    return state == SALE_UNKNOWN ? NULL : e;
+}
+
 static void put_tickets_total(const struct scene *s, const char *name)
 {
+    const struct board_event *e;
     for (uint32_t i = 0; i < s->admin->conf->event_count; i++)
-        response_put(s->out, "%s{event=\"%s\"} %" PRIu32 "\n", name, event_name(s, i),
-                     (uint32_t)(GET(s->admin->board->events[i].figures) >> 32));
+        if ((e = known_event(s, i)) != NULL)
+            put_of_event(s, name, i, GET(e->figures) >> 32);
 }
 
 static void put_tickets_left(const struct scene *s, const char *name)
 {
-    for (uint32_t i = 0; i < s->admin->conf->event_count; i++) {
-        uint64_t figures = GET(s->admin->board->events[i].figures);
-        uint32_t total = (uint32_t)(figures >> 32), gone = (uint32_t)figures;
-        response_put(s->out, "%s{event=\"%s\"} %" PRIu32 "\n", name, event_name(s, i),
-                     total > gone ? total - gone : 0);
-    }
+    const struct board_event *e;
+    for (uint32_t i = 0; i < s->admin->conf->event_count; i++)
+        if ((e = known_event(s, i)) != NULL) {
+            uint64_t figures = GET(e->figures);
+            uint32_t total = (uint32_t)(figures >> 32), gone = (uint32_t)figures;
+            put_of_event(s, name, i, total > gone ? total - gone : 0);
+        }
 }
 
 static void put_node_tickets(const struct scene *s, const char *name)
@@ -91,6 +107,20 @@ static void put_node_tickets(const struct scene *s, const char *name)
         response_put(s->out, "%s{event=\"%s\",state=\"held\"} %" PRIu32 "\n", name,
                      event_name(s, i), GET(e->node_held));
     }
+}
+
+static void put_tickets_granted(const struct scene *s, const char *name)
+{
+    for (uint32_t i = 0; i < s->admin->conf->event_count; i++)
+        put_of_event(s, name, i, GET(s->admin->board->events[i].orders.granted_tickets));
+}
+
+static void put_repair_waits(const struct scene *s, const char *name)
+{
+    const struct board_event *e;
+    for (uint32_t i = 0; i < s->admin->conf->event_count; i++)
+        if ((e = known_event(s, i)) != NULL)
+            put_of_event(s, name, i, GET(e->waits_count));
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * stands in "http" under its name there.
  */
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "conf/base/clock.h"
 #include "server/admin/process.h"
@@ -14,6 +15,20 @@ static uint64_t refused(const struct sums *s, uint32_t event)
     for (int v = VERDICT_SOLD_OUT; v <= VERDICT_LIMIT; v++)
         sum += s->verdicts[event][v];
     return sum;
+}
+
+static void put_waits(const struct board_event *e, struct response *out)
+{
+    uint32_t count = atomic_load_explicit(&e->waits_count, memory_order_acquire), last = 0;
+    response_put(out, ",\"waits_for\":[");
+    for (uint32_t i = 0; i < count && i < BOARD_WAITS_MAX; i++) {
+        uint32_t node = GET(e->waits_for[i]);
+        if (node <= last)
+            continue;
+        response_put(out, "%s%" PRIu32, last > 0 ? "," : "", node);
+        last = node;
+    }
+    response_put(out, "]");
 }
 
 static void put_orders(const struct board_orders *o, struct response *out)
@@ -42,8 +57,10 @@ static void put_event(const struct admin *a, const struct sums *s, uint32_t i, s
         response_put(out, "null");
     else
         response_put(out, "%" PRIu32, cap);
-    response_put(out, ",\"refused\":%" PRIu64, refused(s, i));
+    response_put(out, ",\"refused\":%" PRIu64 ",\"granted_tickets\":%" PRIu64, refused(s, i),
+                 GET(e->orders.granted_tickets));
     put_orders(&e->orders, out);
+    put_waits(e, out);
     response_put(out, "}");
 }
 
@@ -147,9 +164,9 @@ void admin_stats(const struct admin *a, struct response *out)
     uint64_t now_mono_us = clock_mono_us();
     sums_make(&s, a);
     response_put(out,
-                 "{\"node\":%u,\"version\":\"%s\",\"state\":\"%s\",\"uptime_s\":%" PRIu64
+                 "{\"node\":%u,\"pid\":%d,\"version\":\"%s\",\"state\":\"%s\",\"uptime_s\":%" PRIu64
                  ",\"time_ms\":%" PRIu64 ",\"events\":[",
-                 (unsigned)a->conf->node, SPIKE_VERSION, admin_state(a),
+                 (unsigned)a->conf->node, (int)getpid(), SPIKE_VERSION, admin_state(a),
                  (now_mono_us - a->started_mono_us) / 1000000, clock_wall_ms());
     for (uint32_t i = 0; i < a->conf->event_count; i++)
         put_event(a, &s, i, out);

@@ -145,5 +145,5 @@ void act_describe(const struct ledger *l, struct message *m, uint64_t now_wall_m
     const struct ledger_event *e = &l->events[m->event];
     m->total = e->figures.total;
     m->gone = e->figures.gone;
-    m->state = sale_state_word(ledger_state(l, e, now_wall_ms));
+    m->state = sale_state_word(ledger_state(e, now_wall_ms));
 }

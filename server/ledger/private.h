@@ -26,6 +26,7 @@ struct ledger_event {
     uint64_t settled;      /* seq up to which the stock has heard of the journal */
     uint64_t asof_mono_us; /* when the figures were asked for; 0: never yet */
     struct stock_figures figures;
+    bool is_known; /* a step has told the figures once */
     /* The nodes of the sale as the last beat outside of a repair told: what a hash in repair says
      * of them may be old, and must not be believed when it is asked about the silent ones. */
     struct stock_node nodes[NODES_MAX];
@@ -33,6 +34,8 @@ struct ledger_event {
     uint64_t nodes_mono_us; /* when `nodes` was asked for */
     uint64_t waits_mono_us; /* since when a repair waits; 0: there is none */
     char waits[128];        /* for whom, as it was last logged */
+    uint32_t waits_count; /* how many they are as the last step told; the least of them, rising: */
+    uint16_t waits_for[BOARD_WAITS_MAX];
     uint64_t asked_mono_us; /* when the nodes were last asked for at all */
     bool returned;          /* orders have ended in this turn: their tickets are not back yet */
     struct message **batch; /* BUY, and PAY of expired orders, for this turn's step */
@@ -138,6 +141,9 @@ void reclaim_do(struct ledger *l, struct message *m);
 void reopen_do(struct ledger *l, struct message *m);
 /* Logs who has fallen silent since the nodes were last told, and who is back. */
 void reclaim_watch(const struct ledger_event *e, const struct stock_node *nodes, uint32_t count);
+/* Notes for whom a repair waits; without one `count` is 0. */
+void reclaim_note_waits(const struct ledger *l, struct ledger_event *e,
+                        const struct stock_node *nodes, uint32_t count);
 /* Logs for whom a repair waits, when that changes. */
 void reclaim_say_waits(const struct ledger *l, struct ledger_event *e,
                        const struct stock_node *nodes, uint32_t count);
@@ -146,8 +152,7 @@ void act_describe(const struct ledger *l, struct message *m, uint64_t now_wall_m
 
 /* publish.c: the board. */
 void ledger_publish(struct ledger *l);
-enum sale_state ledger_state(const struct ledger *l, const struct ledger_event *e,
-                             uint64_t now_wall_ms);
+enum sale_state ledger_state(const struct ledger_event *e, uint64_t now_wall_ms);
 
 static inline bool event_sells(const struct ledger *l, const struct ledger_event *e)
 {

@@ -6,10 +6,9 @@
 #include "conf/base/clock.h"
 #include "server/ledger/private.h"
 
-enum sale_state ledger_state(const struct ledger *l, const struct ledger_event *e,
-                             uint64_t now_wall_ms)
+enum sale_state ledger_state(const struct ledger_event *e, uint64_t now_wall_ms)
 {
-    if (!l->started)
+    if (!e->is_known)
         return SALE_UNKNOWN;
     if (e->figures.repair || !e->figures.ready)
         return SALE_REPAIR;
@@ -53,6 +52,7 @@ static uint64_t gate_of(const struct ledger *l, const struct ledger_event *e, en
 static void publish_orders(struct board_orders *b, const struct tally_orders *o)
 {
     atomic_store_explicit(&b->granted, o->granted, memory_order_relaxed);
+    atomic_store_explicit(&b->granted_tickets, o->granted_tickets, memory_order_relaxed);
     atomic_store_explicit(&b->paid, o->paid, memory_order_relaxed);
     atomic_store_explicit(&b->cancelled, o->cancelled, memory_order_relaxed);
     atomic_store_explicit(&b->expired, o->expired, memory_order_relaxed);
@@ -60,17 +60,25 @@ static void publish_orders(struct board_orders *b, const struct tally_orders *o)
     atomic_store_explicit(&b->late_refused, o->late_refused, memory_order_relaxed);
 }
 
+static void publish_waits(struct board_event *b, const struct ledger_event *e)
+{
+    for (uint32_t i = 0; i < e->waits_count && i < BOARD_WAITS_MAX; i++)
+        atomic_store_explicit(&b->waits_for[i], e->waits_for[i], memory_order_relaxed);
+    atomic_store_explicit(&b->waits_count, e->waits_count, memory_order_release); /* them first */
+}
+
 static void publish_event(struct ledger *l, struct ledger_event *e)
 {
     uint64_t now_wall_ms = clock_wall_ms();
-    enum sale_state state = ledger_state(l, e, now_wall_ms);
+    enum sale_state state = ledger_state(e, now_wall_ms);
     struct board_event *b = e->board;
     atomic_store_explicit(&b->figures, (uint64_t)e->figures.total << 32 | e->figures.gone,
                           memory_order_relaxed);
-    atomic_store_explicit(&b->state, (int)state, memory_order_relaxed);
+    atomic_store_explicit(&b->state, (int)state, memory_order_release); /* the figures before it */
     atomic_store_explicit(&b->node_sold, e->tally.sold, memory_order_relaxed);
     atomic_store_explicit(&b->node_held, e->tally.held, memory_order_relaxed);
     publish_orders(&b->orders, &e->tally.orders);
+    publish_waits(b, e);
     uint64_t marks = e->filter.count;
     atomic_store_explicit(&b->holds, e->holds.count, memory_order_relaxed);
     atomic_store_explicit(&b->holds_max, e->holds.capacity, memory_order_relaxed);

@@ -158,6 +158,27 @@ void reclaim_watch(const struct ledger_event *e, const struct stock_node *nodes,
     }
 }
 
+/* There is room for one more, or the largest gives way. */
+static void add_wait(struct ledger_event *e, uint16_t id)
+{
+    uint32_t i = e->waits_count < BOARD_WAITS_MAX ? e->waits_count : BOARD_WAITS_MAX;
+    e->waits_count++;
+    if (i == BOARD_WAITS_MAX && e->waits_for[--i] < id)
+        return;
+    for (; i > 0 && e->waits_for[i - 1] > id; i--)
+        e->waits_for[i] = e->waits_for[i - 1];
+    e->waits_for[i] = id;
+}
+
+void reclaim_note_waits(const struct ledger *l, struct ledger_event *e,
+                        const struct stock_node *nodes, uint32_t count)
+{
+    e->waits_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (!nodes[i].ready && nodes[i].id != l->conf->node)
+            add_wait(e, nodes[i].id);
+}
+
 void reclaim_say_waits(const struct ledger *l, struct ledger_event *e,
                        const struct stock_node *nodes, uint32_t count)
 {

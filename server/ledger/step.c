@@ -190,29 +190,31 @@ static void take_marks(struct ledger_event *e, const struct stock_step *st)
 }
 
 /* The event has its place (again): "selling", if that is what it does. */
-static void tell_ready(const struct ledger *l, const struct ledger_event *e)
+static void tell_ready(const struct ledger_event *e)
 {
-    enum sale_state state = ledger_state(l, e, clock_wall_ms());
+    enum sale_state state = ledger_state(e, clock_wall_ms());
     log_line(LOG_INFO, "event %s: %s, %u of %u left", e->conf->name,
              state == SALE_OPEN ? "selling" : sale_state_word(state), event_left(e),
              e->figures.total);
 }
 
-static void take_figures(const struct ledger *l, struct ledger_event *e,
-                         const struct stock_step *st, uint64_t asked_mono_us)
+static void take_figures(struct ledger_event *e, const struct stock_step *st,
+                         uint64_t asked_mono_us)
 {
     bool was_repair = e->figures.repair || !e->figures.ready;
     e->figures = st->figures;
     e->settled = st->to;
     e->asof_mono_us = asked_mono_us;
+    e->is_known = true;
     if (was_repair && !e->figures.repair && e->figures.ready)
-        tell_ready(l, e);
+        tell_ready(e);
 }
 
 /* Nodes that have joined are journaled in this turn's commit. */
 static void take_nodes(struct ledger *l, struct ledger_event *e, const struct stock_step *st,
                        uint64_t asked_mono_us)
 {
+    reclaim_note_waits(l, e, l->told, st->figures.repair ? st->node_count : 0);
     if (st->node_count == 0)
         return;
     e->asked_mono_us = asked_mono_us;
@@ -262,7 +264,7 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
     }
     atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - asked),
                           memory_order_relaxed);
-    take_figures(l, e, &st, asked);
+    take_figures(e, &st, asked);
     take_nodes(l, e, &st, asked);
     take_marks(e, &st);
     act_learn(l, e, &st.origin);

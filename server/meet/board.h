@@ -28,7 +28,7 @@
 #include "server/meet/filter.h"
 
 enum sale_state {
-    SALE_UNKNOWN, /* before the first attach */
+    SALE_UNKNOWN, /* before the first attach: the figures say nothing */
     SALE_WAITING,
     SALE_OPEN,
     SALE_PAUSED,
@@ -43,12 +43,14 @@ const char *sale_state_word(enum sale_state s);
 enum node_state { NODE_STARTING, NODE_UP, NODE_REPAIR, NODE_DRAINING };
 enum redis_state { REDIS_OFF, REDIS_UP, REDIS_DOWN };
 
-#define GATE_FOREVER (UINT64_MAX >> 8)
-#define GATE_KEYS    UINT64_C(0x80)
+#define BOARD_WAITS_MAX 16 /* of the nodes that a repair waits for so many are named */
+
+#define GATE_FOREVER    (UINT64_MAX >> 8)
+#define GATE_KEYS       UINT64_C(0x80)
 
 /* What has become of this node's orders since its journal began, as in storage/journal/tally.h. */
 struct board_orders {
-    _Atomic uint64_t granted, paid, cancelled, expired, late, late_refused;
+    _Atomic uint64_t granted, granted_tickets, paid, cancelled, expired, late, late_refused;
 };
 
 struct board_event {
@@ -59,6 +61,10 @@ struct board_event {
     _Atomic uint32_t holds, holds_max, marks, marks_max; /* fill of the holds and of the filter */
     _Atomic uint32_t local_stock; /* CONF_NO_CAP: none; written by main on HUP */
     struct board_orders orders;
+    /* The other nodes that a repair waits for: how many, and the least of their numbers, rising.
+     * Between two stores a reader sees old ones and new ones: he skips what does not rise. */
+    _Atomic uint32_t waits_count;
+    _Atomic uint16_t waits_for[BOARD_WAITS_MAX];
     const struct filter *filter; /* of granted keys; set before the threads start */
 };
 

@@ -38,9 +38,10 @@ static bool number_follows(const struct tally *t, const struct record *r)
 
 static void count_order(struct tally_orders *o, const struct record *r)
 {
-    if (r->kind == RECORD_GRANT)
+    if (r->kind == RECORD_GRANT) {
         o->granted++;
-    else if (r->kind == RECORD_LATE)
+        o->granted_tickets += r->n;
+    } else if (r->kind == RECORD_LATE)
         o->late++;
     else if (r->kind == RECORD_REFUSAL)
         o->late_refused++;

@@ -16,7 +16,7 @@ enum sale_stock { SALE_STANDALONE = 1, SALE_UNIFIED = 2 };
 /* What has become of a node's orders, counted since its journal began. An order that was held,
  * expired and paid late counts in granted, expired and late. */
 struct tally_orders {
-    uint64_t granted;
+    uint64_t granted, granted_tickets;
     uint64_t paid;         /* held -> sold */
     uint64_t cancelled;    /* held or sold -> cancelled */
     uint64_t expired;      /* held -> expired */

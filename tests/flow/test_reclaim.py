@@ -10,7 +10,7 @@ import orders
 import spike
 import spikelog
 from gone import (SILENT_MS, TOTAL, field, move, nodes_of, reclaim, reclaim_once, reopen_once, settled,
-                  stays, sum_up)
+                  stays, sum_up, waits_for)
 
 
 def test_what_reclaim_answers(place):
@@ -160,10 +160,12 @@ def test_reopen_without_one_that_is_gone(place):
     assert reopen_once(first).code == -6  # those who live are still on their way
     spike.wait("the others to be back", lambda: field(redis, second, "ready") == 1)
     spike.wait("it to be said", lambda: "waits for node 3;" in first.log_text())
+    assert waits_for(first) == waits_for(second) == [3]
     stays(second, "repair")
     assert orders.act(first, "reopen").data == {"event": "ticket", "state": "open", "total": TOTAL,
                                                 "sold": 12, "left": TOTAL - 12}
     assert orders.act(first, "reopen").code == 1  # again: nothing to do
+    assert waits_for(first) == []
     assert "node 3 given up to reopen, its tickets: 4 stay counted" in spikelog.run_log(
         *spikelog.confs(first), "stat")
     yeses += [orders.buy(node).data["order"] for node in (first, second) for _ in range(4)]
@@ -196,8 +198,19 @@ def test_a_new_sale_begins_by_reopen(place):
                       events={"ticket": {"total": TOTAL}})
     spike.wait("repair", lambda: node.health().json["msg"] == "repair")
     stays(node, "repair")
+    assert waits_for(node) == [2]
     assert orders.act(node, "reopen").data["state"] == "open"
+    assert waits_for(node) == []
     assert orders.buy(node).code == 1
     late = place.node(2, nodes=[1, 2], redis=redis, events={"ticket": {"total": TOTAL}})
     assert orders.buy(late).code == 1
     sum_up(redis, [node, late])
+
+
+def test_the_least_of_many(place):
+    """Twenty are missing: sixteen are named, in their order, and all are counted."""
+    node = place.node(50, nodes=[*range(70, 50, -1), 50], redis=place.redis(), healthy=False)
+    spike.wait("repair", lambda: node.health().json["msg"] == "repair")
+    assert node.event_stats()["waits_for"] == list(range(51, 67))
+    told = spike.ask(node.admin, "GET", "/metrics").body.decode()
+    assert '\nspike_repair_waits{event="ticket"} 20\n' in told

@@ -82,6 +82,7 @@ def test_metrics_and_stats_say_the_same(place):
     assert found['spike_node_tickets{event="ticket",state="held"}'] == 100
     assert found["spike_journal_records"] == stats["journal"]["records"]
     assert found["spike_journal_commit_seconds_count"] > 0
+    assert stats["pid"] == node.process.pid
     assert found["spike_redis_up"] == 1 and found["spike_redis_rtt_seconds"] > 0
     assert found['spike_node_state{state="up"}'] == 1
     assert found["spike_connections_accepted_total"] == stats["http"]["accepted"]
@@ -143,10 +144,61 @@ def test_what_became_of_orders(place):
     assert post(node, f"/order/{held[3]}/pay").code == -7
     want = {"granted": 5, "paid": 1, "cancelled": 1, "expired": 2, "late": 1, "late_refused": 1}
     assert node.event_stats()["orders"] == want
+    assert node.event_stats()["granted_tickets"] == 6
     node.kill9()
     node.start()
     told = node.event_stats()["orders"]
     assert told == {**want, "expired": told["expired"]} and told["expired"] in (2, 3)
+    assert node.event_stats()["granted_tickets"] == 6
+    assert metrics(node)['spike_tickets_granted_total{event="ticket"}'] == 6
+
+
+OF_THE_SALE = ("spike_tickets_total", "spike_tickets_left", "spike_repair_waits")
+
+
+def of_the_sale(node):
+    found = metrics(node)
+    return {name: found[f'{name}{{event="ticket"}}'] for name in OF_THE_SALE
+            if f'{name}{{event="ticket"}}' in found}
+
+
+class AttachesOnly:
+    """A connection brings its attach to Redis, and no step, until it is let go."""
+
+    def __init__(self, proxy):
+        self.stopped, self.calls, self.open = 0, {}, False
+        proxy._meddle = self.meddle
+
+    def meddle(self, link, data):
+        if self.open or b"EVALSHA" not in data[:64].upper():
+            return data
+        self.calls[link] = self.calls.get(link, 0) + 1
+        if self.calls[link] < 2:
+            return data
+        self.stopped += 1
+        return b""
+
+
+def test_nothing_is_said_of_a_sale_that_was_not_seen(place):
+    """A dashboard that takes the least of all nodes must not show 0 because one was never attached,
+    nor all because one has attached and not yet heard what is gone. Figures once heard stay."""
+    redis = place.redis()
+    first = place.node(1, redis=redis, events={"ticket": {"total": 5}})
+    assert first.buy().code == 1
+    proxy = place.proxy(redis)
+    gate = AttachesOnly(proxy)
+    second = place.node(2, redis=proxy, healthy=False, events={"ticket": {"total": 5}})
+    spike.wait("a step after the attach", lambda: gate.stopped >= 2)
+    assert of_the_sale(second) == {}
+    assert second.ask("GET", "/stock/ticket").code == -6
+    assert metrics(second)['spike_node_tickets{event="ticket",state="sold"}'] == 0
+    gate.open = True
+    second.wait_healthy()
+    want = dict(zip(OF_THE_SALE, (5, 4, 0)))
+    assert of_the_sale(second) == want
+    redis.kill()
+    spike.wait("Redis to be missed", lambda: second.stats()["redis"]["state"] == "down")
+    assert of_the_sale(second) == want
 
 
 def test_drain(place):

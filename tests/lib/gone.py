@@ -69,6 +69,14 @@ def settled(redis, node):
                field(redis, node, "last") == field(redis, node, "done"))
 
 
+def waits_for(node):
+    """As /stats names them, and /metrics counts them."""
+    found = node.event_stats()["waits_for"]
+    told = spike.ask(node.admin, "GET", "/metrics").body.decode()
+    assert f'\nspike_repair_waits{{event="ticket"}} {len(found)}\n' in told
+    return found
+
+
 def is_silent(redis, node):
     seconds, us = redis.client.time()
     return seconds * 1000 + us // 1000 > field(redis, node, "beat") + SILENT_MS

@@ -123,6 +123,8 @@ static void figures_add_up(void **state)
         latency_add(&c->buy, 1000000, 20000000, 1);
     }
     atomic_store(&board.events[0].figures, UINT64_C(10) << 32 | 4);
+    atomic_store(&board.events[0].state, SALE_OPEN);
+    atomic_store(&board.events[0].orders.granted_tickets, 5);
     atomic_store(&board.events[0].node_held, 3);
     atomic_store(&board.events[0].holds, 3);
     atomic_store(&board.events[0].marks_max, 40);
@@ -133,6 +135,8 @@ static void figures_add_up(void **state)
     expect(text, "spike_build_info{version=\"" SPIKE_VERSION "\",node=\"7\"} 1\n");
     expect(text, "spike_tickets_total{event=\"ticket\"} 10\n");
     expect(text, "spike_tickets_left{event=\"ticket\"} 6\n");
+    expect(text, "spike_tickets_granted_total{event=\"ticket\"} 5\n");
+    expect(text, "spike_repair_waits{event=\"ticket\"} 0\n");
     expect(text, "spike_node_tickets{event=\"ticket\",state=\"held\"} 3\n");
     expect(text, "spike_orders_total{event=\"ticket\",verdict=\"sold_out\"} 6\n");
     expect(text, "spike_http_requests_total{code=\"200\"} 10\n");
@@ -152,6 +156,58 @@ static void figures_add_up(void **state)
     assert_null(strstr(text, "{pool=\"keys\"}")); /* they are in Redis */
     expect(text, "spike_node_state{state=\"starting\"} 1\n");
     assert_null(strstr(text, "spike_stat_log_lines_total 0"));
+}
+
+/* "0 left" of a node that has not looked would silence who watches, or cry that all is over. What
+ * its own journal tells is true before that. */
+static void before_the_first_attach_nothing_is_said_of_the_sale(void **state)
+{
+    (void)state;
+    static const char *const families[] = {"\nspike_tickets_left{", "\nspike_tickets_total{",
+                                           "\nspike_repair_waits{"};
+    static const char *const own[] = {"\nspike_tickets_granted_total{", "\nspike_node_tickets{"};
+    const char *text = ask(ROUTE_METRICS);
+    assert_non_null(text);
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        assert_null(strstr(text, families[i]));
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        assert_non_null(strstr(text, own[i]));
+    for (int told = SALE_WAITING; told <= SALE_REPAIR; told++) {
+        atomic_store(&board.events[0].state, told);
+        text = ask(ROUTE_METRICS);
+        assert_non_null(text);
+        for (size_t i = 0; i < ARRAY_LEN(families); i++)
+            assert_non_null(strstr(text, families[i]));
+    }
+}
+
+static void waits_for(uint32_t count, const uint16_t *nodes)
+{
+    struct board_event *e = &board.events[0];
+    for (uint32_t i = 0; i < count && i < BOARD_WAITS_MAX; i++)
+        atomic_store(&e->waits_for[i], nodes[i]);
+    atomic_store(&e->waits_count, count);
+}
+
+/* Who must be started is named; and a list that changes while it is read names none twice. */
+static void whom_a_repair_waits_for(void **state)
+{
+    (void)state;
+    uint16_t nodes[BOARD_WAITS_MAX] = {3, 7};
+    atomic_store(&board.events[0].state, SALE_REPAIR);
+    assert_non_null(strstr(ask(ROUTE_STATS), ",\"waits_for\":[]}"));
+    waits_for(2, nodes);
+    assert_non_null(strstr(ask(ROUTE_STATS), ",\"waits_for\":[3,7]}"));
+    nodes[0] = 7;
+    waits_for(2, nodes);
+    assert_non_null(strstr(ask(ROUTE_STATS), ",\"waits_for\":[7]}"));
+    for (uint16_t i = 0; i < BOARD_WAITS_MAX; i++)
+        nodes[i] = i + 1;
+    waits_for(100, nodes);
+    assert_non_null(
+        strstr(ask(ROUTE_STATS), ",\"waits_for\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"));
+    assert_non_null(strstr(ask(ROUTE_METRICS), "\nspike_repair_waits{event=\"event-00-"
+                                               "00000000000000000000000\"} 100\n"));
 }
 
 static void without_redis_nothing_is_said_of_it(void **state)
@@ -222,6 +278,8 @@ static void no_series_comes_twice(void **state)
     static char lines[2000][160];
     size_t count = 0;
     make_events(EVENTS_MAX);
+    for (int e = 0; e < EVENTS_MAX; e++)
+        atomic_store(&board.events[e].state, SALE_OPEN);
     const char *text = ask(ROUTE_METRICS);
     assert_non_null(text);
     for (const char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
@@ -282,6 +340,10 @@ static void fill_board(void)
         atomic_store(&b->node_held, UINT32_MAX);
         atomic_store(&b->local_stock, UINT32_MAX - 1);
         atomic_store(&b->orders.granted, UINT64_MAX);
+        atomic_store(&b->orders.granted_tickets, UINT64_MAX);
+        atomic_store(&b->waits_count, NODES_MAX);
+        for (uint16_t i = 0; i < BOARD_WAITS_MAX; i++)
+            atomic_store(&b->waits_for[i], UINT16_MAX - BOARD_WAITS_MAX + i);
         atomic_store(&b->orders.paid, UINT64_MAX);
         atomic_store(&b->orders.cancelled, UINT64_MAX);
         atomic_store(&b->orders.expired, UINT64_MAX);
@@ -373,6 +435,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(figures_add_up, small),
+        cmocka_unit_test_setup(before_the_first_attach_nothing_is_said_of_the_sale, small),
+        cmocka_unit_test_setup(whom_a_repair_waits_for, small),
         cmocka_unit_test_setup(without_redis_nothing_is_said_of_it, small),
         cmocka_unit_test_setup(while_redis_is_away_no_call_takes_a_time, small),
         cmocka_unit_test_setup(standalone_tables_are_pools, small),

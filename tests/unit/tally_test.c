@@ -143,6 +143,7 @@ static void test_what_became_of_orders_is_counted(void **state)
     assert_true(late(6, 3, 2));
     assert_true(refusal(4, 2));
     assert_int_equal(t.orders.granted, 5);
+    assert_int_equal(t.orders.granted_tickets, 10); /* whatever has become of them */
     assert_int_equal(t.orders.paid, 1);
     assert_int_equal(t.orders.cancelled, 2);
     assert_int_equal(t.orders.expired, 2);

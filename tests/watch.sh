@@ -1,8 +1,8 @@
 #!/bin/sh
 # Why: operators set alarms by what the page says and look at what we ship. Every family of
 # counters.def must stand in spike-server(8), in its order and words; the alert rules must be rules
-# (promtool) and do what tests/alerts.yml wants of them; the dashboard must be JSON; and both may name
-# only families that there are.
+# (promtool) and do what tests/alerts.yml wants of them; the dashboard must be JSON; both may name
+# only families that there are; and what is left they may ask only of nodes that know it.
 set -eu
 cd "$(dirname "$0")/.."
 page=man/spike-server.8
@@ -53,4 +53,9 @@ grep -Eoh '\b(spike|process)_[a-z_]+' "$rules" "$dashboard" | sort -u | while re
         exit 1
     }
 done
+if grep spike_tickets_left "$dashboard" | grep '"expr"' |
+    grep -v ' unless on (instance) spike_redis_up == 0)"'; then
+    echo "$dashboard: asks nodes that are cut off from Redis, too" >&2
+    exit 1
+fi
 echo "  ok   $page: $(wc -l <"$work/table") metrics; rules and dashboard name no others"

@@ -83,8 +83,52 @@ struct model_node *model_add(struct model *m, const char *address)
     snprintf(n->address, sizeof n->address, "%s", address);
     forget(&n->req);
     if (m->rounds == 0)
-        m->totals.nodes = m->node_count > m->expected ? m->node_count : m->expected;
+        m->totals.nodes = m->node_count;
     return n;
+}
+
+void model_miss(struct model *m, uint16_t number)
+{
+    char name[MODEL_LINE_BYTES];
+    snprintf(name, sizeof name, "node %u", (unsigned)number); /* no address is like that */
+    struct model_node *n = model_add(m, name);
+    if (n == NULL)
+        return;
+    n->absent = true;
+    n->number = number;
+    strcpy(n->address, "-");
+    strcpy(n->why, "never heard");
+}
+
+void model_find(struct model *m, uint16_t number, const char *address)
+{
+    ASSERT(strlen(address) < MODEL_ADDRESS);
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        struct model_node *n = &m->nodes[i];
+        if (!n->absent || n->number != number)
+            continue;
+        n->absent = false;
+        n->number = 0; /* until it says so itself */
+        n->state = MODEL_ASKED;
+        n->why[0] = '\0';
+        strcpy(n->address, address);
+    }
+}
+
+bool model_is_hidden(const struct model_node *n)
+{
+    return n->absent && n->state == MODEL_SAME;
+}
+
+bool model_is_at(const struct model *m, uint16_t number, const char *address)
+{
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const struct model_node *n = &m->nodes[i];
+        if (n->number == number && n->has_stats && n->state != MODEL_DOWN &&
+            strcmp(n->address, address) == 0)
+            return true;
+    }
+    return false;
 }
 
 void model_move(struct model *m, struct model_node *n, const char *address, uint64_t now_wall_ms)
@@ -110,6 +154,19 @@ bool model_answers(const struct model_node *n)
 {
     return n->has_stats && n->state != MODEL_DOWN && n->state != MODEL_ASKED &&
            n->state != MODEL_SAME;
+}
+
+bool model_answered(const struct model *m, const struct model_node *n)
+{
+    return model_answers(n) && n->heard_mono_us > m->past->since_mono_us;
+}
+
+uint32_t model_answering(const struct model *m)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < m->node_count; i++)
+        count += model_answered(m, &m->nodes[i]) ? 1 : 0;
+    return count;
 }
 
 /* Older nodes say nothing. */
@@ -152,6 +209,14 @@ bool model_spent(const struct stats_event *e)
 {
     bool none = e->has_cap && e->node_sold + e->node_held >= e->local_stock;
     return none && e->left > 0 && strcmp(e->state, "open") == 0;
+}
+
+struct past_event *model_past_event(const struct model *m, const char *event)
+{
+    for (uint32_t i = 0; i < m->event_count; i++)
+        if (strcmp(m->events[i], event) == 0)
+            return &m->past->events[i];
+    return NULL;
 }
 
 void model_choose(struct model *m, const char *event)
@@ -274,7 +339,16 @@ static uint64_t passed_us(const struct model_node *n, const struct stats *new, u
     return there <= here + slack && here <= there + slack ? there : here;
 }
 
-/* From the answer before to this one. A cancelled order makes less sold: no rate is below zero. */
+/* What was granted stays granted. Older nodes tell only what is out: what came back meanwhile hides
+ * what was sold, but never makes it less than nothing. */
+static double sold_rate(const struct stats_event *a, const struct stats_event *b, double seconds)
+{
+    if (a->has_granted_tickets && b->has_granted_tickets)
+        return per_second(a->granted_tickets, b->granted_tickets, seconds);
+    return per_second(a->node_sold + a->node_held, b->node_sold + b->node_held, seconds);
+}
+
+/* From the answer before to this one. */
 static void make_rates(struct model_node *n, const struct stats *new, uint64_t time_us)
 {
     const struct stats *old = &n->stats;
@@ -289,8 +363,7 @@ static void make_rates(struct model_node *n, const struct stats *new, uint64_t t
         const struct stats_event *b = &new->events[i], *a = model_find_event(old, b->name, NULL);
         if (a == NULL)
             continue;
-        n->sold_s[i] =
-            per_second(a->node_sold + a->node_held, b->node_sold + b->node_held, seconds);
+        n->sold_s[i] = sold_rate(a, b, seconds);
         n->refused_s[i] = per_second(a->refused, b->refused, seconds);
     }
 }
@@ -311,6 +384,8 @@ void model_heard(struct model *m, struct model_node *n, const struct stats *s, u
         drop_rates(n);
     else
         make_rates(n, s, passed_us(n, s, rtt_us, now_mono_us));
+    if (n->number != s->node)
+        model_past_node(m, n)->twin = 0;
     n->stats = *s;
     n->has_stats = true;
     n->number = (uint32_t)s->node;
@@ -348,9 +423,9 @@ void model_failed(struct model *m, struct model_node *n, const char *why, uint64
 {
     struct past_node *p = model_past_node(m, n);
     (void)now_mono_us;
+    drop_rates(n);
     if (++p->failures == 1 && model_answers(n) && is_hiccup(why))
         return;
-    drop_rates(n);
     if (n->state == MODEL_SAME && model_holder(m, n, n->number) != NULL)
         return;
     snprintf(n->why, sizeof n->why, "%s", why);
@@ -361,11 +436,14 @@ void model_round(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms)
 {
     struct model_past *past = m->past;
     model_part(m, past->round_mono_us, now_wall_ms);
+    past->since_mono_us = past->round_mono_us;
     past->round_mono_us = now_mono_us;
     model_judge(m, now_wall_ms);
+    model_pace(m);
     model_total(m);
     model_move_on(m, now_mono_us);
     model_tell_events(m, now_mono_us, now_wall_ms);
+    model_tell_waits(m, now_mono_us, now_wall_ms);
     model_tell_stock(m, now_mono_us, now_wall_ms);
     model_tell_redis(m, now_wall_ms);
     m->rounds++;

@@ -18,11 +18,11 @@
 #define MODEL_NODES_MAX  NODES_MAX
 #define MODEL_HISTORY    120 /* seconds, one value each */
 #define MODEL_LINES      64  /* events that are remembered */
-#define MODEL_LINE_BYTES 120
+#define MODEL_LINE_BYTES 200
 #define MODEL_ADDRESS    128
 
 enum model_state {
-    MODEL_ASKED, /* no answer yet */
+    MODEL_ASKED, /* no answer yet; an absent one: `why` */
     MODEL_SAME,  /* another row is this node and counts: `why` names it; this one counts nowhere */
     MODEL_UP,
     MODEL_STARTING,
@@ -46,7 +46,8 @@ struct model_node {
     char address[MODEL_ADDRESS]; /* as given: the poller's word for it */
     uint32_t number;             /* of the node, as it says; 0: not known yet */
     enum model_state state;
-    char why[MODEL_LINE_BYTES]; /* with DOWN and SAME */
+    bool absent; /* a configuration names its number, and nobody knows where it is: not asked */
+    char why[MODEL_LINE_BYTES]; /* with DOWN, SAME and absent */
     struct stats stats;         /* the last that was heard; has_stats */
     bool has_stats;
     bool has_rates;                                   /* two answers in a row */
@@ -62,7 +63,7 @@ struct model_node {
  * is down had last, rates and connections only of nodes that answer. */
 struct model_totals {
     uint32_t nodes, up;     /* nodes: each once, those that are missing too; up: those that sell */
-    uint32_t answering;     /* up or not */
+    uint32_t answering;     /* up or not: those that answered in the last round */
     bool heard;             /* a node was heard: the sums are known */
     char state[STATS_WORD]; /* of the event: that of the freshest answer */
     bool known;             /* total, sold and left are */
@@ -72,8 +73,9 @@ struct model_totals {
     uint64_t refused, requests, errors, connections;
     uint64_t p50_us, p99_us; /* p50: weighted by what was measured; p99: the worst; 0: nothing */
     bool has_rates, has_redis, redis_ok;
+    bool redis_off;        /* a node that answers says that it has none */
     uint64_t redis_rtt_us; /* the median; redis_ok: no node that answers says "down" */
-    double gone_in_s;      /* left / sold_s; negative: not known, or nothing is being sold */
+    double gone_in_s;      /* by how fast left falls; negative: it does not, or is not known */
 };
 
 struct model_line {
@@ -85,7 +87,6 @@ struct model_line {
 struct model {
     struct model_node *nodes;
     uint32_t node_count;
-    uint32_t expected; /* how many nodes the sale has, as far as a configuration tells; or 0 */
     char event[EVENT_NAME_MAX + 1];              /* the chosen one */
     char events[EVENTS_MAX][EVENT_NAME_MAX + 1]; /* all that any node has named */
     uint32_t event_count;
@@ -103,6 +104,15 @@ void model_free(struct model *m);
 /* The node of an address, added if it is new; NULL: there are MODEL_NODES_MAX already, or the
  * address does not fit. */
 struct model_node *model_add(struct model *m, const char *address);
+/* A node of that number belongs to the sale, and nobody knows where it is: it has a row until a
+ * node of that number is heard. */
+void model_miss(struct model *m, uint16_t number);
+/* Where it is, is known now: its row is that of the address. Nothing if there is no such row. */
+void model_find(struct model *m, uint16_t number, const char *address);
+/* An absent one that was heard after all, in another row: nobody wants to see it. */
+bool model_is_hidden(const struct model_node *n);
+/* The node of that number answers there: no news can tell it better. */
+bool model_is_at(const struct model *m, uint16_t number, const char *address);
 /* The node is at another address now; all that is known of it stays. */
 void model_move(struct model *m, struct model_node *n, const char *address, uint64_t now_wall_ms);
 /* Chooses the event by name, or the next (+1) or previous (-1) one; the totals are made anew. The
@@ -111,13 +121,17 @@ void model_move(struct model *m, struct model_node *n, const char *address, uint
 void model_choose(struct model *m, const char *event);
 void model_choose_next(struct model *m, int step);
 /* A poll was answered with s, or has failed. A time-out, a reset or a close is believed when it
- * comes twice in a row, everything else at once. */
+ * comes twice in a row, everything else at once; rates are of two answers in a row. */
 void model_heard(struct model *m, struct model_node *n, const struct stats *s, uint64_t rtt_us,
                  uint64_t now_mono_us, uint64_t now_wall_ms);
 void model_failed(struct model *m, struct model_node *n, const char *why, uint64_t now_mono_us,
                   uint64_t now_wall_ms);
 /* The end of a round. */
 void model_round(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms);
+/* How many nodes have answered in the last whole round, or since. */
+uint32_t model_answering(const struct model *m);
+/* The chosen event's state as the lines have told it, and its total; "": not told yet. */
+const char *model_told(const struct model *m, uint64_t *total);
 /* The node's figures of the chosen event; NULL: it does not sell it, was never heard, or is SAME.
  */
 const struct stats_event *model_event(const struct model *m, const struct model_node *n,

@@ -115,10 +115,79 @@ static void tell_event(struct model *m, const char *event, struct past_event *p,
         tell_state(m, event, p, before.state, now_mono_us, now_wall_ms);
 }
 
+const char *model_told(const struct model *m, uint64_t *total)
+{
+    const struct past_event *p = model_past_event(m, m->event);
+    *total = p != NULL ? p->total : 0;
+    return p != NULL && p->known ? p->state : "";
+}
+
 void model_tell_events(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms)
 {
     for (uint32_t i = 0; i < m->event_count; i++)
         tell_event(m, m->events[i], &m->past->events[i], now_mono_us, now_wall_ms);
+}
+
+/* What the repair of the event waits for, as the nodes in it say; "agreed" if all that say it say
+ * the same. One that was just told hears of it a beat after the others. */
+static struct waits find_waits(const struct model *m, const char *event, bool *agreed)
+{
+    struct waits found = {.count = 0};
+    *agreed = true;
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const struct model_node *n = &m->nodes[i];
+        const struct stats_event *e =
+            model_answers(n) ? model_find_event(&n->stats, event, NULL) : NULL;
+        if (e == NULL || !is(e->state, "repair") || e->waits == 0)
+            continue;
+        struct waits said = {.count = e->waits};
+        memcpy(said.node, e->waits_for, sizeof said.node);
+        if (found.count != 0 && memcmp(&found, &said, sizeof said) != 0)
+            *agreed = false;
+        found = said;
+    }
+    return found;
+}
+
+/* "node 3", "nodes 3, 7", "nodes 1, 2, 3, 4, 5, 6, 7, 8 and 12 more" */
+static const char *name_waits(char out[MODEL_LINE_BYTES], const struct waits *w)
+{
+    int len = snprintf(out, MODEL_LINE_BYTES, "node%s", w->count > 1 ? "s" : "");
+    for (uint32_t i = 0; i < w->count && i < STATS_WAITS_MAX; i++)
+        len += snprintf(out + len, MODEL_LINE_BYTES - (size_t)len, "%s %u", i > 0 ? "," : "",
+                        (unsigned)w->node[i]);
+    if (w->count > STATS_WAITS_MAX)
+        snprintf(out + len, MODEL_LINE_BYTES - (size_t)len, " and %u more",
+                 (unsigned)w->count - STATS_WAITS_MAX);
+    return out;
+}
+
+/* A sale that begins is in repair, too, until all of its nodes are there. */
+static void tell_waits(struct model *m, const char *event, struct past_event *p,
+                       uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    char who[MODEL_LINE_BYTES];
+    bool agreed;
+    struct waits w = find_waits(m, event, &agreed);
+    if (memcmp(&w, &p->waits, sizeof w) == 0) {
+        p->waits_mono_us = 0;
+        return;
+    }
+    if (p->waits_mono_us == 0)
+        p->waits_mono_us = now_mono_us;
+    if (!agreed && now_mono_us - p->waits_mono_us < SURE_US)
+        return;
+    p->waits = w;
+    p->waits_mono_us = 0;
+    if (w.count > 0)
+        model_say(m, true, now_wall_ms, "%s in repair: waits for %.100s", event,
+                  name_waits(who, &w));
+}
+
+void model_tell_waits(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms)
+{
+    for (uint32_t i = 0; i < m->event_count; i++)
+        tell_waits(m, m->events[i], &m->past->events[i], now_mono_us, now_wall_ms);
 }
 
 /* Of the nodes that sell the event, how many have spent their local stock. */
@@ -157,10 +226,8 @@ static void tell_stock(struct model *m, const char *event, struct past_event *p,
     p->spent = spent;
     p->stock_mono_us = 0;
     if (spent)
-        model_say(m, true, now_wall_ms,
-                  "%s: every node's local stock is spent, %s left: raise local-stock (HUP) or "
-                  "start missing nodes",
-                  event, number_whole(left, f.left));
+        model_say(m, true, now_wall_ms, "%s: raise local-stock (HUP): %s left, all spent", event,
+                  number_whole(left, f.left));
     else if (is_open)
         model_say(m, false, now_wall_ms, "%s: a node has local stock again, %s left", event,
                   number_whole(left, f.left));

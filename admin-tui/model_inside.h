@@ -20,6 +20,12 @@ struct past_node {
     bool redis_down;     /* as told */
 };
 
+/* The nodes that a repair waits for. */
+struct waits {
+    uint32_t count; /* of which the first STATS_WAITS_MAX are there */
+    uint16_t node[STATS_WAITS_MAX];
+};
+
 /* What was last told of an event. */
 struct past_event {
     bool known;
@@ -30,12 +36,18 @@ struct past_event {
     uint64_t start_mono_us; /* of the sale: when nothing was sold yet; 0: that was not seen */
     bool spent;             /* every node's local stock was, as told */
     uint64_t stock_mono_us; /* when something else was first seen; 0: nothing else is */
+    struct waits waits;     /* what its repair waits for, as told */
+    uint64_t waits_mono_us; /* when something else was first heard; 0: nothing else is */
+    /* How fast the sale's left falls: since when, from what, of which total; 0: nothing is known */
+    uint64_t pace_mono_us, pace_left, pace_total;
+    double fall_s; /* 0: it does not */
 };
 
 struct model_past {
     struct past_node nodes[MODEL_NODES_MAX]; /* by the same index as model.nodes */
     struct past_event events[EVENTS_MAX];    /* as model.events */
     uint64_t round_mono_us;                  /* the end of the last round; 0: none yet */
+    uint64_t since_mono_us;                  /* ... of the one before it */
     uint64_t second_mono_us;                 /* up to here the histories are filled */
 };
 
@@ -56,6 +68,10 @@ struct past_node *model_past_node(const struct model *m, const struct model_node
 bool model_sells(const struct model_node *n);
 /* It answers, and this row of it counts. */
 bool model_answers(const struct model_node *n);
+/* It has answered in the last whole round, or since, and this row of it counts. */
+bool model_answered(const struct model *m, const struct model_node *n);
+/* What is remembered of the event; NULL: no node has named it. */
+struct past_event *model_past_event(const struct model *m, const char *event);
 /* It has been attached since it was started: what it says of the sale is what it has heard. */
 bool model_has_begun(const struct stats *s);
 /* The state that an answer tells. */
@@ -75,10 +91,12 @@ void model_yield(struct model *m, struct model_node *n, const struct model_node 
 /* The steps of model_round(), in this order. */
 void model_part(struct model *m, uint64_t before_mono_us, uint64_t now_wall_ms);
 void model_judge(struct model *m, uint64_t now_wall_ms);
+void model_pace(struct model *m);
 void model_total(struct model *m);
 void model_move_on(struct model *m, uint64_t now_mono_us);
 void model_tell_events(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms);
 void model_tell_stock(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms);
+void model_tell_waits(struct model *m, uint64_t now_mono_us, uint64_t now_wall_ms);
 void model_tell_redis(struct model *m, uint64_t now_wall_ms);
 
 #endif

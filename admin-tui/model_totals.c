@@ -23,7 +23,8 @@
 #define SLOW_REDIS_US  100000
 #define SLOW_ANSWER_US 500000
 
-#define SOLD_S_LEAST   0.05
+#define FALL_S_LEAST   0.05
+#define PACE_LEAST_US  400000 /* nodes hear of the sale in steps of a beat */
 #define SECOND_US      UINT64_C(1000000)
 #define EARLY_US       (SECOND_US / 10) /* a round may end a little before its second does */
 
@@ -98,16 +99,26 @@ void model_judge(struct model *m, uint64_t now_wall_ms)
             judge(m, &m->nodes[i], typical_us, now_wall_ms);
 }
 
-/* How good a witness of the whole sale a node is; 0 is the best. */
+/* How good a witness of the whole sale a node is; 0 is the best. One without Redis has a sale of
+ * its own: it speaks of that only where no node has ever spoken of another. */
 static int rank_of(const struct model_node *n)
 {
+    int alone = redis_is(n, "off") ? 5 : 0;
     if (!model_answers(n))
-        return 4;
+        return alone + 4;
     if (!model_has_begun(&n->stats))
-        return 3;
+        return alone + 3;
     if (n->state == MODEL_REPAIR)
-        return 2;
-    return redis_is(n, "down") ? 1 : 0;
+        return alone + 2;
+    return redis_is(n, "down") ? 1 : alone;
+}
+
+/* What the node says of the event, if it is a witness: a row that counts nowhere is none. */
+static const struct stats_event *said_of(const struct model_node *n, const char *event)
+{
+    if (!n->has_stats || n->state == MODEL_SAME)
+        return NULL;
+    return model_find_event(&n->stats, event, NULL);
 }
 
 static const struct model_node *newest(const struct model *m, const char *event)
@@ -115,7 +126,7 @@ static const struct model_node *newest(const struct model *m, const char *event)
     const struct model_node *best = NULL;
     for (uint32_t i = 0; i < m->node_count; i++) {
         const struct model_node *n = &m->nodes[i];
-        if (!n->has_stats || model_find_event(&n->stats, event, NULL) == NULL)
+        if (said_of(n, event) == NULL)
             continue;
         if (best == NULL || rank_of(n) < rank_of(best) ||
             (rank_of(n) == rank_of(best) && n->heard_mono_us > best->heard_mono_us))
@@ -129,7 +140,7 @@ static const struct model_node *newest(const struct model *m, const char *event)
 static void find_freshest(const struct model *m, const char *event, struct figures *f)
 {
     const struct model_node *last = newest(m, event);
-    const struct stats_event *e = last != NULL ? model_find_event(&last->stats, event, NULL) : NULL;
+    const struct stats_event *e = last != NULL ? said_of(last, event) : NULL;
     if (e == NULL)
         return;
     const struct stats_event *best = e;
@@ -137,8 +148,7 @@ static void find_freshest(const struct model *m, const char *event, struct figur
     f->agreed = true;
     for (uint32_t i = 0; i < m->node_count; i++) {
         const struct model_node *n = &m->nodes[i];
-        const struct stats_event *other =
-            n->has_stats ? model_find_event(&n->stats, event, NULL) : NULL;
+        const struct stats_event *other = said_of(n, event);
         if (other == NULL || rank_of(n) != rank_of(last))
             continue;
         if (strcmp(other->state, e->state) != 0 || other->total != e->total)
@@ -161,9 +171,7 @@ static void add_standalone(const struct model *m, const char *event, struct figu
     f->total = f->sold = f->left = 0;
     for (uint32_t i = 0; i < m->node_count; i++) {
         const struct model_node *n = &m->nodes[i];
-        const struct stats_event *e = n->has_stats && redis_is(n, "off") && n->state != MODEL_SAME
-                                          ? model_find_event(&n->stats, event, NULL)
-                                          : NULL;
+        const struct stats_event *e = redis_is(n, "off") ? said_of(n, event) : NULL;
         if (e == NULL)
             continue;
         f->total = add(f->total, e->total);
@@ -222,7 +230,6 @@ static void add_node(const struct model *m, const struct model_node *n, struct m
     t->errors = add(t->errors, n->stats.answers_5xx);
     if (!model_answers(n))
         return;
-    t->answering++;
     t->connections = add(t->connections, n->stats.connections);
     t->p99_us = n->stats.p99_us > t->p99_us ? n->stats.p99_us : t->p99_us;
     add_latency(w, &n->stats);
@@ -246,6 +253,7 @@ static void total_redis(const struct model *m, struct model_totals *t)
             continue;
         if (model_redis_down(&n->stats))
             t->redis_ok = false;
+        t->redis_off = t->redis_off || redis_is(n, "off");
         if (redis_is(n, "up"))
             rtt_us[count++] = n->stats.redis_rtt_us;
     }
@@ -254,12 +262,38 @@ static void total_redis(const struct model *m, struct model_totals *t)
     t->redis_rtt_us = median(rtt_us, count);
 }
 
-/* When the last ticket goes if it goes on like this: by the rate that is shown beside it. */
-static double gone_in(const struct model_totals *t)
+/* How fast the sale's own left falls. What nodes sell says nothing of it: holds that run out come
+ * back. Another total is another sale. */
+static void keep_pace(struct past_event *p, const struct figures *f)
 {
-    if (!t->has_rates || strcmp(t->state, "open") != 0 || t->left == 0 || t->sold_s < SOLD_S_LEAST)
+    uint64_t heard = f->alive && f->total > 0 ? f->from->heard_mono_us : 0;
+    bool goes_on = heard != 0 && p->pace_mono_us != 0 && p->pace_total == f->total;
+    if (goes_on && heard < p->pace_mono_us + PACE_LEAST_US)
+        return;
+    double seconds = (double)(heard - p->pace_mono_us) / SECOND_US;
+    bool falls = goes_on && f->left < p->pace_left;
+    p->fall_s = falls ? (double)(p->pace_left - f->left) / seconds : 0;
+    p->pace_mono_us = heard;
+    p->pace_left = f->left;
+    p->pace_total = f->total;
+}
+
+void model_pace(struct model *m)
+{
+    for (uint32_t i = 0; i < m->event_count; i++) {
+        struct figures f = model_figures(m, m->events[i]);
+        keep_pace(&m->past->events[i], &f);
+    }
+}
+
+/* When the last ticket goes if it goes on like this. */
+static double gone_in(const struct model *m, const struct model_totals *t)
+{
+    const struct past_event *p = model_past_event(m, m->event);
+    if (p == NULL || t->answering == 0 || strcmp(t->state, "open") != 0 || t->left == 0 ||
+        p->fall_s < FALL_S_LEAST)
         return -1;
-    return (double)t->left / t->sold_s;
+    return (double)t->left / p->fall_s;
 }
 
 void model_total(struct model *m)
@@ -281,12 +315,12 @@ void model_total(struct model *m)
         if (m->nodes[i].has_stats)
             add_node(m, &m->nodes[i], &t, &w);
     }
-    t.nodes = t.nodes < m->expected ? m->expected : t.nodes;
+    t.answering = model_answering(m);
     t.p50_us = w.sum > 0 ? (uint64_t)(w.p50_us / w.sum + 0.5) : 0;
     if (t.req_s > t.peak_req_s)
         t.peak_req_s = t.req_s;
     total_redis(m, &t);
-    t.gone_in_s = gone_in(&t);
+    t.gone_in_s = gone_in(m, &t);
     m->totals = t;
 }
 

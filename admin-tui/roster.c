@@ -153,7 +153,6 @@ bool roster_begin(struct poll *p, const struct top_options *o, const struct conf
                         "configuration with -c FILE");
     if (conf->redis.len > 0) {
         roster.conf = conf;
-        poll_model(p)->expected = conf->node_count;
         if (add_registered(&why) > 0)
             return true;
     }

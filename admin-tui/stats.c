@@ -22,6 +22,7 @@ enum kind {
     KIND_OBJECT,  /* its fields go into the same struct */
     KIND_LIST,    /* of objects; `also` is their count, room how many are kept */
     KIND_BUCKETS, /* of [le, count] */
+    KIND_WAITS,   /* of nodes' numbers; `also` is their count, of which room are kept */
 };
 
 struct shape;
@@ -79,6 +80,10 @@ static const struct field event_fields[] = {
      offsetof(struct stats_event, has_cap), 0, NULL},
     NUMBER(stats_event, "refused", refused),
     OBJECT("orders", orders),
+    {"granted_tickets", KIND_CAP, offsetof(struct stats_event, granted_tickets),
+     offsetof(struct stats_event, has_granted_tickets), 0, NULL},
+    {"waits_for", KIND_WAITS, offsetof(struct stats_event, waits_for),
+     offsetof(struct stats_event, waits), STATS_WAITS_MAX, NULL},
 };
 SHAPE(event, stats_event);
 
@@ -153,6 +158,7 @@ SHAPE(memory, stats);
 
 static const struct field top_fields[] = {
     NUMBER(stats, "node", node),
+    NUMBER(stats, "pid", pid),
     WORD(stats, "version", version),
     WORD(stats, "state", state),
     NUMBER(stats, "uptime_s", uptime_s),
@@ -282,6 +288,28 @@ static bool read_buckets(struct reader *r, struct stats *s)
     return step == JSON_END;
 }
 
+static bool read_waits(struct reader *r, const struct field *field, char *base)
+{
+    uint32_t n = 0;
+    enum json_step step;
+    if (!expect(r, JSON_LIST, NULL, "not a list") || !json_enter(&r->json))
+        return false;
+    for (bool first = true; (step = json_next(&r->json, JSON_LIST, first)) == JSON_ONE;
+         first = false) {
+        uint64_t number;
+        if (!read_number(r, &number))
+            return false;
+        if (number < 1 || number > NODE_MAX)
+            return wrong(r, "no node's number");
+        uint16_t node = (uint16_t)number;
+        if (n < field->room)
+            memcpy(base + field->offset + n * sizeof node, &node, sizeof node);
+        n++;
+    }
+    memcpy(base + field->also, &n, sizeof n);
+    return step == JSON_END;
+}
+
 static bool read_object(struct reader *r, const struct shape *shape, char *base);
 
 static bool read_element(struct reader *r, const struct field *field, uint32_t i, char *base)
@@ -331,6 +359,8 @@ static bool read_field(struct reader *r, const struct field *field, char *base)
         return read_object(r, field->shape, base);
     case KIND_LIST:
         return read_list(r, field, base);
+    case KIND_WAITS:
+        return read_waits(r, field, base);
     case KIND_BUCKETS:
         break;
     }

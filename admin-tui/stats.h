@@ -23,6 +23,7 @@
 #define STATS_BUCKETS_MAX 32
 #define STATS_WORD        16 /* bytes of a state's word, NUL included */
 #define STATS_NAME        32
+#define STATS_WAITS_MAX   8 /* nodes that a repair waits for; of more the first are kept */
 
 struct stats_event {
     char name[EVENT_NAME_MAX + 1];
@@ -34,6 +35,10 @@ struct stats_event {
     uint64_t refused;
     /* "orders": of this node, since its journal began */
     uint64_t granted, paid, cancelled, expired, late, late_refused;
+    bool has_granted_tickets;            /* older nodes do not count them */
+    uint64_t granted_tickets;            /* ever, by this node's journal; only grows */
+    uint16_t waits_for[STATS_WAITS_MAX]; /* nodes without which its repair does not end */
+    uint32_t waits;                      /* how many; the first STATS_WAITS_MAX are there */
 };
 
 struct stats_worker {
@@ -48,7 +53,7 @@ struct stats_pool {
 };
 
 struct stats {
-    uint64_t node;
+    uint64_t node, pid;
     char version[STATS_NAME];
     char state[STATS_WORD]; /* starting up repair draining */
     uint64_t uptime_s, time_ms;

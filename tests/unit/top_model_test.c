@@ -166,6 +166,37 @@ static void a_hiccup_is_not_down_but_two_are(void **state)
     must_tell("node 2 DOWN: not JSON");
 }
 
+/* Its state is believed for a round more; figures of a round that was not heard are not. */
+static void who_is_not_heard_in_a_round_has_no_rates(void **state)
+{
+    (void)state;
+    rounds(1);
+    said[1].requests = 1000;
+    said[1].events[0].node_sold = 10;
+    rounds(1);
+    assert_int_equal(m->totals.answering, 4);
+    about(m->totals.req_s, 1000);
+    failed(1, "timed out");
+    round_but(1);
+    assert_int_equal(nodes[1]->state, MODEL_UP);
+    assert_false(nodes[1]->has_rates);
+    about(m->totals.req_s, 0);
+    about(m->totals.sold_s, 0);
+    assert_int_equal(m->totals.answering, 3);
+    assert_int_equal(model_answering(m), 3);
+    for (int i = 0; i < NODES; i++)
+        if (i != 1)
+            failed(i, "timed out");
+    now_us += STEP_US;
+    model_round(m, now_us, wall());
+    assert_int_equal(nodes[0]->state, MODEL_UP);
+    assert_int_equal(m->totals.answering, 0);
+    assert_false(m->totals.has_rates);
+    now_us += 10000;
+    heard(0);
+    assert_int_equal(model_answering(m), 1); /* since then */
+}
+
 static void a_node_that_was_never_heard_has_its_address(void **state)
 {
     (void)state;
@@ -306,6 +337,7 @@ int main(void)
         TEST(a_late_answer_makes_no_peak),
         TEST(a_refused_connection_is_down_at_once),
         TEST(a_hiccup_is_not_down_but_two_are),
+        TEST(who_is_not_heard_in_a_round_has_no_rates),
         TEST(a_node_that_was_never_heard_has_its_address),
         TEST(a_restart_that_was_not_seen_begins_anew),
         TEST(states_are_told_once),

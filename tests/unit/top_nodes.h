@@ -91,7 +91,7 @@ static void rounds(int count)
         round_but(-1);
 }
 
-static void must_tell(const char *text)
+static inline void must_tell(const char *text)
 {
     if (told >= m->line_count)
         fail_msg("nothing was told, not: %s", text);
@@ -99,7 +99,7 @@ static void must_tell(const char *text)
     assert_string_equal(line->text, text);
 }
 
-static void must_be_silent(void)
+static inline void must_be_silent(void)
 {
     if (told < m->line_count)
         fail_msg("told: %s", m->lines[told % MODEL_LINES].text);

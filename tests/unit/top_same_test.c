@@ -157,6 +157,142 @@ static void two_servers_of_one_number_are_told_once(void **state)
     assert_int_equal(m->totals.nodes, 3);
 }
 
+/* Rounds of four nodes, of which the last calls itself 1. */
+static void rounds_of_two_servers(int count)
+{
+    for (int i = 0; i < count; i++) {
+        for (int k = 0; k < NODES; k++)
+            said[k].time_ms += 1000;
+        said[3].node = 1;
+        rounds(1);
+    }
+}
+
+static void must_tell_two_servers(void)
+{
+    rounds_of_two_servers(2);
+    must_be_silent();
+    rounds_of_two_servers(3);
+    must_tell("two servers are node 1: web1:3901 and web4:3901");
+    must_be_silent();
+}
+
+/* A script starts them all in the same second. */
+static void two_processes_are_two_servers(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++) {
+        set_sale(i);
+        said[i].pid = 100 + (uint64_t)i;
+    }
+    must_tell_two_servers();
+}
+
+static void another_redis_is_another_server(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++)
+        set_sale(i);
+    strcpy(said[3].redis, "off");
+    must_tell_two_servers();
+}
+
+/* On two machines even the processes may have the same number. */
+static void another_total_is_another_server(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++) {
+        set_sale(i);
+        said[i].pid = 1;
+    }
+    said[3].events[0].total = 500;
+    must_tell_two_servers();
+}
+
+/* Not after one hiccup, not while the real node is away: the sale is not the other one's. */
+static void another_server_never_gets_the_number(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++) {
+        set_sale(i);
+        said[i].pid = 100 + (uint64_t)i;
+    }
+    rounds_of_two_servers(5);
+    must_tell("two servers are node 1: web1:3901 and web4:3901");
+    failed(0, "connection refused");
+    must_tell("node 1 DOWN: connection refused");
+    round_but(0);
+    assert_int_equal(nodes[3]->state, MODEL_SAME);
+    assert_string_equal(nodes[3]->why, "another server than web1:3901");
+    rounds_of_two_servers(2);
+    must_tell("node 1 UP");
+    assert_int_equal(nodes[0]->state, MODEL_UP);
+    said[3].node = 9; /* it was put right */
+    rounds(1);
+    assert_int_equal(nodes[3]->state, MODEL_UP);
+    said[0].node = 10; /* and here the other one was */
+    said[3].node = 1;
+    rounds(2);
+    assert_int_equal(nodes[3]->state, MODEL_UP);
+    assert_int_equal(m->totals.up, 4);
+}
+
+/* What it sells is a sale of its own, if it was started without `redis` by mistake. */
+static void a_stray_server_does_not_speak_for_the_sale(void **state)
+{
+    (void)state;
+    strcpy(said[3].redis, "off");
+    said[3].events[0].total = said[3].events[0].left = 500;
+    said[3].events[0].sold = 0;
+    rounds(2);
+    assert_int_equal(m->totals.total, 10000);
+    for (int i = 0; i < 3; i++)
+        strcpy(said[i].redis, "down");
+    rounds(1);
+    assert_int_equal(m->totals.total, 10000);
+    assert_int_equal(m->totals.left, 9000);
+    for (int i = 0; i < 3; i++)
+        failed(i, "connection refused");
+    now_us += STEP_US;
+    heard(3);
+    model_round(m, now_us, wall());
+    assert_int_equal(m->totals.total, 10000);
+}
+
+/* Nor does a row that counts nowhere. */
+static void another_server_does_not_speak_for_the_sale(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++)
+        set_sale(i);
+    said[3].events[0].total = 500;
+    rounds_of_two_servers(5);
+    for (int i = 0; i < 3; i++)
+        failed(i, "connection refused");
+    now_us += STEP_US;
+    heard(3);
+    model_round(m, now_us, wall());
+    assert_int_equal(m->totals.total, 10000);
+}
+
+/* Two nodes have swapped their addresses: each has told so itself. */
+static void a_node_that_answers_there_is_at_home(void **state)
+{
+    (void)state;
+    rounds(1);
+    assert_true(model_is_at(m, 1, "web1:3901"));
+    assert_false(model_is_at(m, 1, "web2:3901"));
+    assert_false(model_is_at(m, 2, "web1:3901"));
+    assert_false(model_is_at(m, 1, "web9:3901"));
+    said[0].node = 2;
+    said[1].node = 1;
+    rounds(1);
+    assert_true(model_is_at(m, 1, "web2:3901"));
+    assert_true(model_is_at(m, 2, "web1:3901"));
+    failed(0, "connection refused");
+    assert_false(model_is_at(m, 2, "web1:3901"));
+}
+
 /* Between the two answers of one round it was started again. */
 static void a_restart_is_no_second_server(void **state)
 {
@@ -193,17 +329,33 @@ static void a_node_that_moves_keeps_its_row(void **state)
     assert_ptr_equal(model_add(m, "web9:3901"), nodes[1]);
 }
 
-/* A node that nobody watches is missing all the same. */
-static void those_that_are_missing_are_counted(void **state)
+/* A node that nobody knows where to ask is missing all the same, and has a row that says so. */
+static void those_that_are_missing_have_rows(void **state)
 {
     (void)state;
-    m->expected = 6;
+    model_miss(m, 2); /* it is heard */
+    model_miss(m, 6);
     rounds(1);
-    assert_int_equal(m->totals.nodes, 6);
+    assert_int_equal(m->totals.nodes, 5);
     assert_int_equal(m->totals.up, 4);
-    m->expected = 2;
+    assert_true(model_is_hidden(&m->nodes[NODES]));
+    const struct model_node *missing = &m->nodes[NODES + 1];
+    assert_false(model_is_hidden(missing));
+    assert_int_equal(missing->number, 6);
+    assert_string_equal(missing->why, "never heard");
+    assert_string_equal(model_state_word(missing->state), "NEW");
+    said[1].node = 6; /* the row of node 2 is node 6 now: 2 is missing */
     rounds(1);
-    assert_int_equal(m->totals.nodes, 4);
+    assert_false(model_is_hidden(&m->nodes[NODES]));
+    assert_true(model_is_hidden(missing));
+    assert_int_equal(nodes[1]->state, MODEL_UP);
+    assert_int_equal(m->totals.nodes, 5);
+    model_find(m, 2, "web9:3901");
+    assert_ptr_equal(model_add(m, "web9:3901"), &m->nodes[NODES]);
+    assert_int_equal(m->nodes[NODES].number, 0);
+    assert_string_equal(m->nodes[NODES].why, "");
+    must_tell("node 6 restarted");
+    must_be_silent();
 }
 
 int main(void)
@@ -214,9 +366,16 @@ int main(void)
         TEST(the_row_that_answers_counts),
         TEST(a_row_whose_number_changes_is_a_node_again),
         TEST(two_servers_of_one_number_are_told_once),
+        TEST(two_processes_are_two_servers),
+        TEST(another_redis_is_another_server),
+        TEST(another_total_is_another_server),
+        TEST(another_server_never_gets_the_number),
+        TEST(a_stray_server_does_not_speak_for_the_sale),
+        TEST(another_server_does_not_speak_for_the_sale),
+        TEST(a_node_that_answers_there_is_at_home),
         TEST(a_restart_is_no_second_server),
         TEST(a_node_that_moves_keeps_its_row),
-        TEST(those_that_are_missing_are_counted),
+        TEST(those_that_are_missing_have_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

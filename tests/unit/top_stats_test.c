@@ -19,11 +19,12 @@
 #include "admin-tui/stats.h"
 
 static const char full[] =
-    "{\"node\":7,\"version\":\"0.1.0\",\"state\":\"up\",\"uptime_s\":12,\"time_ms\":1764000000123,"
+    "{\"node\":7,\"pid\":4711,\"version\":\"0.1.0\",\"state\":\"up\",\"uptime_s\":12,\"time_ms\":"
+    "1764000000123,"
     "\"events\":[{\"name\":\"ticket\",\"state\":\"open\",\"total\":10000,\"sold\":3588,"
     "\"left\":6412,\"node_sold\":1201,\"node_held\":37,\"local_stock\":1500,\"refused\":91200,"
     "\"orders\":{\"granted\":1300,\"paid\":1201,\"cancelled\":40,\"expired\":22,\"late\":3,"
-    "\"late_refused\":2}},"
+    "\"late_refused\":2},\"granted_tickets\":1500,\"waits_for\":[3,65535]},"
     "{\"name\":\"vip_2-a\",\"state\":\"waiting\",\"total\":5,\"sold\":0,\"left\":5,"
     "\"node_sold\":0,\"node_held\":0,\"local_stock\":null,\"refused\":1}],"
     "\"http\":{\"requests\":99,\"connections\":8,\"connections_max\":100,"
@@ -78,6 +79,7 @@ static void reads_every_field(void **state)
     (void)state;
     must_parse(full);
     assert_int_equal(s.node, 7);
+    assert_int_equal(s.pid, 4711);
     assert_string_equal(s.version, "0.1.0");
     assert_string_equal(s.state, "up");
     assert_int_equal(s.uptime_s, 12);
@@ -121,6 +123,13 @@ static void reads_every_event(void **state)
     assert_int_equal(e->expired, 22);
     assert_int_equal(e->late, 3);
     assert_int_equal(e->late_refused, 2);
+    assert_true(e->has_granted_tickets);
+    assert_int_equal(e->granted_tickets, 1500);
+    assert_int_equal(e->waits, 2);
+    assert_int_equal(e->waits_for[0], 3);
+    assert_int_equal(e->waits_for[1], 65535);
+    assert_false(s.events[1].has_granted_tickets);
+    assert_int_equal(s.events[1].waits, 0);
     assert_string_equal(s.events[1].name, "vip_2-a");
     assert_false(s.events[1].has_cap);
     assert_int_equal(s.events[1].refused, 1);
@@ -322,6 +331,26 @@ static size_t put_many(char *out, size_t room, const char *head, const char *eac
     return at + (size_t)snprintf(out + at, room - at, "%s", tail);
 }
 
+static void what_is_waited_for_are_nodes(void **state)
+{
+    (void)state;
+    must_parse("{\"node\":1,\"events\":[{\"name\":\"a\",\"waits_for\":[]}]}");
+    assert_int_equal(s.events[0].waits, 0);
+    must_parse("{\"node\":1,\"events\":[{\"name\":\"a\",\"waits_for\":[1,2,3,4,5,6,7,8,9,10],"
+               "\"total\":5}]}");
+    assert_int_equal(s.events[0].waits, 10);
+    assert_int_equal(s.events[0].waits_for[STATS_WAITS_MAX - 1], STATS_WAITS_MAX);
+    assert_int_equal(s.events[0].total, 5);
+    must_refuse("{\"node\":1,\"events\":[{\"name\":\"a\",\"waits_for\":3}]}",
+                "events[0].waits_for: not a list");
+    must_refuse("{\"node\":1,\"events\":[{\"name\":\"a\",\"waits_for\":[\"3\"]}]}",
+                "events[0].waits_for: not a number");
+    must_refuse("{\"node\":1,\"events\":[{\"name\":\"a\",\"waits_for\":[0]}]}",
+                "events[0].waits_for: no node's number");
+    must_refuse("{\"node\":1,\"events\":[{\"name\":\"a\",\"waits_for\":[65536]}]}",
+                "events[0].waits_for: no node's number");
+}
+
 static void lists_end_at_their_places(void **state)
 {
     (void)state;
@@ -432,6 +461,7 @@ int main(void)
         cmocka_unit_test(words_fit_and_are_plain),
         cmocka_unit_test(nothing_stands_twice),
         cmocka_unit_test(buckets_are_rising_pairs),
+        cmocka_unit_test(what_is_waited_for_are_nodes),
         cmocka_unit_test(lists_end_at_their_places),
         cmocka_unit_test(the_largest_answer_fits),
         cmocka_unit_test(depth_and_size_are_bounded),

@@ -113,8 +113,7 @@ static void a_sale_that_stands_still_is_told(void **state)
     round_but(-1);
     must_tell("node 1 REDIS!: Redis does not answer, buyers hear busy");
     rounds(3);
-    must_tell("ticket: every node's local stock is spent, 9,000 left: raise local-stock (HUP) or "
-              "start missing nodes");
+    must_tell("ticket: raise local-stock (HUP): 9,000 left, all spent");
     assert_true(m->lines[(told - 1) % MODEL_LINES].trouble);
     must_be_silent();
     assert_true(model_spent(&nodes[1]->stats.events[0]));
@@ -145,6 +144,90 @@ static void the_end_is_no_standing_still(void **state)
     must_be_silent();
 }
 
+/* Started with other nodes, or by itself: neither is gone, and a node that says nothing of Redis,
+ * or has not attached yet, says neither. */
+static void redis_is_off_only_where_a_node_says_so(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++) {
+        strcpy(said[i].state, "starting");
+        strcpy(said[i].redis, "down");
+        said[i].uptime_s = 0;
+    }
+    rounds(1);
+    assert_false(m->totals.has_redis || m->totals.redis_off);
+    for (int i = 0; i < NODES; i++)
+        strcpy(said[i].redis, "");
+    rounds(1);
+    assert_false(m->totals.has_redis || m->totals.redis_off);
+    for (int i = 0; i < NODES; i++) {
+        strcpy(said[i].state, "up");
+        strcpy(said[i].redis, "off");
+    }
+    rounds(1);
+    assert_true(m->totals.redis_off);
+    assert_false(m->totals.has_redis);
+}
+
+static void wait_for_nodes(int i, uint32_t count, uint16_t first)
+{
+    struct stats_event *e = &said[i].events[0];
+    memset(e->waits_for, 0, sizeof e->waits_for);
+    strcpy(e->state, "repair");
+    e->waits = count;
+    for (uint32_t k = 0; k < count && k < STATS_WAITS_MAX; k++)
+        e->waits_for[k] = (uint16_t)(first + k);
+}
+
+/* A repair that waits says for whom: that is what the operator must start, or give up. */
+static void who_is_waited_for_is_named(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++)
+        wait_for_nodes(i, 1, 3);
+    rounds(3);
+    must_tell("ticket in repair: waits for node 3"); /* also of a sale that was never seen open */
+    assert_true(m->lines[(told - 1) % MODEL_LINES].trouble);
+    must_be_silent();
+    for (int i = 0; i < NODES; i++)
+        wait_for_nodes(i, 2, 3);
+    rounds(2);
+    must_tell("ticket in repair: waits for nodes 3, 4");
+    must_be_silent();
+    for (int i = 0; i < NODES; i++)
+        wait_for_nodes(i, 20, 101);
+    rounds(2);
+    must_tell("ticket in repair: waits for nodes 101, 102, 103, 104, 105, 106, 107, 108 and 12 "
+              "more");
+    for (int i = 0; i < NODES; i++) {
+        wait_for_nodes(i, 0, 0);
+        strcpy(said[i].events[0].state, "open");
+    }
+    rounds(2);
+    must_tell("ticket open: repair is over");
+    must_be_silent();
+}
+
+/* A node that hears of it a beat later is no news, and one that stays behind is. */
+static void who_is_waited_for_is_told_when_it_is_sure(void **state)
+{
+    (void)state;
+    for (int i = 0; i < NODES; i++)
+        wait_for_nodes(i, 2, 3);
+    rounds(1);
+    must_tell("ticket in repair: waits for nodes 3, 4");
+    wait_for_nodes(3, 1, 3);
+    now_us += 60000;
+    heard(3);
+    model_round(m, now_us, wall());
+    must_be_silent();
+    rounds(1);
+    must_tell("ticket in repair: waits for node 3");
+    wait_for_nodes(0, 0, 0); /* an older node does not say it */
+    rounds(2);
+    must_be_silent();
+}
+
 /* Nobody can say is not none. */
 static void what_is_not_known_is_not_zero(void **state)
 {
@@ -172,9 +255,15 @@ static void what_is_not_known_is_not_zero(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(redis_is_told_for_all_nodes),    TEST(a_starting_node_has_a_moment),
-        TEST(a_node_without_redis_is_not_up), TEST(a_sale_that_stands_still_is_told),
-        TEST(the_end_is_no_standing_still),   TEST(what_is_not_known_is_not_zero),
+        TEST(redis_is_told_for_all_nodes),
+        TEST(a_starting_node_has_a_moment),
+        TEST(a_node_without_redis_is_not_up),
+        TEST(a_sale_that_stands_still_is_told),
+        TEST(the_end_is_no_standing_still),
+        TEST(what_is_not_known_is_not_zero),
+        TEST(redis_is_off_only_where_a_node_says_so),
+        TEST(who_is_waited_for_is_named),
+        TEST(who_is_waited_for_is_told_when_it_is_sure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,7 @@ static bool ask_drain(struct act *a, const struct model *m, struct prompt *p, st
         return fault(f, "drain: no node is selected");
     const struct model_node *n = &m->nodes[a->node];
     if (!rows_alive(n))
-        return fault(f, "drain: %s does not answer", n->address);
+        return fault(f, "drain: %s does not answer", n->absent ? "the node" : n->address);
     prompt_open(p, PROMPT_CONFIRM,
                 "Drain node %" PRIu32 " (%s)? It finishes what is under way and sells no more, of "
                 "any event; only a restart ends it.  y/N",
@@ -109,7 +109,10 @@ static bool ask_close(struct act *a, const struct model *m, struct prompt *p, st
 static bool ask_restock(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
     char total[NUMBER_BYTES], sold[NUMBER_BYTES];
-    (void)f;
+    if (strcmp(m->totals.state, "closed") == 0)
+        return fault(f, "the sale of %s is closed", a->event);
+    if (!m->totals.known)
+        return fault(f, "restock: no node knows the sale yet");
     number_whole(total, m->totals.total);
     number_whole(sold, m->totals.sold);
     prompt_open(p, PROMPT_NUMBER,
@@ -149,9 +152,10 @@ static bool ask_reclaim(struct act *a, const struct model *m, struct prompt *p, 
     if (n == NULL)
         return false;
     prompt_open(p, PROMPT_CONFIRM,
-                "Give up node %" PRIu32 " (%.60s)? No repair waits for it. What it sold, holds or "
+                "Give up node %" PRIu32 "%s%.60s%s? No repair waits for it. What it sold, holds or "
                 "has in doubt stays counted until it is started again from its journal.  y/N",
-                n->number, n->address);
+                n->number, n->absent ? "" : " (", n->absent ? "" : n->address,
+                n->absent ? "" : ")");
     return true;
 }
 
@@ -191,7 +195,9 @@ static bool can_restock(const struct model *m, uint64_t total, struct prompt *p)
 {
     char gone[NUMBER_BYTES];
     number_whole(gone, m->totals.sold);
-    if (total < m->totals.sold)
+    if (!m->totals.known)
+        prompt_refuse(p, PROMPT_NUMBER, "no node knows the sale any more");
+    else if (total < m->totals.sold)
         prompt_refuse(p, PROMPT_NUMBER, "%s are gone already; the least is %s", gone, gone);
     else if (total == m->totals.total)
         prompt_refuse(p, PROMPT_NUMBER, "that is its total already");
@@ -376,9 +382,57 @@ bool act_heard(struct act *a, const struct model *m, int code, const char *messa
 {
     char words[MODEL_LINE_BYTES], head[MODEL_LINE_BYTES], text[ACT_SAID];
     outcome(a, asked(a, m), code, message != NULL ? message : "", words);
-    snprintf(line, MODEL_LINE_BYTES, "%.40s: %.77s", title(a, m, head), words);
+    snprintf(line, MODEL_LINE_BYTES, "%.40s: %.150s", title(a, m, head), words);
     add(a, m, text, words);
     snprintf(a->said, sizeof a->said, "%s", text);
     a->trouble = a->trouble || code != CODE_YES;
     return code != CODE_SILENT && code != CODE_BUSY;
+}
+
+/* ---- what was done ---- */
+
+/* A sale in that state, with that total, is what the act makes of it. */
+static bool fits(const struct act *a, const char *state, uint64_t total)
+{
+    switch (a->kind) {
+    case ACT_PAUSE:
+        return strcmp(state, "paused") == 0;
+    case ACT_RESUME:
+        return strcmp(state, "paused") != 0;
+    case ACT_CLOSE:
+        return strcmp(state, "closed") == 0;
+    case ACT_RESTOCK:
+        return total == a->total;
+    case ACT_REOPEN:
+        return strcmp(state, "repair") != 0;
+    default:
+        return false;
+    }
+}
+
+static void keep_sale(struct act_past *past, const struct model *m)
+{
+    const char *state = model_told(m, &past->total);
+    snprintf(past->state, sizeof past->state, "%s", state);
+}
+
+void act_end(struct act_past *past, const struct act *a, const struct model *m)
+{
+    past->act = *a;
+    keep_sale(past, m);
+}
+
+bool act_is_over(struct act_past *past, const struct model *m)
+{
+    uint64_t total;
+    const char *state = model_told(m, &total);
+    if (past->act.kind == ACT_NONE ||
+        (acts[past->act.kind].of == OF_SALE && strcmp(past->act.event, m->event) != 0))
+        return false;
+    if (past->state[0] == '\0' || (strcmp(state, past->state) == 0 && total == past->total) ||
+        fits(&past->act, state, total)) {
+        keep_sale(past, m);
+        return false;
+    }
+    return true;
 }

@@ -45,6 +45,13 @@ struct act {
     bool trouble;              /* somebody said no, or nothing */
 };
 
+/* An act that has ended, and the sale as it was then or as the act has made it. */
+struct act_past {
+    struct act act; /* ACT_NONE: nothing has */
+    char state[STATS_WORD];
+    uint64_t total;
+};
+
 /* Opens the question. False: f says why there is nothing to do. `node`: the selected one, or
  * m->node_count if there is none. ACT_PAUSE becomes ACT_RESUME if the sale is paused. */
 MUST_CHECK bool act_ask(struct act *a, enum act_kind kind, const struct model *m, uint32_t node,
@@ -63,5 +70,9 @@ void act_asking(const struct act *a, const struct model *m, char text[ACT_SAID])
  * says why. True: that is the end; false: another node should be asked. */
 bool act_heard(struct act *a, const struct model *m, int code, const char *message,
                char line[MODEL_LINE_BYTES]);
+
+void act_end(struct act_past *past, const struct act *a, const struct model *m);
+/* Something else than the act has become of the sale since: what was said of it is no news. */
+bool act_is_over(struct act_past *past, const struct model *m);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * batch: see batch.h. Order of effects in a round: ask, tell the model, print, flush. If this dies
- * between two rounds, what was printed is whole.
+ * between two rounds, what was printed is whole. A round waits for its nodes as long as they may
+ * take, also past the interval: who reads a batch wants answers, and looks at none in between.
  */
 #include "admin-tui/batch.h"
 
@@ -17,9 +18,23 @@ struct batch {
     struct poll *poll;
     const struct top_options *options;
     ev_timer next;
-    uint64_t rounds; /* that are over */
+    uint64_t next_mono_us; /* when the next round is due */
+    uint64_t rounds;       /* that are over */
     int code;
 };
+
+static void begin_round(struct ev_loop *loop, ev_timer *timer, int events);
+
+/* Rounds begin in step, whatever each takes; one that took longer than that is followed at once. */
+static void wait_for_next(struct batch *b)
+{
+    uint64_t now = clock_mono_us();
+    b->next_mono_us += (uint64_t)(b->options->interval_s * 1e6);
+    if (b->next_mono_us < now)
+        b->next_mono_us = now;
+    ev_timer_set(&b->next, (double)(b->next_mono_us - now) / 1e6, 0.);
+    ev_timer_start(b->loop, &b->next);
+}
 
 static void end_round(void *context)
 {
@@ -39,13 +54,16 @@ static void end_round(void *context)
     }
     if (++b->rounds == b->options->rounds)
         ev_break(b->loop, EVBREAK_ALL);
+    else
+        wait_for_next(b);
 }
 
 static void begin_round(struct ev_loop *loop, ev_timer *timer, int events)
 {
     struct batch *b = timer->data;
     (void)loop, (void)events;
-    poll_round(b->poll, options_timeout_us(b->options->interval_s), end_round, b);
+    poll_round(b->poll, options_timeout_us(b->options->interval_s),
+               options_again_us(b->options->interval_s), end_round, b);
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
@@ -67,8 +85,9 @@ int batch_run(struct ev_loop *loop, struct model *m, struct poll *p, const struc
         ev_signal_init(&signals[i], on_signal, ends[i]);
         ev_signal_start(loop, &signals[i]);
     }
-    ev_timer_init(&b.next, begin_round, 0., o->interval_s);
+    ev_timer_init(&b.next, begin_round, 0., 0.);
     b.next.data = &b;
+    b.next_mono_us = clock_mono_us();
     ev_timer_start(loop, &b.next);
     ev_run(loop, 0);
     ev_timer_stop(loop, &b.next);

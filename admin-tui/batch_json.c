@@ -103,7 +103,7 @@ static void put_node(const struct model *m, struct poll *p, const struct model_n
     uint32_t index = 0;
     bool sells = model_event(m, n, &index) != NULL;
     fputs("{\"address\":", stdout);
-    put_text(n->address);
+    put_word(n->absent ? "" : n->address);
     put_count("node", n->number != 0, n->number);
     printf(",\"state\":\"%s\"", state_word(n->state));
     put_rate("req_s", n->has_rates, n->req_s);
@@ -135,8 +135,10 @@ static void put_total(const struct model_totals *t, const char *event)
 void batch_print_json(const struct model *m, struct poll *p, uint64_t wall_ms)
 {
     printf("{\"time_ms\":%" PRIu64 ",\"nodes\":[", wall_ms);
-    for (uint32_t i = 0; i < m->node_count; i++) {
-        if (i > 0)
+    for (uint32_t i = 0, shown = 0; i < m->node_count; i++) {
+        if (model_is_hidden(&m->nodes[i]))
+            continue;
+        if (shown++ > 0)
             putchar(',');
         put_node(m, p, &m->nodes[i]);
     }

@@ -1,6 +1,7 @@
 /*
  * batch_text: a round as plain text of at most 80 columns, in the words of the main view: figures,
- * a line for each node, and a total. Rounds are kept apart by an empty line.
+ * a line for each node, and a total. Where a line would be wider, parts of it go, as on the screen.
+ * Rounds are kept apart by an empty line.
  */
 #include <ctype.h>
 #include <math.h>
@@ -10,9 +11,11 @@
 
 #include "admin-tui/batch.h"
 #include "admin-tui/number.h"
+#include "admin-tui/parts.h"
 #include "admin-tui/rows.h"
 
-#define FAIL_COLUMNS 66
+#define COLUMNS     80
+#define WHY_COLUMNS 54 /* behind name and state */
 
 static const char *whole(char out[NUMBER_BYTES], bool is_known, uint64_t n)
 {
@@ -43,37 +46,61 @@ static const char *upper(char out[STATS_WORD], const char *word)
     return i > 0 ? out : "-";
 }
 
+static void put_parts(const char *head, struct part *parts, int count, int wide)
+{
+    int gap = parts_fit(parts, count, COLUMNS - (int)strlen(head), wide);
+    fputs(head, stdout);
+    for (int i = 0, shown = 0; i < count; i++)
+        if (!parts[i].gone)
+            printf("%*s%s", shown++ > 0 ? gap : 0, "", parts[i].text);
+    putchar('\n');
+}
+
 static void put_head(const struct model *m, uint64_t wall_ms)
 {
     const struct model_totals *t = &m->totals;
-    char rtt[NUMBER_BYTES], clock[16], state[STATS_WORD];
+    char redis[MODEL_LINE_BYTES], clock[16], state[STATS_WORD];
+    bool is_fine = !t->has_redis || t->redis_ok;
+    struct part p[6] = {
+        {.text = "spike-top", .rank = 3}, [4] = {.rank = is_fine ? 2 : 0}, [5] = {.rank = 1}};
     time_t now = (time_t)(wall_ms / 1000);
     struct tm local;
     localtime_r(&now, &local);
     strftime(clock, sizeof clock, "%H:%M:%S", &local);
-    printf("spike-top  %s  %s  %u/%u up  ", m->event[0] != '\0' ? m->event : "-",
-           upper(state, t->state), (unsigned)t->up, (unsigned)t->nodes);
-    if (!t->has_redis)
-        fputs(t->answering > 0 ? "redis off" : "redis -", stdout);
-    else if (t->redis_ok)
-        printf("redis ok %sms", number_ms(rtt, t->redis_rtt_us));
-    else
-        fputs("redis DOWN!", stdout);
-    printf("  %s\n", clock);
+    model_redis(t, redis);
+    snprintf(p[1].text, sizeof p[1].text, "%s", m->event[0] != '\0' ? m->event : "-");
+    snprintf(p[2].text, sizeof p[2].text, "%s", upper(state, t->state));
+    snprintf(p[3].text, sizeof p[3].text, "%u/%u up", (unsigned)t->up, (unsigned)t->nodes);
+    snprintf(p[4].text, sizeof p[4].text, "%.40s", redis[0] != '\0' ? redis : "redis -");
+    snprintf(p[5].text, sizeof p[5].text, "%s", clock);
+    put_parts("", p, 6, 2);
+}
+
+/* How many are gone, how fast, and what becomes of the rest. */
+static void put_sold(const struct model_totals *t)
+{
+    char n[NUMBER_BYTES];
+    struct part p[6] = {[3] = {.rank = 4}, [4] = {.rank = 2}, [5] = {.rank = 1}};
+    snprintf(p[0].text, sizeof p[0].text, "%s", whole(n, t->known, t->sold));
+    snprintf(p[1].text, sizeof p[1].text, "%s/s", rate(n, t->has_rates, t->sold_s));
+    snprintf(p[2].text, sizeof p[2].text, "gone in %s", number_span(n, t->gone_in_s));
+    if (t->known && t->left == 0)
+        snprintf(p[2].text, sizeof p[2].text, "all gone");
+    snprintf(p[3].text, sizeof p[3].text, "held %s", five(n, t->heard, t->held));
+    snprintf(p[4].text, sizeof p[4].text, "refused %s", five(n, t->heard, t->refused));
+    snprintf(p[5].text, sizeof p[5].text, "errors %s", five(n, t->heard, t->errors));
+    put_parts("Sold   ", p, 6, 3);
 }
 
 static void put_figures(const struct model_totals *t)
 {
-    char a[NUMBER_BYTES], b[NUMBER_BYTES], c[NUMBER_BYTES], d[NUMBER_BYTES], e[NUMBER_BYTES];
+    char a[NUMBER_BYTES], b[NUMBER_BYTES], c[NUMBER_BYTES];
     if (t->known)
         printf("Left   %s of %s  %s\n", number_whole(a, t->left), number_whole(b, t->total),
                number_percent(c, (double)t->left / (double)t->total));
     else
         puts("Left   -");
-    printf("Sold   %s   %s/s   gone in %s   held %s   refused %s", whole(a, t->known, t->sold),
-           rate(b, t->has_rates, t->sold_s), number_span(c, t->gone_in_s),
-           five(d, t->heard, t->held), five(e, t->heard, t->refused));
-    printf("   errors %s\n", five(a, t->heard, t->errors));
+    put_sold(t);
     printf("Req/s  %s   peak %s   refused/s %s\n", rate(a, t->has_rates, t->req_s),
            rate(b, t->has_rates, t->peak_req_s), rate(c, t->has_rates, t->refused_s));
 }
@@ -99,11 +126,20 @@ static void put_name(const struct model_node *n)
 }
 
 /* What this node may still sell by itself; "0!": nothing, though tickets are left. */
-static const char *left_here(char out[NUMBER_BYTES], const struct stats_event *e)
+static const char *left_here(char out[NUMBER_BYTES], const struct model_node *n,
+                             const struct stats_event *e)
 {
-    if (e == NULL || e->total == 0)
+    if (e == NULL || isnan(rows_left(n, e)))
         return "-";
-    return model_spent(e) ? "0!" : number_five(out, rows_left(e));
+    return model_spent(e) ? "0!" : number_five(out, rows_left(n, e));
+}
+
+/* What was cut says so. */
+static void put_why(const struct model_node *n)
+{
+    bool is_cut = strlen(n->why) > WHY_COLUMNS;
+    printf("%-6s %.*s%s\n", model_state_word(n->state), WHY_COLUMNS - (is_cut ? 1 : 0), n->why,
+           is_cut ? "~" : "");
 }
 
 static void put_node(const struct model *m, const struct model_node *n)
@@ -114,12 +150,12 @@ static void put_node(const struct model *m, const struct model_node *n)
     const struct stats_event *e = model_event(m, n, &i);
     put_name(n);
     if (!rows_alive(n)) {
-        printf("%-6s %.*s\n", model_state_word(n->state), FAIL_COLUMNS - 12, n->why);
+        put_why(n);
         return;
     }
     printf("%-6s %5s %6s ", model_state_word(n->state), rate(a, n->has_rates, n->req_s),
            rate(b, n->has_rates && e != NULL, e != NULL ? n->sold_s[i] : 0));
-    printf("%6s %6s ", five(a, e != NULL, e != NULL ? e->node_sold : 0), left_here(b, e));
+    printf("%6s %6s ", five(a, e != NULL, e != NULL ? e->node_sold : 0), left_here(b, n, e));
     printf("%6s %6s ", number_latency(a, s->p50_us), number_latency(b, s->p99_us));
     printf("%5s %5s\n", number_five(a, (double)s->connections), rate(b, n->has_rates, n->err_s));
 }
@@ -128,7 +164,8 @@ static void put_total(const struct model_totals *t)
 {
     char a[NUMBER_BYTES], b[NUMBER_BYTES], up[16];
     snprintf(up, sizeof up, "%u/%u", (unsigned)t->up, (unsigned)t->nodes);
-    printf("%-18s %-6s %5s %6s ", "TOTAL", up, rate(a, t->has_rates, t->req_s),
+    int shift = strlen(up) > 6 ? 1 : 0; /* "100/100" */
+    printf("%-*s %-6s %5s %6s ", 18 - shift, "TOTAL", up, rate(a, t->has_rates, t->req_s),
            rate(b, t->has_rates, t->sold_s));
     printf("%6s %6s ", five(a, t->heard, t->node_sold), five(b, t->known, t->left));
     printf("%6s %6s ", number_latency(a, t->p50_us), number_latency(b, t->p99_us));
@@ -143,6 +180,7 @@ void batch_print_text(const struct model *m, uint64_t wall_ms)
     put_figures(&m->totals);
     put_title();
     for (uint32_t i = 0; i < m->node_count; i++)
-        put_node(m, &m->nodes[i]);
+        if (!model_is_hidden(&m->nodes[i]))
+            put_node(m, &m->nodes[i]);
     put_total(&m->totals);
 }

@@ -120,14 +120,11 @@ bool model_is_hidden(const struct model_node *n)
     return n->absent && n->state == MODEL_SAME;
 }
 
-bool model_is_at(const struct model *m, uint16_t number, const char *address)
+bool model_asks(const struct model *m, const char *address)
 {
-    for (uint32_t i = 0; i < m->node_count; i++) {
-        const struct model_node *n = &m->nodes[i];
-        if (n->number == number && n->has_stats && n->state != MODEL_DOWN &&
-            strcmp(n->address, address) == 0)
+    for (uint32_t i = 0; i < m->node_count; i++)
+        if (strcmp(m->nodes[i].address, address) == 0)
             return true;
-    }
     return false;
 }
 

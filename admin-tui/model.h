@@ -111,8 +111,8 @@ void model_miss(struct model *m, uint16_t number);
 void model_find(struct model *m, uint16_t number, const char *address);
 /* An absent one that was heard after all, in another row: nobody wants to see it. */
 bool model_is_hidden(const struct model_node *n);
-/* The node of that number answers there: no news can tell it better. */
-bool model_is_at(const struct model *m, uint16_t number, const char *address);
+/* Somebody is asked there: who it is, that row says itself. */
+bool model_asks(const struct model *m, const char *address);
 /* The node is at another address now; all that is known of it stays. */
 void model_move(struct model *m, struct model_node *n, const char *address, uint64_t now_wall_ms);
 /* Chooses the event by name, or the next (+1) or previous (-1) one; the totals are made anew. The
@@ -138,6 +138,8 @@ const struct stats_event *model_event(const struct model *m, const struct model_
                                       uint32_t *index);
 /* Tickets are left, and the node's local stock allows it none of them. */
 bool model_spent(const struct stats_event *e);
+/* "redis ok 0.40ms", "redis DOWN!", "redis off"; "": nobody can say. */
+const char *model_redis(const struct model_totals *t, char out[MODEL_LINE_BYTES]);
 void model_say(struct model *m, bool trouble, uint64_t now_wall_ms, const char *format, ...)
     PRINTF(4, 5);
 

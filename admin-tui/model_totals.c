@@ -262,6 +262,19 @@ static void total_redis(const struct model *m, struct model_totals *t)
     t->redis_rtt_us = median(rtt_us, count);
 }
 
+const char *model_redis(const struct model_totals *t, char out[MODEL_LINE_BYTES])
+{
+    char ms[NUMBER_BYTES];
+    if (t->has_redis && t->redis_ok)
+        snprintf(out, MODEL_LINE_BYTES, "redis ok %sms", number_ms(ms, t->redis_rtt_us));
+    else
+        snprintf(out, MODEL_LINE_BYTES, "%s",
+                 t->has_redis   ? "redis DOWN!"
+                 : t->redis_off ? "redis off"
+                                : "");
+    return out;
+}
+
 /* How fast the sale's own left falls. What nodes sell says nothing of it: holds that run out come
  * back. Another total is another sale. */
 static void keep_pace(struct past_event *p, const struct figures *f)

@@ -9,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXIT_USAGE 2
-#define ROUNDS_MAX UINT64_C(1000000000)
+#define EXIT_USAGE     2
+#define ROUNDS_MAX     UINT64_C(1000000000)
+#define ROUND_PART     0.9 /* of the interval: answers should be there before the next round */
+#define ANSWER_LEAST_S 0.5
+#define ANSWER_MOST_S  2
 
 enum { OPTION_READONLY = 256, OPTION_TOKEN };
 
@@ -123,6 +126,29 @@ void options_read(struct top_options *o, int argc, char **argv)
 
 uint64_t options_timeout_us(double interval_s)
 {
-    double s = interval_s * 0.9;
-    return (uint64_t)((s < 0.5 ? 0.5 : s > 2 ? 2 : s) * 1e6);
+    double s = interval_s * ROUND_PART;
+    return (uint64_t)((s < ANSWER_LEAST_S  ? ANSWER_LEAST_S
+                       : s > ANSWER_MOST_S ? ANSWER_MOST_S
+                                           : s) *
+                      1e6);
+}
+
+uint64_t options_again_us(double interval_s)
+{
+    double s = interval_s * ROUND_PART - ANSWER_MOST_S;
+    return s < ANSWER_LEAST_S ? 0 : options_timeout_us(s / ROUND_PART);
+}
+
+/* From where it stands: -d may have set anything. */
+double options_step(double interval_s, bool longer)
+{
+    static const double steps[] = {INTERVAL_MIN_S, 0.2, 0.5, 1, 2, 5, 10, 30, INTERVAL_MAX_S};
+    double next = interval_s;
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        if (longer && steps[i] > interval_s + 0.001 && next <= interval_s)
+            next = steps[i];
+        if (!longer && steps[i] < interval_s - 0.001)
+            next = steps[i];
+    }
+    return next;
 }

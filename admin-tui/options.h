@@ -30,5 +30,10 @@ void options_read(struct top_options *o, int argc, char **argv);
 /* How long a node may take to answer when rounds begin every so often: never longer than a round
  * of a second or more, never so short that a busy node looks dead. */
 uint64_t options_timeout_us(double interval_s);
+/* How long a node that has timed out may take when it is asked once more in the same round; 0: the
+ * round has no time for that. */
+uint64_t options_again_us(double interval_s);
+/* The next longer or shorter interval of those that people expect. */
+double options_step(double interval_s, bool longer);
 
 #endif

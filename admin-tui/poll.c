@@ -26,6 +26,7 @@ struct polled {
     struct place place;
     struct model_node *node;
     bool has_text; /* of this round, in ask.body */
+    bool again;    /* it was asked once more in this round */
     bool moves;    /* to the next place, as soon as it is not being asked */
     struct place next;
     char next_address[MODEL_ADDRESS];
@@ -50,6 +51,7 @@ struct poll {
     bool keep_texts;
     bool is_round;    /* under way */
     uint32_t pending; /* nodes that are being asked */
+    uint64_t again_us;
     ev_timer empty;
     void (*done)(void *context);
     void *context;
@@ -147,6 +149,18 @@ static void hear(struct polled *n, uint64_t now)
     model_heard(p->model, n->node, &p->stats, now - n->ask.sent_mono_us, now, clock_wall_ms());
 }
 
+/* One miss is not believed: where rounds are long, the second is not waited for until the next. */
+static bool ask_again(struct polled *n, const char *why)
+{
+    struct poll *p = n->poll;
+    if (p->again_us == 0 || n->again || n->node->state == MODEL_DOWN ||
+        strcmp(why, "timed out") != 0)
+        return false;
+    n->again = true;
+    ask_begin(&n->ask, p->request, p->request_len, 0, p->again_us);
+    return true;
+}
+
 static void polled_ended(struct ask *a, const char *why)
 {
     struct polled *n = (struct polled *)a;
@@ -156,6 +170,8 @@ static void polled_ended(struct ask *a, const char *why)
         model_failed(p->model, n->node, why, now, clock_wall_ms());
     else
         hear(n, now);
+    if (why != NULL && ask_again(n, why))
+        return;
     ASSERT(p->pending > 0);
     if (--p->pending == 0 && p->is_round)
         end_round(p);
@@ -221,13 +237,15 @@ struct model *poll_model(const struct poll *p)
     return p->model;
 }
 
-void poll_round(struct poll *p, uint64_t timeout_us, void (*done)(void *context), void *context)
+void poll_round(struct poll *p, uint64_t timeout_us, uint64_t again_us, void (*done)(void *context),
+                void *context)
 {
     if (p->is_round)
         end_round(p);
     p->is_round = true;
     p->done = done;
     p->context = context;
+    p->again_us = again_us;
     ev_now_update(p->asker.loop);
     uint64_t between = p->count > 0 ? timeout_us / 5 / p->count : 0;
     if (between > BETWEEN_US)
@@ -236,7 +254,7 @@ void poll_round(struct poll *p, uint64_t timeout_us, void (*done)(void *context)
         struct polled *n = &p->polled[i];
         if (n->ask.step != ASK_REST)
             continue;
-        n->has_text = false;
+        n->has_text = n->again = false;
         if (n->moves)
             move(n);
         ask_begin(&n->ask, p->request, p->request_len, i * between, timeout_us);

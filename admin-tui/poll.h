@@ -33,11 +33,13 @@ MUST_CHECK bool poll_add_at(struct poll *p, const char *address, const struct pl
 void poll_move(struct poll *p, const char *from, const char *address, const struct place *place);
 /* What is heard is told to it. */
 struct model *poll_model(const struct poll *p);
-/* Asks every node that is not being asked, each by the deadline. When all have answered or failed,
- * or at the deadline, `done` is called once, never before this returns. Called while a round is
+/* Asks every node that is not being asked, each by the deadline. One that times out and is not yet
+ * believed to be down is asked once more, for again_us, unless that is 0. When all have answered or
+ * failed `done` is called once, never before this returns. Called while a round is
  * under way, it ends that one first: its `done` is called, and the nodes that it still waits for
  * belong to the new round, by their old deadline. */
-void poll_round(struct poll *p, uint64_t timeout_us, void (*done)(void *context), void *context);
+void poll_round(struct poll *p, uint64_t timeout_us, uint64_t again_us, void (*done)(void *context),
+                void *context);
 /* POST path ("/pause?event=ticket") to a node on a connection of its own. */
 void poll_act(struct poll *p, const struct model_node *n, const char *path, poll_acted *acted,
               void *context);

@@ -141,6 +141,15 @@ static void tell_alone(const struct top_options *o, const struct conf *conf)
         fprintf(stderr, "spike-top: %s\n", why);
 }
 
+/* Nodes of the sale that nobody can be asked for have rows, too. */
+static bool add_missing(const struct conf *conf)
+{
+    for (uint32_t i = 0; i < conf->node_count && roster.conf != NULL; i++)
+        if (known_node(conf->nodes[i]) == NULL)
+            model_miss(poll_model(roster.poll), conf->nodes[i]);
+    return true;
+}
+
 bool roster_begin(struct poll *p, const struct top_options *o, const struct conf *conf,
                   struct fault *f)
 {
@@ -154,9 +163,10 @@ bool roster_begin(struct poll *p, const struct top_options *o, const struct conf
     if (conf->redis.len > 0) {
         roster.conf = conf;
         if (add_registered(&why) > 0)
-            return true;
+            return add_missing(conf);
     }
     if (add_self(conf, &why)) {
+        add_missing(conf);
         if (roster.conf != NULL)
             tell_alone(o, conf);
         return true;
@@ -171,15 +181,19 @@ bool roster_begin(struct poll *p, const struct top_options *o, const struct conf
 
 static void on_bell(struct ev_loop *loop, ev_async *bell, int events)
 {
+    struct model *m = poll_model(roster.poll);
     (void)loop, (void)bell, (void)events;
     pthread_mutex_lock(&roster.lock);
     if (roster.found_again && !roster.ended)
-        model_say(poll_model(roster.poll), false, clock_wall_ms(),
-                  "Redis answers: the nodes that it knows are watched");
+        model_say(m, false, clock_wall_ms(), "Redis answers: the nodes that it knows are watched");
     roster.found_again = false;
     for (uint32_t i = 0; i < roster.join_count && !roster.ended; i++) {
         const struct joining *j = &roster.join[i];
         struct fault f;
+        if (model_asks(m, j->at.address)) /* nodes may have swapped theirs */
+            continue;
+        if (j->from[0] == '\0')
+            model_find(m, j->at.node, j->at.address);
         if (j->from[0] != '\0')
             poll_move(roster.poll, j->from, j->at.address, &j->place);
         /* The only fault left is that there are too many, and then the screen is full of nodes. */

@@ -17,12 +17,16 @@ bool rows_alive(const struct model_node *n)
 
 bool rows_spent(const struct model *m, const struct model_node *n)
 {
-    const struct stats_event *e = rows_alive(n) ? model_event(m, n, NULL) : NULL;
-    return e != NULL && model_spent(e);
+    const struct stats_event *e = model_event(m, n, NULL);
+    return e != NULL && !isnan(rows_left(n, e)) && model_spent(e);
 }
 
-double rows_left(const struct stats_event *e)
+double rows_left(const struct model_node *n, const struct stats_event *e)
 {
+    bool sells = n->state == MODEL_UP || n->state == MODEL_SLOW;
+    bool has_ended = strcmp(e->state, "closed") == 0 || strcmp(e->state, "repair") == 0;
+    if (!sells || has_ended || e->total + e->left == 0)
+        return NAN;
     uint64_t out = e->node_sold + e->node_held;
     uint64_t here = e->local_stock > out ? e->local_stock - out : 0;
     return (double)(e->has_cap && here < e->left ? here : e->left);
@@ -55,7 +59,7 @@ static double live_value(const struct model *m, const struct model_node *n, enum
     case COLUMN_SOLD_S:
         return n->has_rates && e != NULL ? n->sold_s[index] : NAN;
     case COLUMN_LEFT:
-        return e != NULL && e->total + e->left > 0 ? rows_left(e) : NAN;
+        return e != NULL ? rows_left(n, e) : NAN;
     case COLUMN_P50:
         return n->stats.p50_us > 0 ? (double)n->stats.p50_us : NAN;
     case COLUMN_P99:
@@ -116,9 +120,12 @@ void rows_make(struct rows *rows, const struct model *m, const struct look *look
 {
     struct entry entries[MODEL_NODES_MAX];
     bool falling = (look->sort != COLUMN_NODE) != look->reversed;
-    rows->count = 0;
+    rows->count = rows->all = 0;
     for (uint32_t i = 0; i < m->node_count; i++) {
         const struct model_node *n = &m->nodes[i];
+        if (model_is_hidden(n))
+            continue;
+        rows->all++;
         if (!passes(n, look->filter))
             continue;
         double value = rows_value(m, n, look->sort);

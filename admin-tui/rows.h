@@ -38,7 +38,7 @@ struct look {
 };
 
 struct rows {
-    uint32_t count;
+    uint32_t count, all; /* all: without a filter */
     uint32_t node[MODEL_NODES_MAX];
 };
 
@@ -54,8 +54,9 @@ uint32_t rows_selected(const struct rows *rows, const struct look *look);
 void rows_move(const struct rows *rows, struct look *look, int64_t by);
 /* Keeps the selected row within `page` rows. */
 void rows_scroll(const struct rows *rows, struct look *look, uint32_t page);
-/* How many tickets the node may still sell: of its local stock, as far as there are any left. */
-double rows_left(const struct stats_event *e);
+/* How many tickets the node may still sell: of its local stock, as far as there are any left. NAN:
+ * it sells nothing now, or nothing of this event, or does not know the sale yet. */
+double rows_left(const struct model_node *n, const struct stats_event *e);
 /* That it may sell no more of its local stock, though tickets are left: marked where LEFT stands.
  */
 bool rows_spent(const struct model *m, const struct model_node *n);

@@ -35,9 +35,10 @@ static struct {
     const struct view *view;
     struct scene scene;
     struct prompt prompt;
-    struct model still; /* the copy that is drawn while frozen; its nodes are its own */
-    struct act asked;   /* what the prompt is about */
-    struct act acting;  /* what a node was told; ACT_NONE: nothing */
+    struct model still;    /* the copy that is drawn while frozen; its nodes are its own */
+    struct act asked;      /* what the prompt is about */
+    struct act acting;     /* what a node was told; ACT_NONE: nothing */
+    struct act_past ended; /* what the notice is about */
     uint64_t notice_until_mono_us;
     uint64_t round_mono_us;
     bool in_round, changed;
@@ -64,6 +65,8 @@ static void round_done(void *context)
     top.in_round = false;
     top.changed = true;
     model_round(top.m, clock_mono_us(), clock_wall_ms());
+    if (act_is_over(&top.ended, top.m))
+        top.notice_until_mono_us = 0;
     wait_for_next();
 }
 
@@ -72,21 +75,13 @@ static void begin_round(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop, (void)timer, (void)events;
     top.in_round = true;
     top.round_mono_us = clock_mono_us();
-    poll_round(top.poll, options_timeout_us(top.scene.interval_s), round_done, NULL);
+    poll_round(top.poll, options_timeout_us(top.scene.interval_s),
+               options_again_us(top.scene.interval_s), round_done, NULL);
 }
 
-/* Steps that people expect, from where it stands: -d may have set anything. */
 static void change_interval(bool longer)
 {
-    static const double steps[] = {INTERVAL_MIN_S, 0.2, 0.5, 1, 2, 5, 10, 30, INTERVAL_MAX_S};
-    double now = top.scene.interval_s, next = now;
-    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-        if (longer && steps[i] > now + 0.001 && next <= now)
-            next = steps[i];
-        if (!longer && steps[i] < now - 0.001)
-            next = steps[i];
-    }
-    top.scene.interval_s = next;
+    top.scene.interval_s = options_step(top.scene.interval_s, longer);
     if (!top.in_round)
         wait_for_next();
 }
@@ -115,6 +110,7 @@ static void notice(bool trouble, const char *text)
     snprintf(top.scene.notice, sizeof top.scene.notice, "%.*s", VIEW_NOTICE - 1, text);
     top.scene.notice_trouble = trouble;
     top.notice_until_mono_us = clock_mono_us() + NOTICE_US;
+    top.ended.act.kind = ACT_NONE;
     top.changed = true;
 }
 
@@ -171,8 +167,9 @@ static void acted(void *context, const struct model_node *n, int code, const cha
     say(code != 1, line);
     if (!ends && ask_next())
         return;
-    top.acting.kind = ACT_NONE;
     notice(top.acting.trouble, top.acting.said);
+    act_end(&top.ended, &top.acting, top.m);
+    top.acting.kind = ACT_NONE;
 }
 
 /* False: there is nobody (more) to ask. */
@@ -456,14 +453,6 @@ static void unwatch(void)
     ev_timer_stop(top.loop, &top.next);
 }
 
-static bool any_alive(const struct model *m)
-{
-    for (uint32_t i = 0; i < m->node_count; i++)
-        if (rows_alive(&m->nodes[i]))
-            return true;
-    return false;
-}
-
 static bool begin(const struct top_options *o, struct fault *f)
 {
     top.still.nodes = calloc(MODEL_NODES_MAX, sizeof top.still.nodes[0]);
@@ -493,5 +482,5 @@ int screen_run(struct ev_loop *loop, struct model *m, struct poll *p, const stru
     unwatch();
     term_close();
     free(top.still.nodes);
-    return any_alive(m) ? 0 : 1;
+    return model_answering(m) > 0 ? 0 : 1;
 }

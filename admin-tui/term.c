@@ -96,9 +96,27 @@ static bool can_blocks(void)
     return setlocale(LC_CTYPE, "C.UTF-8") != NULL && MB_CUR_MAX > 1;
 }
 
+/* A picture needs a cursor that goes where it is told to. */
+static bool has_cursor(void)
+{
+    int error;
+    char cup[] = "cup";
+    if (setupterm(NULL, STDOUT_FILENO, &error) != OK)
+        return true; /* nothing is known of it: newterm says so */
+    const char *bytes = tigetstr(cup);
+    bool has = bytes != NULL && bytes != (const char *)-1;
+    del_curterm(cur_term);
+    return has;
+}
+
 bool term_open(bool no_color, bool blocks, struct fault *f)
 {
     const char *name = getenv("TERM"), *wish = getenv("NO_COLOR");
+    if (!has_cursor())
+        return fault(f,
+                     "TERM is %s, a terminal whose cursor cannot be moved; use another one, or "
+                     "-b for plain text",
+                     name != NULL ? name : "not set");
     term.has_modes = tcgetattr(STDIN_FILENO, &term.modes) == 0;
     setlocale(LC_CTYPE, "");
     term.blocks = blocks && can_blocks();

@@ -106,21 +106,14 @@ const struct model_node *view_selected(const struct scene *s)
 static void title_right(char *out, size_t size, const struct scene *s, int parts)
 {
     const struct model_totals *t = &s->m->totals;
-    char clock[VIEW_CLOCK], ms[NUMBER_BYTES], redis[NUMBER_BYTES + 16] = "";
-    if (!t->has_redis)
-        snprintf(redis, sizeof redis, "redis off  ");
-    else if (t->redis_ok)
-        snprintf(redis, sizeof redis, "redis ok %sms  ", number_ms(ms, t->redis_rtt_us));
-    else
-        snprintf(redis, sizeof redis, "redis DOWN!  ");
+    char clock[VIEW_CLOCK], redis[MODEL_LINE_BYTES];
     bool is_fine = t->has_redis && t->redis_ok;
-    if (t->up == 0 && !t->has_redis) /* nobody can say */
-        redis[0] = '\0';
+    model_redis(t, redis);
     if (is_fine && parts < 3)
         redis[0] = '\0';
-    snprintf(out, size, "%u/%u up  %s%s%s%.3gs", t->up, t->nodes, redis,
-             parts > 1 ? view_clock(clock, s->now_wall_ms) : "", parts > 1 ? "  " : "",
-             s->interval_s);
+    snprintf(out, size, "%u/%u up  %.40s%s%s%s%.3gs", t->up, t->nodes, redis,
+             redis[0] != '\0' ? "  " : "", parts > 1 ? view_clock(clock, s->now_wall_ms) : "",
+             parts > 1 ? "  " : "", s->interval_s);
 }
 
 /* "ticket 1/3  OPEN" */
@@ -233,5 +226,7 @@ void page_line(struct page *p, const char *name, const char *format, ...)
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     draw_text(p->c, p->y, p->x + 1, NAME_WIDTH, STYLE_NAME, name);
-    draw_text(p->c, p->y++, p->x + 2 + NAME_WIDTH, p->width - NAME_WIDTH - 2, STYLE_PLAIN, text);
+    int lines = draw_wrapped(p->c, p->y, p->x + 2 + NAME_WIDTH, p->width - NAME_WIDTH - 2,
+                             STYLE_PLAIN, text);
+    p->y += lines > 1 ? lines : 1;
 }

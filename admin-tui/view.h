@@ -14,6 +14,7 @@
 #include "admin-tui/keys.h"
 #include "admin-tui/number.h"
 #include "admin-tui/options.h"
+#include "admin-tui/parts.h"
 #include "admin-tui/prompt.h"
 #include "admin-tui/rows.h"
 
@@ -73,7 +74,7 @@ struct page {
     int y, x, width;
 };
 void page_head(struct page *p, const char *text);
-/* "name         value" */
+/* "name         value", which goes on in the next lines if it is long. */
 void page_line(struct page *p, const char *name, const char *format, ...) PRINTF(3, 4);
 
 /* view_main.c: whether there is a line above the table that says which nodes it shows. */

@@ -41,6 +41,8 @@ static void block_node(struct page *p, const struct scene *s, const struct model
     char a[NUMBER_BYTES], b[NUMBER_BYTES], d[NUMBER_BYTES];
     (void)s;
     page_head(p, "Node");
+    if (n->why[0] != '\0')
+        page_line(p, "why", "%s", n->why);
     page_line(p, "says", "%s, version %s", t->state, t->version);
     page_line(p, "runs for", "%s", uptime(a, t->uptime_s));
     page_line(p, "requests", "%s, %s/s", number_five(a, (double)t->requests),
@@ -113,7 +115,7 @@ static void block_events(struct page *p, const struct scene *s, const struct mod
         draw_text(p->c, p->y, p->x, 9, STYLE_NAME, e->name);
         x = draw_right(p->c, p->y, x, 7, STYLE_PLAIN, view_count(a, (double)e->node_sold, 6));
         x = draw_right(p->c, p->y, x, 6, STYLE_PLAIN, view_count(a, (double)e->node_held, 5));
-        draw_right(p->c, p->y++, x, 6, STYLE_PLAIN, view_count(a, rows_left(e), 5));
+        draw_right(p->c, p->y++, x, 6, STYLE_PLAIN, view_count(a, rows_left(n, e), 5));
     }
 }
 
@@ -211,6 +213,8 @@ static void draw_detail(const struct canvas *c, struct scene *s)
         draw_text(c, 1, x + 2, c->cols - x - 22, STYLE_TROUBLE, n->why);
     if (!n->has_stats)
         draw_text(c, 3, 1, c->cols, STYLE_PLAIN, "It has not answered yet.");
+    if (!n->has_stats)
+        draw_wrapped(c, 4, 1, c->cols - 2, STYLE_TROUBLE, n->why);
 }
 
 const struct view view_detail = {"detail", 'd', draw_detail};

@@ -27,11 +27,13 @@ static void values_of(uint64_t v[ARRAY_LEN(columns)], const struct stats_event *
     memcpy(v, all, sizeof all);
 }
 
-static void figure(const struct canvas *c, int y, int x, const char *name, uint64_t n)
+/* What nobody can say is a dash. */
+static void figure(const struct canvas *c, int y, int x, const char *name, bool is_known,
+                   uint64_t n)
 {
     char text[NUMBER_BYTES];
     draw_text(c, y, x, 14, STYLE_NAME, name);
-    draw_right(c, y, x + 13, COLUMN - 15, STYLE_BOLD, number_whole(text, n));
+    draw_right(c, y, x + 13, COLUMN - 15, STYLE_BOLD, is_known ? number_whole(text, n) : "-");
 }
 
 /* What is gone and neither held nor sold by a node that answers: foreign, or of a node that was
@@ -46,21 +48,21 @@ static void draw_figures(const struct canvas *c, const struct model_totals *t, i
 {
     int two = 1 + COLUMN, three = 1 + 2 * COLUMN;
     draw_text(c, y, 1, COLUMN, STYLE_BOLD, "Tickets");
-    figure(c, y + 1, 1, "total", t->total);
-    figure(c, y + 2, 1, "left", t->left);
-    figure(c, y + 3, 1, "gone", t->sold);
-    figure(c, y + 4, 1, "refused", t->refused);
+    figure(c, y + 1, 1, "total", t->known, t->total);
+    figure(c, y + 2, 1, "left", t->known, t->left);
+    figure(c, y + 3, 1, "gone", t->known, t->sold);
+    figure(c, y + 4, 1, "refused", t->heard, t->refused);
     draw_text(c, y, two, COLUMN, STYLE_BOLD, "Gone");
-    figure(c, y + 1, two, "sold", t->node_sold);
-    figure(c, y + 2, two, "held", t->held);
-    figure(c, y + 3, two, "elsewhere", elsewhere(t));
+    figure(c, y + 1, two, "sold", t->heard, t->node_sold);
+    figure(c, y + 2, two, "held", t->heard, t->held);
+    figure(c, y + 3, two, "elsewhere", t->known, elsewhere(t));
     draw_text(c, y, three, COLUMN, STYLE_BOLD, "Orders");
-    figure(c, y + 1, three, "granted", t->granted);
-    figure(c, y + 2, three, "paid", t->paid);
-    figure(c, y + 3, three, "cancelled", t->cancelled);
-    figure(c, y + 4, three, "expired", t->expired);
-    figure(c, y + 5, three, "paid late", t->late);
-    figure(c, y + 6, three, "late, refused", t->late_refused);
+    figure(c, y + 1, three, "granted", t->heard, t->granted);
+    figure(c, y + 2, three, "paid", t->heard, t->paid);
+    figure(c, y + 3, three, "cancelled", t->heard, t->cancelled);
+    figure(c, y + 4, three, "expired", t->heard, t->expired);
+    figure(c, y + 5, three, "paid late", t->heard, t->late);
+    figure(c, y + 6, three, "late, refused", t->heard, t->late_refused);
 }
 
 static void draw_row(const struct canvas *c, int y, int x, const uint64_t *v, enum style style)
@@ -107,7 +109,10 @@ static void draw_total(const struct canvas *c, const struct model_totals *t, int
     const uint64_t v[] = {t->node_sold, t->held,    t->granted, t->paid,
                           t->cancelled, t->expired, t->late,    t->late_refused};
     draw_text(c, y, 1, width, STYLE_BOLD, "TOTAL");
-    draw_row(c, y, width + 1, v, STYLE_BOLD);
+    if (t->heard)
+        draw_row(c, y, width + 1, v, STYLE_BOLD);
+    else
+        draw_text(c, y, width + 3, 1, STYLE_BOLD, "-");
 }
 
 static void draw_nodes(const struct canvas *c, struct scene *s, int y, int page)
@@ -133,7 +138,7 @@ static void draw_event(const struct canvas *c, struct scene *s)
     int x =
         draw_format(c, 1, 0, STYLE_BOLD, "event %s  %s", s->m->event[0] != '\0' ? s->m->event : "-",
                     view_event_state(state, t->state));
-    if (t->total > 0)
+    if (t->known)
         draw_bar(c, 1, x + 2, c->cols - x - 2, STYLE_GRAPH, (double)t->left / (double)t->total);
     if (c->rows >= 16) {
         draw_figures(c, t, y);

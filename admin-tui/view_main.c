@@ -9,6 +9,7 @@
 #include "admin-tui/view.h"
 
 #define HEAD        8 /* "Left   " and one blank */
+#define CLOCK       9 /* "12:34:56 " */
 #define BAR_MOST    100
 #define SPARK_SPAN  60
 #define LINES_MIN   3  /* events that have their place, whatever the nodes take */
@@ -43,40 +44,21 @@ static void draw_left(const struct canvas *c, const struct scene *s, int y)
     draw_text(c, y, x + 1, c->cols, STYLE_BOLD, number_percent(left, part));
 }
 
-/* A figure of the line of sales; the highest rank goes first when room is short. */
-struct part {
-    char text[48];
-    enum style style;
-    int rank;
-    bool gone;
-};
-
-static int parts_width(const struct part *parts, int count, int gap)
+static void draw_parts(const struct canvas *c, int y, int x, struct part *parts,
+                       const enum style *styles, int count)
 {
-    int width = 0;
+    int gap = parts_fit(parts, count, c->cols - x, 3);
     for (int i = 0; i < count; i++)
         if (!parts[i].gone)
-            width += (width > 0 ? gap : 0) + (int)strlen(parts[i].text);
-    return width;
-}
-
-static void draw_parts(const struct canvas *c, int y, int x, struct part *parts, int count)
-{
-    int room = c->cols - x;
-    int gap = parts_width(parts, count, 3) <= room ? 3 : 2;
-    for (int rank = 9; rank > 0 && parts_width(parts, count, gap) > room; rank--)
-        for (int i = 0; i < count; i++)
-            parts[i].gone = parts[i].gone || parts[i].rank == rank;
-    for (int i = 0; i < count; i++)
-        if (!parts[i].gone)
-            x = draw_text(c, y, x, c->cols, parts[i].style, parts[i].text) + gap;
+            x = draw_text(c, y, x, c->cols, styles[i], parts[i].text) + gap;
 }
 
 static void draw_sold(const struct canvas *c, const struct scene *s, int y)
 {
     const struct model_totals *t = &s->m->totals;
     char n[NUMBER_BYTES];
-    struct part p[7] = {[0] = {.style = STYLE_BOLD}, [1] = {.style = STYLE_BOLD}};
+    struct part p[7] = {[3] = {.rank = 4}, [4] = {.rank = 2}, [5] = {.rank = 5}, [6] = {.rank = 1}};
+    enum style styles[7] = {STYLE_BOLD, STYLE_BOLD, STYLE_PLAIN};
     draw_text(c, y, 0, HEAD, STYLE_NAME, "Sold");
     if (!is_known(s)) {
         draw_text(c, y, HEAD - 1, c->cols, STYLE_PLAIN, "-");
@@ -92,13 +74,9 @@ static void draw_sold(const struct canvas *c, const struct scene *s, int y)
     snprintf(p[5].text, sizeof p[5].text, "%s/s",
              t->has_rates ? number_rolled(n, t->refused_s) : "-");
     snprintf(p[6].text, sizeof p[6].text, "errors %s", view_count(n, (double)t->errors, 5));
-    p[3].rank = 4;
-    p[4].rank = 2;
-    p[5].rank = 5;
-    p[6].rank = 1;
     if (t->has_rates && t->err_s > 0)
-        p[6].style = STYLE_TROUBLE;
-    draw_parts(c, y, HEAD - 1, p, 7);
+        styles[6] = STYLE_TROUBLE;
+    draw_parts(c, y, HEAD - 1, p, styles, 7);
 }
 
 static void draw_requests(const struct canvas *c, const struct scene *s, int y)
@@ -121,7 +99,7 @@ static void draw_info(const struct canvas *c, const struct scene *s, int y, int 
     const struct look *look = &s->look;
     if (look->filter[0] != '\0')
         draw_format(c, y, 1, STYLE_WARN, "filter \"%s\": %u of %u nodes", look->filter,
-                    s->rows.count, s->m->node_count);
+                    s->rows.count, s->rows.all);
     if ((int)s->rows.count <= page)
         return;
     char text[64];
@@ -130,17 +108,57 @@ static void draw_info(const struct canvas *c, const struct scene *s, int y, int 
     draw_right(c, y, 0, c->cols, STYLE_NAME, text);
 }
 
-/* The newest at the bottom. */
-static void draw_lines(const struct canvas *c, const struct scene *s, int y, int height)
+static const struct model_line *line_at(const struct scene *s, uint64_t ago)
 {
     const struct model *m = s->m;
     uint64_t known = m->line_count < MODEL_LINES ? m->line_count : MODEL_LINES;
-    uint64_t shown = height < 0 ? 0 : (uint64_t)height < known ? (uint64_t)height : known;
-    for (uint64_t i = m->line_count - shown; i < m->line_count; i++) {
-        const struct model_line *line = &m->lines[i % MODEL_LINES];
-        char clock[VIEW_CLOCK];
-        int x = draw_text(c, y, 0, VIEW_CLOCK, STYLE_NAME, view_clock(clock, line->wall_ms));
-        draw_text(c, y++, x + 1, c->cols, line->trouble ? STYLE_TROUBLE : STYLE_PLAIN, line->text);
+    return ago < known ? &m->lines[(m->line_count - 1 - ago) % MODEL_LINES] : NULL;
+}
+
+/* How many lines of the screen it takes: what it says stands right of the clock. */
+static int height_of(const struct canvas *c, const struct model_line *line)
+{
+    int lines = draw_wrapped(NULL, 0, 0, c->cols - CLOCK, STYLE_PLAIN, line->text);
+    return lines > 1 ? lines : 1;
+}
+
+/* What has happened last must be read whole, also where there is little room. */
+static int lines_least(const struct canvas *c, const struct scene *s)
+{
+    const struct model_line *last = line_at(s, 0);
+    int least = c->rows >= ROWS_ROOMY ? LINES_MIN : 1;
+    int most = c->rows >= ROWS_ROOMY ? LINES_MIN + 1 : 2;
+    int wants = last != NULL ? height_of(c, last) : 0;
+    return wants < least ? least : wants < most ? wants : most;
+}
+
+static void draw_line(const struct canvas *c, const struct model_line *line, int y)
+{
+    char clock[VIEW_CLOCK];
+    draw_text(c, y, 0, VIEW_CLOCK, STYLE_NAME, view_clock(clock, line->wall_ms));
+    draw_wrapped(c, y, CLOCK, c->cols - CLOCK, line->trouble ? STYLE_TROUBLE : STYLE_PLAIN,
+                 line->text);
+}
+
+/* The newest at the bottom, as many as there is room for, each whole. */
+static void draw_lines(const struct canvas *whole, const struct scene *s, int y, int height)
+{
+    struct canvas c = *whole;
+    const struct model_line *line;
+    uint64_t shown = 0;
+    int taken = 0;
+    c.bottom = y + height;
+    while ((line = line_at(s, shown)) != NULL && taken + height_of(&c, line) <= height) {
+        taken += height_of(&c, line);
+        shown++;
+    }
+    if (shown == 0 && line != NULL && height > 0) { /* too long by itself */
+        draw_line(&c, line, y);
+        draw_text(&c, c.bottom - 1, c.cols - 1, 1, STYLE_PLAIN, "~");
+    }
+    for (; shown > 0; y += height_of(&c, line)) {
+        line = line_at(s, --shown);
+        draw_line(&c, line, y);
     }
 }
 
@@ -182,8 +200,7 @@ static void draw_main(const struct canvas *c, struct scene *s)
     }
     int info = y;
     y += view_has_info(c, s) ? 1 : 0;
-    int lines = c->rows >= ROWS_ROOMY ? LINES_MIN : 1, room = end - y - lines;
-    int wants = view_table_wants(s);
+    int room = end - y - lines_least(c, s), wants = view_table_wants(s);
     int page = (wants < room ? wants : room) - 2;
     y += view_table(c, s, y, page + 2);
     if (view_has_info(c, s))

@@ -150,6 +150,8 @@ static bool have_same_port(const struct model *m)
     const char *first = NULL;
     for (uint32_t i = 0; i < m->node_count; i++) {
         const char *port = strrchr(m->nodes[i].address, ':');
+        if (m->nodes[i].absent)
+            continue;
         if (port == NULL || (first != NULL && strcmp(first, port) != 0))
             return false;
         first = port;

@@ -47,6 +47,7 @@ static int set_up(void **state)
         return 1;
     snprintf(m->event, sizeof m->event, "ticket");
     snprintf(m->totals.state, sizeof m->totals.state, "open");
+    m->totals.known = true;
     m->totals.total = 10000;
     m->totals.sold = 3588;
     return 0;

@@ -7,68 +7,6 @@
  *        admin-tui/stats.c admin-tui/json.c conf/base/fault.c conf/base/check.c -lev */
 #include "tests/unit/top_servers.h"
 
-static struct poll *p;
-static uint32_t rounds;
-
-static void begin(const char *token)
-{
-    p = poll_new(loop, &model, token);
-    assert_non_null(p);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    loop = ev_loop_new(EVFLAG_AUTO);
-    capacity = MODEL_NODES_MAX;
-    model.nodes = calloc(capacity, sizeof *model.nodes);
-    model.node_count = 0;
-    heard = failed = accepted = questions = rounds = 0;
-    last_why[0] = '\0';
-    script = (struct script){.bytes = GOOD, .len = sizeof GOOD - 1};
-    for (int i = 0; i < CLIENTS_MAX; i++)
-        clients[i].fd = -1;
-    open_port();
-    begin(NULL);
-    return model.nodes == NULL;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    poll_free(p);
-    for (int i = 0; i < CLIENTS_MAX; i++)
-        if (clients[i].fd >= 0)
-            leave(&clients[i], false);
-    if (listener >= 0)
-        shut_port();
-    ev_loop_destroy(loop);
-    free(model.nodes);
-    return 0;
-}
-
-static void add(const char *where)
-{
-    struct fault f = {""};
-    if (!poll_add(p, where, &f))
-        fail_msg("%s", f.text);
-}
-
-static void count_round(void *context)
-{
-    ++*(uint32_t *)context;
-    ev_break(loop, EVBREAK_ALL);
-}
-
-static void run_round(uint64_t timeout_us)
-{
-    uint32_t before = rounds;
-    poll_round(p, timeout_us, count_round, &rounds);
-    assert_int_equal(rounds, before); /* never before it returns */
-    ev_run(loop, 0);
-    assert_int_equal(rounds, before + 1);
-}
-
 /* One node that says this, once; then one that is well again: the sick one has left no trace. */
 static void expect(const struct script *s, uint64_t timeout_us, const char *why)
 {
@@ -286,7 +224,7 @@ static void test_a_node_moves(void **state)
     (void)state;
     script.then = DEAF;
     add(address);
-    poll_round(p, PATIENT_US, count_round, &rounds);
+    poll_round(p, PATIENT_US, 0, count_round, &rounds);
     ev_run(loop, EVRUN_NOWAIT);
     memcpy(old, address, sizeof old);
     int old_listener = listener;
@@ -396,13 +334,13 @@ static void test_rounds_follow_each_other(void **state)
     add(address);
     script = (struct script){.bytes = "", .then = KEEP};
     uint32_t first = 0;
-    poll_round(p, TIMEOUT_US, count_round, &first);
+    poll_round(p, TIMEOUT_US, 0, count_round, &first);
     for (int i = 0; i < 50 && questions == 0; i++)
         ev_run(loop, EVRUN_ONCE);
     assert_int_equal(questions, 1);
     assert_int_equal(first, 0);
     uint32_t second = 0;
-    poll_round(p, PATIENT_US, count_round, &second); /* it is still waited for */
+    poll_round(p, PATIENT_US, 0, count_round, &second); /* it is still waited for */
     assert_int_equal(first, 1);
     ev_run(loop, 0);
     assert_int_equal(second, 1);

@@ -140,15 +140,61 @@ static void test_the_selected_row_is_in_sight(void **state)
 static void test_left_is_what_a_node_may_sell(void **state)
 {
     (void)state;
-    struct stats_event e = {.left = 500, .node_sold = 100, .node_held = 20};
-    assert_true(rows_left(&e) == 500);
+    struct stats_event e = {.state = "open", .left = 500, .node_sold = 100, .node_held = 20};
+    struct model_node n = {.state = MODEL_UP};
+    assert_true(rows_left(&n, &e) == 500);
     e.has_cap = true;
     e.local_stock = 150;
-    assert_true(rows_left(&e) == 30);
+    assert_true(rows_left(&n, &e) == 30);
     e.left = 10;
-    assert_true(rows_left(&e) == 10);
+    assert_true(rows_left(&n, &e) == 10);
     e.local_stock = 50; /* lowered below what is out */
-    assert_true(rows_left(&e) == 0);
+    assert_true(rows_left(&n, &e) == 0);
+}
+
+/* A node that sells nothing has none left to sell, however many there are. */
+static void test_who_sells_nothing_has_nothing_left(void **state)
+{
+    (void)state;
+    static const enum model_state states[] = {MODEL_STARTING, MODEL_OTHER, MODEL_REPAIR,
+                                              MODEL_DRAINING, MODEL_REDIS, MODEL_DOWN};
+    struct stats_event e = {.state = "open", .total = 1000, .left = 500};
+    struct model_node n = {.state = MODEL_SLOW};
+    assert_true(rows_left(&n, &e) == 500);
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        n.state = states[i];
+        assert_true(isnan(rows_left(&n, &e)));
+    }
+    n.state = MODEL_UP;
+    snprintf(e.state, sizeof e.state, "paused"); /* for now */
+    assert_true(rows_left(&n, &e) == 500);
+    snprintf(e.state, sizeof e.state, "closed");
+    assert_true(isnan(rows_left(&n, &e)));
+    snprintf(e.state, sizeof e.state, "repair");
+    assert_true(isnan(rows_left(&n, &e)));
+    e = (struct stats_event){.state = "open"}; /* it does not know the sale yet */
+    assert_true(isnan(rows_left(&n, &e)));
+    four_nodes();
+    snprintf(m->event, sizeof m->event, "ticket");
+    struct stats_event *spent = &m->nodes[1].stats.events[0];
+    snprintf(spent->state, sizeof spent->state, "open");
+    spent->total = spent->left = 10;
+    spent->has_cap = true;
+    assert_true(rows_spent(m, &m->nodes[1]));
+    m->nodes[1].state = MODEL_DRAINING; /* that is not what keeps it from selling */
+    assert_false(rows_spent(m, &m->nodes[1]));
+}
+
+static void test_a_hidden_node_is_no_row(void **state)
+{
+    (void)state;
+    four_nodes();
+    model_miss(m, 9);
+    expect_rows("1 2 3 4 9 ");
+    assert_int_equal(rows.all, 5);
+    m->nodes[4].state = MODEL_SAME;
+    expect_rows("1 2 3 4 ");
+    assert_int_equal(rows.all, 4);
 }
 
 /* ---- keys ---- */
@@ -186,7 +232,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_not_known_comes_last), TEST(test_the_selection_stays_with_its_node),
         TEST(test_filter_by_address_or_state),   TEST(test_the_selected_row_is_in_sight),
-        TEST(test_left_is_what_a_node_may_sell), TEST(test_a_code_has_one_meaning),
+        TEST(test_left_is_what_a_node_may_sell), TEST(test_who_sells_nothing_has_nothing_left),
+        TEST(test_a_hidden_node_is_no_row),      TEST(test_a_code_has_one_meaning),
         TEST(test_readonly_takes_the_acts_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

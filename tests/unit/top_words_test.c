@@ -5,9 +5,9 @@
  */
 /* needs: admin-tui/view.c admin-tui/view_main.c admin-tui/view_table.c admin-tui/view_latency.c
  * admin-tui/view_detail.c admin-tui/view_event.c admin-tui/view_help.c admin-tui/draw.c
- * admin-tui/prompt.c admin-tui/keys.c admin-tui/rows.c admin-tui/model.c admin-tui/model_facts.c
- * admin-tui/model_same.c admin-tui/model_totals.c admin-tui/number.c conf/base/check.c
- * conf/base/fault.c -lncursesw -ltinfo -lm
+ * admin-tui/prompt.c admin-tui/parts.c admin-tui/keys.c admin-tui/rows.c admin-tui/model.c
+ * admin-tui/model_facts.c admin-tui/model_same.c admin-tui/model_totals.c admin-tui/number.c
+ * conf/base/check.c conf/base/fault.c -lncursesw -ltinfo -lm
  */
 #include "tests/unit/top_screen.h"
 

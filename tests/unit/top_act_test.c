@@ -253,6 +253,27 @@ static void test_a_restock_that_cannot_be(void **state)
     expect_path("/restock?event=ticket&total=9000");
 }
 
+/* Nobody restocks a sale of 0 tickets, of which 0 are gone, nor one that has ended. */
+static void test_what_is_not_known_is_not_restocked(void **state)
+{
+    (void)state;
+    four_nodes();
+    m->totals.known = false;
+    assert_false(act_ask(&a, ACT_RESTOCK, m, 0, &p, &f));
+    assert_string_equal(f.text, "restock: no node knows the sale yet");
+    m->totals.known = true;
+    assert_true(act_ask(&a, ACT_RESTOCK, m, 0, &p, &f));
+    m->totals.known = false; /* while the number was typed */
+    m->totals.total = m->totals.sold = 0;
+    assert_int_equal(type("9,000\r"), PROMPT_YES);
+    assert_false(act_agreed(&a, m, &p));
+    assert_string_equal(p.wrong, "no node knows the sale any more");
+    m->totals.known = true;
+    snprintf(m->totals.state, sizeof m->totals.state, "closed");
+    assert_false(act_ask(&a, ACT_RESTOCK, m, 0, &p, &f));
+    assert_string_equal(f.text, "the sale of ticket is closed");
+}
+
 /* What the operator agreed to is done, though another event is chosen by then. */
 static void test_an_act_is_fixed_when_it_is_asked(void **state)
 {
@@ -438,6 +459,7 @@ int main(void)
         TEST(test_only_a_repair_is_ended),
         TEST(test_restock_asks_twice),
         TEST(test_a_restock_that_cannot_be),
+        TEST(test_what_is_not_known_is_not_restocked),
         TEST(test_an_act_is_fixed_when_it_is_asked),
         TEST(test_what_cannot_be_done_is_not_asked),
         TEST(test_a_node_that_is_well_is_asked),

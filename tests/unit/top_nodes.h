@@ -65,7 +65,7 @@ static void heard(int i)
     model_heard(m, nodes[i], &said[i], 500, now_us, wall());
 }
 
-static void failed(int i, const char *why)
+static inline void failed(int i, const char *why)
 {
     model_failed(m, nodes[i], why, now_us, wall());
 }

@@ -124,6 +124,97 @@ static void test_the_outcome_is_seen_everywhere(void **state)
     assert_true(on_screen("F1 Help"));
 }
 
+/* What has happened, and what to do about it. */
+static void test_lines_are_read_whole(void **state)
+{
+    (void)state;
+    a_sale();
+    model_say(m, true, NOON_MS,
+              "node 3 DOWN: connection refused, and then some more words that do "
+              "not fit into one line of it");
+    draw(&view_main, 24, 80);
+    assert_string_equal(line(11), "22:13:05 node 4 DOWN: connection refused");
+    assert_string_equal(line(12), "22:13:20 node 3 DOWN: connection refused, and then some more "
+                                  "words that do not");
+    assert_string_equal(line(13), "         fit into one line of it");
+    draw(&view_main, VIEW_ROWS_MIN, VIEW_COLS_MIN);
+    assert_string_equal(line(7), "22:13:20 node 3 DOWN: connection refused, and then some more");
+    assert_string_equal(line(8), "         words that do not fit into one line of it");
+    assert_true(on_screen(">1 web1:3901"));
+    assert_true(on_screen("TOTAL"));
+    for (uint32_t i = 5; i <= 40; i++) {
+        char address[MODEL_ADDRESS];
+        snprintf(address, sizeof address, "app%u:3901", i);
+        add(i, address, MODEL_UP);
+    }
+    draw(&view_main, 24, 80); /* the older ones go first */
+    assert_string_equal(line(22), "         fit into one line of it");
+    assert_string_equal(line(20), "22:13:05 node 4 DOWN: connection refused");
+    model_say(m, true, NOON_MS, "%0199d", 7);
+    draw(&view_main, VIEW_ROWS_MIN, VIEW_COLS_MIN);
+    assert_true(line(8)[VIEW_COLS_MIN - 1] == '~'); /* what is cut all the same says so */
+}
+
+static void test_what_a_node_says_is_read_whole(void **state)
+{
+    (void)state;
+    a_sale();
+    struct stats *t = &m->nodes[0].stats;
+    snprintf(t->version, sizeof t->version, "0.1.0-of-a-build-with-a-name");
+    draw(&view_detail, 24, 80);
+    assert_true(on_screen(" says            up, version"));
+    assert_true(on_screen("                 0.1.0-of-a-build-with"));
+    assert_true(on_screen("                 a-name"));
+    assert_true(on_screen(" runs for"));
+    s.look.selected = 2;
+    snprintf(m->nodes[2].why, sizeof m->nodes[2].why,
+             "a reason that is longer than there is room "
+             "for it in the first line");
+    draw(&view_detail, 24, 80);
+    assert_true(on_screen(" why             a reason that is"));
+    assert_true(on_screen("                 first line"));
+    m->nodes[2].has_stats = false;
+    draw(&view_detail, 24, 80);
+    assert_true(on_screen(" a reason that is longer than there is room for it in the first line"));
+}
+
+/* A sale that has not begun has not sold 0 of 0. */
+static void test_what_nobody_can_say_is_a_dash(void **state)
+{
+    (void)state;
+    a_sale();
+    m->totals = (struct model_totals){.nodes = 3, .heard = true, .state = "repair"};
+    draw(&view_event, 24, 80);
+    assert_true(on_screen(" total                  -  sold                   0  granted"));
+    assert_true(on_screen(" left                   -  held                   0 "));
+    assert_true(on_screen(" gone                   -  elsewhere              - "));
+    assert_true(on_screen(" refused                0 "));
+    m->totals.heard = false;
+    draw(&view_event, 24, 80);
+    assert_true(
+        on_screen(" total                  -  sold                   -  granted                -"));
+    assert_true(on_screen(" refused                - "));
+    assert_true(on_screen(" TOTAL         -"));
+}
+
+static void test_who_is_missing_has_a_row(void **state)
+{
+    (void)state;
+    a_sale();
+    model_miss(m, 7);
+    draw(&view_main, 24, 80);
+    assert_true(on_screen(" 7 -         NEW        -      -      -     -  never heard"));
+    s.look.selected = 3;
+    draw(&view_detail, 24, 80);
+    assert_true(on_screen("node 7  -  NEW  never heard"));
+    m->nodes[3].state = MODEL_SAME;
+    draw(&view_main, 24, 80);
+    assert_false(on_screen("never heard"));
+    snprintf(s.look.filter, sizeof s.look.filter, "web");
+    draw(&view_main, 24, 80);
+    assert_true(on_screen("3 of 3 nodes"));
+}
+
 static void test_what_is_wrong_is_read_whole(void **state)
 {
     (void)state;
@@ -149,6 +240,10 @@ int main(void)
         TEST(test_no_node_matches),
         TEST(test_a_state_that_is_not_known),
         TEST(test_the_outcome_is_seen_everywhere),
+        TEST(test_lines_are_read_whole),
+        TEST(test_what_a_node_says_is_read_whole),
+        TEST(test_what_nobody_can_say_is_a_dash),
+        TEST(test_who_is_missing_has_a_row),
         TEST(test_what_is_wrong_is_read_whole),
     };
     return cmocka_run_group_tests(tests, open_screen, close_screen);

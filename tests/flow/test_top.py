@@ -193,6 +193,14 @@ def test_terminals(place, term):
         console.close()
 
 
+def test_a_terminal_without_a_cursor(place):
+    """No picture can be drawn there: it says so and ends."""
+    node = place.node()
+    console = Console(place, *top.addresses([node]), term="dumb")
+    assert "spike-top: TERM is dumb, a terminal whose cursor cannot be moved" in console.wait_exit(1)
+    console.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGSEGV])
 def test_ends(place, number):
     """However it ends, the screen, the cursor and the modes are those from before."""

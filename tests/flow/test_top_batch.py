@@ -1,6 +1,7 @@
 """Why: what people pipe, mail and graph comes from the batch. Its figures must be those of /stats,
 its JSON that of the manual, and its exit code must tell whether anybody was there."""
 
+import json
 import re
 import signal
 import subprocess
@@ -186,7 +187,7 @@ def test_local_stock_is_spent(place):
     console.wait_for("^Left   500 of 500 ")
     place.load(node, connections=5, requests=120).join()
     console.wait_for("^Left   400 of 500 ", r"^>1 .* 100 +0! ",
-                     r"^\S+ ticket: every node's local stock is spent, 400 left: raise")
+                     r"^\S+ ticket: raise local-stock \(HUP\): 400 left, all spent$")
     text = run_top("-b", "-n", 1, *top.addresses([node]))
     assert text.splitlines()[-2].split()[5:7] == ["100", "0!"]
     node.conf.write_text(node.conf.read_text().replace("local-stock 100", "local-stock 150"))
@@ -228,6 +229,34 @@ def test_exit_codes(place):
     assert "No such file" in run_top("-b", "-c", place.dir / "none.conf", code=1)
     assert "usage: spike-top" in run_top("-h")
     assert re.fullmatch(r"spike-top \d+\.\d+\.\d+\n", run_top("-V"))
+
+
+def test_nobody_in_the_last_round(place):
+    """One miss is no proof that a node is down, but it is no answer either: exit 1, and no old rates."""
+    node = place.node(events={"ticket": {"total": 1000}})
+    batch = subprocess.Popen([top.TOP, "-j", "-n", "3", "-d", "0.5", *top.addresses([node])],
+                             stdout=subprocess.PIPE, text=True, preexec_fn=spike.die_with_parent)
+    for _ in range(2):
+        assert '"state":"up"' in batch.stdout.readline()
+    node.process.send_signal(signal.SIGSTOP)
+    last = top.rounds_of(batch.communicate(timeout=20)[0])[-1]
+    node.process.send_signal(signal.SIGCONT)
+    assert batch.returncode == 1
+    assert last["nodes"][0]["state"] == "up" and last["nodes"][0]["stats"] is None
+    assert last["nodes"][0]["req_s"] is None and last["total"]["req_s"] is None
+
+
+def test_a_node_that_takes_longer_than_the_interval(place):
+    """It is waited for: a batch has nothing better to do."""
+    said = json.dumps({"node": 7, "state": "up", "uptime_s": 5, "time_ms": 1, "events": []})
+
+    def late():
+        time.sleep(0.15)
+        return top.http(said)
+
+    impostor = Impostor(place, late)
+    rounds = top.rounds_of(run_top("-j", "-n", 3, "-d", 0.1, impostor.address))
+    assert [n["state"] for one in rounds for n in one["nodes"]] == ["up"] * 3
 
 
 def test_a_pipe_that_closes(place):

@@ -1,6 +1,7 @@
 """Why: which nodes there are is the first thing that an operator must be able to believe. A node that
 is seen twice, at its old address, or not at all makes every sum on the screen a lie."""
 
+import re
 import subprocess
 
 import spike
@@ -46,13 +47,47 @@ def test_redis_does_not_answer_at_first(place):
     said, complaint = batch("-b", "-n", 1, "-c", conf)
     assert "1/3 up" in said and complaint == f"spike-top: {ALONE}\n"
     console = Console(place, "-c", conf)
-    console.wait_for("1/3 up", r"^>2 \S+ +UP ", f"^\\S+ {ALONE}$", r"^ TOTAL +1/3 ")
+    console.wait_for("1/3 up", r"^ 2 \S+ +UP ", r"^>1 - +NEW .* never heard$", f"^\\S+ {ALONE}$",
+                     r"^ TOTAL +1/3 ")
     later.symlink_to(redis.socket)
     screen = console.wait_for("3/3 up", r"^\S+ Redis answers: the nodes that it knows are watched$",
                               r"^ TOTAL +3/3 ")
     for number in (1, 2, 3):
         assert row_of(screen, number)["state"] == "UP"
     assert batch("-b", "-n", 1, "-c", conf)[1] == ""
+    console.quit()
+
+
+def test_who_is_missing_has_a_row(place):
+    """A node of the sale that was never started: n/m and the rows say the same; then it is there."""
+    _, nodes = top.three_nodes(place, missing=[3])
+    one = top.rounds_of(run_top("-j", "-n", 1, "-c", nodes[0].conf))[0]
+    assert (one["total"]["nodes"], [n["node"] for n in one["nodes"]]) == (3, [1, 2, 3])
+    assert (one["nodes"][2]["state"], one["nodes"][2]["address"]) == ("asked", None)
+    console = Console(place, "-c", nodes[1].conf)
+    console.wait_for("0/3 up", r"^ 3 - +NEW .* never heard$", r"^ TOTAL +0/3 ")
+    nodes[2].start()
+    screen = console.wait_for("3/3 up", r"^ 3 \S+n3 +UP ", r"^ TOTAL +3/3 ", seconds=20)
+    assert "never heard" not in screen
+    console.quit()
+
+
+def test_two_nodes_swap_their_addresses(place):
+    """Each row tells who answers there; what Redis says of it later is no move."""
+    _, nodes = top.three_nodes(place)
+    console = Console(place, "-c", nodes[0].conf)
+    console.wait_for("3/3 up")
+    places = [nodes[1].admin, nodes[0].admin, str(place.dir / "elsewhere")]
+    for node, new in zip(nodes, places):
+        node.kill9()
+        node.conf.write_text(node.conf.read_text().replace(node.admin, new))
+    for node in nodes:
+        node.start(healthy=False)
+    for node in nodes:
+        node.wait_healthy()
+    screen = console.wait_for("3/3 up", r"node 3 moved to unix:", r"^.3 \S+lsewhere +UP ",
+                              r"^.1 \S+n2 +UP ", r"^.2 \S+n1 +UP ", seconds=20)
+    assert not re.search("node [12] moved", screen)
     console.quit()
 
 

@@ -31,15 +31,17 @@ def figure(text):
     return float(text.lstrip("<").rstrip("kM%!").replace(",", "")) * scale
 
 
-def three_nodes(place, **options):
-    """A Redis and three nodes whose admin addresses stay the same when they are started again."""
+def three_nodes(place, missing=(), **options):
+    """A Redis and three nodes whose admin addresses stay the same when they are started again. Those
+    that are missing are not started, so that the others wait for them."""
     redis = place.redis(persistence="always")
     nodes = []
     for number in (1, 2, 3):
         path = place.dir / f"n{number}"
         settings = {"admin": f"unix:{path}", "advertise": f"unix:{path}", **options}
-        nodes.append(place.node(number, [1, 2, 3], redis, healthy=False, **settings))
-    for node in nodes:
+        nodes.append(place.node(number, [1, 2, 3], redis, start=number not in missing, healthy=False,
+                                **settings))
+    for node in nodes if not missing else ():
         node.wait_healthy()
     return redis, nodes
 

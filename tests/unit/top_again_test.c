@@ -3,7 +3,9 @@
  * and must not call one dead that only coughed once.
  */
 /* needs: admin-tui/poll.c admin-tui/ask.c admin-tui/answer.c admin-tui/buffers.c admin-tui/place.c
- *        admin-tui/stats.c admin-tui/json.c conf/base/fault.c conf/base/check.c -lev */
+ *        admin-tui/options.c admin-tui/stats.c admin-tui/json.c conf/base/fault.c conf/base/check.c
+ * -lev */
+#include "admin-tui/options.h"
 #include "tests/unit/top_servers.h"
 
 /* A node that was well, and then says nothing. */
@@ -66,6 +68,20 @@ static void test_what_is_certain_is_not_asked_again(void **state)
     assert_int_equal(failed, 1);
 }
 
+static void test_both_times_fit_a_round(void **state)
+{
+    (void)state;
+    for (int i = 1; i <= 600; i++) {
+        double s = i / 10.0;
+        uint64_t first = options_timeout_us(s), again = options_again_us(s);
+        assert_in_range(first, 500000, 2000000);
+        assert_true(again == 0 || (again >= 500000 && again <= 2000000));
+        assert_true(again == 0 || (double)(first + again) < s * 1e6);
+    }
+    assert_int_equal(options_again_us(1), 0);
+    assert_int_equal(options_again_us(5), 2000000);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -75,6 +91,7 @@ int main(void)
         T(test_one_that_wakes_is_heard),
         T(test_short_rounds_have_no_time_for_it),
         T(test_what_is_certain_is_not_asked_again),
+        T(test_both_times_fit_a_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,37 +128,77 @@ void model_tell_events(struct model *m, uint64_t now_mono_us, uint64_t now_wall_
         tell_event(m, m->events[i], &m->past->events[i], now_mono_us, now_wall_ms);
 }
 
-/* What the repair of the event waits for, as the nodes in it say; "agreed" if all that say it say
- * the same. One that was just told hears of it a beat after the others. */
-static struct waits find_waits(const struct model *m, const char *event, bool *agreed)
+/* Rising, each once; those that find no place are counted all the same. */
+static void add_wait(struct waits *w, uint16_t node)
 {
-    struct waits found = {.count = 0};
-    *agreed = true;
-    for (uint32_t i = 0; i < m->node_count; i++) {
-        const struct model_node *n = &m->nodes[i];
-        const struct stats_event *e =
-            model_answers(n) ? model_find_event(&n->stats, event, NULL) : NULL;
-        if (e == NULL || !is(e->state, "repair") || e->waits == 0)
-            continue;
-        struct waits said = {.count = e->waits};
-        memcpy(said.node, e->waits_for, sizeof said.node);
-        if (found.count != 0 && memcmp(&found, &said, sizeof said) != 0)
-            *agreed = false;
-        found = said;
-    }
-    return found;
+    uint32_t kept = w->count < STATS_WAITS_MAX ? w->count : STATS_WAITS_MAX, at = 0;
+    while (at < kept && w->node[at] < node)
+        at++;
+    if (at < kept && w->node[at] == node)
+        return;
+    w->count++;
+    if (at == STATS_WAITS_MAX)
+        return;
+    uint32_t behind = kept < STATS_WAITS_MAX ? kept - at : STATS_WAITS_MAX - 1 - at;
+    memmove(&w->node[at + 1], &w->node[at], behind * sizeof node);
+    w->node[at] = node;
 }
 
-/* "node 3", "nodes 3, 7", "nodes 1, 2, 3, 4, 5, 6, 7, 8 and 12 more" */
+static void add_waits(struct waits *w, const struct stats_event *e)
+{
+    for (uint32_t i = 0; i < e->waits && i < STATS_WAITS_MAX; i++)
+        add_wait(w, e->waits_for[i]);
+}
+
+/* What the node says of the event's repair, if it is in it; older nodes name nobody. */
+static const struct stats_event *waiting(const struct model_node *n, const char *event)
+{
+    const struct stats_event *e =
+        model_answers(n) ? model_find_event(&n->stats, event, NULL) : NULL;
+    return e != NULL && is(e->state, "repair") && e->waits > 0 ? e : NULL;
+}
+
+/* Nobody names himself, so it is what all of them say together. */
+static struct waits find_waits(const struct model *m, const char *event)
+{
+    struct waits all = {.count = 0};
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const struct stats_event *e = waiting(&m->nodes[i], event);
+        if (e != NULL)
+            add_waits(&all, e);
+    }
+    return all;
+}
+
+/* Nobody has left out another than himself: all have heard the same. */
+static bool waits_agreed(const struct model *m, const char *event, const struct waits *all)
+{
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const struct model_node *n = &m->nodes[i];
+        const struct stats_event *e = waiting(n, event);
+        struct waits said = {.count = 0};
+        if (e == NULL)
+            continue;
+        add_waits(&said, e);
+        for (uint32_t k = 0; k < all->count && k < STATS_WAITS_MAX; k++)
+            if (all->node[k] == n->number)
+                add_wait(&said, all->node[k]);
+        if (memcmp(&said, all, sizeof said) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* "node 3", "nodes 3, 7"; a list that is full may not be all of it: "nodes 1, ... and perhaps
+ * others" */
 static const char *name_waits(char out[MODEL_LINE_BYTES], const struct waits *w)
 {
     int len = snprintf(out, MODEL_LINE_BYTES, "node%s", w->count > 1 ? "s" : "");
     for (uint32_t i = 0; i < w->count && i < STATS_WAITS_MAX; i++)
         len += snprintf(out + len, MODEL_LINE_BYTES - (size_t)len, "%s %u", i > 0 ? "," : "",
                         (unsigned)w->node[i]);
-    if (w->count > STATS_WAITS_MAX)
-        snprintf(out + len, MODEL_LINE_BYTES - (size_t)len, " and %u more",
-                 (unsigned)w->count - STATS_WAITS_MAX);
+    if (w->count >= STATS_WAITS_MAX)
+        snprintf(out + len, MODEL_LINE_BYTES - (size_t)len, " and perhaps others");
     return out;
 }
 
@@ -167,20 +207,19 @@ static void tell_waits(struct model *m, const char *event, struct past_event *p,
                        uint64_t now_mono_us, uint64_t now_wall_ms)
 {
     char who[MODEL_LINE_BYTES];
-    bool agreed;
-    struct waits w = find_waits(m, event, &agreed);
+    struct waits w = find_waits(m, event);
     if (memcmp(&w, &p->waits, sizeof w) == 0) {
         p->waits_mono_us = 0;
         return;
     }
     if (p->waits_mono_us == 0)
         p->waits_mono_us = now_mono_us;
-    if (!agreed && now_mono_us - p->waits_mono_us < SURE_US)
+    if (!waits_agreed(m, event, &w) && now_mono_us - p->waits_mono_us < SURE_US)
         return;
     p->waits = w;
     p->waits_mono_us = 0;
     if (w.count > 0)
-        model_say(m, true, now_wall_ms, "%s in repair: waits for %.100s", event,
+        model_say(m, true, now_wall_ms, "%s in repair: waits for %.140s", event,
                   name_waits(who, &w));
 }
 

@@ -23,7 +23,7 @@
 #define STATS_BUCKETS_MAX 32
 #define STATS_WORD        16 /* bytes of a state's word, NUL included */
 #define STATS_NAME        32
-#define STATS_WAITS_MAX   8 /* nodes that a repair waits for; of more the first are kept */
+#define STATS_WAITS_MAX   16 /* nodes that a repair waits for; of more the first are kept */
 
 struct stats_event {
     char name[EVENT_NAME_MAX + 1];

@@ -65,7 +65,8 @@ def test_who_is_missing_has_a_row(place):
     assert (one["total"]["nodes"], [n["node"] for n in one["nodes"]]) == (3, [1, 2, 3])
     assert (one["nodes"][2]["state"], one["nodes"][2]["address"]) == ("asked", None)
     console = Console(place, "-c", nodes[1].conf)
-    console.wait_for("0/3 up", r"^ 3 - +NEW .* never heard$", r"^ TOTAL +0/3 ")
+    console.wait_for("0/3 up", r"^ 3 - +NEW .* never heard$", r"^ TOTAL +0/3 ",
+                     r"^\S+ ticket in repair: waits for node 3$")
     nodes[2].start()
     screen = console.wait_for("3/3 up", r"^ 3 \S+n3 +UP ", r"^ TOTAL +3/3 ", seconds=20)
     assert "never heard" not in screen

@@ -56,11 +56,13 @@ static void older_nodes_tell_what_is_out(void **state)
 {
     (void)state;
     said[0].events[0].has_granted_tickets = true; /* it was started anew in between */
+    said[0].events[0].granted_tickets = 1000;
     said[1].events[0].node_held = 100;
     rounds(1);
     said[0].events[0].has_granted_tickets = false;
     trade(0, 30, 0);
     trade(1, 20, 50);
+    said[0].events[0].granted_tickets = 0;
     rounds(1);
     about(nodes[0]->sold_s[0], 30);
     about(nodes[1]->sold_s[0], 0);

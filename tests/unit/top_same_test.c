@@ -227,6 +227,12 @@ static void another_server_never_gets_the_number(void **state)
     rounds_of_two_servers(2);
     must_tell("node 1 UP");
     assert_int_equal(nodes[0]->state, MODEL_UP);
+    alias(3, 1); /* it was stopped; the address is one more of node 2, whose other one is gone */
+    failed(1, "connection refused");
+    must_tell("node 2 DOWN: connection refused");
+    round_but(1);
+    assert_int_equal(nodes[3]->state, MODEL_UP);
+    rounds(1);
     said[3].node = 9; /* it was put right */
     rounds(1);
     assert_int_equal(nodes[3]->state, MODEL_UP);

@@ -68,6 +68,10 @@ def test_who_is_missing_has_a_row(place):
     console.wait_for("0/3 up", r"^ 3 - +NEW .* never heard$", r"^ TOTAL +0/3 ",
                      r"^\S+ ticket in repair: waits for node 3$")
     nodes[2].start()
+    nodes[2].kill9()
+    console.wait_for("2/3 up", r"^.[3?] \S+n3 +DOWN! .* connection refused$", r"^ TOTAL +2/3 ",
+                     seconds=20)  # Redis has told where it was
+    nodes[2].start()
     screen = console.wait_for("3/3 up", r"^ 3 \S+n3 +UP ", r"^ TOTAL +3/3 ", seconds=20)
     assert "never heard" not in screen
     console.quit()

@@ -125,7 +125,7 @@ def test_views_by_keys(place):
                                   r"held +2 ", r"cancelled +1$", r"granted +2$")
     console.press("C").wait_for("ticket 1/2", "^event ticket  OPEN")
     for key in ("?", "h", "F1"):
-        console.press(key).wait_for("^ Keys$", "hold the picture", "pause the sale", "^ Columns$")
+        console.press(key).wait_for(r"^ Keys\b", "hold the picture", "pause the sale", "^ Columns$")
         console.press("Escape").wait_for("^[ ^v]" + HEAD)
     console.press("Home", "G").wait_for("^>3 ")
     console.press("k").wait_for("^>2 ")

@@ -79,7 +79,7 @@ static bool ask_drain(struct act *a, const struct model *m, struct prompt *p, st
     prompt_open(p, PROMPT_CONFIRM,
                 "Drain node %" PRIu32 " (%s)? It finishes what is under way and sells no more, of "
                 "any event; only a restart ends it.  y/N",
-                n->number, n->address);
+                model_number(n), n->address);
     return true;
 }
 
@@ -123,8 +123,13 @@ static bool ask_restock(struct act *a, const struct model *m, struct prompt *p, 
 
 static bool ask_reopen(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
-    if (strcmp(m->totals.state, "repair") != 0)
-        return fault(f, "reopen: %s is not in repair", a->event);
+    bool repairs = false; /* one who says so is enough: the others may not answer any more */
+    for (uint32_t i = 0; i < m->node_count; i++) {
+        const struct stats_event *e = model_event(m, &m->nodes[i], NULL);
+        repairs = repairs || (e != NULL && strcmp(e->state, "repair") == 0);
+    }
+    if (!repairs)
+        return fault(f, "reopen: nobody says that %s is in repair", a->event);
     prompt_open(p, PROMPT_CONFIRM,
                 "Reopen the sale of %s without the nodes that are missing? What was last seen of "
                 "them stays counted; what they sold since may be sold again.  y/N",
@@ -137,10 +142,11 @@ static const struct model_node *gone_node(const struct act *a, const struct mode
                                           struct fault *f)
 {
     const struct model_node *n = a->node < m->node_count ? &m->nodes[a->node] : NULL;
-    if (n == NULL || n->number == 0)
-        (void)fault(f, "reclaim: no node is selected that has told its number");
+    if (n == NULL || model_number(n) == 0)
+        (void)fault(f, "reclaim: no node is selected whose number is known");
     else if (rows_alive(n))
-        (void)fault(f, "reclaim: node %" PRIu32 " answers; stop it, if it is to go", n->number);
+        (void)fault(f, "reclaim: node %" PRIu32 " answers; stop it, if it is to go",
+                    model_number(n));
     else
         return n;
     return NULL;
@@ -154,7 +160,7 @@ static bool ask_reclaim(struct act *a, const struct model *m, struct prompt *p, 
     prompt_open(p, PROMPT_CONFIRM,
                 "Give up node %" PRIu32 "%s%.60s%s? No repair waits for it. What it sold, holds or "
                 "has in doubt stays counted until it is started again from its journal.  y/N",
-                n->number, n->absent ? "" : " (", n->absent ? "" : n->address,
+                model_number(n), n->absent ? "" : " (", n->absent ? "" : n->address,
                 n->absent ? "" : ")");
     return true;
 }
@@ -167,7 +173,7 @@ static bool ask_lost(struct act *a, const struct model *m, struct prompt *p, str
     prompt_open(p, PROMPT_NAME,
                 "Give up node %" PRIu32 " and its journal, for good? What it held or had in doubt "
                 "is sold again, also if a buyer was told that he has it. Type lost:",
-                n->number);
+                model_number(n));
     snprintf(p->want, sizeof p->want, "lost");
     return true;
 }
@@ -178,7 +184,7 @@ bool act_ask(struct act *a, enum act_kind kind, const struct model *m, uint32_t 
              struct prompt *p, struct fault *f)
 {
     *a = (struct act){.kind = kind, .node = node};
-    a->number = node < m->node_count ? m->nodes[node].number : 0;
+    a->number = node < m->node_count ? model_number(&m->nodes[node]) : 0;
     if (acts[kind].of != BY_NODE) {
         if (!is_name(m->event))
             return fault(f, "there is no event to act on");
@@ -308,7 +314,7 @@ static const char *title(const struct act *a, const struct model *m, char out[MO
 {
     const char *word = acts[a->kind].word;
     if (acts[a->kind].of != OF_SALE)
-        snprintf(out, MODEL_LINE_BYTES, "%s node %" PRIu32, word, m->nodes[a->node].number);
+        snprintf(out, MODEL_LINE_BYTES, "%s node %" PRIu32, word, model_number(&m->nodes[a->node]));
     else
         snprintf(out, MODEL_LINE_BYTES, "%s %s", word, a->event);
     return out;

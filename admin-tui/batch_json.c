@@ -104,7 +104,7 @@ static void put_node(const struct model *m, struct poll *p, const struct model_n
     bool sells = model_event(m, n, &index) != NULL;
     fputs("{\"address\":", stdout);
     put_word(n->absent ? "" : n->address);
-    put_count("node", n->number != 0, n->number);
+    put_count("node", model_number(n) != 0, model_number(n));
     printf(",\"state\":\"%s\"", state_word(n->state));
     put_rate("req_s", n->has_rates, n->req_s);
     put_rate("sold_s", n->has_rates && sells, sells ? n->sold_s[index] : 0);

@@ -116,8 +116,8 @@ static void put_name(const struct model_node *n)
 {
     char number[16] = "-", name[48];
     size_t len = strlen(n->address);
-    if (n->number != 0)
-        snprintf(number, sizeof number, "%u", (unsigned)n->number);
+    if (model_number(n) != 0)
+        snprintf(number, sizeof number, "%u", (unsigned)model_number(n));
     size_t room = 17 - strlen(number);
     bool is_cut = len > room;
     const char *address = is_cut ? n->address + len - (room - 1) : n->address;

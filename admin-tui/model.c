@@ -115,6 +115,18 @@ void model_find(struct model *m, uint16_t number, const char *address)
     }
 }
 
+uint32_t model_number(const struct model_node *n)
+{
+    return n->number > 0 ? n->number : n->named;
+}
+
+void model_name(struct model *m, const char *address, uint16_t number)
+{
+    for (uint32_t i = 0; i < m->node_count; i++)
+        if (strcmp(m->nodes[i].address, address) == 0)
+            m->nodes[i].named = number;
+}
+
 bool model_is_hidden(const struct model_node *n)
 {
     return n->absent && n->state == MODEL_SAME;
@@ -263,8 +275,8 @@ void model_say(struct model *m, bool trouble, uint64_t now_wall_ms, const char *
 
 const char *model_label(const struct model_node *n, char out[MODEL_LINE_BYTES])
 {
-    if (n->number > 0)
-        snprintf(out, MODEL_LINE_BYTES, "node %u", (unsigned)n->number);
+    if (model_number(n) > 0)
+        snprintf(out, MODEL_LINE_BYTES, "node %u", (unsigned)model_number(n));
     else
         snprintf(out, MODEL_LINE_BYTES, "%.100s", n->address);
     return out;

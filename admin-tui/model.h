@@ -44,7 +44,8 @@ struct model_history {
 
 struct model_node {
     char address[MODEL_ADDRESS]; /* as given: the poller's word for it */
-    uint32_t number;             /* of the node, as it says; 0: not known yet */
+    uint32_t number;             /* of the node, as it says; 0: it has not said yet */
+    uint32_t named;              /* ... as Redis or a configuration has it; 0: they have not */
     enum model_state state;
     bool absent; /* a configuration names its number, and nobody knows where it is: not asked */
     char why[MODEL_LINE_BYTES]; /* with DOWN, SAME and absent */
@@ -101,6 +102,10 @@ struct model {
 /* NULL: no memory. */
 struct model *model_new(void);
 void model_free(struct model *m);
+/* Its number as it says, or as others do; 0: nobody knows. */
+uint32_t model_number(const struct model_node *n);
+/* Redis, or a configuration, has node `number` at that address. */
+void model_name(struct model *m, const char *address, uint16_t number);
 /* The node of an address, added if it is new; NULL: there are MODEL_NODES_MAX already, or the
  * address does not fit. */
 struct model_node *model_add(struct model *m, const char *address);

@@ -101,10 +101,10 @@ void model_judge(struct model *m, uint64_t now_wall_ms)
 
 /* How good a witness of the whole sale a node is; 0 is the best. One without Redis has a sale of
  * its own: it speaks of that only where no node has ever spoken of another. */
-static int rank_of(const struct model_node *n)
+static int rank_of(const struct model *m, const struct model_node *n)
 {
     int alone = redis_is(n, "off") ? 5 : 0;
-    if (!model_answers(n))
+    if (!model_answers(n) || model_past_node(m, n)->failures > 0)
         return alone + 4;
     if (!model_has_begun(&n->stats))
         return alone + 3;
@@ -128,8 +128,8 @@ static const struct model_node *newest(const struct model *m, const char *event)
         const struct model_node *n = &m->nodes[i];
         if (said_of(n, event) == NULL)
             continue;
-        if (best == NULL || rank_of(n) < rank_of(best) ||
-            (rank_of(n) == rank_of(best) && n->heard_mono_us > best->heard_mono_us))
+        if (best == NULL || rank_of(m, n) < rank_of(m, best) ||
+            (rank_of(m, n) == rank_of(m, best) && n->heard_mono_us > best->heard_mono_us))
             best = n;
     }
     return best;
@@ -149,7 +149,7 @@ static void find_freshest(const struct model *m, const char *event, struct figur
     for (uint32_t i = 0; i < m->node_count; i++) {
         const struct model_node *n = &m->nodes[i];
         const struct stats_event *other = said_of(n, event);
-        if (other == NULL || rank_of(n) != rank_of(last))
+        if (other == NULL || rank_of(m, n) != rank_of(m, last))
             continue;
         if (strcmp(other->state, e->state) != 0 || other->total != e->total)
             f->agreed = false;

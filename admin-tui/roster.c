@@ -107,6 +107,8 @@ static uint32_t add_registered(struct fault *f)
         if (!poll_add(roster.poll, roster.found.nodes[i].address, f))
             continue;
         remember(roster.found.nodes[i].node, roster.found.nodes[i].address);
+        model_name(poll_model(roster.poll), roster.found.nodes[i].address,
+                   roster.found.nodes[i].node);
         added++;
     }
     return added;
@@ -125,7 +127,10 @@ static bool add_self(const struct conf *conf, struct fault *f)
         text = address;
     }
     remember(conf->node, text);
-    return poll_add(roster.poll, text, f);
+    if (!poll_add(roster.poll, text, f))
+        return false;
+    model_name(poll_model(roster.poll), text, conf->node);
+    return true;
 }
 
 /* One node of several is no picture of the sale: nobody may take it for one. */
@@ -199,6 +204,7 @@ static void on_bell(struct ev_loop *loop, ev_async *bell, int events)
         /* The only fault left is that there are too many, and then the screen is full of nodes. */
         else if (!poll_add_at(roster.poll, j->at.address, &j->place, &f))
             break;
+        model_name(m, j->at.address, j->at.node);
     }
     roster.join_count = 0;
     pthread_mutex_unlock(&roster.lock);

@@ -80,7 +80,7 @@ static double live_value(const struct model *m, const struct model_node *n, enum
 double rows_value(const struct model *m, const struct model_node *n, enum column c)
 {
     if (c == COLUMN_NODE)
-        return n->number > 0 ? (double)n->number : (double)NAN;
+        return model_number(n) > 0 ? (double)model_number(n) : (double)NAN;
     if (c == COLUMN_STATE)
         return n->state;
     if (c == COLUMN_SOLD) { /* what it has sold stays sold, alive or not */
@@ -129,7 +129,7 @@ void rows_make(struct rows *rows, const struct model *m, const struct look *look
         if (!passes(n, look->filter))
             continue;
         double value = rows_value(m, n, look->sort);
-        entries[rows->count++] = (struct entry){falling ? -value : value, n->number, i};
+        entries[rows->count++] = (struct entry){falling ? -value : value, model_number(n), i};
     }
     if (rows->count > 1)
         qsort(entries, rows->count, sizeof entries[0], by_value);

@@ -203,8 +203,8 @@ static void draw_detail(const struct canvas *c, struct scene *s)
         return;
     }
     char number[16] = "?", cut[MODEL_ADDRESS];
-    if (n->number > 0)
-        snprintf(number, sizeof number, "%" PRIu32, n->number);
+    if (model_number(n) > 0)
+        snprintf(number, sizeof number, "%" PRIu32, model_number(n));
     view_page(c, s, paint_detail);
     int x = draw_format(c, 1, 0, STYLE_BOLD, "node %s  %s", number,
                         view_address(cut, n->address, c->cols - 40, false));

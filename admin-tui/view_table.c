@@ -39,7 +39,7 @@ static int digits_of(const struct model *m)
     uint32_t most = 0;
     int digits = 1;
     for (uint32_t i = 0; i < m->node_count; i++)
-        most = m->nodes[i].number > most ? m->nodes[i].number : most;
+        most = model_number(&m->nodes[i]) > most ? model_number(&m->nodes[i]) : most;
     for (; most >= 10; most /= 10)
         digits++;
     return digits;
@@ -164,8 +164,8 @@ void view_node_cell(const struct canvas *c, const struct scene *s, int y, int wi
 {
     char cut[MODEL_ADDRESS], number[16] = "?";
     int digits = digits_of(s->m);
-    if (n->number > 0)
-        snprintf(number, sizeof number, "%u", n->number);
+    if (model_number(n) > 0)
+        snprintf(number, sizeof number, "%u", model_number(n));
     if (n == view_selected(s))
         draw_text(c, y, 0, 1, STYLE_BOLD, ">");
     draw_right(c, y, 1, digits, STYLE_PLAIN, number);

@@ -26,7 +26,6 @@ requests=${REQUESTS:-100000}
 buyers=${BUYERS:-100}
 base=${PORT_BASE:-3000}
 demo=$out/demo
-url=http://127.0.0.1:$((base + 5))/buy/ticket
 total=10000
 rehearsal=1000
 nodes=(1 2 3 4)
@@ -230,13 +229,19 @@ summary() {
     printf '\n'
 }
 
+[[ $requests =~ ^[1-9][0-9]{3,7}$ && $requests -ge $((2 * rehearsal)) && $requests == *0 ]] ||
+    fail 'REQUESTS: 2,000 or more, in tens'
+[[ $buyers =~ ^[1-9][0-9]{0,3}$ && $buyers -le $rehearsal ]] || fail 'BUYERS: 1 to 1,000 at a time'
+[[ $base =~ ^[1-9][0-9]{3,4}$ && $base -ge 1024 && $base -le 64000 ]] ||
+    fail 'PORT_BASE: 1024 to 64000'
+url=http://127.0.0.1:$((base + 5))/buy/ticket
+
 # Only one at a time below OUT: the next one would pull the journals from under it.
 mkdir -p "$out"
 exec 9>"$demo.lock"
 flock -n 9 || fail "another make demo is using $demo"
 rm -rf "$demo"
 mkdir "$demo"
-((requests >= 2 * rehearsal && requests % 10 == 0)) || fail "REQUESTS: 2,000 or more, in tens"
 
 trap 'exit 130' INT TERM HUP
 trap finish EXIT

@@ -82,7 +82,8 @@ static enum verdict give_up(struct ledger *l, struct ledger_event *e, uint16_t n
     if (rc.outcome != STOCK_RECLAIMED)
         return rc.outcome == STOCK_ALIVE ? VERDICT_CONFLICT : VERDICT_NOT_FOUND;
     for (uint32_t i = 0; i < rc.given_up_count; i++) {
-        journal_reclaim(l, e, m, &rc.given_up[i]);
+        if (rc.given_up[i].is_new)
+            journal_reclaim(l, e, m, &rc.given_up[i]);
         m->out += rc.given_up[i].gone;
         m->back += rc.given_up[i].back;
     }

@@ -52,7 +52,7 @@ static void put_reclaimed(const struct conf *conf, const struct message *m, stru
     }
     response_put(out, "\"node\":%u,\"gone\":%" PRIu32 ",\"returned\":%" PRIu32, (unsigned)m->node,
                  m->out, m->back);
-    if (m->lost)
+    if (m->back > 0)
         response_put(out,
                      ",\"warning\":\"no oversell (P1) does not cover %" PRIu32
                      " tickets: a buyer who was told that he has one may find it sold again\"",

@@ -54,11 +54,22 @@ static void print_sale(const struct tally *t)
     print_number("version", t->version);
 }
 
+static int by_number(const void *a, const void *b)
+{
+    uint16_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x - y;
+}
+
 static void print_nodes(const struct tally *t)
 {
+    uint16_t known[NODES_MAX];
     printf("  nodes    ");
+    memcpy(known, t->known, sizeof known);
+    qsort(known, t->known_count, sizeof known[0], by_number);
     for (uint32_t i = 0; i < t->known_count; i++)
-        printf(" %u", (unsigned)t->known[i]);
+        printf(" %u", (unsigned)known[i]);
     putchar('\n');
 }
 

@@ -14,7 +14,8 @@
 --         repair waits for and that are silent  8 1: its journal is lost for good
 --
 -- answers {'OK', 'done' | 'alive' | 'unknown', nodes that were given up, with their tickets that
---          stay counted and those that came back: 'id:gone:back ...', sold, ours, turn}
+--          stay counted, those that came back, and 1 if that was not so before:
+--          'id:gone:back:new ...', sold, ours, turn}
 --      or {'ATTACH', why}: nothing was written
 local H, requests, buyers = KEYS[1], KEYS[2], KEYS[3]
 local node, T, S, target = ARGV[1], ARGV[3], ARGV[4], ARGV[7]
@@ -41,7 +42,7 @@ for id in string.gmatch(v[5], '%d+') do
     if id ~= node and (target == id or target == '0') then
         local f = redis.call('HMGET', H, id .. ':beat', id .. ':ready', id .. ':gone',
             id .. ':held', id .. ':sold', id .. ':pending', id .. ':done', id .. ':seen',
-            id .. ':rebuild', id .. ':last', id .. ':lost')
+            id .. ':rebuild', id .. ':last', id .. ':lost', id .. ':fenced')
         local beat = tonumber(f[1] or '')
         local silent = not beat or math.abs(now - beat) > tonumber(ARGV[6])
         outcome = outcome == 'unknown' and 'done' or outcome
@@ -52,7 +53,8 @@ for id in string.gmatch(v[5], '%d+') do
             given_up[#given_up + 1] = {id = id, hash = int(f[3]), held = int(f[4]),
                 sold = int(f[5]), pending = f[6] or '', done = int(f[7]),
                 seen = int(seen), stale = f[9] ~= v[12],
-                numbers = math.max(int(f[10]), int(f[11]))}
+                numbers = math.max(int(f[10]), int(f[11])),
+                new = f[12] ~= '1' or f[2] ~= '1' or ARGV[8] == '1' and not f[11]}
         end
     end
 end
@@ -82,7 +84,8 @@ for i, n in ipairs(given_up) do
         end
         n.lost = true
     end
-    n.gone, told[i] = gone, n.id .. ':' .. gone .. ':' .. back
+    local new = n.new or back > 0 or gone ~= n.hash
+    n.gone, told[i] = gone, table.concat({n.id, gone, back, new and 1 or 0}, ':')
     sold, ours = sold + gone - n.hash, ours + gone - n.hash
 end
 if #given_up > 0 then

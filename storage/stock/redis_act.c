@@ -58,20 +58,21 @@ enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault
     return redis_finish_script(r, SCRIPT_ACT, take_act, act, f);
 }
 
-/* "id:gone:back ..." */
+/* "id:gone:back:new ..." */
 static bool take_given_up(const char *text, struct stock_reclaim *rc)
 {
     rc->given_up_count = 0;
     while (text != NULL && *text != '\0') {
         struct stock_given_up *g = &rc->given_up[rc->given_up_count];
-        unsigned id;
+        unsigned id, is_new;
         int used = 0;
         if (rc->given_up_count == NODES_MAX ||
-            sscanf(text, "%5u:%10" SCNu32 ":%10" SCNu32 "%n", &id, &g->gone, &g->back, &used) !=
-                3 ||
+            sscanf(text, "%5u:%10" SCNu32 ":%10" SCNu32 ":%1u%n", &id, &g->gone, &g->back, &is_new,
+                   &used) != 4 ||
             id < 1 || id > NODE_MAX)
             return false;
         g->node = (uint16_t)id;
+        g->is_new = is_new == 1;
         rc->given_up_count++;
         text += used + (text[used] == ' ' ? 1 : 0);
     }

@@ -74,8 +74,10 @@ while at do
     ends[lines] = at
     at = find(pending, '\n', at + 1, true)
 end
-if v[8] ~= ARGV[2] then
-    return {'ATTACH', 'epoch is ' .. (v[8] or 'lost') .. ', not ' .. ARGV[2]}
+if not v[8] then
+    return {'ATTACH', 'Redis does not know this node any more: it has lost the sale'}
+elseif v[8] ~= ARGV[2] then
+    return {'ATTACH', 'epoch is ' .. v[8] .. ', not ' .. ARGV[2]}
 elseif v[9] == '1' then
     return {'ATTACH', 'this node was fenced'}
 elseif not (total and sold and ours and v[4] and v[5] and last and done and held and mine and gone

@@ -200,6 +200,7 @@ struct stock_fill {
 struct stock_given_up {
     uint16_t node;
     uint32_t gone, back;
+    bool is_new; /* that was not so before */
 };
 
 struct stock_reclaim {

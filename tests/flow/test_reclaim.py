@@ -214,3 +214,19 @@ def test_the_least_of_many(place):
     assert node.event_stats()["waits_for"] == list(range(51, 67))
     told = spike.ask(node.admin, "GET", "/metrics").body.decode()
     assert '\nspike_repair_waits{event="ticket"} 20\n' in told
+
+
+def test_a_repeat_is_no_second_act(place):
+    """An operator who asks again hears the same; the journal has it once."""
+    redis = place.redis()
+    first, second = nodes_of(place, redis, 2)
+    assert orders.buy(second).code == 1
+    settled(redis, second)
+    second.kill9()
+    said = lambda: spikelog.run_log(*spikelog.confs(first), "stat")
+    answers = [reclaim(first, second) for _ in range(3)]
+    assert answers[0].data == answers[1].data == answers[2].data
+    assert said().count("node 2 given up,") == 1
+    for _ in range(2):  # sold outright: nothing comes back, so there is nothing to warn of
+        assert "warning" not in reclaim(first, second, journal="lost").data
+    assert said().count("node 2 given up with its journal") == 1

@@ -205,5 +205,18 @@ def test_a_dead_node_is_given_up(place):
     console.type("lost").press("Enter")
     console.wait_for(r"^\S+ reclaim node 3: asked node 1: given up with its journal$")
     assert redis.figure() == 2
-    console.press("o").wait_for("reopen: ticket is not in repair")
+    console.press("o").wait_for("reopen: nobody says that ticket is in repair")
+    console.quit()
+
+
+def test_one_that_died_before_anybody_looked(place):
+    """The alarm came first, then the console: Redis knows who was at that address."""
+    redis, nodes = top.three_nodes(place, node_timeout="500ms")
+    nodes[2].kill9()
+    console = Console(place, "-c", nodes[0].conf)
+    console.wait_for("2/3 up", "^ 3 .*DOWN!")
+    spike.wait("the others to miss it", lambda: "node 3 is silent" in nodes[0].log_text())
+    console.press("G", "X").wait_question(r"^Give up node 3 \(").press("y")
+    console.wait_for(r"^\S+ reclaim node 3: asked node 1: given up$")
+    assert redis.client.hget(spike.HASH, "3:fenced") == "1"
     console.quit()

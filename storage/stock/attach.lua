@@ -212,6 +212,8 @@ last = math.min(last, keep)
 local silent, never, seen, change = {}, {}, {}, 0
 local newer = not lost and seen_turn > 0 and turn >= seen_turn
 local drop = repair and (v[8] ~= run or not v[7] or wipe)
+-- A dump may have been taken in a repair: who was ready then need not be so now.
+local unready = drop or repair and turn < seen_turn
 if aside then
     for id, e, g, quiet in string.gmatch(ARGV[18], '(%d+):(%d+):(%d+):([01])') do
         e, g = tonumber(e), tonumber(g)
@@ -302,7 +304,7 @@ for _, id in ipairs(ids) do
     end
     if silent[id] then
         redis.call('HSET', H, id .. ':ready', 1, id .. ':gone', gones[id])
-    elseif drop then
+    elseif unready then
         redis.call('HSET', H, id .. ':ready', never[id] and 1 or 0)
     end
 end

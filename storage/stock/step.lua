@@ -87,7 +87,7 @@ elseif v[21] ~= v[20] then
     return {'ATTACH', 'keys were lost and must be told again'}
 elseif v[12] ~= ARGV[6] then
     return {'ATTACH', 'settled up to ' .. (v[12] or 'nothing') .. ', not ' .. ARGV[6]}
-elseif turn < seen_turn then
+elseif turn < seen_turn or tonumber(v[4]) < tonumber(ARGV[22]) then
     return {'ATTACH', 'the hash is older than what this node has seen'}
 elseif sold - ours < seen_foreign then
     return {'ATTACH', 'the count of sold tickets was lowered from outside'}

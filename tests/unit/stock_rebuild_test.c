@@ -270,6 +270,59 @@ static void test_an_old_beat_is_no_sight_of_a_node(void **state)
     assert_int_equal(sell(9, 1), 7);
 }
 
+/* An act stands in one journal; Redis falls back to before it and the other node, which has not
+ * heard of it, attaches first. By turns alone the hash looks young again to who has acted. */
+static void test_an_act_that_an_old_dump_forgot(void **state)
+{
+    struct stock_act a;
+    (void)state;
+    opened_by_two();
+    take_dump();
+    be(2);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(step(0, 1), STOCK_OK);
+    be(1);
+    assert_int_equal(act(STOCK_OPEN, 5, &a), STOCK_OK);
+    assert_int_equal(a.outcome, STOCK_DONE);
+    fall_back(false);
+    be(2);
+    again();
+    be(1);
+    assert_int_equal(step(0, 1), STOCK_ATTACH);
+    again();
+    assert_int_equal(book->figures.total, 5);
+}
+
+/* The dump was taken in a repair, when node 1 was ready and node 2 was not: that says nothing of
+ * what node 1 has sold since. */
+static void test_a_dump_of_a_repair_makes_nobody_ready(void **state)
+{
+    (void)state;
+    opened_by_two();
+    redis_fixture_do(&redis, "DEL " REQUESTS);
+    be(1);
+    again();
+    assert_int_equal(step(0, 1), STOCK_OK);
+    assert_true(book->figures.repair);
+    assert_int_equal(field("1:ready"), 1);
+    take_dump();
+    be(2);
+    again();
+    be(1);
+    assert_int_equal(sell(4, 1), 4);
+    settle();
+    be(2);
+    settle();
+    fall_back(false);
+    assert_int_equal(step(0, 1), STOCK_ATTACH);
+    again();
+    assert_true(book->figures.repair);
+    be(1);
+    again();
+    settle();
+    assert_int_equal(field("ticket_sold_nums"), 4);
+}
+
 /* ---- keys and buyers ------------------------------------------------------------------------ */
 
 /* Both nodes have orders of every kind, with keys and without, and are at rest. */
@@ -501,6 +554,8 @@ int main(void)
         REDIS(test_a_count_that_is_none_is_repaired),
         REDIS(test_a_field_lost_by_one_and_a_repair_by_the_other),
         REDIS(test_a_silent_node_is_not_waited_for),
+        REDIS(test_an_act_that_an_old_dump_forgot),
+        REDIS(test_a_dump_of_a_repair_makes_nobody_ready),
         REDIS(test_an_old_beat_is_no_sight_of_a_node),
         REDIS(test_each_lost_key_is_told_again),
         REDIS(test_a_limit_survives_the_loss_of_buyers),

@@ -152,7 +152,7 @@ end
 local wipe = fresh or lost or broken or streamless or unset or not v[21]
     or redis.call('HGET', requests, '') ~= sale .. ' ' .. (v[25] or '')
     or redis.call('HGET', buyers, '') ~= sale .. ' ' .. (v[26] or '')
-    or redis.call('LINDEX', grants, 0) ~= sale
+    or redis.call('LINDEX', grants, 0) ~= sale .. ' ' .. (v[21] or '')
     or redis.call('LLEN', grants) ~= tonumber(v[27] or '')
 if wipe or stale then
     last, pos, done, pending, held, mine = 0, 0, 0, '', 0, 0
@@ -263,9 +263,9 @@ end
 turn = math.max(turn, seen_turn) + 1
 if wipe then
     redis.call('DEL', requests, buyers, grants)
-    redis.call('RPUSH', grants, sale)
-    redis.call('HSET', H, 'marks', 1)
     rebuild = turn
+    redis.call('RPUSH', grants, sale .. ' ' .. rebuild)
+    redis.call('HSET', H, 'marks', 1)
 end
 if wipe or #keys_back > 0 then -- see step.lua
     redis.call('HSET', requests, '', sale .. ' ' .. turn)

@@ -31,7 +31,8 @@
 -- nodes     N -> where node N is reached, its epoch, its tickets sold and held, its last beat;
 --           told:N, up to which record of node N the stream has been told; told: something was
 -- The field '' of the first two says of which sale they are and in which turn they were last
--- written, and so does the hash; the head of the third is the sale, and the hash knows its length.
+-- written, and so does the hash; the head of the third is the sale and the last rebuild, since when
+-- it has only grown, and the hash knows its length.
 -- Who finds that they differ knows that one of them was lost, or is an older one, and that all must
 -- be told again.
 local H, requests, buyers, grants, registry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -138,7 +139,8 @@ local values = redis.call('HMGET', requests, unpack(key_fields))
 local counts = redis.call('HMGET', buyers, unpack(buyer_fields))
 local marks = redis.call('LLEN', grants)
 if values[1] ~= sale .. ' ' .. (v[25] or '') or counts[1] ~= sale .. ' ' .. (v[26] or '')
-        or redis.call('LINDEX', grants, 0) ~= sale or tonumber(v[27] or '') ~= marks then
+        or redis.call('LINDEX', grants, 0) ~= sale .. ' ' .. v[20]
+        or tonumber(v[27] or '') ~= marks then
     return {'ATTACH', 'keys or buyers were lost'}
 end
 for i = 2, #key_fields do

@@ -323,6 +323,22 @@ static void test_a_dump_of_a_repair_makes_nobody_ready(void **state)
     assert_int_equal(field("ticket_sold_nums"), 4);
 }
 
+/* A list of marks from before a rebuild may be as long as the one that was made anew. */
+static void test_an_older_list_of_marks_is_not_believed(void **state)
+{
+    (void)state;
+    opened();
+    assert_int_equal(buy(1, "", "a key"), STOCK_YES);
+    settle();
+    take_dump();
+    redis_fixture_do(&redis, "DEL " REQUESTS);
+    assert_int_equal(step(0, 1), STOCK_ATTACH);
+    again();
+    settle();
+    fall_back_alone(GRANTS);
+    assert_int_equal(step(0, 1), STOCK_ATTACH);
+}
+
 /* ---- keys and buyers ------------------------------------------------------------------------ */
 
 /* Both nodes have orders of every kind, with keys and without, and are at rest. */
@@ -555,6 +571,7 @@ int main(void)
         REDIS(test_a_field_lost_by_one_and_a_repair_by_the_other),
         REDIS(test_a_silent_node_is_not_waited_for),
         REDIS(test_an_act_that_an_old_dump_forgot),
+        REDIS(test_an_older_list_of_marks_is_not_believed),
         REDIS(test_a_dump_of_a_repair_makes_nobody_ready),
         REDIS(test_an_old_beat_is_no_sight_of_a_node),
         REDIS(test_each_lost_key_is_told_again),

@@ -190,11 +190,12 @@ static bool host_is_good(struct slice s)
         if (at - s.ptr < 3 || at == end || *at++ != ']')
             return false;
     } else {
-        for (; at < end; at++)
-            if (*at == '%' && end - at > 2 && is(at[1], HEX) && is(at[2], HEX))
-                at += 2;
-            else if (!is(*at, HOST))
+        for (;; at += 3) {
+            while (at < end && is(*at, HOST))
+                at++;
+            if (end - at < 3 || *at != '%' || !is(at[1], HEX) || !is(at[2], HEX))
                 break;
+        }
     }
     if (at == end)
         return true;
@@ -216,6 +217,12 @@ static enum step empty_line(struct parse *p)
 static enum step method(struct parse *p)
 {
     const char *from = p->at;
+    if (p->end - from >= 4 && memcmp(from, "GET ", 4) == 0) { /* as nearly all do */
+        p->method = &methods[0];
+        p->r->method = METHOD_GET;
+        p->at += 4;
+        return STEP_ON;
+    }
     skip(p, TOKEN);
     if (p->at == p->end)
         return STEP_MORE;
@@ -284,6 +291,11 @@ static enum step target(struct parse *p)
 
 static enum step version(struct parse *p)
 {
+    if (p->end - p->at >= 10 && memcmp(p->at, "HTTP/1.1\r\n", 10) == 0) { /* as nearly all do */
+        p->r->minor = 1;
+        p->at += 10;
+        return STEP_ON;
+    }
     enum step s = LITERAL(p, "HTTP/1.");
     if (s != STEP_ON)
         return s;

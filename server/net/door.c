@@ -46,12 +46,14 @@ static bool enter(struct worker_door *door)
     return false;
 }
 
-/* True: there may be more at the door. */
-static bool let_in(struct worker *w, int listener)
+/* True: there may be more at the door. `knocked`: somebody is there for sure. */
+static bool let_in(struct worker *w, int listener, bool knocked)
 {
     if (!enter(w->o.door)) {
-        complain(w, "the limit is reached");
-        pause_all(w);
+        if (knocked) {
+            complain(w, "the limit is reached");
+            pause_all(w);
+        }
         return false;
     }
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -77,7 +79,7 @@ static void on_knock(struct ev_loop *loop, ev_io *io, int revents)
 {
     (void)loop;
     (void)revents;
-    for (int i = 0; i < ACCEPTS_A_TURN && let_in(io->data, io->fd); i++)
+    for (int i = 0; i < ACCEPTS_A_TURN && let_in(io->data, io->fd, i == 0); i++)
         continue;
 }
 
@@ -103,7 +105,7 @@ void door_stop(struct worker *w)
 {
     for (uint32_t i = 0; i < w->o.listener_count; i++) {
         ev_io_stop(w->loop, &w->accepts[i]);
-        for (uint32_t k = 0; k < w->o.door->limit && let_in(w, w->accepts[i].fd); k++)
+        for (uint32_t k = 0; k < w->o.door->limit && let_in(w, w->accepts[i].fd, false); k++)
             continue; /* whoever the kernel has let in already is answered, not reset */
         ev_timer_stop(w->loop, &w->accept_again);
         listener_leave(&w->o.listeners[i], w->o.number);

@@ -10,7 +10,7 @@
 
 #include "conf/base/clock.h"
 
-#define NUMBER_TEXT 20 /* bytes of a 64-bit number, or of a short one and a letter */
+#define NUMBER_TEXT 21 /* bytes of a 64-bit number, and a NUL */
 
 void link_plan(struct link *l, const struct conf_addr *addr, struct arena *a, uint32_t max_args)
 {
@@ -107,36 +107,13 @@ void link_add_text(struct link *l, const char *text)
     link_add(l, text, strlen(text));
 }
 
-/* Writes the number and the letter where numbers are kept. */
-static void add_number(struct link *l, int64_t number, char letter)
+void link_add_number(struct link *l, int64_t number)
 {
     char *text = l->args.text + l->args.text_used;
     ASSERT(l->args.text_used + NUMBER_TEXT <= l->args.text_max);
-    char digits[NUMBER_TEXT];
-    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    uint32_t len = 0, at = 0;
-    do {
-        digits[len++] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (number < 0)
-        text[at++] = '-';
-    while (len > 0)
-        text[at++] = digits[--len];
-    if (letter != '\0')
-        text[at++] = letter;
-    l->args.text_used += at;
-    link_add(l, text, at);
-}
-
-void link_add_number(struct link *l, int64_t number)
-{
-    add_number(l, number, '\0');
-}
-
-void link_add_number_and(struct link *l, int64_t number, char letter)
-{
-    add_number(l, number, letter);
+    int len = snprintf(text, NUMBER_TEXT, "%" PRId64, number);
+    l->args.text_used += (uint32_t)len;
+    link_add(l, text, (size_t)len);
 }
 
 static redisReply *in_doubt(struct link *l, struct fault *f, const char *doing, const char *why)

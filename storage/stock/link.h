@@ -40,8 +40,6 @@ void link_begin(struct link *l); /* a new, empty command */
 void link_add(struct link *l, const char *text, size_t len);
 void link_add_text(struct link *l, const char *text);
 void link_add_number(struct link *l, int64_t number);
-/* One argument: the number, of at most ten digits, and the letter (NUL: none). */
-void link_add_number_and(struct link *l, int64_t number, char letter);
 
 /* Sends the command and waits for its reply, which the caller frees (freeReplyObject). NULL: the
  * outcome is in doubt, the link is closed, f says why. An error reply is a reply. */

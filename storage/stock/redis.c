@@ -129,7 +129,6 @@ static void redis_disconnect(struct stock *s)
 void redis_begin_script(struct redis *r, enum script which, uint32_t event, uint64_t epoch)
 {
     struct redis_event *e = &r->events[event];
-    r->marked_count = 0;
     link_begin(&r->link);
     link_add_text(&r->link, "EVALSHA");
     link_add(&r->link, r->sha1[which], SHA1_TEXT);
@@ -369,7 +368,7 @@ static void redis_init(struct stock *s, const struct arena *a)
 {
     struct redis *r = redis_of(s);
     link_init(&r->link, a);
-    r->marked = arena_block(a, r->marked_pool);
+    r->pack.bytes = arena_block(a, r->pack_pool);
 }
 
 static const struct stock_ops redis_ops = {
@@ -391,8 +390,8 @@ struct stock *stock_redis_plan(const struct conf *conf, struct arena *a)
     name_node(&redis, conf);
     for (uint32_t i = 0; i < conf->event_count; i++)
         name_event(&redis.events[i], conf->events[i].name);
-    link_plan(&redis.link, &conf->redis, a,
-              HEAD_ARGS + SETTLE_MAX * CHANGE_ARGS + BATCH_MAX * ITEM_ARGS);
-    redis.marked_pool = arena_plan(a, "ledger", SETTLE_MAX + BATCH_MAX, MARKED_MAX);
+    link_plan(&redis.link, &conf->redis, a, ARGS);
+    redis.pack.max = SETTLE_MAX * CHANGE_BYTES + BATCH_MAX * ITEM_BYTES;
+    redis.pack_pool = arena_plan(a, "redis arguments", redis.pack.max, 1);
     return &redis.stock;
 }

@@ -6,19 +6,20 @@
 #define SPIKE_STOCK_REDIS_H
 
 #include "storage/stock/link.h"
+#include "storage/stock/pack.h"
 #include "storage/stock/private.h"
 
-#define SHA1_TEXT   40
-#define RUN_TEXT    40
-#define KEY_COUNT   6
-#define FIELD_TEXT  (EVENT_NAME_MAX + 24)
-#define HEAD_ARGS   (3 + KEY_COUNT + 23) /* of a step, the longest head */
-#define CHANGE_ARGS 9
-#define ITEM_ARGS   3
-#define KNOWN_TEXT  (NODES_MAX * 6)
-#define NODES_TEXT  (NODES_MAX * 40)
-#define MARK_BYTES  8
-#define MARKED_MAX  (MARK_BYTES + PARAM_MAX)
+#define SHA1_TEXT  40
+#define RUN_TEXT   40
+#define KEY_COUNT  6
+#define FIELD_TEXT (EVENT_NAME_MAX + 24)
+#define ARGS       (3 + KEY_COUNT + 25) /* of a step, which has the most */
+#define KNOWN_TEXT (NODES_MAX * 6)
+#define NODES_TEXT (NODES_MAX * 40)
+#define MARK_BYTES 8
+/* The most that one of them can take in a pack. */
+#define ITEM_BYTES   (1 + 4 + 1 + PARAM_MAX + 1 + MARK_BYTES + PARAM_MAX)
+#define CHANGE_BYTES (ITEM_BYTES + 4 + 4 * (1 + PACK_DIGITS) + ORDERID_TEXT)
 
 struct redis_event {
     char keys[KEY_COUNT][FIELD_TEXT];
@@ -39,9 +40,8 @@ struct redis {
     char known[KNOWN_TEXT], nodes[NODES_TEXT];
     char from[PARAM_MAX + 1], prefix[sizeof "NNNN-SS"], act[PARAM_MAX + 48];
     struct redis_event events[EVENTS_MAX];
-    unsigned char (*marked)[MARKED_MAX]; /* keys of one step, each behind its mark */
-    uint32_t marked_count;
-    size_t marked_pool;
+    struct pack pack; /* changes and items of one step */
+    size_t pack_pool;
 };
 
 /* Begins a call of the script: its name, its keys, and the four arguments that all have. */

@@ -1,6 +1,6 @@
 /*
- * A step, as Redis hears it and as it answers. The arguments point into
- * what the ledger owns; only numbers and keys (each behind its mark) are written down for them.
+ * A step, as Redis hears it and as it answers. What it brings of orders is packed into two
+ * arguments, however many there are; step.lua has their form.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,45 +10,55 @@
 #include "storage/stock/redis.h"
 #include "storage/stock/reply.h"
 
-/* The key behind its mark: one argument. */
-static void add_key(struct redis *r, const char *key, uint8_t len)
+/* The key behind its mark. */
+static void pack_key(struct pack *p, const char *key, uint8_t len)
 {
+    ASSERT(len <= PARAM_MAX);
     if (len == 0) {
-        link_add_text(&r->link, "");
+        pack_text(p, "", 0);
         return;
     }
-    ASSERT(r->marked_count < SETTLE_MAX + BATCH_MAX && len <= PARAM_MAX);
-    unsigned char *to = r->marked[r->marked_count++];
-    uint64_t mark = mark_of(key, len);
-    for (int i = 0; i < MARK_BYTES; i++)
-        to[i] = (unsigned char)(mark >> (8 * i));
-    memcpy(to + MARK_BYTES, key, len);
-    link_add(&r->link, (const char *)to, (size_t)MARK_BYTES + len);
+    pack_integer(p, MARK_BYTES + len, 1);
+    pack_integer(p, mark_of(key, len), MARK_BYTES);
+    pack_bytes(p, key, len);
 }
 
 /* In the order of enum stock_what and of enum stock_how. */
-static const char *const what_words[] = {"H", "S", "p", "c", "x", "u", "L"};
-static const char how_letters[] = {'\0', 'p', 'l'};
+static const char what_letters[] = {'H', 'S', 'p', 'c', 'x', 'u', 'L'};
+static const char how_letters[] = {'b', 'p', 'l'};
 
-static void add_change(struct redis *r, const struct stock_change *c)
+static void pack_change(struct pack *p, const struct stock_change *c)
 {
-    struct link *l = &r->link;
-    link_add_text(l, what_words[c->what]);
-    link_add_number(l, (int64_t)c->time_wall_ms);
-    link_add_number(l, (int64_t)c->seq);
-    link_add_number(l, (int64_t)c->number);
-    link_add_number(l, c->n);
-    link_add(l, c->order, ORDERID_TEXT);
-    link_add(l, c->buyer, c->buyer_len);
-    add_key(r, c->key, c->key_len);
-    link_add_number(l, (int64_t)c->pay_by_wall_ms);
+    pack_letter(p, what_letters[c->what]);
+    pack_digits(p, c->time_wall_ms);
+    pack_digits(p, c->seq);
+    pack_integer(p, c->number, 8);
+    pack_digits(p, c->n);
+    pack_bytes(p, c->order, ORDERID_TEXT);
+    pack_text(p, c->buyer, c->buyer_len);
+    pack_key(p, c->key, c->key_len);
+    pack_digits(p, c->pay_by_wall_ms);
 }
 
-static void add_item(struct redis *r, const struct stock_item *item)
+static void pack_item(struct pack *p, const struct stock_item *item)
 {
-    link_add_number_and(&r->link, item->n, how_letters[item->how]);
-    link_add(&r->link, item->buyer, item->buyer_len);
-    add_key(r, item->key, item->key_len);
+    pack_letter(p, how_letters[item->how]);
+    pack_integer(p, item->n, 4);
+    pack_text(p, item->buyer, item->buyer_len);
+    pack_key(p, item->key, item->key_len);
+}
+
+static void add_packed(struct redis *r, const struct stock_step *st)
+{
+    struct pack *p = &r->pack;
+    p->len = 0;
+    for (uint32_t i = 0; i < st->change_count; i++)
+        pack_change(p, &st->changes[i]);
+    uint32_t items_at = p->len;
+    for (uint32_t i = 0; i < st->item_count; i++)
+        pack_item(p, &st->items[i]);
+    link_add(&r->link, (const char *)p->bytes, items_at);
+    link_add(&r->link, (const char *)p->bytes + items_at, p->len - items_at);
 }
 
 static void add_step(struct redis *r, const struct stock_step *st)
@@ -76,10 +86,7 @@ static void add_step(struct redis *r, const struct stock_step *st)
     link_add_number(l, MARKS_MAX);
     link_add_number(l, st->version);
     link_add_text(l, r->advertise);
-    for (uint32_t i = 0; i < st->change_count; i++)
-        add_change(r, &st->changes[i]);
-    for (uint32_t i = 0; i < st->item_count; i++)
-        add_item(r, &st->items[i]);
+    add_packed(r, st);
 }
 
 static bool take_verdicts(const redisReply *reply, struct stock_step *st)

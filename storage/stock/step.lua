@@ -10,10 +10,10 @@
 --       17 node and slot as in order ids: 'NNNN-SS'  18 pay_by of the orders granted now
 --       19 limit of a buyer, 0 none  20 marks that the node has read  21 marks that it can take
 --       22 version that its journal knows  23 where this node's operators reach it, or '-'
---       then per change 9: what (a letter, see below), time_ms, seq, number of a grant or a late
---                          payment or 0, n, order, buyer, mark and key ('' if none), pay_by
---       then per item 3: n, buyer, mark and key; n with a letter behind it is a probe (p: has the
---                        key an order?) or a late payment (l: no key, an order that had expired)
+--       24 changes, packed, each: what (a letter, see below), time_ms, seq, number of a grant or a late
+--          payment or 0, n, order, buyer, mark and key ('' if none), pay_by
+--       25 items, packed, each: how (b: buy, p: probe, has the key an order? l: a late payment, no
+--          key, of an order that had expired), n, buyer, mark and key
 --
 -- answers {'OK', a letter per item, state, version, total, sold, ours, repair 0|1, ready 0|1, turn,
 --          nodes: 'id:epoch:gone:silent:ready ...' if asked for or if the journal does not know them all,
@@ -42,7 +42,6 @@ local first, changes, items = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(AR
 local seen_turn, seen_foreign, knows = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
 local limit, me = tonumber(ARGV[19]), node .. ':'
 local find, sub = string.find, string.sub
-local CHANGES, ITEMS = 24, 24 + 9 * changes -- where they begin
 
 -- What can happen to an order: its state then, what held and sold gain per ticket, and whether
 -- tickets go out (g granted, l paid late) or come back (r).
@@ -51,6 +50,18 @@ local steps = {
     p = {'sold', -1, 1, ''}, c = {'cancelled', -1, 0, 'r'}, x = {'expired', -1, 0, 'r'},
     u = {'cancelled', 0, -1, 'r'},
 }
+
+-- Unpacked: per change 9, per item 4.
+local C, I = {}, {}
+local unpack_struct, place = struct.unpack, 1
+for i = 1, 9 * changes, 9 do
+    C[i], C[i + 1], C[i + 2], C[i + 3], C[i + 4], C[i + 5], C[i + 6], C[i + 7], C[i + 8], place =
+        unpack_struct('<c1Bc0Bc0I8Bc0c34Bc0Bc0Bc0', ARGV[24], place)
+end
+place = 1
+for i = 1, 4 * items, 4 do
+    I[i], I[i + 1], I[i + 2], I[i + 3], place = unpack_struct('<c1I4Bc0Bc0', ARGV[25], place)
+end
 
 -- All reads and checks come before the first write.
 local v = redis.call('HMGET', H, T, S, 'ours', 'version', 'state', 'aside', 'known', me .. 'epoch',
@@ -124,16 +135,16 @@ local function want_buyer(buyer)
         buyer_fields[#buyer_fields + 1] = buyer
     end
 end
-for i = CHANGES, ITEMS - 1, 9 do
-    local kind = steps[ARGV[i]][4]
-    if kind == 'r' or kind == 'l' or tonumber(ARGV[i + 3]) > last then
-        want_key(sub(ARGV[i + 7], 9))
-        want_buyer(ARGV[i + 6])
+for i = 1, 9 * changes, 9 do
+    local kind = steps[C[i]][4]
+    if kind == 'r' or kind == 'l' or C[i + 3] > last then
+        want_key(sub(C[i + 7], 9))
+        want_buyer(C[i + 6])
     end
 end
-for i = ITEMS, ITEMS + 3 * items - 1, 3 do
-    want_key(sub(ARGV[i + 2], 9))
-    want_buyer(ARGV[i + 1])
+for i = 1, 4 * items, 4 do
+    want_key(sub(I[i + 3], 9))
+    want_buyer(I[i + 2])
 end
 local values = redis.call('HMGET', requests, unpack(key_fields))
 local counts = redis.call('HMGET', buyers, unpack(buyer_fields))
@@ -198,16 +209,16 @@ end
 -- Changes, in journal order. A grant leaves pending; one that Redis has lost is counted again.
 local waiting = gone - held - mine -- tickets of the pending grants
 local settled = 0                  -- lines that leave pending
-for i = CHANGES, ITEMS - 1, 9 do
-    local step, seq, number = steps[ARGV[i]], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-    local n, order, buyer, marked = tonumber(ARGV[i + 4]), ARGV[i + 5], ARGV[i + 6], ARGV[i + 7]
+for i = 1, 9 * changes, 9 do
+    local step, seq, number = steps[C[i]], tonumber(C[i + 2]), C[i + 3]
+    local n, order, buyer, marked = tonumber(C[i + 4]), C[i + 5], C[i + 6], C[i + 7]
     held = held + step[2] * n
     mine = mine + step[3] * n
     if number > last then
         last, done = number, number
         add_tickets(buyer, n)
         if step[4] == 'g' then
-            remember(marked, sub(order, 1, 17), n, ARGV[i + 8], buyer, true)
+            remember(marked, sub(order, 1, 17), n, C[i + 8], buyer, true)
         end
     elseif number > 0 then
         done, settled, waiting = number, settled + 1, waiting - n
@@ -219,8 +230,8 @@ for i = CHANGES, ITEMS - 1, 9 do
         set_life(marked, order, 'l')
     end
     if seq > told then
-        redis.call('XADD', orders, '*', 'node', node, 'seq', seq, 'order', order, 'event', event,
-            'state', step[1], 'n', n, 'buyer', buyer, 'time_ms', ARGV[i + 1])
+        redis.call('XADD', orders, '*', 'node', node, 'seq', C[i + 2], 'order', order, 'event', event,
+            'state', step[1], 'n', C[i + 4], 'buyer', buyer, 'time_ms', C[i + 1])
         told, streamed = seq, 1
     end
 end
@@ -259,10 +270,8 @@ local refusal = aside and 'b' or v[5] == 'paused' and 'p' or v[5] == 'closed' an
 local left = math.max(total - sold, 0)
 local verdicts, granted = {}, {pending}
 for i = 1, items do
-    at = ITEMS + 3 * (i - 1)
-    local n, buyer, marked = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
-    local how = not n and sub(ARGV[at], -1)
-    n = n or tonumber(sub(ARGV[at], 1, -2))
+    at = 4 * i - 3
+    local how, n, buyer, marked = I[at], I[at + 1], I[at + 2], I[at + 3]
     local known = marked ~= '' and key_value[sub(marked, 9)]
     if known then
         verdicts[i] = judge_key(known, n, buyer)

@@ -262,11 +262,13 @@ def test_connection_limit(node):
         wire.send(GET)
         assert wire.answer().code == -1
     assert node.stats()["http"]["connections"] == CONNECTIONS
+    assert "the limit is reached" not in node.log_text()  # nobody waits yet
     late = Wire(node.address)
     late.send(GET)
     late.sock.settimeout(0.3)
     with pytest.raises(socket.timeout):
         late.answer()
+    assert "the limit is reached" in node.log_text()
     full.pop().close()
     late.sock.settimeout(5)
     assert late.answer().code == -1

@@ -112,7 +112,6 @@ class Chaos:
                       for i, proxy in enumerate(self.proxies, 1)]
         for node in self.nodes:
             node.wait_healthy()
-        orders.at_once(2, lambda _caller, i: self.proxies[i].learn_quiet())
         self.redis.keep_dump()
         self.counts = collections.Counter()
         self.dead_since, self.open, self.windows = None, [], []  # see CAVEATS

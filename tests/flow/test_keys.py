@@ -178,7 +178,6 @@ def one_node_behind_a_proxy(place, redis):
              for i, way in ((1, proxy), (2, redis))]
     for node in nodes:
         node.wait_healthy()
-    proxy.learn_quiet()
     return proxy, nodes
 
 

@@ -113,7 +113,6 @@ def test_an_old_dump_with_a_void_order(place):
              for i, through in ((1, proxy), (2, redis))]
     for node in nodes:
         node.wait_healthy()
-    proxy.learn_quiet()
     proxy.cut_reply(close=False)
     assert orders.buy_once(nodes[0], key="k", buyer="b").code == -6
     redis.keep_dump()

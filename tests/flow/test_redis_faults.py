@@ -29,8 +29,6 @@ class Sale:
                                  healthy=False) for i in numbers]
         for node in self.nodes:
             node.wait_healthy()
-        if proxy:
-            proxy.learn_quiet()
         self.load = place.load(*self.nodes, connections=20, pause_s=0.02)
         self.goes_on()
 
@@ -278,7 +276,6 @@ def test_old_bytes_while_nothing_else_happens(place):
     redis = place.redis()
     proxy = place.proxy(redis)
     node = place.node(redis=proxy, events=EVENTS)
-    proxy.learn_quiet()
     proxy.hold()
     assert node.buy().code == -6
     assert proxy.held_link, "this was no call with an order"

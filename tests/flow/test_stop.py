@@ -76,7 +76,6 @@ def test_stop_with_a_batch_in_doubt(place):
     redis = place.redis()
     proxy = place.proxy(redis)
     node = place.node(redis=proxy)
-    proxy.learn_quiet()
     proxy.cut_reply(close=False)
     with spike.Wire(node.address) as wire:
         wire.send(spike.request("GET", "/buy/ticket"))
@@ -128,7 +127,6 @@ def test_second_term(place):
     proxy = place.proxy(redis)
     node = place.node(redis=proxy, answer_timeout="20s", redis_timeout="20s")
     proxy.hold()
-    proxy.longest_quiet = 0
     with spike.Wire(node.address) as wire:
         wire.send(spike.request("GET", "/buy/ticket"))
         spike.wait("a call that hangs", lambda: proxy.held_link)

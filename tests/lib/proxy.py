@@ -8,16 +8,24 @@
   hold(through)    of the next call with orders only the first `through` bytes go on; the rest
                    stays here, also when the server has long closed that connection, until release()
 
-"With orders" is judged by size: a beat is short, a call that deducts is longer than the calls seen
-while nobody bought by more than the few digits that their numbers may have grown. Two threads a
-connection; all of them are daemons and end with it.
+"With orders": a step that settles or deducts anything, as its own counts say (storage/stock/step.lua).
+Two threads a connection; all of them are daemons and end with it.
 """
 
 import socket
 import threading
 import time
 
-GROWTH = 8  # bytes; the smallest order needs twice as many
+WORDS = 3 + 6 + 25  # of a step: EVALSHA, its SHA1, the number of keys; the keys; the arguments
+CHANGES, ITEMS = 3 + 6 + 9, 3 + 6 + 10  # which of them say how many there are
+
+
+def has_orders(data):
+    """Is that the beginning of a step with orders? What is packed may hold anything, but comes last."""
+    lines = data.split(b"\r\n")
+    words = lines[2::2]  # each behind its length
+    return lines[0] == b"*%d" % WORDS and len(words) > ITEMS and \
+        (words[CHANGES], words[ITEMS]) != (b"0", b"0")
 
 
 class Link:
@@ -46,7 +54,6 @@ class Proxy:
         self.delay_s, self.reply_delay_s = 0.0, 0.0
         self.lock = threading.Lock()
         self.links, self.connects = [], 0
-        self.longest_quiet, self.watching_quiet = 0, False
         self.parted = False
         self.cutting, self.cut_closes, self.holding = False, True, None
         self.cut_done, self.held_link = threading.Event(), None
@@ -55,12 +62,6 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     # -- for tests
-
-    def learn_quiet(self, seconds=0.5):
-        """Nobody buys now: what passes is no call with orders."""
-        self.watching_quiet = True
-        time.sleep(seconds)  # a beat is due several times in here
-        self.watching_quiet = False
 
     def cut_reply(self, close=True):
         self.cut_done.clear()
@@ -124,8 +125,6 @@ class Proxy:
             data = receive(link.server)
             if not data:
                 break
-            if self.watching_quiet:
-                self.longest_quiet = max(self.longest_quiet, len(data))
             if self.delay_s:
                 time.sleep(self.delay_s)
             data = self._meddle(link, data)
@@ -139,7 +138,7 @@ class Proxy:
             if link.held:
                 link.held += data
                 return b""
-            if b"EVALSHA" not in data[:64].upper() or len(data) <= self.longest_quiet + GROWTH:
+            if not has_orders(data):
                 return data
             if self.cutting:
                 self.cutting, link.cut = False, True

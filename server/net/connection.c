@@ -5,7 +5,8 @@
  * into the buffer that all connections share; only a rest that cannot be served yet is copied into
  * a buffer of its own. The read watcher stays on for the whole life of the connection, so a
  * kept-alive request costs no epoll_ctl; only somebody who sends on while a verdict is awaited has
- * it switched off, then and not before.
+ * it switched off, then and not before. A first request that is there already when its connection
+ * is accepted is served in the same turn; if that was all, the connection is never watched.
  */
 #include <errno.h>
 #include <string.h>
@@ -197,6 +198,16 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
     steps[c->life](io->data, c);
 }
 
+static void count_in(struct worker *w)
+{
+    COUNT(w->counters.connections, 1);
+    uint32_t open = atomic_load_explicit(&w->counters.connections, memory_order_relaxed);
+    if (open > atomic_load_explicit(&w->counters.connections_max, memory_order_relaxed))
+        atomic_store_explicit(&w->counters.connections_max, open, memory_order_relaxed);
+}
+
+/* Who connects usually asks at once, and has done so by the time of accept: so look. A watcher
+ * reaches the kernel only when the loop sleeps next, never if its connection is gone by then. */
 void connection_open(struct worker *w, int fd)
 {
     struct connection *c = pool_get(&w->connections);
@@ -206,8 +217,6 @@ void connection_open(struct worker *w, int fd)
     c->io.data = w;
     ev_io_start(w->loop, &c->io);
     life_begin(w, c);
-    COUNT(w->counters.connections, 1);
-    uint32_t open = atomic_load_explicit(&w->counters.connections, memory_order_relaxed);
-    if (open > atomic_load_explicit(&w->counters.connections_max, memory_order_relaxed))
-        atomic_store_explicit(&w->counters.connections_max, open, memory_order_relaxed);
+    count_in(w);
+    connection_readable(w, c);
 }

@@ -12,7 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/base/clock.h"
 #include "server/net/inside.h"
 
 #define LINGER_BYTES (256u << 10)
@@ -118,14 +117,9 @@ static void settle(struct worker *w, struct connection *c, bool progress)
 
 static void turn(struct worker *w, struct connection *c, const char *buf, uint32_t len)
 {
-    w->told = 0;
     uint32_t used = serve_requests(w, c, buf, len);
     keep_input(w, c, buf + used, len - used);
     output_flush(w, c);
-    if (w->told > 0) {
-        uint64_t now_us = clock_mono_us();
-        latency_add(&w->counters.buy, now_us, now_us - w->now_us, w->told);
-    }
     settle(w, c, used > 0);
 }
 

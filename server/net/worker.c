@@ -158,11 +158,23 @@ static bool is_finished(const struct worker *w)
     return out == 0;
 }
 
+/* One look at the clock for all refusals of a turn: each of them took at most so long. */
+static void measure_refusals(struct worker *w)
+{
+    if (w->told == 0)
+        return;
+    uint64_t now_us = clock_mono_us();
+    latency_add(&w->counters.buy, now_us, now_us - w->now_us, w->told);
+    w->told = 0;
+}
+
 static void before_sleep(struct ev_loop *loop, ev_prepare *prepare, int revents)
 {
     struct worker *w = prepare->data;
     (void)revents;
+    measure_refusals(w);
     exchange_messages(w);
+    measure_refusals(w); /* a verdict makes room for the next request of its connection */
     if (w->stopping && is_finished(w))
         ev_break(loop, EVBREAK_ONE);
 }

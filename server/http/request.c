@@ -18,59 +18,7 @@
 
 #include <string.h>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-/* RFC 9110: token, field-value; RFC 3986: what a target and a host may hold. */
-enum {
-    TOKEN = 1,
-    PATH = 2, /* every visible byte but '#' and '?' */
-    MARK = 4, /* '?': PATH | MARK is a query */
-    VALUE = 8,
-    HOST = 16, /* of a name; without ',' (two names joined by a proxy), '%' is looked at apart */
-    HEX = 32,
-};
-
-#define VISIBLE (PATH | VALUE)
-#define NAME    (VISIBLE | TOKEN | HOST)
-
-static const uint8_t class_of[256] = {
-    ['\t'] = VALUE,
-    [' '] = VALUE,
-    ['!'] = NAME,
-    ['"'] = VISIBLE,
-    ['#'] = TOKEN | VALUE,
-    ['$'] = NAME,
-    ['%'] = VISIBLE | TOKEN,
-    ['&' ... '\''] = NAME,
-    ['(' ... ')'] = VISIBLE | HOST,
-    ['*' ... '+'] = NAME,
-    [','] = VISIBLE,
-    ['-' ... '.'] = NAME,
-    ['/'] = VISIBLE,
-    ['0' ... '9'] = NAME | HEX,
-    [':'] = VISIBLE,
-    [';'] = VISIBLE | HOST,
-    ['<'] = VISIBLE,
-    ['='] = VISIBLE | HOST,
-    ['>'] = VISIBLE,
-    ['?'] = VALUE | MARK,
-    ['@'] = VISIBLE,
-    ['A' ... 'F'] = NAME | HEX,
-    ['G' ... 'Z'] = NAME,
-    ['[' ... ']'] = VISIBLE,
-    ['^'] = VISIBLE | TOKEN,
-    ['_'] = NAME,
-    ['`'] = VISIBLE | TOKEN,
-    ['a' ... 'f'] = NAME | HEX,
-    ['g' ... 'z'] = NAME,
-    ['{'] = VISIBLE,
-    ['|'] = VISIBLE | TOKEN,
-    ['}'] = VISIBLE,
-    ['~'] = NAME,
-    [0x80 ... 0xff] = VALUE,
-};
+#include "server/http/scan.h"
 
 enum step { STEP_ON, STEP_MORE, STEP_WRONG };
 
@@ -106,21 +54,6 @@ struct parse {
     bool has_length, close, keep, expects;
 };
 
-static inline bool is(char c, unsigned classes)
-{
-    return (class_of[(unsigned char)c] & classes) != 0;
-}
-
-/* `lower` is in lower case. But for a tab no byte below 0x20 gets this far, so that setting one bit
- * turns capitals into small letters and nothing else into a byte of the names compared here. */
-static inline bool same(const char *text, const char *lower, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if ((text[i] | 0x20) != lower[i])
-            return false;
-    return true;
-}
-
 #define SAME(s, literal) \
     ((s).len == sizeof(literal) - 1 && same((s).ptr, literal, sizeof(literal) - 1))
 
@@ -133,33 +66,6 @@ static enum step wrong(struct parse *p, enum verdict why)
 {
     p->why = why;
     return STEP_WRONG;
-}
-
-/* Over all bytes of the classes; where it stops, at the end or not, is the caller's business. */
-static inline void skip(struct parse *p, unsigned classes)
-{
-    const char *at = p->at;
-    while (at < p->end && is(*at, classes))
-        at++;
-    p->at = at;
-}
-
-/* Over a field's value: sixteen bytes at a time while there are as many, since browsers and proxies
- * send hundreds. A tab stops the wide loop and not the other. */
-static inline void skip_value(struct parse *p)
-{
-#ifdef __SSE2__
-    const __m128i control = _mm_set1_epi8(0x1f), del = _mm_set1_epi8(0x7f);
-    while (p->end - p->at >= 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p->at);
-        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes);
-        int stops = _mm_movemask_epi8(_mm_or_si128(low, _mm_cmpeq_epi8(bytes, del)));
-        p->at += stops != 0 ? __builtin_ctz((unsigned)stops) : 16;
-        if (stops != 0)
-            break;
-    }
-#endif
-    skip(p, VALUE);
 }
 
 static inline enum step literal(struct parse *p, const char *text, size_t len)
@@ -180,20 +86,21 @@ static inline enum step literal(struct parse *p, const char *text, size_t len)
 
 #define LITERAL(p, text) literal(p, text, sizeof(text) - 1)
 
-/* RFC 3986 3.2.2 and 3.2.3: a name or an address, and perhaps a port. */
+/* RFC 3986 3.2.2 and 3.2.3: a name or an address, and perhaps a port. Behind it stands a byte that
+ * belongs to neither (a blank, CR, '/' or '?') and ends every loop. */
 static bool host_is_good(struct slice s)
 {
     const char *at = s.ptr, *end = at + s.len;
-    if (at < end && *at == '[') {
-        for (at++; at < end && (is(*at, HEX) || *at == ':' || *at == '.'); at++)
+    if (*at == '[') {
+        for (at++; is(*at, HEX) || *at == ':' || *at == '.'; at++)
             ;
-        if (at - s.ptr < 3 || at == end || *at++ != ']')
+        if (at - s.ptr < 3 || *at++ != ']')
             return false;
     } else {
         for (;; at += 3) {
-            while (at < end && is(*at, HOST))
+            while (is(*at, HOST))
                 at++;
-            if (end - at < 3 || *at != '%' || !is(at[1], HEX) || !is(at[2], HEX))
+            if (*at != '%' || end - at < 3 || !is(at[1], HEX) || !is(at[2], HEX))
                 break;
         }
     }
@@ -201,7 +108,7 @@ static bool host_is_good(struct slice s)
         return true;
     if (*at != ':' || at == s.ptr || end - at > 6)
         return false;
-    for (at++; at < end && *at >= '0' && *at <= '9'; at++)
+    for (at++; *at >= '0' && *at <= '9'; at++)
         ;
     return at == end;
 }
@@ -223,7 +130,7 @@ static enum step method(struct parse *p)
         p->at += 4;
         return STEP_ON;
     }
-    skip(p, TOKEN);
+    p->at = scan(p->at, p->end, TOKEN);
     if (p->at == p->end)
         return STEP_MORE;
     if (*p->at != ' ' || p->at == from)
@@ -272,11 +179,11 @@ static enum step target(struct parse *p)
         return STEP_MORE;
     if (*from != '/' && *from != '*' && (*from | 0x20) != 'h')
         return wrong(p, VERDICT_BAD_REQUEST);
-    skip(p, PATH);
+    p->at = scan_target(p->at, p->end, PATH);
     p->r->path = slice_of(from, p->at);
     if (p->at < p->end && *p->at == '?') {
         from = ++p->at;
-        skip(p, PATH | MARK);
+        p->at = scan_target(p->at, p->end, PATH | MARK);
         p->r->query = slice_of(from, p->at);
     }
     if (p->at == p->end)
@@ -429,7 +336,7 @@ static enum step take_field(struct parse *p, struct slice name, struct slice val
 static enum step field_line(struct parse *p)
 {
     const char *from = p->at;
-    skip(p, TOKEN);
+    p->at = scan(p->at, p->end, TOKEN);
     if (p->at == p->end)
         return STEP_MORE;
     if (*p->at != ':' || p->at == from)
@@ -438,7 +345,7 @@ static enum step field_line(struct parse *p)
     while (p->at < p->end && (*p->at == ' ' || *p->at == '\t'))
         p->at++;
     from = p->at;
-    skip_value(p);
+    p->at = scan_value(p->at, p->end);
     const char *to = p->at;
     enum step s = LITERAL(p, "\r\n");
     if (s != STEP_ON)
@@ -495,7 +402,9 @@ enum request_progress request_parse(struct request *r, enum verdict *why, const 
     ASSERT(limits->max_header > 0 && limits->max_body <= UINT32_MAX - limits->max_header);
     size_t seen = len < limits->max_header ? len : limits->max_header;
     struct parse p = {.at = buf, .end = buf + seen, .r = r, .max_body = limits->max_body};
-    *r = (struct request){0};
+    static const struct request
+        nothing; /* a copy: gcc would clear *r by `rep stos`, slow to begin */
+    *r = nothing;
 
     enum step s = request_line(&p);
     if (s == STEP_ON)

@@ -56,6 +56,8 @@ void life_begin(struct worker *w, struct connection *c)
 
 void life_move(struct worker *w, struct connection *c, enum life life)
 {
+    if (c->life == life && c->deadline.since_mono_us == w->now_us)
+        return; /* it is where it would join: behind all that came before this turn */
     deadline_leave(&c->deadline);
     c->life = (uint8_t)life;
     deadline_join(&w->lives[life], &c->deadline, w->now_us);

@@ -1,5 +1,6 @@
 #include "conf/base/orderid.h"
 
+#include <endian.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -10,11 +11,18 @@ _Static_assert(crypto_shorthash_BYTES == 8, "a tag is 64 bits");
 
 #define NUMBER_BITS 40
 
-static void put_hex(char *out, uint64_t value, int digits)
+/* Eight digits at once: each half byte gets a byte of its own, and those of ten and up, which a six
+ * carries over, become letters. */
+static void put_hex(char out[8], uint32_t value)
 {
-    static const char hex[] = "0123456789abcdef";
-    for (int i = digits - 1; i >= 0; i--, value >>= 4)
-        out[i] = hex[value & 15];
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t digits = value;
+    digits = (digits | digits << 16) & UINT64_C(0x0000ffff0000ffff);
+    digits = (digits | digits << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    digits = (digits | digits << 4) & (15 * ones);
+    uint64_t letters = (digits + 6 * ones) >> 4 & ones;
+    digits = htobe64(digits + '0' * ones + letters * ('a' - '9' - 1));
+    memcpy(out, &digits, sizeof digits);
 }
 
 static bool get_hex(const char *text, int digits, uint64_t *value)
@@ -50,12 +58,17 @@ uint64_t orderid_tag(uint16_t node, uint8_t slot, uint64_t number,
 
 void orderid_print(char *out, const struct orderid *id)
 {
+    char digits[8];
     ASSERT(id->number <= ORDER_NUMBER_MAX);
-    put_hex(out, id->node, 4);
+    uint64_t joined = (uint64_t)id->slot << NUMBER_BITS | id->number;
+    put_hex(digits, (uint32_t)id->node << 16 | (uint32_t)(joined >> 32));
+    memcpy(out, digits, 4);
     out[4] = '-';
-    put_hex(out + 5, (uint64_t)id->slot << NUMBER_BITS | id->number, 12);
+    memcpy(out + 5, digits + 4, 4);
+    put_hex(out + 9, (uint32_t)joined);
     out[17] = '-';
-    put_hex(out + 18, id->tag, 16);
+    put_hex(out + 18, (uint32_t)(id->tag >> 32));
+    put_hex(out + 26, (uint32_t)id->tag);
 }
 
 bool orderid_parse(const char *text, size_t len, struct orderid *id)

@@ -1,0 +1,101 @@
+"""Why: the refusal path costs what the kernel does. A system call more for each request is seen by
+no other test, and by no buyer before the day of the sale."""
+
+import collections
+import contextlib
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+import spike
+from spike import Wire, request
+
+pytestmark = pytest.mark.skipif(bool(spike.BUILD), reason="a sanitizer makes calls of its own")
+
+ASKED = 50
+SLEEPS = {"epoll_wait", "restart_syscall"}  # as often as the moment brings it
+GET = request("GET", "/buy/ticket")
+LAST = request("GET", "/buy/ticket", ["Connection: close"])
+
+
+@pytest.fixture
+def node(place):
+    """Sold out, with one worker, who has seen off all who asked so far."""
+    node = place.node(events={"ticket": {"total": 1}}, workers=1)
+    node.buy()
+    spike.wait("sold out", lambda: node.buy().code == -1)
+    spike.wait("nobody", lambda: node.stats()["http"]["connections"] == 0)
+    return node
+
+
+def worker(node):
+    """The folder of the worker's thread in /proc."""
+    tasks = pathlib.Path(f"/proc/{node.process.pid}/task").iterdir()
+    return next(task for task in tasks if (task / "comm").read_text() == "worker-1\n")
+
+
+def status(task, key):
+    return re.search(rf"^{key}:\s+(\S+)", (task / "status").read_text(), re.MULTILINE)[1]
+
+
+@contextlib.contextmanager
+def counted(node, place):
+    """Counts the worker's system calls; they are there when it ends."""
+    counts, path, task = collections.Counter(), place.dir / "calls", worker(node)
+    strace = subprocess.Popen(["strace", "-qq", "-o", path, "-p", task.name],
+                              stderr=subprocess.PIPE, preexec_fn=spike.die_with_parent)
+    try:
+        spike.wait("strace", lambda: status(task, "TracerPid") != "0")
+        yield counts
+    finally:
+        strace.send_signal(signal.SIGINT)
+        strace.communicate(timeout=20)
+    for line in path.read_text().splitlines():
+        call = re.match(r"(\w+)\(", line)
+        if call and call[1] not in SLEEPS:
+            counts[call[1]] += 1
+
+
+def test_kept_alive(node, place):
+    """A refusal on a connection that is kept takes one call that reads and one that writes."""
+    with Wire(node.address) as wire:
+        wire.send(GET)
+        wire.answer()
+        with counted(node, place) as counts:
+            for _ in range(ASKED):
+                wire.send(GET)
+                assert wire.answer().code == -1
+    assert counts == {"recvfrom": ASKED, "sendto": ASKED}
+
+
+def test_pipelined(node, place):
+    """Requests that come together are read together and answered together."""
+    with Wire(node.address) as wire:
+        wire.send(GET)
+        wire.answer()
+        with counted(node, place) as counts:
+            wire.send(GET * 16)
+            for _ in range(16):
+                assert wire.answer().code == -1
+    assert counts == {"recvfrom": 1, "sendto": 1}
+
+
+def test_a_connection_each(node, place):
+    """Who connects and asks at once costs four calls: his connection is never watched. The server
+    sleeps while they come, so that all have asked before it sees the first."""
+    node.process.send_signal(signal.SIGSTOP)
+    spike.wait("it to stop", lambda: status(worker(node), "State") == "T")
+    wires = [Wire(node.address) for _ in range(ASKED)]
+    for wire in wires:
+        wire.send(LAST)
+    with counted(node, place) as counts:
+        node.process.send_signal(signal.SIGCONT)
+        for wire in wires:
+            assert wire.answer().code == -1
+            assert wire.is_closed()
+            wire.close()
+    assert counts.pop("accept4") in (ASKED, ASKED + 1)  # the last one finds nobody
+    assert counts == {"recvfrom": ASKED, "sendto": ASKED, "close": ASKED}

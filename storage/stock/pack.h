@@ -34,12 +34,23 @@ static inline void pack_letter(struct pack *p, char letter)
     *pack_room(p, 1) = (unsigned char)letter;
 }
 
+static inline void pack_put(unsigned char *at, uint64_t value, uint32_t bytes)
+{
+    for (uint32_t i = 0; i < bytes; i++)
+        at[i] = (unsigned char)(value >> (8 * i));
+}
+
 /* 'I1' to 'I8' */
 static inline void pack_integer(struct pack *p, uint64_t value, uint32_t bytes)
 {
-    unsigned char *at = pack_room(p, bytes);
-    for (uint32_t i = 0; i < bytes; i++)
-        at[i] = (unsigned char)(value >> (8 * i));
+    pack_put(pack_room(p, bytes), value, bytes);
+}
+
+/* One that was packed before its value was known. */
+static inline void pack_integer_at(struct pack *p, uint32_t at, uint64_t value, uint32_t bytes)
+{
+    ASSERT(at + bytes <= p->len);
+    pack_put(p->bytes + at, value, bytes);
 }
 
 /* 'cN' */

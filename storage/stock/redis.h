@@ -13,13 +13,15 @@
 #define RUN_TEXT   40
 #define KEY_COUNT  6
 #define FIELD_TEXT (EVENT_NAME_MAX + 24)
-#define ARGS       (3 + KEY_COUNT + 25) /* of a step, which has the most */
+#define ARGS       (3 + KEY_COUNT + 23) /* of a step, which has the most */
 #define KNOWN_TEXT (NODES_MAX * 6)
 #define NODES_TEXT (NODES_MAX * 40)
 #define MARK_BYTES 8
-/* The most that one of them can take in a pack. */
-#define ITEM_BYTES   (1 + 4 + 1 + PARAM_MAX + 1 + MARK_BYTES + PARAM_MAX)
-#define CHANGE_BYTES (ITEM_BYTES + 4 + 4 * (1 + PACK_DIGITS) + ORDERID_TEXT)
+/* The most that one of them can take in a pack, each in a run of its own. */
+#define NAMES_BYTES  (4 + PARAM_MAX + MARK_BYTES + PARAM_MAX) /* buyer, mark, key */
+#define ITEM_BYTES   (1 + 2 + 1 + PACK_DIGITS + NAMES_BYTES)
+#define RUN_BYTES    (1 + 2 + 4 + 4 + 8 + 8 + 1 + PACK_DIGITS)
+#define CHANGE_BYTES (RUN_BYTES + ORDERID_TEXT + 3 * (1 + PACK_DIGITS) + NAMES_BYTES)
 
 struct redis_event {
     char keys[KEY_COUNT][FIELD_TEXT];

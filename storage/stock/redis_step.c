@@ -10,53 +10,101 @@
 #include "storage/stock/redis.h"
 #include "storage/stock/reply.h"
 
-/* The key behind its mark. */
-static void pack_key(struct pack *p, const char *key, uint8_t len)
-{
-    ASSERT(len <= PARAM_MAX);
-    if (len == 0) {
-        pack_text(p, "", 0);
-        return;
-    }
-    pack_integer(p, MARK_BYTES + len, 1);
-    pack_integer(p, mark_of(key, len), MARK_BYTES);
-    pack_bytes(p, key, len);
-}
-
 /* In the order of enum stock_what and of enum stock_how. */
 static const char what_letters[] = {'H', 'S', 'p', 'c', 'x', 'u', 'L'};
 static const char how_letters[] = {'b', 'p', 'l'};
 
-static void pack_change(struct pack *p, const struct stock_change *c)
+/* Nothing, or: when to pay, then mark and key of its order. */
+static void pack_rest(struct pack *p, const struct stock_change *c)
 {
-    pack_letter(p, what_letters[c->what]);
-    pack_digits(p, c->time_wall_ms);
-    pack_digits(p, c->seq);
-    pack_integer(p, c->number, 8);
-    pack_digits(p, c->n);
-    pack_bytes(p, c->order, ORDERID_TEXT);
-    pack_text(p, c->buyer, c->buyer_len);
-    pack_key(p, c->key, c->key_len);
+    if (c->key_len == 0 && c->pay_by_wall_ms == 0) {
+        pack_text(p, "", 0);
+        return;
+    }
+    uint32_t len_at = p->len;
+    pack_integer(p, 0, 1);
     pack_digits(p, c->pay_by_wall_ms);
+    if (c->key_len > 0) {
+        pack_integer(p, mark_of(c->key, c->key_len), MARK_BYTES);
+        pack_bytes(p, c->key, c->key_len);
+    }
+    pack_integer_at(p, len_at, p->len - len_at - 1, 1);
 }
 
-static void pack_item(struct pack *p, const struct stock_item *item)
+static void pack_order(struct pack *p, const struct stock_change *c)
 {
+    pack_bytes(p, c->order, ORDERID_TEXT);
+    pack_digits(p, c->seq);
+    pack_digits(p, c->n);
+    pack_text(p, c->buyer, c->buyer_len);
+    pack_rest(p, c);
+}
+
+static bool follows(const struct stock_change *c, const struct stock_change *before)
+{
+    return c->what == before->what && c->time_wall_ms == before->time_wall_ms &&
+           c->seq == before->seq + 1 &&
+           (c->number == 0 ? before->number == 0 : c->number == before->number + 1);
+}
+
+/* One run of them; tells how many it took. */
+static uint32_t pack_changes(struct pack *p, const struct stock_change *c, uint32_t max)
+{
+    uint32_t count = 0, tickets = 0;
+    do
+        tickets += c[count++].n;
+    while (count < max && follows(&c[count], &c[count - 1]));
+    pack_letter(p, what_letters[c->what]);
+    pack_integer(p, count, 2);
+    uint32_t bytes_at = p->len;
+    pack_integer(p, 0, 4);
+    pack_integer(p, tickets, 4);
+    pack_integer(p, c->seq, 8);
+    pack_integer(p, c->number, 8);
+    pack_digits(p, c->time_wall_ms);
+    uint32_t orders_at = p->len;
+    for (uint32_t i = 0; i < count; i++)
+        pack_order(p, &c[i]);
+    pack_integer_at(p, bytes_at, p->len - orders_at, 4);
+    return count;
+}
+
+static bool is_plain(const struct stock_item *item)
+{
+    return item->buyer_len == 0 && item->key_len == 0;
+}
+
+static bool is_alike(const struct stock_item *a, const struct stock_item *b)
+{
+    return is_plain(a) && is_plain(b) && a->how == b->how && a->n == b->n;
+}
+
+/* As above. */
+static uint32_t pack_items(struct pack *p, const struct stock_item *item, uint32_t max)
+{
+    uint32_t count = 1;
+    while (count < max && is_alike(item, &item[count]))
+        count++;
     pack_letter(p, how_letters[item->how]);
-    pack_integer(p, item->n, 4);
+    pack_integer(p, count, 2);
+    pack_digits(p, item->n);
     pack_text(p, item->buyer, item->buyer_len);
-    pack_key(p, item->key, item->key_len);
+    pack_integer(p, item->key_len > 0 ? MARK_BYTES : 0, 1);
+    if (item->key_len > 0)
+        pack_integer(p, mark_of(item->key, item->key_len), MARK_BYTES);
+    pack_text(p, item->key, item->key_len);
+    return count;
 }
 
 static void add_packed(struct redis *r, const struct stock_step *st)
 {
     struct pack *p = &r->pack;
     p->len = 0;
-    for (uint32_t i = 0; i < st->change_count; i++)
-        pack_change(p, &st->changes[i]);
+    for (uint32_t i = 0; i < st->change_count;)
+        i += pack_changes(p, &st->changes[i], st->change_count - i);
     uint32_t items_at = p->len;
-    for (uint32_t i = 0; i < st->item_count; i++)
-        pack_item(p, &st->items[i]);
+    for (uint32_t i = 0; i < st->item_count;)
+        i += pack_items(p, &st->items[i], st->item_count - i);
     link_add(&r->link, (const char *)p->bytes, items_at);
     link_add(&r->link, (const char *)p->bytes + items_at, p->len - items_at);
 }
@@ -72,8 +120,6 @@ static void add_step(struct redis *r, const struct stock_step *st)
     link_add_number(l, (int64_t)st->to);
     link_add_number(l, st->end ? 1 : 0);
     link_add_number(l, (int64_t)st->first);
-    link_add_number(l, st->change_count);
-    link_add_number(l, st->item_count);
     link_add_number(l, (int64_t)st->seen.turn);
     link_add_number(l, st->seen.foreign);
     link_add_number(l, st->knows);

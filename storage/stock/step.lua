@@ -4,16 +4,24 @@
 -- KEYS  1 hash  2 requests  3 buyers  4 grants  5 nodes  6 orders
 -- ARGV  1 node  2 epoch  3 total's field  4 sold's field  5 event
 --       6 pos as the node believes it  7 pos after this call  8 1 if that is the journal's end
---       9 number of the first grant  10 count of changes  11 count of items
---       12 turn and 13 foreign tickets that the node has seen  14 nodes that its journal knows
---       15 milliseconds after which a node is silent  16 1 to be told about the nodes
---       17 node and slot as in order ids: 'NNNN-SS'  18 pay_by of the orders granted now
---       19 limit of a buyer, 0 none  20 marks that the node has read  21 marks that it can take
---       22 version that its journal knows  23 where this node's operators reach it, or '-'
---       24 changes, packed, each: what (a letter, see below), time_ms, seq, number of a grant or a late
---          payment or 0, n, order, buyer, mark and key ('' if none), pay_by
---       25 items, packed, each: how (b: buy, p: probe, has the key an order? l: a late payment, no
---          key, of an order that had expired), n, buyer, mark and key
+--       9 number of the first grant
+--       10 turn and 11 foreign tickets that the node has seen  12 nodes that its journal knows
+--       13 milliseconds after which a node is silent  14 1 to be told about the nodes
+--       15 node and slot as in order ids: 'NNNN-SS'  16 pay_by of the orders granted now
+--       17 limit of a buyer, 0 none  18 marks that the node has read  19 marks that it can take
+--       20 version that its journal knows  21 where this node's operators reach it, or '-'
+--       22 changes, packed in runs of records that follow each other, of orders to which the same
+--          happened at the same time. A run: what (a letter, see below), count, bytes of its
+--          orders, tickets of all, seq of the first, number of the first (of grants and late
+--          payments, each one more than that before; else 0), time_ms; then its orders: order,
+--          seq, n, buyer, and '' or the rest: pay_by, mark and key
+--       23 items, packed in runs of those that are alike and have neither key nor buyer; others
+--          stand alone: how (b: buy, p: probe, has the key an order? l: a late payment, no key, of
+--          an order that had expired), count, n, buyer, mark, key ('' if none)
+--
+-- Most orders of a busy sale are granted, and settled a step later as Redis expects. Their runs
+-- cost as little as a call of XADD for each lets them: no number is made a text here, and no field
+-- unpacked that is not used.
 --
 -- answers {'OK', a letter per item, state, version, total, sold, ours, repair 0|1, ready 0|1, turn,
 --          nodes: 'id:epoch:gone:silent:ready ...' if asked for or if the journal does not know them all,
@@ -37,11 +45,11 @@
 -- be told again.
 local H, requests, buyers, grants, registry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local orders = KEYS[6]
-local node, T, S, event, prefix = ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[17]
-local first, changes, items = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local seen_turn, seen_foreign, knows = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-local limit, me = tonumber(ARGV[19]), node .. ':'
-local find, sub = string.find, string.sub
+local node, T, S, event, prefix = ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[15]
+local first = tonumber(ARGV[9])
+local seen_turn, seen_foreign, knows = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local limit, me = tonumber(ARGV[17]), node .. ':'
+local find, sub, rep, unpack_struct = string.find, string.sub, string.rep, struct.unpack
 
 -- What can happen to an order: its state then, what held and sold gain per ticket, and whether
 -- tickets go out (g granted, l paid late) or come back (r).
@@ -51,16 +59,22 @@ local steps = {
     u = {'cancelled', 0, -1, 'r'},
 }
 
--- Unpacked: per change 9, per item 4.
-local C, I = {}, {}
-local unpack_struct, place = struct.unpack, 1
-for i = 1, 9 * changes, 9 do
-    C[i], C[i + 1], C[i + 2], C[i + 3], C[i + 4], C[i + 5], C[i + 6], C[i + 7], C[i + 8], place =
-        unpack_struct('<c1Bc0Bc0I8Bc0c34Bc0Bc0Bc0', ARGV[24], place)
+local runs, alike = {}, {}
+local place = 1
+while place <= #ARGV[22] do
+    local r = {}
+    r.what, r.count, r.bytes, r.tickets, r.seq, r.number, r.time, r.at =
+        unpack_struct('<c1I2I4I4I8I8Bc0', ARGV[22], place)
+    place = r.at + r.bytes
+    runs[#runs + 1] = r
 end
 place = 1
-for i = 1, 4 * items, 4 do
-    I[i], I[i + 1], I[i + 2], I[i + 3], place = unpack_struct('<c1I4Bc0Bc0', ARGV[25], place)
+while place <= #ARGV[23] do
+    local a = {}
+    a.how, a.count, a.n, a.buyer, a.mark, a.key, place =
+        unpack_struct('<c1I2Bc0Bc0Bc0Bc0', ARGV[23], place)
+    a.tickets = tonumber(a.n) -- of each
+    alike[#alike + 1] = a
 end
 
 -- All reads and checks come before the first write.
@@ -79,13 +93,7 @@ local last, done = tonumber(v[11] or ''), tonumber(v[13] or '')
 local held, mine, gone = tonumber(v[15] or ''), tonumber(v[16] or ''), tonumber(v[17] or '')
 local turn, told = tonumber(v[18] or '') or 0, tonumber(v[22] or '') or 0
 local sale, streamed = v[19], v[23]
-local ends, lines = {}, 0 -- where each line of pending ends
-local at = find(pending, '\n', 1, true)
-while at do
-    lines = lines + 1
-    ends[lines] = at
-    at = find(pending, '\n', at + 1, true)
-end
+local _, lines = string.gsub(pending, '\n', '\n')
 if not v[8] then
     return {'ATTACH', 'Redis does not know this node any more: it has lost the sale'}
 elseif v[8] ~= ARGV[2] then
@@ -99,15 +107,15 @@ elseif v[21] ~= v[20] then
     return {'ATTACH', 'keys were lost and must be told again'}
 elseif v[12] ~= ARGV[6] then
     return {'ATTACH', 'settled up to ' .. (v[12] or 'nothing') .. ', not ' .. ARGV[6]}
-elseif turn < seen_turn or tonumber(v[4]) < tonumber(ARGV[22]) then
+elseif turn < seen_turn or tonumber(v[4]) < tonumber(ARGV[20]) then
     return {'ATTACH', 'the hash is older than what this node has seen'}
 elseif sold - ours < seen_foreign then
     return {'ATTACH', 'the count of sold tickets was lowered from outside'}
 elseif done + lines ~= last then
     return {'ATTACH', 'the hash has lost pending orders'}
-elseif items > 0 and not ready then
+elseif #alike > 0 and not ready then
     return {'ATTACH', 'another node has found lost writes'}
-elseif items > 0 and last ~= first - 1 then
+elseif #alike > 0 and last ~= first - 1 then
     return {'ATTACH', 'last number is ' .. last .. ', not ' .. first - 1}
 end
 for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [5] = 'hash', [6] = 'stream'}) do
@@ -135,16 +143,32 @@ local function want_buyer(buyer)
         buyer_fields[#buyer_fields + 1] = buyer
     end
 end
-for i = 1, 9 * changes, 9 do
-    local kind = steps[C[i]][4]
-    if kind == 'r' or kind == 'l' or C[i + 3] > last then
-        want_key(sub(C[i + 7], 9))
-        want_buyer(C[i + 6])
+-- The orders of a run that changes more than what is counted of it.
+local function unpack_orders(r)
+    local at = r.at
+    r.orders = {}
+    for i = 1, r.count do
+        local o, rest, key_at = {pay_by = '0', mark = '', key = ''}, nil, nil
+        o.order, _, o.n, o.buyer, rest, at = unpack_struct('<c34Bc0Bc0Bc0Bc0', ARGV[22], at)
+        if rest ~= '' then
+            o.pay_by, key_at = unpack_struct('<Bc0', rest)
+            o.mark, o.key = sub(rest, key_at, key_at + 7), sub(rest, key_at + 8)
+        end
+        o.tickets, o.number = tonumber(o.n), r.number > 0 and r.number + i - 1 or 0
+        r.orders[i] = o
+        want_key(o.key)
+        want_buyer(o.buyer)
     end
 end
-for i = 1, 4 * items, 4 do
-    want_key(sub(I[i + 3], 9))
-    want_buyer(I[i + 2])
+for _, r in ipairs(runs) do
+    local kind = steps[r.what][4]
+    if kind == 'r' or kind == 'l' or r.number + r.count - 1 > last then
+        unpack_orders(r)
+    end
+end
+for _, a in ipairs(alike) do
+    want_key(a.key)
+    want_buyer(a.buyer)
 end
 local values = redis.call('HMGET', requests, unpack(key_fields))
 local counts = redis.call('HMGET', buyers, unpack(buyer_fields))
@@ -184,8 +208,7 @@ local function in_doubt(id, number)
 end
 -- The key remembers this order ('NNNN-SSnumber') unless it has another. An order that is told again
 -- from a journal goes before one that may yet be void.
-local function remember(marked, order, n, pay_by, buyer, told_again)
-    local key = sub(marked, 9)
+local function remember(key, mark, order, n, pay_by, buyer, told_again)
     local has = key ~= '' and key_value[key]
     if has and told_again then
         local id, number = string.match(has, '^.(%x%x%x%x)%-%x%x(%x+):')
@@ -195,11 +218,10 @@ local function remember(marked, order, n, pay_by, buyer, told_again)
     end
     if key ~= '' and not has then
         set_key(key, 'l' .. order .. ':' .. n .. ':' .. pay_by .. ':' .. buyer)
-        new_marks[#new_marks + 1] = sub(marked, 1, 8)
+        new_marks[#new_marks + 1] = mark
     end
 end
-local function set_life(marked, order, life)
-    local key = sub(marked, 9)
+local function set_life(key, order, life)
     local value = key ~= '' and key_value[key]
     if value and sub(value, 2, 18) == sub(order, 1, 17) then
         set_key(key, life .. sub(value, 2))
@@ -209,36 +231,56 @@ end
 -- Changes, in journal order. A grant leaves pending; one that Redis has lost is counted again.
 local waiting = gone - held - mine -- tickets of the pending grants
 local settled = 0                  -- lines that leave pending
-for i = 1, 9 * changes, 9 do
-    local step, seq, number = steps[C[i]], tonumber(C[i + 2]), C[i + 3]
-    local n, order, buyer, marked = tonumber(C[i + 4]), C[i + 5], C[i + 6], C[i + 7]
-    held = held + step[2] * n
-    mine = mine + step[3] * n
-    if number > last then
-        last, done = number, number
-        add_tickets(buyer, n)
-        if step[4] == 'g' then
-            remember(marked, sub(order, 1, 17), n, C[i + 8], buyer, true)
+local function settle_order(o, kind)
+    if o.number > last then
+        last, done = o.number, o.number
+        add_tickets(o.buyer, o.tickets)
+        if kind == 'g' then
+            remember(o.key, o.mark, sub(o.order, 1, 17), o.n, o.pay_by, o.buyer, true)
         end
-    elseif number > 0 then
-        done, settled, waiting = number, settled + 1, waiting - n
+    elseif o.number > 0 then
+        done, settled, waiting = o.number, settled + 1, waiting - o.tickets
     end
-    if step[4] == 'r' then
-        add_tickets(buyer, -n)
-        set_life(marked, order, 'e')
-    elseif step[4] == 'l' then
-        set_life(marked, order, 'l')
+    if kind == 'r' then
+        add_tickets(o.buyer, -o.tickets)
+        set_life(o.key, o.order, 'e')
+    elseif kind == 'l' then
+        set_life(o.key, o.order, 'l')
     end
-    if seq > told then
-        redis.call('XADD', orders, '*', 'node', node, 'seq', C[i + 2], 'order', order, 'event', event,
-            'state', step[1], 'n', C[i + 4], 'buyer', buyer, 'time_ms', C[i + 1])
-        told, streamed = seq, 1
+end
+local function tell_stream(r, state)
+    local at, changed, call = r.at, ARGV[22], redis.call
+    local order, seq, n, buyer
+    for s = r.seq, r.seq + r.count - 1 do
+        order, seq, n, buyer, _, at = unpack_struct('<c34Bc0Bc0Bc0Bc0', changed, at)
+        if s > told then
+            call('XADD', orders, '*', 'node', node, 'seq', seq, 'order', order, 'event', event,
+                'state', state, 'n', n, 'buyer', buyer, 'time_ms', r.time)
+            told, streamed = s, 1
+        end
     end
+end
+for _, r in ipairs(runs) do
+    local step = steps[r.what]
+    held = held + step[2] * r.tickets
+    mine = mine + step[3] * r.tickets
+    if r.orders then
+        for _, o in ipairs(r.orders) do
+            settle_order(o, step[4])
+        end
+    elseif r.number > 0 then
+        done, settled, waiting = r.number + r.count - 1, settled + r.count, waiting - r.tickets
+    end
+    tell_stream(r, step[1])
 end
 if done == last then
     pending = ''
 elseif settled > 0 then
-    pending = sub(pending, ends[settled] + 1)
+    local at = 0
+    for _ = 1, settled do
+        at = find(pending, '\n', at + 1, true)
+    end
+    pending = sub(pending, at + 1)
 end
 local foreign = sold - ours
 ours = ours - gone + held + mine + waiting
@@ -251,7 +293,7 @@ local function judge_key(value, n, buyer)
         string.match(value, '^(.)(%x%x%x%x)%-(%x%x)(%x+):(%d+):(%d+):(.*)$')
     if not life then
         return 'b'
-    elseif tonumber(for_n) ~= n or for_buyer ~= buyer then
+    elseif for_n ~= n or for_buyer ~= buyer then
         return 'x'
     elseif life == 'e' then
         return 'e'
@@ -269,32 +311,35 @@ end
 local refusal = aside and 'b' or v[5] == 'paused' and 'p' or v[5] == 'closed' and 'c'
 local left = math.max(total - sold, 0)
 local verdicts, granted = {}, {pending}
-for i = 1, items do
-    at = 4 * i - 3
-    local how, n, buyer, marked = I[at], I[at + 1], I[at + 2], I[at + 3]
-    local known = marked ~= '' and key_value[sub(marked, 9)]
+local function grant(a, count)
+    local tickets = a.tickets * count
+    left, gone, last = left - tickets, gone + tickets, last + count
+    sold, ours = sold + tickets, ours + tickets
+    if a.buyer == '' and a.key == '' then
+        granted[#granted + 1] = rep(a.n .. '\n', count)
+        return
+    end
+    granted[#granted + 1] = a.n .. ' ' .. a.buyer .. ' ' .. a.key .. '\n'
+    add_tickets(a.buyer, a.tickets)
+    if a.key ~= '' then
+        remember(a.key, a.mark, prefix .. string.format('%010x', last), a.n, ARGV[16], a.buyer)
+    end
+end
+for i, a in ipairs(alike) do
+    local known = a.key ~= '' and key_value[a.key]
     if known then
-        verdicts[i] = judge_key(known, n, buyer)
-    elseif how == 'p' then
+        verdicts[i] = judge_key(known, a.n, a.buyer)
+    elseif a.how == 'p' then
         verdicts[i] = aside and 'b' or 'n' -- in repair the key's journal may not have spoken yet
     elseif refusal then
-        verdicts[i] = refusal
-    elseif limit > 0 and buyer ~= '' and buyer_count[buyer] + n > limit then
+        verdicts[i] = rep(refusal, a.count)
+    elseif limit > 0 and a.buyer ~= '' and buyer_count[a.buyer] + a.tickets > limit then
         verdicts[i] = 'l'
-    elseif n > left then
-        verdicts[i] = 's'
     else
-        verdicts[i] = 'y'
-        left, gone, last = left - n, gone + n, last + 1
-        sold, ours = sold + n, ours + n
-        if buyer == '' and marked == '' then
-            granted[#granted + 1] = n .. '\n'
-        else
-            granted[#granted + 1] = n .. ' ' .. buyer .. ' ' .. sub(marked, 9) .. '\n'
-            add_tickets(buyer, n)
-            if marked ~= '' then
-                remember(marked, prefix .. string.format('%010x', last), n, ARGV[18], buyer)
-            end
+        local yes = math.min(a.count, math.floor(left / a.tickets))
+        verdicts[i] = rep('y', yes) .. rep('s', a.count - yes)
+        if yes > 0 then
+            grant(a, yes)
         end
     end
 end
@@ -306,7 +351,7 @@ local ids, nodes = {}, {}
 for id in string.gmatch(v[7], '%d+') do
     ids[#ids + 1] = id
 end
-if ARGV[16] == '1' or not ready or aside or knows < #ids then
+if ARGV[14] == '1' or not ready or aside or knows < #ids then
     local fields = {}
     for _, id in ipairs(ids) do
         for _, name in ipairs({':epoch', ':gone', ':beat', ':ready', ':knows'}) do
@@ -318,7 +363,7 @@ if ARGV[16] == '1' or not ready or aside or knows < #ids then
         local k = 5 * (i - 1)
         local beat = tonumber(values[k + 3] or '')
         nodes[i] = {id = id, epoch = values[k + 1] or '0', gone = values[k + 2] or '0',
-            silent = id ~= node and beat ~= nil and math.abs(now - beat) > tonumber(ARGV[15]),
+            silent = id ~= node and beat ~= nil and math.abs(now - beat) > tonumber(ARGV[13]),
             never = beat == nil, ready = values[k + 4] == '1',
             knows = tonumber(values[k + 5] or '') or 0}
     end
@@ -394,19 +439,19 @@ redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn, me .. 'last', last, m
 if told > (tonumber(v[22] or '') or 0) then -- here too, for the stream may outlive the hash
     redis.call('HSET', registry, 'told', 1, 'told:' .. node, told)
 end
-if ARGV[16] == '1' then -- once a beat
-    redis.call('HSET', registry, node, table.concat({ARGV[23], ARGV[2], mine, held, now}, ' '))
+if ARGV[14] == '1' then -- once a beat
+    redis.call('HSET', registry, node, table.concat({ARGV[21], ARGV[2], mine, held, now}, ' '))
 end
 if streamed and not v[23] then
     redis.call('HSET', H, 'streamed', 1)
 end
-local marks_seen = tonumber(ARGV[20])
+local marks_seen = tonumber(ARGV[18])
 marks = marks - 1 -- without the head
 if marks_seen > marks then
     marks_seen = 0
 end
 local fresh = marks_seen < marks
-    and redis.call('LRANGE', grants, marks_seen + 1, marks_seen + tonumber(ARGV[21])) or {}
+    and redis.call('LRANGE', grants, marks_seen + 1, marks_seen + tonumber(ARGV[19])) or {}
 return {'OK', table.concat(verdicts), v[5] or 'open', tonumber(v[4]), aside or total, sold, ours,
     aside and 1 or 0, ready and 1 or 0, turn, table.concat(about, ' '), table.concat(same, ' '),
-    marks, table.concat(fresh), v[4] ~= ARGV[22] and v[24] or ''}
+    marks, table.concat(fresh), v[4] ~= ARGV[20] and v[24] or ''}

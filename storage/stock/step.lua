@@ -53,11 +53,11 @@ local find, sub, rep, unpack_struct = string.find, string.sub, string.rep, struc
 
 -- What can happen to an order: its state then, what held and sold gain per ticket, and whether
 -- tickets go out (g granted, l paid late) or come back (r).
-local steps = {
-    H = {'held', 1, 0, 'g'}, S = {'sold', 0, 1, 'g'}, L = {'sold', 0, 1, 'l'},
-    p = {'sold', -1, 1, ''}, c = {'cancelled', -1, 0, 'r'}, x = {'expired', -1, 0, 'r'},
-    u = {'cancelled', 0, -1, 'r'},
-}
+local state_of = {H = 'held', S = 'sold', L = 'sold', p = 'sold', c = 'cancelled', x = 'expired',
+    u = 'cancelled'}
+local held_gains = {H = 1, p = -1, c = -1, x = -1}
+local sold_gains = {S = 1, L = 1, p = 1, u = -1}
+local kind_of = {H = 'g', S = 'g', L = 'l', c = 'r', x = 'r', u = 'r'}
 
 local runs, alike = {}, {}
 local place = 1
@@ -118,13 +118,24 @@ elseif #alike > 0 and not ready then
 elseif #alike > 0 and last ~= first - 1 then
     return {'ATTACH', 'last number is ' .. last .. ', not ' .. first - 1}
 end
-for i, kind in pairs({[2] = 'hash', [3] = 'hash', [4] = 'list', [5] = 'hash', [6] = 'stream'}) do
-    local is = redis.call('TYPE', KEYS[i]).ok
-    if is == 'none' and (i < 5 or i == 6 and streamed) then
-        return {'ATTACH', KEYS[i] .. ' was lost'}
-    elseif is ~= 'none' and is ~= kind then
-        return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. is .. ', expected a '
-            .. kind)
+-- A key of the wrong type is told by name, before anything is written: those that are read below
+-- by the error of that, the others here.
+local function wrong_type(i, expected)
+    return redis.error_reply('WRONGTYPE ' .. KEYS[i] .. ' is a ' .. redis.call('TYPE', KEYS[i]).ok
+        .. ', expected a ' .. expected)
+end
+if #runs > 0 or ARGV[14] == '1' then
+    local is = redis.call('TYPE', registry).ok
+    if is ~= 'none' and is ~= 'hash' then
+        return wrong_type(5, 'hash')
+    end
+end
+if #runs > 0 or streamed then
+    local is = redis.call('TYPE', orders).ok
+    if is == 'none' and streamed then
+        return {'ATTACH', orders .. ' was lost'}
+    elseif is ~= 'none' and is ~= 'stream' then
+        return wrong_type(6, 'stream')
     end
 end
 
@@ -161,7 +172,7 @@ local function unpack_orders(r)
     end
 end
 for _, r in ipairs(runs) do
-    local kind = steps[r.what][4]
+    local kind = kind_of[r.what]
     if kind == 'r' or kind == 'l' or r.number + r.count - 1 > last then
         unpack_orders(r)
     end
@@ -170,9 +181,16 @@ for _, a in ipairs(alike) do
     want_key(a.key)
     want_buyer(a.buyer)
 end
-local values = redis.call('HMGET', requests, unpack(key_fields))
-local counts = redis.call('HMGET', buyers, unpack(buyer_fields))
-local marks = redis.call('LLEN', grants)
+local values = redis.pcall('HMGET', requests, unpack(key_fields))
+local counts = redis.pcall('HMGET', buyers, unpack(buyer_fields))
+local marks = redis.pcall('LLEN', grants)
+if values.err then
+    return wrong_type(2, 'hash')
+elseif counts.err then
+    return wrong_type(3, 'hash')
+elseif type(marks) == 'table' then
+    return wrong_type(4, 'list')
+end
 if values[1] ~= sale .. ' ' .. (v[25] or '') or counts[1] ~= sale .. ' ' .. (v[26] or '')
         or redis.call('LINDEX', grants, 0) ~= sale .. ' ' .. v[20]
         or tonumber(v[27] or '') ~= marks then
@@ -261,17 +279,16 @@ local function tell_stream(r, state)
     end
 end
 for _, r in ipairs(runs) do
-    local step = steps[r.what]
-    held = held + step[2] * r.tickets
-    mine = mine + step[3] * r.tickets
+    held = held + (held_gains[r.what] or 0) * r.tickets
+    mine = mine + (sold_gains[r.what] or 0) * r.tickets
     if r.orders then
         for _, o in ipairs(r.orders) do
-            settle_order(o, step[4])
+            settle_order(o, kind_of[r.what])
         end
     elseif r.number > 0 then
         done, settled, waiting = r.number + r.count - 1, settled + r.count, waiting - r.tickets
     end
-    tell_stream(r, step[1])
+    tell_stream(r, state_of[r.what])
 end
 if done == last then
     pending = ''
@@ -432,10 +449,13 @@ for i, n in ipairs(nodes) do
     local silent = n.silent and (n.ready or not aside)
     about[i] = table.concat({n.id, n.epoch, n.gone, silent and 1 or 0, n.ready and 1 or 0}, ':')
 end
-redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn, me .. 'last', last, me .. 'pos', ARGV[7],
-    me .. 'done', done, me .. 'pending', table.concat(granted), me .. 'held', held,
-    me .. 'sold', mine, me .. 'gone', gone, me .. 'knows', knows, me .. 'beat', now,
-    me .. 'told', told)
+local function text(n) -- what Redis itself makes of a number costs it five times as much
+    return string.format('%d', n)
+end
+redis.call('HSET', H, S, text(sold), 'ours', text(ours), 'turn', text(turn), me .. 'last', text(last),
+    me .. 'pos', ARGV[7], me .. 'done', text(done), me .. 'pending', table.concat(granted),
+    me .. 'held', text(held), me .. 'sold', text(mine), me .. 'gone', text(gone),
+    me .. 'knows', ARGV[12], me .. 'beat', text(now), me .. 'told', text(told))
 if told > (tonumber(v[22] or '') or 0) then -- here too, for the stream may outlive the hash
     redis.call('HSET', registry, 'told', 1, 'told:' .. node, told)
 end

@@ -74,13 +74,17 @@ static void gather_payment(struct ledger *l, struct message *m)
     case ORDER_PUT_OFF:
         ledger_put_off(l, m);
         return;
-    case ORDER_ANSWERED:
+    case ORDER_WAITS:
         l->others[l->other_count++] = m;
+        return;
+    case ORDER_ANSWERED:
+        ledger_answer_later(l, m);
     }
 }
 
 static void gather_other(struct ledger *l, struct message *m)
 {
+    l->taken++;
     switch ((enum message_kind)m->kind) {
     case MESSAGE_LEFT:
         order_left(l, m);
@@ -96,14 +100,15 @@ static void gather_other(struct ledger *l, struct message *m)
         gather_payment(l, m);
         return;
     default:
-        break; /* an act waits for the step */
+        l->others[l->other_count++] = m; /* an act waits for the step */
+        return;
     }
-    l->others[l->other_count++] = m;
+    ledger_answer_later(l, m);
 }
 
 static bool turn_is_full(const struct ledger *l)
 {
-    if (l->other_count == OTHERS_MAX)
+    if (l->taken == OTHERS_MAX)
         return true;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         if (l->events[i].batch_count == BATCH_MAX)
@@ -128,6 +133,7 @@ static void note_full(struct ledger *l)
 static bool gather_waiting(struct ledger *l)
 {
     uint32_t count = l->waiting_count;
+    l->taken += count;
     l->waiting_count = 0; /* what is put off again goes where something was taken from */
     for (uint32_t i = 0; i < count; i++)
         gather_payment(l, l->waiting[i]);

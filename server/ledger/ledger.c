@@ -8,13 +8,16 @@
  *   step     deduct the batch in the stock, a call an event  dies: granted, not in the journal:
  *                                                            void at the next attach
  *   act      what operators do (acts.c)                      dies: see there
- *   commit   sync the grants and all changes                 dies: sold, the buyer does not know;
- *                                                            a key finds it again
- *   answer   verdicts go back over the rings                 dies: as above
+ *   deliver  commit: sync the grants and all changes;        dies: sold, the buyer does not know;
+ *            then answer: verdicts go back over the rings    a key finds it again
  *   settle   a later step tells the stock what the journal   dies: told again from `pos`
  *            holds
  *
- * While a turn is under way the next batch gathers on the rings, so batches grow with load.
+ * While a turn is under way the next batch gathers on the rings, so batches grow with load. If one
+ * is there when a turn has done its steps, that turn is delivered within the next: when the next
+ * batch has been sent and the stock is at work, disk and stock work side by side. So Redis may have
+ * two batches in doubt at once; they are void or settled by their numbers like one. What has been
+ * appended is told to the stock only when it is committed, as ever.
  *
  * With nothing to do the ledger sleeps until it is rung or a beat is due; a beat is a step without
  * orders, so an idle node settles, hears what others have sold, and keeps "sold out" true.
@@ -49,6 +52,8 @@ struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
     l->batch_pool =
         arena_plan(a, "ledger", (size_t)conf->event_count * BATCH_MAX, sizeof(struct message *));
     l->others_pool = arena_plan(a, "ledger", OTHERS_MAX, sizeof(struct message *));
+    l->answers_pool = arena_plan(a, "ledger", (size_t)conf->event_count * BATCH_MAX + OTHERS_MAX,
+                                 sizeof(struct message *));
     l->waiting_pool = arena_plan(a, "ledger", OTHERS_MAX, sizeof(struct message *));
     l->told_pool = arena_plan(a, "ledger", NODES_MAX, sizeof(struct stock_node));
     l->records_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct record));
@@ -149,6 +154,7 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
     stock_init(l->stock, a);
     struct message **batches = arena_block(a, l->batch_pool);
     l->others = arena_block(a, l->others_pool);
+    l->answers = arena_block(a, l->answers_pool);
     l->waiting = arena_block(a, l->waiting_pool);
     l->told = arena_block(a, l->told_pool);
     l->records = arena_block(a, l->records_pool);
@@ -203,6 +209,7 @@ static bool has_act(const struct ledger *l, const struct ledger_event *e)
 
 static void step_all(struct ledger *l)
 {
+    l->delivered = false;
     for (uint32_t i = 0; i < l->conf->event_count && l->attached; i++) {
         struct ledger_event *e = &l->events[i];
         uint64_t now = clock_mono_us();
@@ -211,45 +218,66 @@ static void step_all(struct ledger *l)
     }
 }
 
-/* What had to wait for the step. */
+/* What had to wait for the steps. */
 static void finish_others(struct ledger *l, uint64_t now_wall_ms)
 {
     for (uint32_t i = 0; i < l->other_count; i++) {
         struct message *m = l->others[i];
         if (act_is(m))
             act_do(l, m, now_wall_ms);
-        else if (m->kind == MESSAGE_PAY)
+        else
             order_pay_again(l, m);
     }
+    for (uint32_t i = 0; i < l->other_count; i++) {
+        if (act_is(l->others[i]))
+            act_describe(l, l->others[i], now_wall_ms);
+        ledger_answer_later(l, l->others[i]);
+    }
+    l->other_count = l->taken = 0;
 }
 
-void ledger_answer(struct ledger *l, struct message *m, enum verdict v)
-{
-    m->verdict = (uint8_t)v;
-    if (v == VERDICT_YES && m->kind == MESSAGE_BUY)
-        l->yes_sent[m->worker]++;
-    l->ring[m->worker] = true;
-    ring_push(&l->exchanges[m->worker].verdicts, m);
-}
-
-/* After the commit: everything that was gathered gets its verdict, everybody is woken once. */
-static void answer_all(struct ledger *l, uint64_t now_wall_ms)
+/* The batches have their verdicts. */
+static void finish_batches(struct ledger *l)
 {
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         struct ledger_event *e = &l->events[i];
         for (uint32_t k = 0; k < e->batch_count; k++)
             if (e->batch[k] != NULL) /* was put off */
-                ledger_answer(l, e->batch[k], (enum verdict)e->batch[k]->verdict);
+                ledger_answer_later(l, e->batch[k]);
         e->batch_count = e->batch_tickets = 0;
         e->returned = false;
     }
-    for (uint32_t i = 0; i < l->other_count; i++) {
-        struct message *m = l->others[i];
-        if (act_is(m))
-            act_describe(l, m, now_wall_ms);
-        ledger_answer(l, m, (enum verdict)m->verdict);
-    }
-    l->other_count = 0;
+}
+
+static void push(struct ledger *l, struct message *m)
+{
+    l->ring[m->worker] = true;
+    ring_push(&l->exchanges[m->worker].verdicts, m);
+}
+
+void ledger_answer(struct ledger *l, struct message *m, enum verdict v)
+{
+    ASSERT(v != VERDICT_YES);
+    m->verdict = (uint8_t)v;
+    push(l, m);
+}
+
+void ledger_answer_later(struct ledger *l, struct message *m)
+{
+    ASSERT(l->answer_count < l->conf->event_count * BATCH_MAX + OTHERS_MAX);
+    if (m->verdict == VERDICT_YES && m->kind == MESSAGE_BUY)
+        l->yes_sent[m->worker]++;
+    l->answers[l->answer_count++] = m;
+}
+
+/* Everybody is woken once. */
+void ledger_deliver(struct ledger *l)
+{
+    ledger_commit(l);
+    ledger_publish(l);
+    for (uint32_t i = 0; i < l->answer_count; i++)
+        push(l, l->answers[i]);
+    l->answer_count = 0;
     for (uint32_t i = 0; i < l->exchange_count; i++) {
         if (l->ring[i])
             doorbell_ring(&l->exchanges[i].worker);
@@ -265,26 +293,6 @@ static void presume_busy(struct ledger *l)
             l->events[i].batch[k]->verdict = VERDICT_BUSY;
 }
 
-static bool turn(struct ledger *l)
-{
-    stock_set_timeout(
-        l->stock, atomic_load_explicit(&l->board->tunables.redis_timeout_ms, memory_order_relaxed));
-    if (!l->attached)
-        ledger_attach(l, clock_mono_us());
-    uint64_t now_wall_ms = clock_wall_ms();
-    bool busy = ledger_gather(l);
-    order_expire(l, now_wall_ms); /* after it: who has paid in time was in time */
-    presume_busy(l);
-    step_all(l);
-    finish_others(l, now_wall_ms);
-    ledger_commit(l);
-    ledger_publish(l);
-    answer_all(l, now_wall_ms);
-    return busy;
-}
-
-/* ---- sleep and stop ------------------------------------------------------------------------- */
-
 static bool rings_are_empty(struct ledger *l)
 {
     for (uint32_t i = 0; i < l->exchange_count; i++)
@@ -292,6 +300,36 @@ static bool rings_are_empty(struct ledger *l)
             return false;
     return true;
 }
+
+/* May the next turn deliver what this one has done? Not the one after it, and not if the disk is
+ * slow: an answer of the stock that is read after redis-timeout is not believed. */
+static bool can_wait(struct ledger *l, uint64_t redis_timeout_ms)
+{
+    return l->attached && l->delivered && l->commit_us < 1000 * redis_timeout_ms / 8 &&
+           !rings_are_empty(l);
+}
+
+static bool turn(struct ledger *l)
+{
+    uint64_t timeout_ms =
+        atomic_load_explicit(&l->board->tunables.redis_timeout_ms, memory_order_relaxed);
+    stock_set_timeout(l->stock, timeout_ms);
+    if (!l->attached)
+        ledger_attach(l, clock_mono_us());
+    uint64_t now_wall_ms = clock_wall_ms();
+    bool busy = ledger_gather(l);
+    order_expire(l, now_wall_ms); /* after it: who has paid in time was in time */
+    presume_busy(l);
+    step_all(l);
+    bool acts = l->other_count > 0;
+    finish_others(l, now_wall_ms);
+    finish_batches(l);
+    if (acts || !can_wait(l, timeout_ms))
+        ledger_deliver(l);
+    return busy || l->answer_count > 0;
+}
+
+/* ---- sleep and stop ------------------------------------------------------------------------- */
 
 static bool all_settled(const struct ledger *l)
 {

@@ -211,8 +211,7 @@ enum order_paid order_pay(struct ledger *l, struct message *m)
     }
     tell(m, &o, VERDICT_BUSY);
     if (is_in_batch(o.event, m->number)) {
-        m->otherwise = VERDICT_BUSY; /* see order_pay_again */
-        return ORDER_ANSWERED;
+        return ORDER_WAITS;
     }
     if (!event_sells(l, o.event) || l->room == 0)
         return ORDER_ANSWERED;
@@ -226,7 +225,7 @@ enum order_paid order_pay(struct ledger *l, struct message *m)
 void order_pay_again(struct ledger *l, struct message *m)
 {
     struct order o;
-    if (m->otherwise != VERDICT_BUSY || !find(l, m, &o))
+    if (!find(l, m, &o))
         return;
     bool decided = o.last.state != ORDER_EXPIRED || o.last.kind == RECORD_REFUSAL;
     tell(m, &o, decided ? apply(l, &o, ACT_PAY) : VERDICT_BUSY);

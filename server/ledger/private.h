@@ -38,7 +38,7 @@ struct ledger_event {
     uint16_t waits_for[BOARD_WAITS_MAX];
     uint64_t asked_mono_us; /* when the nodes were last asked for at all */
     bool returned;          /* orders have ended in this turn: their tickets are not back yet */
-    struct message **batch; /* BUY, and PAY of expired orders, for this turn's step */
+    struct message **batch; /* BUY, and PAY of expired orders, for the next step */
     uint32_t batch_count, batch_tickets;
 };
 
@@ -62,9 +62,14 @@ struct ledger {
     uint64_t room; /* records that may still be promised in this turn */
     bool full;     /* no room was left */
     uint64_t yes_sent[WORKERS_MAX + 1];
-    bool ring[WORKERS_MAX + 1]; /* whose bell to ring at the end of the turn */
-    struct message **others;    /* every other message of this turn, answered after the commit */
+    bool ring[WORKERS_MAX + 1]; /* whose bell to ring when all are answered */
+    struct message **others;    /* of this turn, to be done when its steps are */
     uint32_t other_count;
+    uint32_t taken;           /* messages of this turn that are no buys */
+    struct message **answers; /* have their verdict, and leave after the next commit */
+    uint32_t answer_count;
+    uint64_t commit_us;       /* the last one took */
+    bool delivered;           /* in this turn, while the stock deducted */
     struct message **waiting; /* PAY, put off to the next turn */
     uint32_t waiting_count;
     struct latency commits;
@@ -76,8 +81,8 @@ struct ledger {
     struct stock_item *items;
     uint64_t *marks;
     struct stock_node *told;
-    size_t told_pool, waiting_pool, batch_pool, others_pool, records_pool, changes_pool, items_pool,
-        marks_pool;
+    size_t told_pool, waiting_pool, batch_pool, others_pool, answers_pool, records_pool,
+        changes_pool, items_pool, marks_pool;
 };
 
 _Noreturn void ledger_die(const char *what);
@@ -91,7 +96,8 @@ void ledger_learn_node(struct ledger *l, struct ledger_event *e, uint16_t node);
 /* The stock is lost: what was asked is in doubt; say why, and try again a little later. */
 void ledger_detach(struct ledger *l, uint64_t now_mono_us, const struct fault *why);
 
-/* step.c: one step of an event: settles, deducts the batch, appends the grants. */
+/* step.c: one step of an event: settles, deducts the batch, appends the grants. Meanwhile, once a
+ * turn, what the turn before has left is delivered. */
 void ledger_step(struct ledger *l, struct ledger_event *e);
 /* Folds a record into what the event adds up to. False: it cannot follow, or there is no place for
  * one more hold. */
@@ -99,11 +105,16 @@ MUST_CHECK bool ledger_fold(struct ledger_event *e, const struct record *r);
 /* Appends a record and folds it. */
 void ledger_append(struct ledger *l, struct ledger_event *e, struct record *r);
 void ledger_commit(struct ledger *l);
+/* Commits what was appended and answers all that have their verdict. */
+void ledger_deliver(struct ledger *l);
 
 /* gather.c: takes what the rings hold into this turn. True if there was anything. */
 bool ledger_gather(struct ledger *l);
-/* Gives a message back with its verdict; its worker is woken at the end of the turn. */
+/* Gives a message back with its verdict, which needs no commit; its worker is woken with the next
+ * delivery. */
 void ledger_answer(struct ledger *l, struct message *m, enum verdict v);
+/* The same, after the next commit: the message has its verdict already. */
+void ledger_answer_later(struct ledger *l, struct message *m);
 /* What the journal can still hold, less two records for every order that may still change: those
  * held, and those whose YES may come back because the buyer has left. */
 uint64_t ledger_room(struct ledger *l);
@@ -117,6 +128,7 @@ void order_cancel(struct ledger *l, struct message *m);
 void order_left(struct ledger *l, struct message *m);
 enum order_paid {
     ORDER_ANSWERED,
+    ORDER_WAITS,   /* for the step: order_pay_again */
     ORDER_LATE,    /* it goes into the event's batch, to be deducted once more */
     ORDER_PUT_OFF, /* to the next turn */
 };

@@ -31,7 +31,8 @@ void ledger_commit(struct ledger *l)
     if (!journal_commit(l->journal, &f))
         ledger_die(f.text);
     uint64_t after = clock_mono_us();
-    latency_add(&l->commits, after, after - before, 1);
+    l->commit_us = after - before;
+    latency_add(&l->commits, after, l->commit_us, 1);
 }
 
 static enum stock_what what_of(const struct record *r)
@@ -231,6 +232,14 @@ static void take_nodes(struct ledger *l, struct ledger_event *e, const struct st
     e->nodes_mono_us = asked_mono_us;
 }
 
+/* What the last turn has left, and the others of this one that need no step. */
+static void deliver_meanwhile(struct ledger *l)
+{
+    if (!l->delivered && l->answer_count > 0)
+        ledger_deliver(l);
+    l->delivered = true;
+}
+
 /* True: go on with this event in this turn, for there was too much to settle in one step. */
 static bool step_once(struct ledger *l, struct ledger_event *e)
 {
@@ -253,7 +262,10 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
     add_items(l, e, &st);
     uint64_t asked = clock_mono_us();
     st.ask_nodes = asked >= e->asked_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
-    enum stock_result result = stock_step(l->stock, &st, &f);
+    enum stock_result result = stock_step_begin(l->stock, &st, &f);
+    deliver_meanwhile(l);
+    if (result == STOCK_OK)
+        result = stock_step_end(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
     if (result == STOCK_OTHER)
         ledger_die(f.text);

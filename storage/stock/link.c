@@ -116,14 +116,14 @@ void link_add_number(struct link *l, int64_t number)
     link_add(l, text, (size_t)len);
 }
 
-static redisReply *in_doubt(struct link *l, struct fault *f, const char *doing, const char *why)
+static bool in_doubt(struct link *l, struct fault *f, const char *doing, const char *why)
 {
     fault_say(f, "redis %s: %s: %s", l->addr->text, doing, why);
     link_close(l);
-    return NULL;
+    return false;
 }
 
-redisReply *link_call(struct link *l, uint64_t deadline_mono_us, struct fault *f)
+bool link_send(struct link *l, uint64_t deadline_mono_us, struct fault *f)
 {
     redisContext *c = l->redis;
     ASSERT(c != NULL);
@@ -135,21 +135,44 @@ redisReply *link_call(struct link *l, uint64_t deadline_mono_us, struct fault *f
         if (!done && !wait_ready(c->fd, POLLOUT, deadline_mono_us))
             return in_doubt(l, f, "write", "no progress within redis-timeout");
     }
-    for (;;) {
-        void *reply = NULL;
-        if (redisGetReplyFromReader(c, &reply) != REDIS_OK)
-            return in_doubt(l, f, "reply", c->errstr);
-        /* Later than the time-out is too late, even if it is there now: a process that was stopped
-         * may meanwhile have been given up, and its sales with it. */
-        if (reply != NULL && clock_mono_us() <= deadline_mono_us)
-            return reply;
-        if (reply != NULL) {
-            freeReplyObject(reply);
-            return in_doubt(l, f, "reply", "none within redis-timeout");
-        }
-        if (!wait_ready(c->fd, POLLIN, deadline_mono_us))
-            return in_doubt(l, f, "reply", "none within redis-timeout");
-        if (redisBufferRead(c) != REDIS_OK)
-            return in_doubt(l, f, "read", c->errstr);
-    }
+    return true;
+}
+
+/* True: *reply is there, or NULL if it has not come in whole yet. */
+static bool read_reply(struct link *l, uint64_t deadline_mono_us, redisReply **reply,
+                       struct fault *f)
+{
+    void *got = NULL;
+    if (redisGetReplyFromReader(l->redis, &got) != REDIS_OK)
+        return in_doubt(l, f, "reply", l->redis->errstr);
+    *reply = got;
+    /* Later than the time-out is too late, even if it is there now: a process that was stopped may
+     * meanwhile have been given up, and its sales with it. */
+    if (got == NULL || clock_mono_us() <= deadline_mono_us)
+        return true;
+    freeReplyObject(got);
+    return in_doubt(l, f, "reply", "none within redis-timeout");
+}
+
+static bool read_more(struct link *l, uint64_t deadline_mono_us, struct fault *f)
+{
+    if (!wait_ready(l->redis->fd, POLLIN, deadline_mono_us))
+        return in_doubt(l, f, "reply", "none within redis-timeout");
+    return redisBufferRead(l->redis) == REDIS_OK || in_doubt(l, f, "read", l->redis->errstr);
+}
+
+redisReply *link_receive(struct link *l, uint64_t deadline_mono_us, struct fault *f)
+{
+    redisReply *reply = NULL;
+    ASSERT(l->redis != NULL);
+    while (reply == NULL)
+        if (!read_reply(l, deadline_mono_us, &reply, f) ||
+            (reply == NULL && !read_more(l, deadline_mono_us, f)))
+            return NULL;
+    return reply;
+}
+
+redisReply *link_call(struct link *l, uint64_t deadline_mono_us, struct fault *f)
+{
+    return link_send(l, deadline_mono_us, f) ? link_receive(l, deadline_mono_us, f) : NULL;
 }

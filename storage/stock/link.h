@@ -41,8 +41,12 @@ void link_add(struct link *l, const char *text, size_t len);
 void link_add_text(struct link *l, const char *text);
 void link_add_number(struct link *l, int64_t number);
 
-/* Sends the command and waits for its reply, which the caller frees (freeReplyObject). NULL: the
- * outcome is in doubt, the link is closed, f says why. An error reply is a reply. */
+/* Sends the command. False: in doubt, see below. */
+MUST_CHECK bool link_send(struct link *l, uint64_t deadline_mono_us, struct fault *f);
+/* Waits for the reply, which the caller frees (freeReplyObject). NULL: the outcome is in doubt, the
+ * link is closed, f says why. An error reply is a reply. */
+MUST_CHECK redisReply *link_receive(struct link *l, uint64_t deadline_mono_us, struct fault *f);
+/* Both. */
 MUST_CHECK redisReply *link_call(struct link *l, uint64_t deadline_mono_us, struct fault *f);
 
 #endif

@@ -293,9 +293,13 @@ end
 if done == last then
     pending = ''
 elseif settled > 0 then
-    local at = 0
-    for _ = 1, settled do
-        at = find(pending, '\n', at + 1, true)
+    local at = 2 * settled -- if they are as short as can be
+    local _, short = string.gsub(sub(pending, 1, at), '\n', '\n')
+    if short < settled then
+        at = 0
+        for _ = 1, settled do
+            at = find(pending, '\n', at + 1, true)
+        end
     end
     pending = sub(pending, at + 1)
 end

@@ -8,7 +8,7 @@
   hold(through)    of the next call with orders only the first `through` bytes go on; the rest
                    stays here, also when the server has long closed that connection, until release()
 
-"With orders": a step that settles or deducts anything, as its own counts say (storage/stock/step.lua).
+"With orders": a step that settles or deducts anything: what it has packed is not empty (storage/stock/step.lua).
 Two threads a connection; all of them are daemons and end with it.
 """
 
@@ -16,16 +16,16 @@ import socket
 import threading
 import time
 
-WORDS = 3 + 6 + 25  # of a step: EVALSHA, its SHA1, the number of keys; the keys; the arguments
-CHANGES, ITEMS = 3 + 6 + 9, 3 + 6 + 10  # which of them say how many there are
+WORDS = 3 + 6 + 23  # of a step: EVALSHA, its SHA1, the number of keys; the keys; the arguments
+CHANGES, ITEMS = WORDS - 2, WORDS - 1  # which of them are packed; both are empty without orders
 
 
 def has_orders(data):
     """Is that the beginning of a step with orders? What is packed may hold anything, but comes last."""
     lines = data.split(b"\r\n")
-    words = lines[2::2]  # each behind its length
-    return lines[0] == b"*%d" % WORDS and len(words) > ITEMS and \
-        (words[CHANGES], words[ITEMS]) != (b"0", b"0")
+    lengths = lines[1::2]  # each before its word
+    return lines[0] == b"*%d" % WORDS and len(lengths) > ITEMS and \
+        (lengths[CHANGES], lengths[ITEMS]) != (b"$0", b"$0")
 
 
 class Link:

@@ -59,7 +59,7 @@ local held_gains = {H = 1, p = -1, c = -1, x = -1}
 local sold_gains = {S = 1, L = 1, p = 1, u = -1}
 local kind_of = {H = 'g', S = 'g', L = 'l', c = 'r', x = 'r', u = 'r'}
 
-local runs, alike = {}, {}
+local runs, I, number_of = {}, {}, {} -- of items: how, count, n, buyer, mark, key each
 local place = 1
 while place <= #ARGV[22] do
     local r = {}
@@ -69,12 +69,12 @@ while place <= #ARGV[22] do
     runs[#runs + 1] = r
 end
 place = 1
+local at = 0
 while place <= #ARGV[23] do
-    local a = {}
-    a.how, a.count, a.n, a.buyer, a.mark, a.key, place =
+    I[at + 1], I[at + 2], I[at + 3], I[at + 4], I[at + 5], I[at + 6], place =
         unpack_struct('<c1I2Bc0Bc0Bc0Bc0', ARGV[23], place)
-    a.tickets = tonumber(a.n) -- of each
-    alike[#alike + 1] = a
+    number_of[I[at + 3]] = number_of[I[at + 3]] or tonumber(I[at + 3])
+    at = at + 6
 end
 
 -- All reads and checks come before the first write.
@@ -113,9 +113,9 @@ elseif sold - ours < seen_foreign then
     return {'ATTACH', 'the count of sold tickets was lowered from outside'}
 elseif done + lines ~= last then
     return {'ATTACH', 'the hash has lost pending orders'}
-elseif #alike > 0 and not ready then
+elseif #I > 0 and not ready then
     return {'ATTACH', 'another node has found lost writes'}
-elseif #alike > 0 and last ~= first - 1 then
+elseif #I > 0 and last ~= first - 1 then
     return {'ATTACH', 'last number is ' .. last .. ', not ' .. first - 1}
 end
 -- A key of the wrong type is told by name, before anything is written: those that are read below
@@ -177,9 +177,9 @@ for _, r in ipairs(runs) do
         unpack_orders(r)
     end
 end
-for _, a in ipairs(alike) do
-    want_key(a.key)
-    want_buyer(a.buyer)
+for i = 1, #I, 6 do
+    want_key(I[i + 5])
+    want_buyer(I[i + 3])
 end
 local values = redis.pcall('HMGET', requests, unpack(key_fields))
 local counts = redis.pcall('HMGET', buyers, unpack(buyer_fields))
@@ -209,12 +209,16 @@ local function set_key(key, value)
 end
 local function add_tickets(buyer, n)
     if buyer ~= '' then
-        buyer_count[buyer] = math.max(buyer_count[buyer] + n, 0)
+        local count = buyer_count[buyer] + n
+        buyer_count[buyer] = count > 0 and count or 0
         buyer_changed[buyer] = true
     end
 end
+local function value_of(order, n, pay_by, buyer)
+    return 'l' .. order .. ':' .. n .. ':' .. pay_by .. ':' .. buyer
+end
 -- Does a key's order exist for sure? One that its node has not settled may yet be void. Our own:
--- all that came before is settled by now, and what this call grants is journaled with its answer.
+-- all that came before, and what this call grants, is journaled before this call's answers leave.
 local dones = {}
 local function in_doubt(id, number)
     if id == node then
@@ -235,7 +239,7 @@ local function remember(key, mark, order, n, pay_by, buyer, told_again)
         end
     end
     if key ~= '' and not has then
-        set_key(key, 'l' .. order .. ':' .. n .. ':' .. pay_by .. ':' .. buyer)
+        set_key(key, value_of(order, n, pay_by, buyer))
         new_marks[#new_marks + 1] = mark
     end
 end
@@ -331,38 +335,44 @@ end
 -- Items, in order of arrival, each all or nothing: key, state, limit, stock.
 local refusal = aside and 'b' or v[5] == 'paused' and 'p' or v[5] == 'closed' and 'c'
 local left = math.max(total - sold, 0)
-local verdicts, granted = {}, {pending}
-local function grant(a, count)
-    local tickets = a.tickets * count
+local verdicts, granted, new_keys = {}, {pending}, {}
+local function grant(count, n, buyer, mark, key)
+    local tickets = number_of[n] * count
     left, gone, last = left - tickets, gone + tickets, last + count
     sold, ours = sold + tickets, ours + tickets
-    if a.buyer == '' and a.key == '' then
-        granted[#granted + 1] = rep(a.n .. '\n', count)
+    if buyer == '' and key == '' then
+        granted[#granted + 1] = rep(n .. '\n', count)
         return
     end
-    granted[#granted + 1] = a.n .. ' ' .. a.buyer .. ' ' .. a.key .. '\n'
-    add_tickets(a.buyer, a.tickets)
-    if a.key ~= '' then
-        remember(a.key, a.mark, prefix .. string.format('%010x', last), a.n, ARGV[16], a.buyer)
+    granted[#granted + 1] = n .. ' ' .. buyer .. ' ' .. key .. '\n'
+    add_tickets(buyer, tickets)
+    if key ~= '' then
+        local value = value_of(prefix .. string.format('%010x', last), n, ARGV[16], buyer)
+        key_value[key] = value
+        new_keys[#new_keys + 1] = key
+        new_keys[#new_keys + 1] = value
+        new_marks[#new_marks + 1] = mark
     end
 end
-for i, a in ipairs(alike) do
-    local known = a.key ~= '' and key_value[a.key]
+for i = 1, #I, 6 do
+    local count, n, buyer, key, verdict = I[i + 1], I[i + 2], I[i + 3], I[i + 5], nil
+    local known = key ~= '' and key_value[key]
     if known then
-        verdicts[i] = judge_key(known, a.n, a.buyer)
-    elseif a.how == 'p' then
-        verdicts[i] = aside and 'b' or 'n' -- in repair the key's journal may not have spoken yet
+        verdict = judge_key(known, n, buyer)
+    elseif I[i] == 'p' then
+        verdict = aside and 'b' or 'n' -- in repair the key's journal may not have spoken yet
     elseif refusal then
-        verdicts[i] = rep(refusal, a.count)
-    elseif limit > 0 and a.buyer ~= '' and buyer_count[a.buyer] + a.tickets > limit then
-        verdicts[i] = 'l'
+        verdict = rep(refusal, count)
+    elseif limit > 0 and buyer ~= '' and buyer_count[buyer] + number_of[n] > limit then
+        verdict = 'l'
     else
-        local yes = math.min(a.count, math.floor(left / a.tickets))
-        verdicts[i] = rep('y', yes) .. rep('s', a.count - yes)
+        local yes = math.min(count, math.floor(left / number_of[n]))
+        verdict = rep('y', yes) .. rep('s', count - yes)
         if yes > 0 then
-            grant(a, yes)
+            grant(yes, n, buyer, I[i + 4], key)
         end
     end
+    verdicts[#verdicts + 1] = verdict
 end
 
 -- The nodes of the sale, asked for only when somebody wants to know.
@@ -416,8 +426,14 @@ if aside and ready then
     end
 end
 
+-- What Redis itself makes of a number costs it more, and most counts of buyers are small.
+local texts = {}
+local function text(n)
+    texts[n] = texts[n] or string.format('%d', n)
+    return texts[n]
+end
 turn = turn + 1
-local set, drop = {}, {}
+local set, drop = new_keys, {}
 for key in pairs(key_changed) do
     set[#set + 1] = key
     set[#set + 1] = key_value[key]
@@ -430,7 +446,7 @@ set = {}
 for buyer in pairs(buyer_changed) do
     if buyer_count[buyer] > 0 then
         set[#set + 1] = buyer
-        set[#set + 1] = buyer_count[buyer]
+        set[#set + 1] = text(buyer_count[buyer])
     else
         drop[#drop + 1] = buyer
     end
@@ -452,9 +468,6 @@ local about = {}
 for i, n in ipairs(nodes) do
     local silent = n.silent and (n.ready or not aside)
     about[i] = table.concat({n.id, n.epoch, n.gone, silent and 1 or 0, n.ready and 1 or 0}, ':')
-end
-local function text(n) -- what Redis itself makes of a number costs it five times as much
-    return string.format('%d', n)
 end
 redis.call('HSET', H, S, text(sold), 'ours', text(ours), 'turn', text(turn), me .. 'last', text(last),
     me .. 'pos', ARGV[7], me .. 'done', text(done), me .. 'pending', table.concat(granted),

@@ -93,7 +93,6 @@ local last, done = tonumber(v[11] or ''), tonumber(v[13] or '')
 local held, mine, gone = tonumber(v[15] or ''), tonumber(v[16] or ''), tonumber(v[17] or '')
 local turn, told = tonumber(v[18] or '') or 0, tonumber(v[22] or '') or 0
 local sale, streamed = v[19], v[23]
-local _, lines = string.gsub(pending, '\n', '\n')
 if not v[8] then
     return {'ATTACH', 'Redis does not know this node any more: it has lost the sale'}
 elseif v[8] ~= ARGV[2] then
@@ -111,7 +110,7 @@ elseif turn < seen_turn or tonumber(v[4]) < tonumber(ARGV[20]) then
     return {'ATTACH', 'the hash is older than what this node has seen'}
 elseif sold - ours < seen_foreign then
     return {'ATTACH', 'the count of sold tickets was lowered from outside'}
-elseif done + lines ~= last then
+elseif (pending == '') ~= (done == last) then
     return {'ATTACH', 'the hash has lost pending orders'}
 elseif #I > 0 and not ready then
     return {'ATTACH', 'another node has found lost writes'}
@@ -159,7 +158,7 @@ local function unpack_orders(r)
     local at = r.at
     r.orders = {}
     for i = 1, r.count do
-        local o, rest, key_at = {pay_by = '0', mark = '', key = ''}, nil, nil
+        local o, rest, key_at, _ = {pay_by = '0', mark = '', key = ''}, nil, nil, nil
         o.order, _, o.n, o.buyer, rest, at = unpack_struct('<c34Bc0Bc0Bc0Bc0', ARGV[22], at)
         if rest ~= '' then
             o.pay_by, key_at = unpack_struct('<Bc0', rest)
@@ -272,7 +271,7 @@ local function settle_order(o, kind)
 end
 local function tell_stream(r, state)
     local at, changed, call = r.at, ARGV[22], redis.call
-    local order, seq, n, buyer
+    local order, seq, n, buyer, _
     for s = r.seq, r.seq + r.count - 1 do
         order, seq, n, buyer, _, at = unpack_struct('<c34Bc0Bc0Bc0Bc0', changed, at)
         if s > told then
@@ -297,9 +296,8 @@ end
 if done == last then
     pending = ''
 elseif settled > 0 then
-    local at = 2 * settled -- if they are as short as can be
-    local _, short = string.gsub(sub(pending, 1, at), '\n', '\n')
-    if short < settled then
+    local at = 2 * settled -- if all of them were for one ticket, by nobody in particular
+    if sub(pending, 1, at) ~= rep('1\n', settled) then
         at = 0
         for _ = 1, settled do
             at = find(pending, '\n', at + 1, true)
@@ -365,8 +363,11 @@ for i = 1, #I, 6 do
         verdict = rep(refusal, count)
     elseif limit > 0 and buyer ~= '' and buyer_count[buyer] + number_of[n] > limit then
         verdict = 'l'
+    elseif number_of[n] * count <= left then
+        verdict = rep('y', count)
+        grant(count, n, buyer, I[i + 4], key)
     else
-        local yes = math.min(count, math.floor(left / number_of[n]))
+        local yes = math.floor(left / number_of[n])
         verdict = rep('y', yes) .. rep('s', count - yes)
         if yes > 0 then
             grant(yes, n, buyer, I[i + 4], key)

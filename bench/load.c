@@ -15,6 +15,10 @@
  * does a connection that is closed too early and an answer that does not come. At the end of the
  * time what is under way is waited for, so that `answers` is exactly what the server has done.
  *
+ * A server that sells may have to say "busy, try again": with -b an answer of status 503 is counted
+ * apart, and its request is repeated after a pause, with the same values, until it has its answer;
+ * the time of that one counts from when the request was first due. So `answers` stays exact.
+ *
  * load_run.c asks, load_answers.c judges; here is the command line.
  *
  * Owner: one thread, one process. If it dies, the server sees its connections close.
@@ -47,6 +51,7 @@ static const char usage[] =
     "header\n"
     "  -e BODY     how the body of each answer begins\n"
     "  -E BODY     ... or so; counted apart\n"
+    "  -b          status 503 is counted apart, too, and asked again after 100 ms\n"
     "  -f FILE     write the distribution of latencies: share, microseconds\n";
 
 struct ask ask = {.connections = 1, .depth = 1, .seconds = 1, .expect = ""};
@@ -157,6 +162,9 @@ static void read_option(int option)
     case 'E':
         ask.also = optarg;
         return;
+    case 'b':
+        ask.patient = true;
+        return;
     case 'f':
         ask.file = optarg;
         return;
@@ -189,9 +197,10 @@ static void wait_for_answer(void)
 int main(int argc, char **argv)
 {
     snprintf(ask.seed, sizeof ask.seed, "%08x", (unsigned)(now_ns() / 1000));
-    for (int option; (option = getopt(argc, argv, "c:d:n:p:xr:iw:H:s:o:e:E:f:")) != -1;)
+    for (int option; (option = getopt(argc, argv, "c:d:n:p:xr:iw:H:s:o:e:E:bf:")) != -1;)
         read_option(option);
-    if (argc - optind != 2 || (ask.depth > 1 && (ask.close || ask.rate != 0 || ask.hold)))
+    if (argc - optind != 2 ||
+        (ask.depth > 1 && (ask.close || ask.rate != 0 || ask.hold || ask.patient)))
         fail_usage();
     read_servers(argv[optind]);
     ask.path = argv[optind + 1];

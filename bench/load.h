@@ -22,7 +22,7 @@
 struct ask {
     uint32_t connections, depth, seconds, rate, wait, retry_count, retry_every;
     uint64_t requests; /* 0: until the time is over */
-    bool close, hold;
+    bool close, hold, patient;
     const char *headers[HEADERS_MAX];
     uint32_t header_count;
     char seed[9], retry_seed[9];
@@ -39,7 +39,10 @@ struct connection {
     uint32_t next;    /* of them, the place in due_ns that comes first */
     size_t have;      /* bytes in buffer */
     bool answered;    /* -x: now the server has to close */
+    bool busy;        /* was told so, has to ask again */
+    uint64_t first;   /* number of the first request that waits */
     uint64_t due_ns[DEPTH_MAX];
+    uint64_t again_ns;
     char *buffer; /* ANSWERS_MAX bytes and a NUL */
 };
 
@@ -55,6 +58,7 @@ void run_load(void);
 /* Reads what is there and judges the answers that are complete. False: the server has closed. */
 bool answers_read(struct connection *c);
 
+/* Good ones, without those that said "busy". */
 uint64_t answers_count(void);
 
 /* The line of the result, and the distribution if it is asked for. */

@@ -20,12 +20,13 @@
 /* How the last answer was framed. The next one is nearly always the same. */
 static struct {
     size_t head, body;
+    bool busy;
     size_t length_at, length_len; /* the line Content-Length */
     char length[64];
 } frame;
 
 static struct {
-    uint64_t answers, others;
+    uint64_t answers, others, busy;
     uint32_t buckets[BUCKETS];
     uint64_t longest_us;
 } tally;
@@ -91,7 +92,10 @@ static bool read_frame(const struct connection *c, const char *p, size_t have)
     const char *end = memmem(p, have, "\r\n\r\n", 4);
     if (!end)
         return false;
-    if (have < 12 || memcmp(p, "HTTP/1.", 7) != 0 || memcmp(p + 8, " 200", 4) != 0)
+    if (have < 12 || memcmp(p, "HTTP/1.", 7) != 0)
+        fail_answer("not HTTP", c);
+    frame.busy = ask.patient && memcmp(p + 8, " 503", 4) == 0;
+    if (!frame.busy && memcmp(p + 8, " 200", 4) != 0)
         fail_answer("not a status of 200", c);
     for (const char *line = memchr(p, '\n', have); line && line < end;
          line = memchr(line, '\n', (size_t)(end + 4 - line))) {
@@ -112,7 +116,7 @@ static bool read_frame(const struct connection *c, const char *p, size_t have)
 
 static bool same_frame(const char *p, size_t have)
 {
-    return frame.head != 0 && have >= frame.head && memcmp(p + 8, " 200", 4) == 0 &&
+    return frame.head != 0 && !frame.busy && have >= frame.head && memcmp(p + 8, " 200", 4) == 0 &&
            memcmp(p + frame.length_at, frame.length, frame.length_len) == 0 &&
            memcmp(p + frame.head - 4, "\r\n\r\n", 4) == 0;
 }
@@ -125,18 +129,23 @@ static bool begins(const char *body, const char *with)
 
 static void count_answer(struct connection *c, const char *body, uint64_t now)
 {
+    if (c->waiting == 0)
+        fail_answer("an answer that was not asked for", c);
+    c->waiting--;
+    c->busy = frame.busy;
+    if (frame.busy) {
+        tally.busy++;
+        return;
+    }
     if (!begins(body, ask.expect)) {
         if (!ask.also || !begins(body, ask.also))
             fail_answer("not the expected body", c);
         tally.others++;
     }
-    if (c->waiting == 0)
-        fail_answer("an answer that was not asked for", c);
     uint64_t us = (now - c->due_ns[c->next++]) / 1000;
     tally.buckets[bucket_of(us)]++;
     if (us > tally.longest_us)
         tally.longest_us = us;
-    c->waiting--;
     tally.answers++;
 }
 
@@ -181,11 +190,12 @@ uint64_t answers_count(void)
 void answers_report(uint64_t took_ns)
 {
     double seconds = (double)took_ns / SECOND_NS;
-    printf("answers %llu others %llu seconds %.3f rate %.0f p50 %llu p99 %llu p999 %llu max %llu\n",
+    printf("answers %llu others %llu seconds %.3f rate %.0f p50 %llu p99 %llu p999 %llu max %llu "
+           "busy %llu\n",
            (unsigned long long)tally.answers, (unsigned long long)tally.others, seconds,
            (double)tally.answers / seconds, (unsigned long long)percentile(.5),
            (unsigned long long)percentile(.99), (unsigned long long)percentile(.999),
-           (unsigned long long)tally.longest_us);
+           (unsigned long long)tally.longest_us, (unsigned long long)tally.busy);
     if (ask.file)
         write_distribution();
 }

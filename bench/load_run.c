@@ -21,6 +21,7 @@
 #define OPENING_MAX    100 /* connections that wait for their first answer at a time */
 #define EVENTS         256
 #define PATIENCE_NS    (5 * SECOND_NS)
+#define PAUSE_NS       (SECOND_NS / 10) /* of who was told "busy" */
 #define COUNTER_DIGITS 12
 
 static struct {
@@ -29,13 +30,19 @@ static struct {
     size_t value[HEADERS_MAX];          /* where in a request the values are */
 } request;
 
+/* A ring with room for all connections: who comes first goes first. */
+struct queue {
+    uint32_t *places, head, count;
+};
+
 static struct {
     struct connection *all;
     uint32_t open;
-    uint32_t *free; /* -r: a ring of connections without a request, the longest idle first */
-    uint32_t free_head, free_count;
+    struct queue free;   /* -r: without a request */
+    struct queue paused; /* -b: until again_ns */
     int epoll;
     uint64_t sent, end_ns;
+    uint64_t answers, answered_ns; /* when there were first so many */
     bool stopping;
 } run;
 
@@ -69,10 +76,10 @@ static void set_value(char *value, const char *seed, uint64_t number)
 
 /* Gives `count` requests values that no other has, or, of every so many, the first one's value is
  * one of another seed's first. */
-static void set_values(uint32_t count)
+static void set_values(uint64_t first, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t number = run.sent + i + 1;
+        uint64_t number = first + i;
         char *one = request.text + i * request.len;
         for (uint32_t h = 0; h < ask.header_count; h++)
             set_value(one + request.value[h], ask.seed, number);
@@ -102,23 +109,29 @@ static void open_connection(struct connection *c)
     watch(c);
 }
 
+static void put_on_wire(struct connection *c, uint32_t count)
+{
+    if (ask.close)
+        open_connection(c);
+    if (ask.header_count != 0)
+        set_values(c->first, count);
+    ssize_t len = (ssize_t)(count * request.len);
+    if (send(c->fd, request.text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) != len)
+        fail("a request could not be sent whole: %s", strerror(errno));
+    c->next = 0;
+    c->waiting = count;
+}
+
 static void send_requests(struct connection *c, uint64_t due_ns)
 {
     uint32_t count = ask.depth;
     if (ask.requests != 0 && ask.requests - run.sent < count)
         count = (uint32_t)(ask.requests - run.sent);
-    if (ask.close)
-        open_connection(c);
-    if (ask.header_count != 0)
-        set_values(count);
-    ssize_t len = (ssize_t)(count * request.len);
-    if (send(c->fd, request.text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) != len)
-        fail("a request could not be sent whole: %s", strerror(errno));
+    c->first = run.sent + 1;
     for (uint32_t i = 0; i < count; i++)
         c->due_ns[i] = due_ns;
-    c->next = 0;
-    c->waiting = count;
     run.sent += count;
+    put_on_wire(c, count);
 }
 
 static bool is_over(uint64_t now)
@@ -145,9 +158,22 @@ static struct connection *new_connection(void)
     return c;
 }
 
-static void put_free(struct connection *c)
+static void put(struct queue *q, const struct connection *c)
 {
-    run.free[(run.free_head + run.free_count++) % ask.connections] = (uint32_t)(c - run.all);
+    q->places[(q->head + q->count++) % ask.connections] = (uint32_t)(c - run.all);
+}
+
+static struct connection *head_of(const struct queue *q)
+{
+    return &run.all[q->places[q->head]];
+}
+
+static struct connection *take(struct queue *q)
+{
+    struct connection *c = head_of(q);
+    q->head = (q->head + 1) % ask.connections;
+    q->count--;
+    return c;
 }
 
 /* What a connection does that has all its answers. */
@@ -155,8 +181,11 @@ static void go_on(struct connection *c)
 {
     uint64_t now = now_ns();
     c->answered = false;
-    if (ask.rate != 0) {
-        put_free(c);
+    if (c->busy) {
+        c->again_ns = now + PAUSE_NS;
+        put(&run.paused, c);
+    } else if (ask.rate != 0) {
+        put(&run.free, c);
     } else if (ask.hold) {
         if (run.open < ask.connections)
             send_requests(new_connection(), now_ns());
@@ -183,17 +212,39 @@ static uint64_t due_ns(uint64_t start, uint64_t number)
 static uint64_t send_due(uint64_t start)
 {
     uint64_t now = now_ns();
-    while (run.sent < ask.requests && run.free_count > 0) {
+    while (run.sent < ask.requests && run.free.count > 0) {
         uint64_t due = due_ns(start, run.sent);
         if (due > now)
             return due - now;
-        struct connection *c = &run.all[run.free[run.free_head]];
-        run.free_head = (run.free_head + 1) % ask.connections;
-        run.free_count--;
-        send_requests(c, due);
+        send_requests(take(&run.free), due);
     }
     run.stopping = run.sent >= ask.requests;
     return PATIENCE_NS;
+}
+
+/* -b: the same requests once more; answers how long to sleep, at most sleep_ns. */
+static uint64_t send_again(uint64_t sleep_ns)
+{
+    uint64_t now = now_ns();
+    while (run.paused.count > 0) {
+        uint64_t again = head_of(&run.paused)->again_ns;
+        if (again > now)
+            return again - now < sleep_ns ? again - now : sleep_ns;
+        put_on_wire(take(&run.paused), 1);
+    }
+    return sleep_ns;
+}
+
+/* A server that only says "busy" is as bad as one that says nothing. */
+static void check_patience(void)
+{
+    uint64_t now = now_ns();
+    if (answers_count() != run.answers || run.answers == run.sent) {
+        run.answers = answers_count();
+        run.answered_ns = now;
+    } else if (now - run.answered_ns >= PATIENCE_NS) {
+        fail("no answer for 5 seconds, after %llu good ones", (unsigned long long)run.answers);
+    }
 }
 
 static void turn(uint64_t sleep_ns)
@@ -204,10 +255,9 @@ static void turn(uint64_t sleep_ns)
     int count = epoll_pwait2(run.epoll, events, EVENTS, &t, NULL);
     if (count < 0 && errno != EINTR)
         fail("epoll_pwait2: %s", strerror(errno));
-    if (count == 0 && sleep_ns == PATIENCE_NS)
-        fail("no answer for 5 seconds, after %llu good ones", (unsigned long long)answers_count());
     for (int i = 0; i < count; i++)
         handle(events[i].data.ptr);
+    check_patience();
 }
 
 static void start_connections(void)
@@ -216,7 +266,7 @@ static void start_connections(void)
     for (uint32_t i = 0; i < first; i++) {
         struct connection *c = new_connection();
         if (ask.rate != 0)
-            put_free(c);
+            put(&run.free, c);
         else if (!is_over(now_ns()))
             send_requests(c, now_ns());
     }
@@ -225,19 +275,21 @@ static void start_connections(void)
 void run_load(void)
 {
     run.all = calloc(ask.connections, sizeof *run.all);
-    run.free = calloc(ask.connections, sizeof *run.free);
+    run.free.places = calloc(ask.connections, sizeof *run.free.places);
+    run.paused.places = calloc(ask.connections, sizeof *run.paused.places);
     run.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!run.all || !run.free || run.epoll < 0)
+    if (!run.all || !run.free.places || !run.paused.places || run.epoll < 0)
         fail("no memory");
     make_requests();
     prctl(PR_SET_TIMERSLACK, 1UL); /* or a request is sent up to 50 us after it was due */
     uint64_t start = now_ns();
     run.end_ns = start + ask.seconds * SECOND_NS;
+    run.answered_ns = start;
     start_connections();
     if (ask.rate != 0)
         start = now_ns();
     while (!run.stopping || answers_count() < run.sent) {
-        turn(ask.rate != 0 ? send_due(start) : PATIENCE_NS);
+        turn(send_again(ask.rate != 0 ? send_due(start) : PATIENCE_NS));
         is_over(now_ns());
     }
     answers_report(now_ns() - start);

@@ -35,10 +35,25 @@ until_true() {
     return 1
 }
 
+# note COMMAND...: what was run; bench.sh writes it down for its report.
+note() { :; }
+
+# The files of $place that a command is configured by, each as a comment of one line.
+settings_of() {
+    local file
+    for file; do
+        case $file in "$place"/*.conf | "$place"/*.json)
+            printf '  # %s: %s' "${file##*/}" "$(tr -s ' \n' ' ' <"$file")"
+            ;;
+        esac
+    done
+}
+
 # run_server NAME COMMAND...: in the background; its log is $place/NAME.log.
 run_server() {
     local name=$1
     shift
+    note "$(printf '%q ' "$@")$(settings_of "$@")"
     "$@" >"$place/$name.log" 2>&1 </dev/null &
     pid[$name]=$!
     disown # or bash reports how it ended

@@ -36,7 +36,7 @@ bars() {
                     for (j = i; j > 1 && v[k, j] < v[k, j - 1]; j--) {
                         t = v[k, j]; v[k, j] = v[k, j - 1]; v[k, j - 1] = t
                     }
-                split(k, w, "\t"); sub(/^[^,]*, /, "", w[1])
+                split(k, w, "\t"); sub(/^[^,]*, /, "", w[1]); sub(/ connections$/, "", w[1])
                 middle = m % 2 ? v[k, (m + 1) / 2] : (v[k, m / 2] + v[k, m / 2 + 1]) / 2
                 printf "\"%s\"\t\"%s\"\t%s\t%s\t%s\n", w[1], w[2], middle, v[k, 1], v[k, m]
             }
@@ -84,15 +84,23 @@ if wanted refusals '^refusals, ' 5; then
         "$place/refusals.bars" "$place/refusals.bars" >"$place/refusals.shares"
     draw_bars "$place/refusals.shares" '(strcol(2)."\n".strcol(1))' \
         "Refusals per CPU-second of the server: median, min to max; the kernel's floor is 1" \
-        'share of the floor' '%.1f' | plot refusals 1000
+        'share of the floor' '%.1f' | plot refusals 1280
 fi
-if wanted sales '^sales$' 4; then
-    draw_bars "$place/sales.bars" 'strcol(2)' \
-        'Sales/s: durable with spike, in memory with all others' 'sales/s' | plot sales 800
+by_connections='(strcol(2)."\n".strcol(1))'
+if wanted sales '^sales, ' 4; then
+    draw_bars "$place/sales.bars" "$by_connections" \
+        'Sales/s, to 100 and to 1,000 connections: durable with spike, in memory with all others' \
+        'sales/s' | plot sales 1280
 fi
-if wanted sales-cost '^sales$' 5; then
-    draw_bars "$place/sales-cost.bars" 'strcol(2)' \
-        'Sales per CPU-second of server + Redis' 'sales per CPU-second' | plot sales-cost 800
+if wanted sales-cost '^sales, ' 5; then
+    draw_bars "$place/sales-cost.bars" "$by_connections" \
+        'Sales per CPU-second of server + Redis, to 100 and to 1,000 connections' \
+        'sales per CPU-second' | plot sales-cost 1280
+fi
+if wanted sales-keyed '^sales with key' 4; then
+    draw_bars "$place/sales-keyed.bars" "$by_connections" \
+        'Durable sales/s with key and buyer, and without, to 100 and to 1,000 connections' \
+        'sales/s' | plot sales-keyed 700
 fi
 if wanted nodes '^nodes$' 4; then
     draw_bars "$place/nodes.bars" 'strcol(2)' \
@@ -117,12 +125,13 @@ fi
 if [ -s "$place/recovery" ]; then
     plot recovery 700 <<PLOT
 $style
-set key left top
+set key right bottom
 set title "From exec to open after kill -9"
 set xlabel "orders in the journal"
 set ylabel "ms"
 set yrange [1:*]
 set logscale xy
+set xrange [5000:2000000]
 set format xy "%.0s%c"
 set datafile separator "\t"
 plot for [kind in "standalone redis"] "$place/recovery" \

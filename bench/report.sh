@@ -1,38 +1,38 @@
 #!/bin/bash
 # report.sh: RESULTS.md from the lines that bench.sh has measured; nothing in it is written by hand.
 #
-#     report.sh PLACE RESULTS PAIRS SECONDS TOOK WORKLOAD...
+#     PAIRS= SECONDS_EACH= TOOK= report.sh PLACE RESULTS 'ALL WORKLOADS' WORKLOAD...
 set -euo pipefail
 
 bench=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$bench")
 place=$1
 out=$2/RESULTS.md
-pairs=$3
-seconds=$4
-took=$5
-shift 5
+all=$3
+shift 3
 
 # What has to be reached: goal | unit or x for a ratio | how to find it | at least, or <= at most.
-# A ratio: rates WORKLOAD:OURS:THEIRS:COLUMN, column 4 answers/s, 5 answers per CPU-second.
+# A ratio: WORKLOAD:OURS:THEIRS:COLUMN of rates, column 4 answers/s, 5 answers per CPU-second. It is
+# judged with 100 connections; what it is with 1,000 stands beside it.
+# shellcheck disable=SC2016 # `...` is Markdown
 goals='
 refusals per CPU-second, against the kernel floor|x|refusals, keep-alive:spike:floor:5|0.95
-refusals per CPU-second, against nginx, keep-alive|x|refusals, keep-alive:spike:nginx:5|1.05
-refusals per CPU-second, against nginx, a connection each|x|refusals, a connection each:spike:nginx:5|1.1
-refusals per CPU-second, against nginx, 16 pipelined|x|refusals, 16 pipelined:spike:nginx:5|2
-durable sales/s, against nginx + Lua + Redis|x|sales:spike:nginx-lua:4|2
-durable sales/s, against webdis|x|sales:spike:webdis:4|1.7
-durable sales/s, against the Go design as published (with its log)|x|sales:spike:go-log:4|8
-durable sales/s, against the Go design without its log|x|sales:spike:go:4|8
-durable sales per CPU-second of server + Redis, against nginx + Lua + Redis|x|sales:spike:nginx-lua:5|3
-durable sales per CPU-second of server + Redis, against webdis|x|sales:spike:webdis:5|2.5
-sales/s with key and buyer, against anonymous|x|sales with key and buyer:keyed:plain:4|0.7
-sales per CPU-second with key and buyer, against anonymous|x|sales with key and buyer:keyed:plain:5|0.7
-p99 of a durable sale at 50 % load|ms|latency of a sale at 50 % load:spike|<=5
-memory of an idle connection|bytes|idle:spike:3|<=400
-a node with 10,000 idle connections, journal map left out|MiB|idle:spike:4|<=24
+refusals per CPU-second, against nginx `return 200`, keep-alive|x|refusals, keep-alive:spike:nginx:5|1.05
+... a connection each|x|refusals, a connection each:spike:nginx:5|1.1
+... pipelined 16 deep|x|refusals, 16 pipelined:spike:nginx:5|2
+durable sales/s, against nginx + Lua + Redis|x|sales, 100 connections:spike:nginx-lua:4|2
+... against webdis|x|sales, 100 connections:spike:webdis:4|1.7
+... against the Go design as published, with its log|x|sales, 100 connections:spike:go-log:4|8
+... against the Go design without its log|x|sales, 100 connections:spike:go:4|8
+durable sales per CPU-second of server + Redis, against nginx + Lua + Redis|x|sales, 100 connections:spike:nginx-lua:5|3
+... against webdis|x|sales, 100 connections:spike:webdis:5|2.5
+sales/s with key and buyer, against anonymous|x|sales with key and buyer, 100 connections:keyed:plain:4|0.7
+... per CPU-second of server + Redis|x|sales with key and buyer, 100 connections:keyed:plain:5|0.7
+p99 of a durable sale at 50 % load|ms|p99:latency of a sale at 50 % load:spike|<=5
+idle connection: server memory|bytes|each:spike:|<=400
+a node with 10,000 idle connections, journal map left out: RSS|MiB|whole:spike:|<=24
 recovery of 1,000,000 journaled orders, standalone|s|recovery:standalone:1000000|<=2
-recovery of 1,000,000 journaled orders, with Redis|s|recovery:redis:1000000|<=2
+... with Redis, which it has to attach to|s|recovery:redis:1000000|<=2
 '
 
 # Functions that all tables need. Each reads the measurements as it likes.
@@ -64,11 +64,13 @@ machine() {
     echo "| journal on | $(stat -f -c %T "$place") |"
     echo "| kernel | $(uname -sr) |"
     echo "| system | $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release) |"
+    echo "| load average of the machine before the run | $(cat "$place/loadavg") |"
     echo "| spike-server | $("${SERVER:-$root/build/spike-server}" -V | head -n 1)," \
         "$(git -C "$root" describe --always --dirty 2>/dev/null || echo 'no git') |"
     local package
-    for package in gcc nginx libnginx-mod-http-lua lua-nginx-redis redis-server webdis golang-go \
-        golang-github-gomodule-redigo-dev libev4 libhiredis0.14 liblmdb0 apache2-utils; do
+    for package in gcc libc6 libev4 libhiredis0.14 liblmdb0 libsodium23 zlib1g redis-server \
+        redis-tools nginx libnginx-mod-http-lua libluajit2-5.1-2 lua-nginx-redis webdis golang-go \
+        golang-github-gomodule-redigo-dev apache2-utils; do
         # shellcheck disable=SC2016 # ${Version} is dpkg's
         echo "| $package | $(dpkg-query -W -f='${Version}' "$package" 2>/dev/null || echo 'not known') |"
     done
@@ -82,34 +84,59 @@ measurements() {
 }
 
 goals_met() {
-    echo '| goal | wanted | measured: median (min to max) | |'
-    echo '|---|---|---|---|'
+    echo '| goal | wanted | measured: median (min to max) | | with 1,000 connections |'
+    echo '|---|---|---|---|---|'
     { measurements; sed '/^$/d; s/^/goal|/' <<<"$goals"; } | awk -F'\t' "$statistics"'
         $1 == "rates" { v[$2, $3, $4, 4] = $5; v[$2, $3, $4, 5] = $6 }
-        $1 == "rates" { p99[$2, $3, ++many[$2, $3]] = $8 }
-        $1 == "idle" { idle[$2, 3, ++held[$2]] = $4; idle[$2, 4, held[$2]] = $5 / 2^20 }
-        $1 == "recovery" { again[$2, $3, ++times[$2, $3]] = $5 / 1e6 }
-        /^goal\|/ {
-            split($0, g, "|"); split(g[4], w, ":"); n = 0; split("", list)
-            if (g[3] == "x")
-                while ((w[1], w[2], n + 1, w[4]) in v && (w[1], w[3], n + 1, w[4]) in v) {
-                    n++; list[n] = v[w[1], w[2], n, w[4]] / v[w[1], w[3], n, w[4]]
-                }
-            else if (w[1] == "idle")
-                while (n < held[w[2]]) { n++; list[n] = idle[w[2], w[3], n] }
-            else if (w[1] == "recovery")
-                while (n < times[w[2], w[3]]) { n++; list[n] = again[w[2], w[3], n] }
-            else
-                while (n < many[w[1], w[2]]) { n++; list[n] = p99[w[1], w[2], n] / 1000 }
-            most = sub(/^<=/, "", g[5]); g[5] += 0; unit = g[3] == "x" ? "" : " " g[3]
-            if (n == 0) next # not in this run
-            m = median(list, n)
-            printf "| %s | at %s %s%s | ", g[2], most ? "most" : "least", g[5], unit
+        $1 == "rates" { own["p99", $2, $3, ++n_of["p99", $2, $3]] = $8 / 1000 }
+        $1 == "idle" { own["each", $2, "", ++n_of["each", $2, ""]] = $4 }
+        $1 == "idle" { own["whole", $2, "", ++n_of["whole", $2, ""]] = $5 / 2^20 }
+        $1 == "recovery" { own["recovery", $2, $3, ++n_of["recovery", $2, $3]] = $5 / 1e6 }
+        # What was measured for a goal, into list; returns how much.
+        function measured(is_ratio, w,   n) {
+            split("", list)
+            for (n = 0; is_ratio; n++) {
+                if (!((w[1], w[2], n + 1, w[4]) in v && (w[1], w[3], n + 1, w[4]) in v))
+                    return n
+                list[n + 1] = v[w[1], w[2], n + 1, w[4]] / v[w[1], w[3], n + 1, w[4]]
+            }
+            for (n = 0; n < n_of[w[1], w[2], w[3]]; n++)
+                list[n + 1] = own[w[1], w[2], w[3], n + 1]
+            return n
+        }
+        function show(n, unit,   form, m) {
             form = unit == " bytes" ? "%.0f%s (%.0f to %.0f)" : "%.2f%s (%.2f to %.2f)"
-            printf form " | %s |\n", m, unit, list[1], list[n],
-                (most ? m <= g[5] : m >= g[5]) ? "met" : \
-                sprintf("**not met**, by %.1f %%", 100 * (most ? m / g[5] - 1 : 1 - m / g[5]))
+            m = median(list, n)
+            return sprintf(form, m, unit, list[1], list[n])
+        }
+        function verdict(m, limit, most) {
+            if (most ? m <= limit : m >= limit)
+                return "met"
+            return sprintf("**not met**, by %.1f %%", 100 * (most ? m / limit - 1 : 1 - m / limit))
+        }
+        /^goal\|/ {
+            split($0, g, "|"); split(g[4], w, ":"); most = sub(/^<=/, "", g[5])
+            unit = g[3] == "x" ? "" : " " g[3]
+            printf "| %s | at %s %s%s | ", g[2], most ? "most" : "least", g[5], unit
+            if (!(n = measured(g[3] == "x", w))) { print "not measured | | |"; next }
+            printf "%s | %s |", show(n, unit), verdict(median(list, n), g[5] + 0, most)
+            n = sub(/, 100 connections/, ", 1000 connections", w[1]) ? measured(1, w) : 0
+            print n ? " " show(n, "") " |" : " |"
         }'
+    million
+}
+
+# The result of another program, if it was run.
+million() {
+    local file=$bench/MILLION.md said="not measured: \`make bench-million\`" met=
+    if grep -q '^Everything is as it has to be' "$file" 2>/dev/null; then
+        said='see bench/MILLION.md'
+        met=met
+    elif [ -f "$file" ]; then
+        said='see bench/MILLION.md'
+        met='**not met**'
+    fi
+    echo "| the million | 1,000,000 connections, exactly 10,000 sold, no error | $said |${met:+ $met} | |"
 }
 
 # One table for each workload: rates and costs, and ratios of whoever is first to the others.
@@ -132,6 +159,7 @@ rates() {
             if (!(($1, $2) in rounds)) names[$1, ++peers[$1]] = $2
             r = ++rounds[$1, $2]
             for (i = 4; i <= 9; i++) v[$1, $2, r, i] = $i
+            answers[$1, $2] += $10; busy[$1, $2] += $11
         }
         END {
             for (k = 1; k <= workloads; k++) {
@@ -148,6 +176,10 @@ rates() {
                     printf "| %s | %s | %s | %s | %s | %s |\n", n, thousands(show(w, n, 4)),
                         thousands(show(w, n, 5)), late, ratio(w, n, 4), ratio(w, n, 5)
                 }
+                for (i = 1; i <= peers[w]; i++)
+                    if (busy[w, n = names[w, i]])
+                        printf "\n%s said \"busy\" %d times besides its %s answers, and was asked again.\n",
+                            n, busy[w, n], thousands(answers[w, n])
             }
         }' "$place/rates"
 }
@@ -190,6 +222,15 @@ recovery() {
         }' "$place/recovery"
 }
 
+# Workloads that this run did without.
+missing() {
+    local one list=
+    for one in $all; do
+        [[ " $* " = *" $one "* ]] || list+="${list:+, }$one"
+    done
+    [ -z "$list" ] || printf '\nNot measured in this run: %s.\n' "$list"
+}
+
 pictures() {
     local name
     for name in "${out%/*}"/plots/*.svg; do
@@ -201,20 +242,22 @@ pictures() {
     cat <<TEXT
 # Results
 
-Written by \`bench/bench.sh $*\`: $pairs rounds, $seconds s for each measurement,
-$((took / 60)) min $((took % 60)) s in all, $(date -u +%Y-%m-%dT%H:%MZ). In each round everybody is
-measured once, one after the other, with the load generator on the same machine; a ratio is of two
-figures of one round, and the median is over the rounds. Compare ratios, not figures of different
-days. Every answer was checked; of every sale it was checked that the stock fell by the number of
-yeses.
-
-$(machine)
+Written by \`PAIRS=$PAIRS SECONDS_EACH=$SECONDS_EACH bench/bench.sh $*\`, which took
+$((TOOK / 60)) min $((TOOK % 60)) s, $(date -u '+%Y-%m-%d %H:%M') UTC.
 
 ## Goals
 
 $(goals_met)
+$(missing "$@")
 
-The million connections are \`make bench-million\`.
+In each of $PAIRS rounds everybody is measured once for $SECONDS_EACH s, one after the other, with the
+load generator on the same machine; a ratio is of two figures of one round, and the median is over
+the rounds. Compare ratios, not figures of different days. Every answer was checked, and of every
+sale that the stock fell by exactly the number of yeses.
+
+## Machine
+
+$(machine)
 
 ## Measured
 
@@ -224,8 +267,8 @@ disk before the answer; nobody else's are. Each Redis is its own, on a Unix sock
 persistence. \`floor\` is the kernel's: epoll, read, write, a fixed answer. \`go\` is the published
 design without the log line it writes for each request, \`go-log\` with it. \`redis-benchmark\` asks
 the published script without HTTP in front; its cost is that of Redis alone. \`ab\` runs the
-prototype's commands (but for the port) on its sale, 150 of 10,000 tickets for one node. \`keyed\` and \`plain\`
-are one spike-server.
+prototype's commands (but for the port) on its sale, 150 of 10,000 tickets for one node. \`keyed\`
+and \`plain\` are one spike-server. Where nothing else is said, there are 100 connections.
 $(rates)
 $(idle)
 $(recovery)
@@ -240,7 +283,9 @@ $(pictures)
 
 ## Commands
 
-\`load\` is bench/load.c, DIR a folder of this run.
+In the order in which they came first; servers are followed by the files that configure them.
+\`load\`, \`floor\` and \`design\` are those of bench/, built by \`make bench-tools\`; DIR is a folder of
+this run, PORT a free one.
 
 \`\`\`
 $(cat "$place/commands")
@@ -248,4 +293,4 @@ $(cat "$place/commands")
 TEXT
 } >"$out.new"
 mv "$out.new" "$out"
-sed -n '/^## Goals/,/^The million/p' "$out"
+sed -n '/^## Goals/,/^In each/p' "$out" | sed '$d'

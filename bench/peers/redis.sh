@@ -7,7 +7,7 @@ declare -A script # SHA1 of the published script, by the name of the Redis
 
 # redis_start NAME: its socket is $place/NAME.sock.
 redis_start() {
-    run_server "$1" redis-server --port 0 --unixsocket "$place/$1.sock" --save '' --appendonly no \
+    run_server "$1" "${REDIS_SERVER:-redis-server}" --port 0 --unixsocket "$place/$1.sock" --save '' --appendonly no \
         --dir "$place"
     ready "$1" redis_do "$1" ping
 }
@@ -32,9 +32,9 @@ redis_sold() {
     redis_do "$1" hget ticket_hash_key ticket_sold_nums
 }
 
-# redis_benchmark NAME REQUESTS -> requests per second
+# redis_benchmark NAME REQUESTS CONNECTIONS -> requests per second
 redis_benchmark() {
-    local command=(redis-benchmark -s "$place/$1.sock" -c 100 -n "$2" --csv evalsha
+    local command=(redis-benchmark -s "$place/$1.sock" -c "$3" -n "$2" --csv evalsha
         "${script[$1]}" 1 ticket_hash_key ticket_total_nums ticket_sold_nums)
     note "${command[@]}"
     "${command[@]}" 2>&1 | awk -F'","' '/^"evalsha/ { print $2; ok = 1 } END { exit !ok }'

@@ -1,5 +1,7 @@
 # webdis.sh: Redis over HTTP, so to say: the published script without any program of one's own.
-# One thread, like the others. Its answer is {"EVALSHA":N}, shorter than everybody else's.
+# One thread, like the others; as many connections to Redis as it makes by itself, which carry
+# everybody's requests (with 100 of them it is slower). Its answer is {"EVALSHA":N}, shorter than
+# everybody else's.
 # shellcheck shell=bash disable=SC2154 # from lib.sh
 
 # webdis_start NAME REDIS: the request is then ${path[NAME]}.

@@ -5,8 +5,8 @@
 #
 #   perf       counters (perf stat), then the functions that take the most (perf record)
 #   strace     system calls, and how many for each answer; the server is slower meanwhile
-#   callgrind  instructions for each answer, by thread and by function: exact, also on a busy
-#              machine. ANSWERS=20000
+#   callgrind  instructions for each answer, by thread and by function, and with sales also those
+#              of Redis: exact, also on a busy machine. ANSWERS=20000
 #
 # The load is that of bench.sh, 100 connections; further options go to load, as -p 16 or -x.
 set -euo pipefail
@@ -29,14 +29,19 @@ tool=$how
 [ "$tool" != callgrind ] || tool=valgrind
 command -v "$tool" >/dev/null || die "$tool is not there: make bench-deps"
 
-# The server, perhaps below another program.
+# below PROGRAM COMMAND...: makes a program that runs another one below a COMMAND; answers its name.
+below() {
+    printf '#!/bin/sh\nexec %s "$@"\n' "${*:2} $1" >"$place/below-${1##*/}"
+    chmod +x "$place/below-${1##*/}"
+    echo "$place/below-${1##*/}"
+}
+
+# The server, and Redis if there is something to sell.
 start() {
     local redis='' total=1
     [ "$what" = refusal ] || { redis=redis total=10000000; redis_start redis; }
-    server="$place/server"
-    printf '#!/bin/sh\nexec %s "$@"\n' "$*" >"$server"
-    chmod +x "$server"
-    spike_start spike "$redis" "event ticket { total $total; }"
+    spike_start spike "$redis" "answer-timeout 20s; redis-timeout 10s; # it is slow now
+        event ticket { total $total; }"
     spike_ready spike ticket
     [ "$what" = sale ] || spike_sell_out spike ticket
 }
@@ -48,7 +53,7 @@ ask() {
 }
 
 with_perf() {
-    start "$server"
+    start
     ask -d 12 "$@" >"$place/load" &
     sleep 1
     perf stat -p "${pid[spike]}" -- sleep 4 2>&1 || true
@@ -61,7 +66,7 @@ with_perf() {
 
 with_strace() {
     local tracer line
-    start "$server"
+    start
     strace -c -f -o "$place/calls" -p "${pid[spike]}" 2>/dev/null &
     tracer=$!
     until_true grep -q '^TracerPid:.*[1-9]' "/proc/${pid[spike]}/status" || die 'strace cannot attach'
@@ -75,23 +80,38 @@ with_strace() {
         "$place/calls"
 }
 
-with_callgrind() {
-    local line file sum
-    start valgrind -q --tool=callgrind --instr-atstart=no --separate-threads=yes \
-        "--callgrind-out-file=$place/callgrind" "$server"
-    ask -n 2000 "$@" >/dev/null # warm
-    callgrind_control -i on "${pid[spike]}" >/dev/null
-    line=$(ask -n "$answers" "$@")
-    callgrind_control -i off "${pid[spike]}" >/dev/null
-    stop_server spike
-    echo "$line"
-    for file in "$place"/callgrind*; do
-        sum=$(sed -n 's/^\(totals\|summary\): //p' "$file" | tail -n 1)
-        [ "${sum:-0}" -gt "$answers" ] || continue
-        awk -v sum="$sum" -v n="$answers" -v f="${file##*/}" \
-            'BEGIN { printf "\n%s: %.0f instructions for each answer\n", f, sum / n }'
-        callgrind_annotate "$file" 2>/dev/null | grep -A25 'file:function' || true
+# count on|off: whether instructions are counted now.
+count() {
+    local name
+    for name in "${order[@]}"; do
+        callgrind_control -i "$1" "${pid[$name]}" >/dev/null 2>&1
     done
+}
+
+# What a thread has done: in all, and by function.
+show_thread() {
+    local sum
+    sum=$(sed -n 's/^\(totals\|summary\): //p' "$1" | tail -n 1)
+    [ "${sum:-0}" -gt "$answers" ] || return 0
+    awk -v sum="$sum" -v n="$answers" -v f="${1##*/}" \
+        'BEGIN { printf "\n%s: %.0f instructions for each answer\n", f, sum / n }'
+    callgrind_annotate "$1" 2>/dev/null | grep -A25 'file:function' || true
+}
+
+with_callgrind() {
+    local line file valgrind
+    valgrind="valgrind -q --tool=callgrind --instr-atstart=no --separate-threads=yes \
+        --callgrind-out-file=$place/callgrind"
+    server=$(below "$server" "$valgrind.spike")
+    REDIS_SERVER=$(below redis-server "$valgrind.redis")
+    start
+    ask -n 2000 "$@" >/dev/null # warm
+    count on
+    line=$(ask -n "$answers" "$@")
+    count off
+    for file in spike redis; do stop_server "$file"; done
+    echo "$line"
+    for file in "$place"/callgrind.*; do show_thread "$file"; done
 }
 
 "with_$how" "$@"

@@ -32,6 +32,7 @@ enum {
 _Static_assert(AT_KEY + PARAM_MAX == RECORD_BYTES_MAX, "the key is the last field");
 _Static_assert(AT_BODY + SALE_ID_BYTES + SALE_SECRET_BYTES + 8 == RECORD_BYTES,
                "a SALE fills the body");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers are copied as they lie");
 
 const char *order_state_word(enum order_state s)
 {
@@ -47,15 +48,13 @@ const char *order_state_word(enum order_state s)
 
 static void put(unsigned char *out, uint64_t value, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
-        out[i] = (unsigned char)(value >> (8 * i));
+    memcpy(out, &value, bytes);
 }
 
 static uint64_t get(const unsigned char *in, size_t bytes)
 {
     uint64_t value = 0;
-    for (size_t i = 0; i < bytes; i++)
-        value |= (uint64_t)in[i] << (8 * i);
+    memcpy(&value, in, bytes);
     return value;
 }
 

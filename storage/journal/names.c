@@ -4,9 +4,9 @@
  */
 #include "storage/journal/names.h"
 
+#include <libdeflate.h>
 #include <stdio.h>
 #include <string.h>
-#include <zlib.h>
 
 #define KEY_FORMAT   "meta:format"
 #define KEY_NODE     "meta:node"
@@ -33,8 +33,7 @@ static uint32_t get32(const uint8_t in[4])
 
 static uint32_t number_crc(const MDB_val *key, const uint8_t value[4])
 {
-    uLong crc = crc32(0, key->mv_data, (uInt)key->mv_size);
-    return (uint32_t)crc32(crc, value, 4);
+    return libdeflate_crc32(libdeflate_crc32(0, key->mv_data, key->mv_size), value, 4);
 }
 
 static bool get_number(const MDB_val *key, const MDB_val *data, uint32_t *value)

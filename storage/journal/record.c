@@ -10,8 +10,8 @@
  */
 #include "storage/journal/record.h"
 
+#include <libdeflate.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "conf/base/orderid.h"
 
@@ -171,7 +171,7 @@ size_t record_encode(const struct record *r, uint32_t *crc, unsigned char out[RE
     put(out + AT_TIME, r->time_wall_ms, 8);
     encode_body(r, out + AT_BODY);
     size_t len = encode_names(r, out);
-    *crc = (uint32_t)crc32(*crc, out + AT_KIND, (uInt)(len - AT_KIND));
+    *crc = libdeflate_crc32(*crc, out + AT_KIND, len - AT_KIND);
     put(out + AT_CRC, *crc, 4);
     return len;
 }

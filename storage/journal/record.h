@@ -2,7 +2,7 @@
  * record: what one line of the journal says, and its bytes.
  *
  * The journal of an event is a row of records numbered 1, 2, 3 ... (seq). A record is 64 bytes; one
- * that names a buyer or a key has 128 more. All integers little-endian. Its CRC (zlib's crc32)
+ * that names a buyer or a key has 128 more. All integers little-endian. Its CRC (crc32 as of zlib)
  * covers seq and all other bytes and starts from the CRC of the record before, so that a record
  * that is missing, doubled, moved or changed breaks the chain.
  *

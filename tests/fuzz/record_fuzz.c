@@ -3,7 +3,7 @@
  * nor take two spellings for one record. The first four bytes of the input are the chain; the
  * record is tried as it is and once more with a CRC that fits, to get past that gate.
  */
-/* needs: storage/journal/record.c conf/base/check.c -lz */
+/* needs: storage/journal/record.c conf/base/check.c -ldeflate -lz */
 #include <string.h>
 #include <zlib.h>
 

@@ -11,7 +11,7 @@
  *        storage/journal/journal.c storage/journal/journal_open.c
  *        storage/journal/names.c storage/journal/home.c
  *        storage/journal/pages.c storage/journal/record.c storage/journal/tally.c
- *        storage/journal/verify.c -llmdb -lsodium -lz */
+ *        storage/journal/verify.c -llmdb -lsodium -ldeflate */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,7 @@
  *        storage/journal/home.c storage/journal/journal.c storage/journal/journal_open.c
  *        storage/journal/names.c storage/journal/pages.c storage/journal/record.c
  *        storage/journal/tally.c storage/journal/verify.c
- *        -llmdb -lsodium -lz */
+ *        -llmdb -lsodium -ldeflate */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

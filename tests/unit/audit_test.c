@@ -14,7 +14,7 @@
  *        storage/journal/home.c storage/journal/pages.c storage/journal/record.c
  *        storage/journal/tally.c storage/journal/verify.c
  *        storage/stock/look.c storage/stock/link.c server/mem/arena.c
- *        -lhiredis -llmdb -lsodium -lz */
+ *        -lhiredis -llmdb -lsodium -ldeflate */
 #include "tests/unit/journal_dir.h"
 
 #include "storage/log/inside.h"

@@ -6,7 +6,7 @@
  */
 /* needs: storage/journal/journal.c storage/journal/journal_open.c storage/journal/names.c
  * storage/journal/home.c storage/journal/verify.c storage/journal/pages.c storage/journal/record.c
- * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -lz */
+ * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate -lz */
 #include "tests/unit/journal_sample.h"
 
 #include <zlib.h>

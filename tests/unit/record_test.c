@@ -3,7 +3,7 @@
  * versions and by spike-log, so their layout is fixed here byte by byte, and any other bytes must
  * be refused.
  */
-/* needs: storage/journal/record.c conf/base/check.c -lz */
+/* needs: storage/journal/record.c conf/base/check.c -ldeflate -lz */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * Why: what a node believes after a crash is what its journal adds up to. A record that is folded
  * wrongly, or one that cannot follow and is folded all the same, is a ticket too many or too few.
  */
-/* needs: storage/journal/tally.c storage/journal/record.c conf/base/check.c conf/base/fault.c -lz
- */
+/* needs: storage/journal/tally.c storage/journal/record.c conf/base/check.c conf/base/fault.c
+ * -ldeflate */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -11,11 +11,17 @@
 
 #define WALK_CHUNK 64 /* records that journal_walk reads at a time */
 
+/* Cursors that stay at the ends of an event's two databases. */
+struct tails {
+    MDB_cursor *records, *index;
+};
+
 struct event {
     const char *name;
     uint8_t slot;
     struct trees trees;
     MDB_cursor *cursor;      /* over the records, of the reading transaction */
+    struct tails tails;      /* of the writing transaction, from the event's first append on */
     uint64_t end, committed; /* seq */
     uint64_t leaves;         /* of the index, as of the last commit */
     uint32_t crc;            /* of the record at `end` */

@@ -113,7 +113,7 @@ static int put_entry(MDB_txn *txn, const struct event *e, const struct record *r
     struct index_entry entry = {r->seq, r->seq};
     MDB_val key = {sizeof number, &number}, data = {sizeof entry, &entry};
     if (r->kind == RECORD_GRANT)
-        return mdb_put(txn, e->trees.index, &key, &data, MDB_APPEND);
+        return mdb_cursor_put(e->tails.index, &key, &data, MDB_APPEND);
     int rc = get_entry(txn, e, number, &entry);
     if (rc != MDB_SUCCESS)
         return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
@@ -121,16 +121,27 @@ static int put_entry(MDB_txn *txn, const struct event *e, const struct record *r
     return mdb_put(txn, e->trees.index, &key, &data, 0);
 }
 
-static int put(struct journal *j, const struct event *e, const struct record *r,
-               unsigned char *bytes, size_t len)
+/* The event is written to for the first time since the last commit. */
+static int begin_write(struct journal *j, struct event *e)
 {
-    uint64_t seq = r->seq;
-    MDB_val key = {sizeof seq, &seq}, data = {len, bytes};
     int rc = MDB_SUCCESS;
     if (j->writer == NULL)
         rc = mdb_txn_begin(j->env, NULL, 0, &j->writer);
     if (rc == MDB_SUCCESS)
-        rc = mdb_put(j->writer, e->trees.records, &key, &data, MDB_APPEND);
+        rc = mdb_cursor_open(j->writer, e->trees.records, &e->tails.records);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_cursor_open(j->writer, e->trees.index, &e->tails.index);
+    return rc;
+}
+
+static int put(struct journal *j, struct event *e, const struct record *r, unsigned char *bytes,
+               size_t len)
+{
+    uint64_t seq = r->seq;
+    MDB_val key = {sizeof seq, &seq}, data = {len, bytes};
+    int rc = e->tails.records ? MDB_SUCCESS : begin_write(j, e);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_cursor_put(e->tails.records, &key, &data, MDB_APPEND);
     if (rc == MDB_SUCCESS && record_is_order(r))
         rc = put_entry(j->writer, e, r);
     return rc;
@@ -159,7 +170,9 @@ static int finish(struct journal *j)
         rc = mdb_txn_commit(j->writer);
     else if (j->writer)
         mdb_txn_abort(j->writer);
-    j->writer = NULL;
+    j->writer = NULL; /* and with it the tails: LMDB closes cursors with their transaction */
+    for (uint32_t i = 0; i < j->event_count; i++)
+        j->events[i].tails = (struct tails){NULL, NULL};
     return rc;
 }
 

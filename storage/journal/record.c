@@ -160,9 +160,9 @@ static size_t encode_names(const struct record *r, unsigned char *out)
     return RECORD_BYTES_MAX;
 }
 
-size_t record_encode(const struct record *r, uint32_t *crc, unsigned char out[RECORD_BYTES_MAX])
+/* Of a valid record. */
+static size_t spell(const struct record *r, uint32_t *crc, unsigned char *out)
 {
-    ASSERT(is_valid(r));
     memset(out, 0, RECORD_BYTES);
     out[AT_KIND] = r->kind;
     if (r->kind != RECORD_EPOCH && r->kind != RECORD_KNOWN)
@@ -174,6 +174,12 @@ size_t record_encode(const struct record *r, uint32_t *crc, unsigned char out[RE
     *crc = libdeflate_crc32(*crc, out + AT_KIND, len - AT_KIND);
     put(out + AT_CRC, *crc, 4);
     return len;
+}
+
+size_t record_encode(const struct record *r, uint32_t *crc, unsigned char out[RECORD_BYTES_MAX])
+{
+    ASSERT(is_valid(r));
+    return spell(r, crc, out);
 }
 
 static void decode_body(struct record *r, const unsigned char *body)
@@ -236,7 +242,7 @@ bool record_decode(struct record *r, uint32_t *crc, const void *bytes, size_t le
         memcpy(r->buyer, in + AT_BUYER, r->buyer_len);
         memcpy(r->key, in + AT_KEY, r->key_len);
     }
-    if (record_encode(r, &chain, again) != len || memcmp(again, in, len) != 0)
+    if (spell(r, &chain, again) != len || memcmp(again, in, len) != 0)
         return false;
     *crc = chain;
     return true;

@@ -1,5 +1,5 @@
 /*
- * inside: what journal.c and journal_open.c share. Not for other rooms.
+ * inside: what journal.c and the files beside it share. Not for other rooms.
  */
 #ifndef SPIKE_JOURNAL_INSIDE_H
 #define SPIKE_JOURNAL_INSIDE_H

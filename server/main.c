@@ -205,8 +205,12 @@ static bool open_journal(struct fault *f)
                                 .size = node.conf.journal_size,
                                 .node = node.conf.node,
                                 .event_count = node.conf.event_count};
-    for (uint32_t i = 0; i < node.conf.event_count; i++)
-        o.events[i] = node.conf.events[i].name;
+    for (uint32_t i = 0; i < node.conf.event_count; i++) {
+        const struct conf_event *e = &node.conf.events[i];
+        o.events[i] = e->name;
+        o.orders[i] = e->total < e->local_stock ? e->total : e->local_stock;
+        o.holds[i] = e->hold_ms > 0;
+    }
     node.journal = journal_open(&o, f);
     return node.journal != NULL;
 }
@@ -362,6 +366,7 @@ static void block_signals(int how)
     sigaddset(&set, SIGUSR1);
     pthread_sigmask(how, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is said */
 }
 
 /* ---- run ------------------------------------------------------------------------------------ */

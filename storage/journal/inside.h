@@ -38,13 +38,17 @@ struct journal {
     bool poisoned; /* a commit has failed, and `why` says how */
     struct fault why;
     uint64_t page_size, map_pages, used_pages;
-    uint64_t disk_pages; /* what the file system had left at the last commit */
+    uint64_t ready_pages; /* whose blocks are there already, counted from the file's begin; or 0 */
+    uint64_t disk_pages;  /* what the disk had for us at the last commit */
     uint32_t event_count;
     struct event events[JOURNAL_SLOTS_MAX];
     struct names names;
     char dir[PATH_TEXT_MAX];
     struct record chunk[WALK_CHUNK];
 };
+
+/* What a commit leaves behind can be used by the second one after it. */
+#define COMMITS_AT_ONCE 3
 
 /* Pages that commits need to work in, whatever they hold, with so many events whose indexes have so
  * many leaves together. */
@@ -56,6 +60,16 @@ static inline uint64_t journal_index_most(uint64_t pages)
 {
     return pages / 3;
 }
+
+/* Pages in which so many records fit, all with names, each with an entry of the index whose leaf is
+ * needed so many times. */
+uint64_t journal_pages(const struct journal *j, uint64_t records, uint64_t times);
+/* Leaves of an index of so many orders. */
+uint64_t journal_leaves(const struct journal *j, uint64_t orders);
+/* Makes the file as long as the orders to come need. False: nothing has been sold yet, and the disk
+ * has no room for it. */
+MUST_CHECK bool journal_write_ahead(struct journal *j, const struct journal_options *o,
+                                    struct fault *f);
 
 /* Looks how large the map is and what of it is used. */
 void journal_measure(struct journal *j);

@@ -31,10 +31,15 @@ struct journal_options {
     uint16_t node;
     const char *events[EVENTS_MAX];
     uint32_t event_count;
+    /* By event: how many orders it may come to, and whether they are held first. */
+    uint64_t orders[EVENTS_MAX]; /* 0: not known, the file grows as it is used */
+    bool holds[EVENTS_MAX];
 };
 
 /* Locks the directory (a second opener fails: "in use by another spike-server"), verifies what is
- * there in a child process, opens it. NULL: f says what is wrong, where, and what to do. */
+ * there in a child process, opens it, and takes the room on the disk that its orders will need, up
+ * to `size`: then no commit waits for the file to grow. NULL: f says what is wrong, where, and what
+ * to do. */
 MUST_CHECK struct journal *journal_open(const struct journal_options *o, struct fault *f);
 /* Read-only, without the lock and without verifying; beside a running server. */
 MUST_CHECK struct journal *journal_open_reader(const char *dir, struct fault *f);

@@ -2,10 +2,11 @@
  * journal_open: how a journal is opened and closed; promises in journal.h.
  *
  * Order: lock the directory; verify what is there in a child; open LMDB; in one write transaction
- * read the names, make those that are new, find each event's end; commit; then mark the directory
- * and make its names durable; last, the reading transaction with a cursor for each event, so that
- * reading allocates nothing. The write transaction comes first because it alone takes LMDB's own
- * lock, and with it the newest commit, also when a server died beside a living reader.
+ * read the names, make those that are new, find each event's end; commit; then write the
+ * file ahead; mark the directory and make its names durable; last, the reading transaction with a
+ * cursor for each event, so that reading allocates nothing. The write transaction comes first
+ * because it alone takes LMDB's own lock, and with it the newest commit, also when a server died
+ * beside a living reader.
  *
  * Dying anywhere here leaves a journal that opens the same way again.
  */
@@ -254,7 +255,8 @@ struct journal *journal_open(const struct journal_options *o, struct fault *f)
     if (j == NULL)
         return NULL;
     if (open_home(j, f) && open_env(j, size, 0, f) && keep_size(j, size, o->event_count, f) &&
-        open_events(j, o, f) && home_mark(j->dir, j->lock, f) && start_reading(j, f))
+        open_events(j, o, f) && journal_write_ahead(j, o, f) && home_mark(j->dir, j->lock, f) &&
+        start_reading(j, f))
         return opened(j);
     journal_close(j);
     return NULL;

@@ -18,22 +18,22 @@
 /* What commits need to work in: for each event the paths to the last leaves of its records and of
  * its index, and their entries among the names; for all of them the rest of the names and the tree
  * of free pages, with lists that grow with what a commit frees; and the leaves of the index where
- * orders change, each of them copied. What a commit leaves behind can be used by the second one
- * after it, so three commits' worth are under way. */
+ * orders change, each of them copied; all of it for each commit under way. */
 /* Orders that change in a commit; of a batch, those that were paid late. */
-#define CHANGES_MAX     (OTHERS_MAX + EXPIRE_MAX + BATCH_MAX)
-#define NAME_PAGES      2
-#define COMMON_PAGES    8
-#define LIST_PART       64 /* a page lists over five hundred; runs of pages break up */
-#define COMMITS_AT_ONCE 3
+#define CHANGES_MAX  (OTHERS_MAX + EXPIRE_MAX + BATCH_MAX)
+#define NAME_PAGES   2
+#define COMMON_PAGES 8
+#define LIST_PART    64 /* a page lists over five hundred; runs of pages break up */
 
+/* Pages that the disk has for us: those that are free, and those that the file has ready. */
 static uint64_t ask_disk(const struct journal *j)
 {
+    uint64_t ready = j->ready_pages > j->used_pages ? j->ready_pages - j->used_pages : 0;
     struct statvfs fs;
     int fd;
     if (mdb_env_get_fd(j->env, &fd) != MDB_SUCCESS || fstatvfs(fd, &fs) != 0)
         return UINT64_MAX; /* not known: then the map alone decides, and a commit tells */
-    return (uint64_t)fs.f_bavail * fs.f_frsize / j->page_size;
+    return ready + (uint64_t)fs.f_bavail * fs.f_frsize / j->page_size;
 }
 
 void journal_measure(struct journal *j)
@@ -79,16 +79,36 @@ uint64_t journal_reserve_pages(const struct journal *j, uint32_t events, uint64_
     return COMMITS_AT_ONCE * (pages + pages / LIST_PART);
 }
 
+static uint64_t records_per_leaf(const struct journal *j)
+{
+    return (j->page_size - PAGE_HEAD) / NODE_BYTES - 1;
+}
+
+static uint64_t entries_per_leaf(const struct journal *j)
+{
+    return (j->page_size - PAGE_HEAD) / ENTRY_BYTES - 1;
+}
+
 /* Records that fit, with an entry of the index each, whose leaves are needed so many times. */
 static uint64_t fit(const struct journal *j, uint64_t pages, uint64_t reserve, uint64_t times)
 {
-    uint64_t records = (j->page_size - PAGE_HEAD) / NODE_BYTES - 1;
-    uint64_t entries = (j->page_size - PAGE_HEAD) / ENTRY_BYTES - 1;
+    uint64_t records = records_per_leaf(j), entries = entries_per_leaf(j);
     if (pages <= reserve)
         return 0;
     pages -= reserve;
     pages -= pages / LEAVES_PER_BRANCH;
     return pages * records * entries / (entries + times * records);
+}
+
+uint64_t journal_pages(const struct journal *j, uint64_t records, uint64_t times)
+{
+    uint64_t pages = records / records_per_leaf(j) + times * records / entries_per_leaf(j) + 2;
+    return pages + pages / (LEAVES_PER_BRANCH - 1) + 1;
+}
+
+uint64_t journal_leaves(const struct journal *j, uint64_t orders)
+{
+    return orders / entries_per_leaf(j) + 1;
 }
 
 /* The reserve grows with the index, up to a point. So each record pays for its part of a leaf and

@@ -216,6 +216,19 @@ def test_too_few_descriptors(place):
     assert "5000" in done.err or "1000" in done.err
 
 
+def test_disk_without_room(place):
+    """What the sale needs does not fit: said at start, not in the middle of the sale; and there is
+    still room to try again."""
+    node = place.node(start=False, events={"ticket": {"total": 20000}})
+    done = spike.run_server("-c", node.conf, file_bytes=1 << 20)
+    assert done.code == 1
+    assert str(node.journal) in done.err and "cannot take" in done.err and "room" in done.err
+    assert (node.journal / "data.mdb").stat().st_size < 1 << 18
+    node.start()
+    assert (node.journal / "data.mdb").stat().st_size > 4 << 20
+    assert node.buy().code == 1
+
+
 def test_damaged_journal(place):
     """A journal that does not read is refused, with words; the server does not crash on it."""
     node = place.node()

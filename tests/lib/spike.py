@@ -63,13 +63,16 @@ def die_with_parent():
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def descriptors(count):
-    """A preexec function that allows the child `count` descriptors (None: as many as may be)."""
+def descriptors(count, file_bytes=None):
+    """A preexec function that allows the child `count` descriptors (None: as many as may be), and
+    no file longer than `file_bytes`."""
 
     def limit():
         die_with_parent()
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (count or hard, count or hard))
+        if file_bytes:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 
     return limit
 
@@ -77,10 +80,11 @@ def descriptors(count):
 Finished = collections.namedtuple("Finished", "code out err")
 
 
-def run_server(*arguments, seconds=20, limit=None):
+def run_server(*arguments, seconds=20, limit=None, file_bytes=None):
     """Runs the server to its end, for what is expected to end by itself."""
     done = subprocess.run([SERVER, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=seconds * PATIENCE, preexec_fn=descriptors(limit), check=False)
+                          timeout=seconds * PATIENCE, preexec_fn=descriptors(limit, file_bytes),
+                          check=False)
     assert not ALARM.search(done.stderr), done.stderr
     return Finished(done.returncode, done.stdout, done.stderr)
 

@@ -4,10 +4,10 @@
  */
 /* needs: storage/log/account.c storage/log/names.c
  *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
- *        storage/journal/home.c storage/journal/journal.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/pages.c
- * storage/journal/record.c storage/journal/tally.c storage/journal/verify.c -llmdb -lsodium
- * -ldeflate */
+ *        storage/journal/home.c storage/journal/journal.c storage/journal/journal_ahead.c
+ * storage/journal/journal_open.c storage/journal/journal_room.c storage/journal/names.c
+ * storage/journal/pages.c storage/journal/record.c storage/journal/tally.c storage/journal/verify.c
+ * -llmdb -lsodium -ldeflate */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -4,9 +4,10 @@
  * bit and every cut must end in one of two ways: refused in words, or opened with every record as
  * it was (the bit was in no use). The process that opens must live in either case.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_open.c storage/journal/journal_room.c
- * storage/journal/names.c storage/journal/home.c storage/journal/verify.c storage/journal/pages.c
- * storage/journal/record.c conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate -lz
+/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
+ * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
+ * storage/journal/verify.c storage/journal/pages.c storage/journal/record.c conf/base/check.c
+ * conf/base/fault.c conf/base/log.c -llmdb -ldeflate -lz
  */
 #include "tests/unit/journal_sample.h"
 

@@ -3,9 +3,10 @@
  * other, or an index that leads to another order than the buyer's. The verifier compares what is
  * said with what is possible, and a reader, who does not verify, must not believe the index alone.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_open.c storage/journal/journal_room.c
- * storage/journal/names.c storage/journal/home.c storage/journal/verify.c storage/journal/pages.c
- * storage/journal/record.c conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
+/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
+ * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
+ * storage/journal/verify.c storage/journal/pages.c storage/journal/record.c conf/base/check.c
+ * conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_sample.h"
 
 static void drop_entry(struct surgery *g, uint64_t number)

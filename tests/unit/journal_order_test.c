@@ -3,9 +3,10 @@
  * found in the journal. It must be found as it stands this moment, by the owner and by others, and
  * what was never granted must not be.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_open.c storage/journal/journal_room.c
- * storage/journal/names.c storage/journal/home.c storage/journal/verify.c storage/journal/pages.c
- * storage/journal/record.c conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
+/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
+ * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
+ * storage/journal/verify.c storage/journal/pages.c storage/journal/record.c conf/base/check.c
+ * conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_dir.h"
 
 #include <sys/wait.h>

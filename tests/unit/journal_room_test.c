@@ -4,9 +4,10 @@
  * any size, up to the last record, and pages that commits leave behind must be used again. The
  * index makes that hard: orders change in any order, and each change copies another page.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_open.c storage/journal/journal_room.c
- * storage/journal/names.c storage/journal/home.c storage/journal/verify.c storage/journal/pages.c
- * storage/journal/record.c conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
+/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
+ * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
+ * storage/journal/verify.c storage/journal/pages.c storage/journal/record.c conf/base/check.c
+ * conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_dir.h"
 
 #include <sys/stat.h>

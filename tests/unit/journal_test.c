@@ -2,9 +2,10 @@
  * Why: the journal decides who has a ticket. What a commit has taken must be there after any end of
  * the process, what it has not taken must not, and nobody but the one owner may write.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_open.c storage/journal/journal_room.c
- * storage/journal/names.c storage/journal/home.c storage/journal/verify.c storage/journal/pages.c
- * storage/journal/record.c conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
+/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
+ * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
+ * storage/journal/verify.c storage/journal/pages.c storage/journal/record.c conf/base/check.c
+ * conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_dir.h"
 
 #include <fcntl.h>

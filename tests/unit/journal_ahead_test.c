@@ -1,0 +1,369 @@
+/*
+ * Why: the file is written ahead so that no commit of the sale waits for it to grow, and so that a
+ * disk without room is found before the sale. That it happens is seen in the file alone: nothing
+ * else tells, but for the time that commits take.
+ */
+/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
+ * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
+ * storage/journal/verify.c storage/journal/pages.c storage/journal/record.c conf/base/check.c
+ * conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
+#include "tests/unit/journal_dir.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define PAGE      4096
+#define SOME_FILE (300 * 1024) /* more than an empty journal, less than what ORDERS need */
+#define ORDERS    3000
+
+static int setup(void **state)
+{
+    static struct place place;
+    place_make(&place);
+    *state = &place;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    place_remove(*state);
+    return 0;
+}
+
+static struct journal *try_for(const struct place *p, uint64_t orders, bool hold, uint64_t size,
+                               struct fault *f)
+{
+    const struct journal_options o = {.dir = p->dir,
+                                      .size = size,
+                                      .node = 7,
+                                      .events = {"ticket", "seat"},
+                                      .event_count = 2,
+                                      .orders = {orders, orders / 2},
+                                      .holds = {hold, false}};
+    return journal_open(&o, f);
+}
+
+static struct journal *open_for(const struct place *p, uint64_t orders, bool hold, uint64_t size)
+{
+    struct fault f = {""};
+    struct journal *j = try_for(p, orders, hold, size, &f);
+    if (j == NULL)
+        fail_msg("%s", f.text);
+    return j;
+}
+
+static uint64_t length_of(const struct place *p)
+{
+    struct stat st;
+    assert_int_equal(stat(p->data, &st), 0);
+    return (uint64_t)st.st_size;
+}
+
+static bool has_all_blocks(const struct place *p)
+{
+    struct stat st;
+    assert_int_equal(stat(p->data, &st), 0);
+    return (uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size;
+}
+
+static void cut(const struct place *p, uint64_t length)
+{
+    assert_int_equal(truncate(p->data, (off_t)length), 0);
+}
+
+/* As long as a record can be. */
+static void append_long(struct journal *j, uint32_t event, struct record r)
+{
+    r.n = 1;
+    r.buyer_len = r.key_len = PARAM_MAX;
+    memset(r.buyer, 'b', PARAM_MAX);
+    memset(r.key, 'k', PARAM_MAX);
+    journal_append(j, event, &r, 1);
+}
+
+/* An order of the one event that holds, and for every second one, one of the other. */
+static void append_grants(struct journal *j, uint64_t number)
+{
+    struct record r = {.kind = RECORD_GRANT, .state = ORDER_HELD, .number = number};
+    append_long(j, 0, r);
+    r.state = ORDER_SOLD;
+    r.number = number / 2;
+    if (number % 2 == 0)
+        append_long(j, 1, r);
+}
+
+/* All orders of both events in batches; what is held is paid when everything is sold, here and
+ * there in the index. */
+static void sell_all(struct journal *j, uint64_t orders, uint64_t batch)
+{
+    for (uint64_t number = 1; number <= orders; number++) {
+        append_grants(j, number);
+        if (number % batch == 0)
+            commit(j);
+    }
+    for (uint64_t i = 0; i < orders; i++) {
+        append_long(j, 0, change_of(1 + i * 1009 % orders, ORDER_HELD, ORDER_SOLD));
+        if (i % batch == 0)
+            commit(j);
+    }
+    commit(j);
+}
+
+static void sell_in_batches(const struct place *p, uint64_t batch)
+{
+    struct journal *j = open_for(p, ORDERS, true, 64 * MEGABYTE);
+    uint64_t length = length_of(p), before = journal_used_bytes(j);
+    assert_true(before < 20 * PAGE); /* `used` does not count zeros */
+    assert_true(has_all_blocks(p));
+    sell_all(j, ORDERS, batch);
+    assert_int_equal(length_of(p), length);
+    assert_true(journal_used_bytes(j) > length / 3); /* nor is it far too long */
+    journal_close(j);
+}
+
+static void a_sale_never_lengthens_the_file(void **state)
+{
+    sell_in_batches(*state, 43);
+}
+
+static void nor_does_one_of_large_batches(void **state)
+{
+    sell_in_batches(*state, 512);
+}
+
+static void nor_does_one_of_single_orders(void **state)
+{
+    sell_in_batches(*state, 1);
+}
+
+static void a_small_sale_takes_little(void **state)
+{
+    const struct place *p = *state;
+    journal_close(open_for(p, 10, true, 256 * MEGABYTE));
+    assert_true(length_of(p) <= 900 * 1024);
+}
+
+/* As spike.conf(5) has it; there is half as much again for the other event. */
+static void a_sale_takes_what_the_manual_says(void **state)
+{
+    const struct place *p = *state;
+    journal_close(open_for(p, 20000, false, 256 * MEGABYTE));
+    assert_in_range(length_of(p), 30000 * 250, 30000 * 400 + MEGABYTE);
+    journal_close(open_for(p, 20000, true, 256 * MEGABYTE));
+    assert_in_range(length_of(p), 20000 * 800, 20000 * 1200 + 10000 * 400 + MEGABYTE);
+}
+
+/* A disk that others fill meanwhile is, at worst, one that ends with the file, as a map does. Then
+ * the room is what the ledger asks for to sell the last order (ledger_room). */
+static void the_last_order_has_room(void **state)
+{
+    const struct place *p = *state;
+    journal_close(open_for(p, ORDERS, true, 64 * MEGABYTE));
+    struct journal *j = open_for(p, ORDERS, true, length_of(p));
+    assert_int_equal(journal_size_bytes(j), length_of(p));
+    for (uint64_t number = 1; number <= ORDERS; number++) {
+        assert_true(journal_room(j) >= 2 * (number - 1) + 2 * BATCH_MAX + 3);
+        append_grants(j, number);
+        if (number % 43 == 0)
+            commit(j);
+    }
+    journal_close(j);
+}
+
+static void what_is_not_known_is_not_taken(void **state)
+{
+    const struct place *p = *state;
+    struct journal *j = open_for(p, 0, true, 256 * MEGABYTE);
+    assert_true(length_of(p) < 20 * PAGE);
+    journal_close(j);
+}
+
+static void the_file_stays_within_its_size(void **state)
+{
+    const struct place *p = *state;
+    journal_close(open_for(p, 20000, true, 2 * MEGABYTE));
+    assert_int_equal(length_of(p), 2 * MEGABYTE);
+}
+
+/* Killed in the middle of the zeros; a later start with more to sell is the same thing. */
+static void the_next_start_goes_on(void **state)
+{
+    const struct place *p = *state;
+    struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
+    uint64_t length = length_of(p), used = journal_used_bytes(j);
+    journal_close(j);
+    for (uint64_t cuts = 0; cuts < 4; cuts++) {
+        cut(p, used + cuts * (length - used) / 4 + cuts);
+        j = open_for(p, ORDERS, false, 16 * MEGABYTE);
+        assert_in_range(length_of(p), length, length + 8 * PAGE);
+        assert_true(has_all_blocks(p));
+        used = journal_used_bytes(j);
+        length = length_of(p);
+        journal_close(j);
+    }
+}
+
+/* A copy, made by a tool that leaves zeros out. */
+static void holes_are_filled(void **state)
+{
+    const struct place *p = *state;
+    struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
+    append_orders(j, 0, 100);
+    commit(j);
+    uint64_t length = length_of(p), used = journal_used_bytes(j);
+    journal_close(j);
+    cut(p, used);
+    cut(p, length);
+    assert_false(has_all_blocks(p));
+    j = open_for(p, ORDERS, false, 16 * MEGABYTE);
+    assert_true(has_all_blocks(p));
+    check_orders(j, 0, 100);
+    journal_close(j);
+}
+
+/* Once it is all sold, a start adds nothing. */
+static void nothing_more_is_taken_after_the_sale(void **state)
+{
+    const struct place *p = *state;
+    struct journal *j = open_for(p, 1000, true, 16 * MEGABYTE);
+    sell_all(j, 1000, 50);
+    uint64_t length = length_of(p);
+    journal_close(j);
+    j = open_for(p, 1000, true, 16 * MEGABYTE);
+    assert_int_equal(length_of(p), length);
+    journal_close(j);
+}
+
+/* A reader beside the server, and the verifier of the next start, see the journal, not the zeros;
+ * nor do they mind what a commit left there that did not end. */
+static void readers_do_not_see_it(void **state)
+{
+    const struct place *p = *state;
+    struct fault f = {""};
+    struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
+    append_orders(j, 0, 300);
+    commit(j);
+    struct journal *reader = journal_open_reader(p->dir, &f);
+    assert_non_null(reader);
+    check_orders(reader, 0, 300);
+    assert_int_equal(journal_used_bytes(reader), journal_used_bytes(j));
+    int fd = open(p->data, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "xxxx", 4, (off_t)journal_used_bytes(j) + PAGE), 4);
+    close(fd);
+    journal_close(reader);
+    journal_close(j);
+    j = open_for(p, ORDERS, false, 16 * MEGABYTE);
+    check_orders(j, 0, 300);
+    append_orders(j, 0, 300);
+    commit(j);
+    check_orders(j, 0, 600);
+    journal_close(j);
+}
+
+/* The disk's own failure, made by a limit on the size of files. */
+static void shorten_the_disk(void)
+{
+    const struct rlimit limit = {SOME_FILE, SOME_FILE};
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+        _exit(2);
+}
+
+static _Noreturn void open_on_a_short_disk(const struct place *p, bool is_new)
+{
+    struct fault f = {""};
+    shorten_the_disk();
+    struct journal *j = try_for(p, ORDERS, false, 16 * MEGABYTE, &f);
+    if (strstr(f.text, "more bytes, which the orders to come need: File too large") == NULL)
+        _exit(3);
+    if ((j == NULL) != is_new)
+        _exit(4);
+    if (j != NULL) {
+        append_orders(j, 0, 1);
+        _exit(journal_commit(j, &f) ? 0 : 5);
+    }
+    _exit(0);
+}
+
+static void check_short_disk(const struct place *p, bool is_new)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        open_on_a_short_disk(p, is_new);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(length_of(p) < SOME_FILE / 2); /* what it could have is given back */
+}
+
+static void a_short_disk_is_told_before_the_sale(void **state)
+{
+    check_short_disk(*state, true);
+    struct journal *j = open_for(*state, ORDERS, false, 16 * MEGABYTE);
+    assert_true(length_of(*state) > SOME_FILE);
+    journal_close(j);
+}
+
+/* Nobody waits for a terabyte of zeros. What is wanted is seen in the words of a refusal: to have
+ * it would take the memory of the machine. */
+static _Noreturn void ask_for_far_too_much(const struct place *p)
+{
+    struct fault f = {""};
+    static const char before[] = "the disk cannot take ";
+    shorten_the_disk();
+    struct journal *j = try_for(p, 100000000, true, UINT64_C(1024) << 30, &f);
+    const char *at = strstr(f.text, before);
+    if (j != NULL || at == NULL)
+        _exit(3);
+    unsigned long long bytes = strtoull(at + sizeof before - 1, NULL, 10);
+    _exit(bytes > 200 * MEGABYTE && bytes <= 256 * MEGABYTE ? 0 : 4);
+}
+
+static void a_start_has_an_end(void **state)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0)
+        ask_for_far_too_much(*state);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+/* Buyers have its tickets: it starts, to settle and to take returns. */
+static void a_journal_with_orders_starts_on_a_short_disk(void **state)
+{
+    struct journal *j = place_open(*state, 16 * MEGABYTE);
+    append_orders(j, 0, 10);
+    commit(j);
+    journal_close(j);
+    check_short_disk(*state, false);
+    j = place_open(*state, 16 * MEGABYTE);
+    check_orders(j, 0, 11);
+    journal_close(j);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_sale_never_lengthens_the_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(nor_does_one_of_large_batches, setup, teardown),
+        cmocka_unit_test_setup_teardown(nor_does_one_of_single_orders, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_small_sale_takes_little, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sale_takes_what_the_manual_says, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_last_order_has_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_not_known_is_not_taken, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_file_stays_within_its_size, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_next_start_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(holes_are_filled, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing_more_is_taken_after_the_sale, setup, teardown),
+        cmocka_unit_test_setup_teardown(readers_do_not_see_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_short_disk_is_told_before_the_sale, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_start_has_an_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_journal_with_orders_starts_on_a_short_disk, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -291,7 +291,6 @@ for _, r in ipairs(runs) do
     elseif r.number > 0 then
         done, settled, waiting = r.number + r.count - 1, settled + r.count, waiting - r.tickets
     end
-    tell_stream(r, state_of[r.what])
 end
 if done == last then
     pending = ''
@@ -300,10 +299,16 @@ elseif settled > 0 then
     if sub(pending, 1, at) ~= rep('1\n', settled) then
         at = 0
         for _ = 1, settled do
-            at = find(pending, '\n', at + 1, true)
+            at = at and find(pending, '\n', at + 1, true)
         end
     end
+    if not at then
+        return {'ATTACH', 'the hash has lost pending orders'}
+    end
     pending = sub(pending, at + 1)
+end
+for _, r in ipairs(runs) do -- from here on all is sure, and written
+    tell_stream(r, state_of[r.what])
 end
 local foreign = sold - ours
 ours = ours - gone + held + mine + waiting

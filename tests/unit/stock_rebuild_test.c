@@ -100,6 +100,23 @@ static void test_lost_pending_is_repaired(void **state)
     assert_sums();
 }
 
+/* Some of its lines are: a step finds too few, and must not have told the stream before it looks.
+ */
+static void test_a_part_of_pending_is_lost(void **state)
+{
+    (void)state;
+    opened();
+    assert_int_equal(sell(4, 1), 4);
+    redis_fixture_do(&redis, "HSET " H " 1:pending 1\n");
+    assert_int_equal(ask_up_to(book->end - 1, 0), STOCK_ATTACH);
+    assert_int_equal(count_of("XLEN " ORDERS), 0);
+    assert_int_equal(attach(), STOCK_OK);
+    assert_true(book->figures.repair);
+    settle();
+    assert_int_equal(book->figures.gone, 4);
+    assert_sums();
+}
+
 /* Whichever field goes, the journal puts it back, and not one ticket is sold twice or stranded. */
 static void test_any_lost_field_is_repaired(void **state)
 {
@@ -566,6 +583,7 @@ int main(void)
         REDIS(test_an_older_hash_is_found_by_its_turn),
         REDIS(test_sold_lowered_by_hand_sells_nothing_twice),
         REDIS(test_lost_pending_is_repaired),
+        REDIS(test_a_part_of_pending_is_lost),
         REDIS(test_any_lost_field_is_repaired),
         REDIS(test_a_count_that_is_none_is_repaired),
         REDIS(test_a_field_lost_by_one_and_a_repair_by_the_other),

@@ -301,12 +301,17 @@ static bool rings_are_empty(struct ledger *l)
     return true;
 }
 
-/* May the next turn deliver what this one has done? Not the one after it, and not if the disk is
- * slow: an answer of the stock that is read after redis-timeout is not believed. */
+/* May a commit stand between a question to the stock and its answer? Not if the disk is slow: an
+ * answer that is read after redis-timeout is not believed. */
+static bool disk_is_quick(const struct ledger *l, uint64_t redis_timeout_ms)
+{
+    return l->commit_us < 1000 * redis_timeout_ms / 8;
+}
+
+/* May the next turn deliver what this one has done? Not the one after it. */
 static bool can_wait(struct ledger *l, uint64_t redis_timeout_ms)
 {
-    return l->attached && l->delivered && l->commit_us < 1000 * redis_timeout_ms / 8 &&
-           !rings_are_empty(l);
+    return l->attached && l->delivered && disk_is_quick(l, redis_timeout_ms) && !rings_are_empty(l);
 }
 
 static bool turn(struct ledger *l)
@@ -316,6 +321,7 @@ static bool turn(struct ledger *l)
     stock_set_timeout(l->stock, timeout_ms);
     if (!l->attached)
         ledger_attach(l, clock_mono_us());
+    l->overlaps = l->answer_count > 0 || disk_is_quick(l, timeout_ms);
     uint64_t now_wall_ms = clock_wall_ms();
     bool busy = ledger_gather(l);
     order_expire(l, now_wall_ms); /* after it: who has paid in time was in time */

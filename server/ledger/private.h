@@ -69,7 +69,9 @@ struct ledger {
     struct message **answers; /* have their verdict, and leave after the next commit */
     uint32_t answer_count;
     uint64_t commit_us;       /* the last one took */
-    bool delivered;           /* in this turn, while the stock deducted */
+    bool overlaps;            /* this turn is to deliver while the stock deducts: something waits
+                               * for that, or the disk is quick */
+    bool delivered;           /* it has */
     struct message **waiting; /* PAY, put off to the next turn */
     uint32_t waiting_count;
     struct latency commits;

@@ -19,14 +19,19 @@ void ledger_append(struct ledger *l, struct ledger_event *e, struct record *r)
     ASSERT(follows);
 }
 
+static bool has_appended(const struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        if (journal_end(l->journal, i) != journal_committed(l->journal, i))
+            return true;
+    return false;
+}
+
 void ledger_commit(struct ledger *l)
 {
     struct fault f;
     uint64_t before = clock_mono_us();
-    bool anything = false;
-    for (uint32_t i = 0; i < l->conf->event_count; i++)
-        anything |= journal_end(l->journal, i) != journal_committed(l->journal, i);
-    if (!anything)
+    if (!has_appended(l))
         return;
     if (!journal_commit(l->journal, &f))
         ledger_die(f.text);
@@ -232,10 +237,20 @@ static void take_nodes(struct ledger *l, struct ledger_event *e, const struct st
     e->nodes_mono_us = asked_mono_us;
 }
 
-/* What the last turn has left, and the others of this one that need no step. */
+static bool has_to_ring(const struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->exchange_count; i++)
+        if (l->ring[i])
+            return true;
+    return false;
+}
+
+/* What the last turn has left, and what this one has done without the stock. */
 static void deliver_meanwhile(struct ledger *l)
 {
-    if (!l->delivered && l->answer_count > 0)
+    if (l->delivered || !l->overlaps)
+        return;
+    if (l->answer_count > 0 || has_appended(l) || has_to_ring(l))
         ledger_deliver(l);
     l->delivered = true;
 }

@@ -17,7 +17,8 @@
 #include "storage/stock/private.h"
 #include "storage/stock/table.h"
 
-/* A batch is taken only when all that was granted before is settled in the same step. */
+/* A batch is taken only when all that was granted before is settled in the same step, but for one
+ * batch: that which is committed meanwhile. */
 #define PENDING_MAX (2 * BATCH_MAX)
 /* A record of the journal that names a key is never smaller. */
 #define KEYED_RECORD 192

@@ -73,6 +73,25 @@ def test_a_moment_late(place, kind, standalone):
     spikelog.audit(node)
 
 
+@pytest.mark.parametrize("after_ms", [30, 120])
+def test_what_has_just_ended_may_suffice(place, after_ms):
+    """All tickets are out. The hold on the last one ends while nobody asks for anything, and the
+    ledger still waits for a slow stock when somebody pays late: the ticket is his, for the refusal
+    would be final."""
+    proxy = place.proxy(place.redis())
+    node = place.node(redis=proxy, redis_timeout="3s", answer_timeout="5s",
+                      events={"ticket": {"total": 1, "hold": "600ms"}})
+    late = orders.buy_until(node).data
+    orders.past(late["pay_by"])
+    last = orders.buy_until(node).data
+    proxy.reply_delay_s = 0.1
+    until(last["pay_by"] + after_ms)
+    answer = orders.pay_once(node, late["order"])
+    assert (answer.status, answer.code) == (200, 1), "refused for good, and the ticket is left"
+    assert orders.state_of(node, late["order"]) == "sold"
+    spikelog.audit(node)
+
+
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_many_at_one_moment(place, standalone):
     """More holds are due than one turn ends, and all are paid in that turn; the event is sold out

@@ -1,0 +1,25 @@
+"""Why: the disk syncs while the stock deducts, and an answer of the stock that is read too late is
+not believed. A disk that is slower than redis-timeout must not be taken for a Redis that is away."""
+
+import orders
+import spikelog
+
+HELD = 20
+
+
+def test_payments_on_a_slow_disk(place, preload):
+    """What is decided without the stock (payments, cancellations) is committed without costing
+    those who buy at that moment their orders."""
+    redis = place.redis()
+    node = place.node(redis=redis, preload=preload("slowsync"), env={"SLOW_SYNC_MS": "60"},
+                      redis_timeout="40ms", answer_timeout="5s",
+                      events={"ticket": {"total": 1000, "hold": "5m"}})
+    held = orders.at_once(HELD, lambda caller, i: caller.buy(node).data["order"])
+    before = node.stats()["redis"]["reconnects"]
+    buyers = place.load(node, connections=2)
+    for order in held:
+        assert orders.pay_once(node, order).code == 1
+    buyers.stop()
+    assert node.stats()["redis"]["reconnects"] == before, "a slow disk was taken for a lost Redis"
+    assert buyers.codes[-6] == 0
+    spikelog.audit(node)

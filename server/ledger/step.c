@@ -255,6 +255,16 @@ static void deliver_meanwhile(struct ledger *l)
     l->delivered = true;
 }
 
+/* How long the stock took: no less than it was waited for, no more than until its answer was read.
+ * If that leaves it open, for a commit stood in between, as long as before. */
+static void note_rtt(struct ledger *l, uint64_t least_us, uint64_t most_us)
+{
+    _Atomic uint32_t *rtt = &l->board->stores.redis_rtt_us;
+    uint64_t us = atomic_load_explicit(rtt, memory_order_relaxed);
+    us = us < least_us ? least_us : us > most_us ? most_us : us;
+    atomic_store_explicit(rtt, (uint32_t)us, memory_order_relaxed);
+}
+
 /* True: go on with this event in this turn, for there was too much to settle in one step. */
 static bool step_once(struct ledger *l, struct ledger_event *e)
 {
@@ -278,7 +288,9 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
     uint64_t asked = clock_mono_us();
     st.ask_nodes = asked >= e->asked_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
     enum stock_result result = stock_step_begin(l->stock, &st, &f);
+    uint64_t sent = clock_mono_us();
     deliver_meanwhile(l);
+    uint64_t delivered = clock_mono_us();
     if (result == STOCK_OK)
         result = stock_step_end(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
@@ -289,8 +301,7 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
         ledger_detach(l, after, &f);
         return false;
     }
-    atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - asked),
-                          memory_order_relaxed);
+    note_rtt(l, after - asked - (delivered - sent), after - asked);
     take_figures(e, &st, asked);
     take_nodes(l, e, &st, asked);
     take_marks(e, &st);

@@ -1,6 +1,8 @@
 """Why: the disk syncs while the stock deducts, and an answer of the stock that is read too late is
 not believed. A disk that is slower than redis-timeout must not be taken for a Redis that is away."""
 
+import time
+
 import orders
 import spikelog
 
@@ -23,3 +25,17 @@ def test_payments_on_a_slow_disk(place, preload):
     assert node.stats()["redis"]["reconnects"] == before, "a slow disk was taken for a lost Redis"
     assert buyers.codes[-6] == 0
     spikelog.audit(node)
+
+
+def test_the_disk_is_not_told_as_redis(place, preload):
+    """Disk and Redis work at the same time; an operator who looks for the slow one must find it."""
+    node = place.node(redis=place.redis(), preload=preload("slowsync"), env={"SLOW_SYNC_MS": "50"})
+    buyers = place.load(node, connections=20)
+    rtts = []
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        rtts.append(node.stats()["redis"]["rtt_us"])
+        time.sleep(0.02)
+    buyers.stop()
+    rtts.sort()
+    assert rtts[len(rtts) // 2] < 25000, "Redis answers within a millisecond, the disk takes 50"

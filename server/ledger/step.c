@@ -265,6 +265,20 @@ static void note_rtt(struct ledger *l, uint64_t least_us, uint64_t most_us)
     atomic_store_explicit(rtt, (uint32_t)us, memory_order_relaxed);
 }
 
+/* An answer that came while the journal was synced for too long was there, and is not believed. */
+static void blame_disk(const struct ledger *l, uint64_t delivery_us, struct fault *f)
+{
+    uint64_t timeout_ms =
+        atomic_load_explicit(&l->board->tunables.redis_timeout_ms, memory_order_relaxed);
+    if (delivery_us > timeout_ms * 1000)
+        fault_say(
+            f,
+            "journal %s: a commit took %llu ms, more than redis-timeout (%llu ms): what Redis "
+            "answered meanwhile is not believed; see to the disk",
+            l->conf->journal, (unsigned long long)delivery_us / 1000,
+            (unsigned long long)timeout_ms);
+}
+
 /* True: go on with this event in this turn, for there was too much to settle in one step. */
 static bool step_once(struct ledger *l, struct ledger_event *e)
 {
@@ -296,6 +310,8 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
     uint64_t after = clock_mono_us();
     if (result == STOCK_OTHER)
         ledger_die(f.text);
+    if (result == STOCK_DOUBT)
+        blame_disk(l, delivered - sent, &f);
     if (result != STOCK_OK) {
         l->in_doubt |= result == STOCK_DOUBT && st.item_count > 0;
         ledger_detach(l, after, &f);

@@ -62,8 +62,7 @@ def test_many_leave(place):
         if i % 2 == 0:
             return caller.ask(node.address, "GET", path).data["order"]
         wire = spike.Wire(node.address)
-        wire.send(spike.request("GET", path))
-        wire.reset()
+        wire.send_and_reset(spike.request("GET", path))
         return "left"
 
     told = [order for order in orders.Crowd(800, work, threads=8).join() if order != "left"]

@@ -68,7 +68,7 @@ machine() {
     echo "| spike-server | $("${SERVER:-$root/build/spike-server}" -V | head -n 1)," \
         "$(git -C "$root" describe --always --dirty 2>/dev/null || echo 'no git') |"
     local package
-    for package in gcc libc6 libev4 libhiredis0.14 liblmdb0 libsodium23 zlib1g redis-server \
+    for package in gcc libc6 libev4 libhiredis0.14 liblmdb0 libsodium23 libdeflate0 redis-server \
         redis-tools nginx libnginx-mod-http-lua libluajit2-5.1-2 lua-nginx-redis webdis golang-go \
         golang-github-gomodule-redigo-dev apache2-utils; do
         # shellcheck disable=SC2016 # ${Version} is dpkg's

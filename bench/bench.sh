@@ -2,7 +2,8 @@
 # bench.sh: spike next to what people would use instead, and next to what the kernel costs.
 #
 #     bench/bench.sh [WORKLOAD ...]    refusals sales latency ab idle recovery nodes; default: all
-#         PAIRS=5            rounds; in each, everybody is measured once, one after the other
+#         PAIRS=5            rounds; in each, everybody is measured once, one after the other;
+#                            three times as many of refusals
 #         SECONDS_EACH=2     of each measurement
 #         RESULTS=FOLDER     of RESULTS.md and plots/ (bench/ if all is run, else build/bench/)
 #         RECOVERY_ORDERS='10000 100000 1000000'

@@ -250,7 +250,7 @@ $((TOOK / 60)) min $((TOOK % 60)) s, $(date -u '+%Y-%m-%d %H:%M') UTC.
 $(goals_met)
 $(missing "$@")
 
-In each of $PAIRS rounds everybody is measured once for $SECONDS_EACH s, one after the other, with the
+In each of $PAIRS rounds ($((3 * PAIRS)) of refusals) everybody is measured once for $SECONDS_EACH s, one after the other, with the
 load generator on the same machine; a ratio is of two figures of one round, and the median is over
 the rounds. Compare ratios, not figures of different days. Every answer was checked, and of every
 sale that the stock fell by exactly the number of yeses.

@@ -19,20 +19,6 @@
 #define SOME_FILE (300 * 1024) /* more than an empty journal, less than what ORDERS need */
 #define ORDERS    3000
 
-static int setup(void **state)
-{
-    static struct place place;
-    place_make(&place);
-    *state = &place;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    place_remove(*state);
-    return 0;
-}
-
 static struct journal *try_for(const struct place *p, uint64_t orders, bool hold, uint64_t size,
                                struct fault *f)
 {
@@ -348,22 +334,28 @@ static void a_journal_with_orders_starts_on_a_short_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_sale_never_lengthens_the_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(nor_does_one_of_large_batches, setup, teardown),
-        cmocka_unit_test_setup_teardown(nor_does_one_of_single_orders, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_small_sale_takes_little, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_sale_takes_what_the_manual_says, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_last_order_has_room, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_not_known_is_not_taken, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_file_stays_within_its_size, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_next_start_goes_on, setup, teardown),
-        cmocka_unit_test_setup_teardown(holes_are_filled, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing_more_is_taken_after_the_sale, setup, teardown),
-        cmocka_unit_test_setup_teardown(readers_do_not_see_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_short_disk_is_told_before_the_sale, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_start_has_an_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_journal_with_orders_starts_on_a_short_disk, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_sale_never_lengthens_the_file, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(nor_does_one_of_large_batches, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(nor_does_one_of_single_orders, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_small_sale_takes_little, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_sale_takes_what_the_manual_says, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(the_last_order_has_room, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(what_is_not_known_is_not_taken, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(the_file_stays_within_its_size, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(the_next_start_goes_on, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(holes_are_filled, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(nothing_more_is_taken_after_the_sale, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(readers_do_not_see_it, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_short_disk_is_told_before_the_sale, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(a_start_has_an_end, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_journal_with_orders_starts_on_a_short_disk, place_setup,
+                                        place_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

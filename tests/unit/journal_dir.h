@@ -145,6 +145,20 @@ static inline void check_no_order(struct journal *j, uint32_t event, uint64_t nu
     assert_int_equal(journal_order(j, event, number, &grant, &last, &f), 0);
 }
 
+static inline int place_setup(void **state)
+{
+    static struct place place;
+    place_make(&place);
+    *state = &place;
+    return 0;
+}
+
+static inline int place_teardown(void **state)
+{
+    place_remove(*state);
+    return 0;
+}
+
 static inline void commit(struct journal *j)
 {
     struct fault f;

@@ -11,20 +11,6 @@
 
 #include <sys/wait.h>
 
-static int setup(void **state)
-{
-    static struct place place;
-    place_make(&place);
-    *state = &place;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    place_remove(*state);
-    return 0;
-}
-
 /* One order through all that can happen to it, at every step before the commit and after it. */
 static void an_order_is_found_as_it_stands(void **state)
 {
@@ -182,12 +168,17 @@ static void a_reader_finds_orders_beside_the_writer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_order_is_found_as_it_stands, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_refused_order_shows_its_refusal, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_was_never_granted_is_no_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(any_order_is_found_among_many, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reader_finds_orders_beside_the_writer, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_change_of_no_order_is_a_failed_commit, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_order_is_found_as_it_stands, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(a_refused_order_shows_its_refusal, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(what_was_never_granted_is_no_order, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(any_order_is_found_among_many, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_finds_orders_beside_the_writer, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(a_change_of_no_order_is_a_failed_commit, place_setup,
+                                        place_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,20 +16,6 @@
 
 static uint64_t seed;
 
-static int setup(void **state)
-{
-    static struct place place;
-    place_make(&place);
-    *state = &place;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    place_remove(*state);
-    return 0;
-}
-
 /* xorshift64 (G. Marsaglia, 2003): the same run for the same seed. */
 static uint64_t below(uint64_t bound)
 {
@@ -366,15 +352,17 @@ static void changes_anywhere_may_take_it_all(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(commits_use_pages_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(commits_use_pages_again, place_setup, place_teardown),
         cmocka_unit_test(what_fits_can_be_committed),
-        cmocka_unit_test_setup_teardown(one_commit_may_take_it_all, setup, teardown),
-        cmocka_unit_test_setup_teardown(many_events_share_the_room, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_promised_rest_may_come_one_by_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_commit_may_take_it_all, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(many_events_share_the_room, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_promised_rest_may_come_one_by_one, place_setup,
+                                        place_teardown),
         cmocka_unit_test(sales_stop_and_returns_never_do),
         cmocka_unit_test(all_may_change_at_the_end),
         cmocka_unit_test(changes_anywhere_may_take_it_all),
-        cmocka_unit_test_setup_teardown(a_smaller_size_takes_nothing_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_smaller_size_takes_nothing_away, place_setup,
+                                        place_teardown),
     };
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)getpid() + 1;
     log_set_level(LOG_ERROR); /* full and shrunk journals warn, as they should */

@@ -14,20 +14,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static int setup(void **state)
-{
-    static struct place place;
-    place_make(&place);
-    *state = &place;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    place_remove(*state);
-    return 0;
-}
-
 static void a_new_journal_is_empty(void **state)
 {
     const struct place *p = *state;
@@ -328,18 +314,22 @@ static void a_failed_commit_is_final(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_new_journal_is_empty, setup, teardown),
-        cmocka_unit_test_setup_teardown(reopening_keeps_everything, setup, teardown),
-        cmocka_unit_test_setup_teardown(reading_sees_what_is_committed, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_walk_can_be_stopped, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_a_commit_nothing_stays, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_killed_writer_loses_no_commit, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_second_opener_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(another_nodes_journal_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(slots_never_change, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_parent_must_exist, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reader_follows_the_writer, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_failed_commit_is_final, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_new_journal_is_empty, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(reopening_keeps_everything, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(reading_sees_what_is_committed, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(a_walk_can_be_stopped, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(without_a_commit_nothing_stays, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(a_killed_writer_loses_no_commit, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(a_second_opener_is_refused, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(another_nodes_journal_is_refused, place_setup,
+                                        place_teardown),
+        cmocka_unit_test_setup_teardown(slots_never_change, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(the_parent_must_exist, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_follows_the_writer, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_failed_commit_is_final, place_setup, place_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

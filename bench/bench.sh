@@ -164,7 +164,13 @@ spike_yes() {
 
 [ "$(stat -f -c %T "$place")" != tmpfs ] ||
     die "$place is in memory, where no sale is durable: set TMPDIR to a folder on a disk"
-[ "$(ulimit -n)" -ge 10200 ] || ulimit -n 20000 2>/dev/null || die 'ulimit -n: 10200 are needed'
+[ "$(ulimit -n)" -ge 11200 ] || ulimit -n 20000 2>/dev/null || ulimit -n 11200 2>/dev/null ||
+    die 'ulimit -n: 11200 are needed'
+[[ $pairs =~ ^[1-9][0-9]*$ ]] || die "PAIRS=$pairs: how many rounds, from 1"
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || die "SECONDS_EACH=$seconds: whole seconds, from 1"
+[[ $recovery_orders =~ ^[1-9][0-9]*(\ [1-9][0-9]*)*$ ]] ||
+    die "RECOVERY_ORDERS='$recovery_orders': numbers of orders, with blanks between them"
+[ -x "$tools/load" ] || die "$tools/load is not there: \`make bench\` builds it"
 chosen=("$@")
 [ $# -gt 0 ] || chosen=("${all[@]}")
 for workload in "${chosen[@]}"; do
@@ -180,7 +186,7 @@ for workload in "${chosen[@]}"; do
 done
 results=${RESULTS:-$([ $# -gt 0 ] && echo "$tools" || echo "$bench")}
 mkdir -p "$results"
-rm -rf "$results/plots"
+rm -f "$results"/plots/*.{svg,png}
 "$bench/plots.sh" "$place" "$results/plots"
 PAIRS=$pairs SECONDS_EACH=$seconds TOOK=$((SECONDS - began)) \
     "$bench/report.sh" "$place" "$results" "${all[*]}" "${chosen[@]}"

@@ -41,6 +41,8 @@ total=$((nodes * each))
 result=$root/build/MILLION.md
 [ "$total" -lt 1000000 ] || result=$root/bench/MILLION.md
 result=${RESULT:-$result}
+[ $# -le 2 ] || die 'usage: million.sh [NODES [EACH]]'
+[ -x "$tools/million" ] || die "$tools/million is not there: \`make bench-million\` builds it"
 share=$((each < 1000 ? (each + 9) / 10 : 100))
 tickets=$((nodes * share))
 stock=$((share + (share + 9) / 10))

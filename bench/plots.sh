@@ -25,9 +25,12 @@ $commands
 PLOT
 }
 
-# bars PATTERN COLUMN: name, median, min, max of the workloads whose names match.
+# bars PATTERN COLUMN [BASE]: name, median, min, max of the workloads whose names match; with BASE, of
+# the ratios to what BASE did in the same round.
 bars() {
-    awk -F'\t' -v pattern="$1" -v column="$2" '
+    awk -F'\t' -v pattern="$1" -v column="$2" -v base="${3-}" '
+        base != "" && NR == FNR { if ($2 == base) floor[$1, $3] = $column; next }
+        $1 ~ pattern && base != "" { if ($2 == base) next; $column /= floor[$1, $3] }
         $1 ~ pattern { k = $1 "\t" $2; if (!(k in n)) order[++count] = k; v[k, ++n[k]] = $column }
         END {
             for (c = 1; c <= count; c++) {
@@ -40,7 +43,7 @@ bars() {
                 middle = m % 2 ? v[k, (m + 1) / 2] : (v[k, m / 2] + v[k, m / 2 + 1]) / 2
                 printf "\"%s\"\t\"%s\"\t%s\t%s\t%s\n", w[1], w[2], middle, v[k, 1], v[k, m]
             }
-        }' "$place/rates"
+        }' ${3:+"$place/rates"} "$place/rates"
 }
 
 style='
@@ -71,18 +74,15 @@ plot "$1" using 0:3:(ours(strcol(2))):xticlabels($2) with boxes lc rgb variable,
 PLOT
 }
 
-# wanted FOLDER-FILE WORKLOADS COLUMN: true if there is something to draw.
+# wanted FOLDER-FILE WORKLOADS COLUMN [BASE]: true if there is something to draw.
 wanted() {
-    bars "$2" "$3" >"$place/$1.bars"
+    bars "$2" "$3" "${4-}" >"$place/$1.bars"
     [ -s "$place/$1.bars" ]
 }
 
 # The kinds differ by a factor of fifty: each is drawn as a share of its own floor.
-if wanted refusals '^refusals, ' 5; then
-    awk -F'\t' -v OFS='\t' 'NR == FNR { if ($2 == "\"floor\"") floor[$1] = $3; next }
-        $2 != "\"floor\"" { for (i = 3; i <= 5; i++) $i /= floor[$1]; print }' \
-        "$place/refusals.bars" "$place/refusals.bars" >"$place/refusals.shares"
-    draw_bars "$place/refusals.shares" '(strcol(2)."\n".strcol(1))' \
+if wanted refusals '^refusals, ' 5 floor; then
+    draw_bars "$place/refusals.bars" '(strcol(2)."\n".strcol(1))' \
         "Refusals per CPU-second of the server: median, min to max; the kernel's floor is 1" \
         'share of the floor' '%.1f' | plot refusals 1280
 fi

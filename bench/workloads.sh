@@ -77,7 +77,7 @@ sales() {
     sales_keyed
 }
 
-# What Redis itself can do with the script: in rounds of its own, which the ratios do not use.
+# The script without HTTP in front, one call for each ticket: in rounds of its own, so without ratios.
 sales_redis_alone() {
     local round rate before after requests=$((seconds * 50000))
     for round in $(seq "$pairs"); do
@@ -151,7 +151,7 @@ ab_load() {
         say "== ab${keep:+ $keep}"
         note ab $keep -n 10000 -c 100 http://ADDRESS/buy/ticket
         for round in warm $(seq "$pairs"); do
-            for name in spike go; do
+            for name in spike go-log; do
                 ab_fresh "$name"
                 ab_round "$name" "$round" "$keep"
                 stop_server "$name"
@@ -170,10 +170,10 @@ ab_fresh() {
         counted[spike]='spike_sold spike'
         shares[spike]='redis-spike'
     else
-        design_start go redis 151 "$place/stat.log" # one is sold while it starts
+        design_start go-log redis 151 "$place/stat.log" # one is sold while it starts
         redis_refill redis 10000
-        counted[go]='redis_sold redis'
-        shares[go]=redis
+        counted[go-log]='redis_sold redis'
+        shares[go-log]=redis
     fi
 }
 
@@ -191,7 +191,7 @@ ab_round() {
     ! grep -q '^Non-2xx' <<<"$report" || die "$name: $report"
     [ "$(${counted[$name]})" -eq 150 ] || die "$name sold $(${counted[$name]}) of 150 tickets"
     [ "$round" != warm ] || return 0
-    awk -v OFS='\t' -v w="ab${keep:+ $keep}" -v n="$name" -v r="$round" -v cpu=$((after - before)) '
+    awk -v OFS='\t' -v w="$([ -n "$keep" ] && echo 'ab -k' || echo 'ab, a connection each')" -v n="$name" -v r="$round" -v cpu=$((after - before)) '
         /^Requests per second/ { rate = $4 }
         /^ *50%/ { p50 = $2 * 1000 } /^ *99%/ { p99 = $2 * 1000 } /^ *100%/ { max = $2 * 1000 }
         END { print w, n, r, rate, 10000 * 1e9 / cpu, p50, p99, "-", max, 10000, 0 }' <<<"$report" |
@@ -199,7 +199,7 @@ ab_round() {
 }
 
 # What 10,000 idle connections cost: the memory of a server that is made for them and holds them,
-# each after one answer, less that of one that is made for 100 and holds none. So what a server
+# each after one answer, less that of one that is made for 100 and holds one. So what a server
 # reserves for a connection counts, and not only what it touches when one comes. There is room for
 # 11,000, because nginx closes idle connections when a sixteenth is left.
 idle() {

@@ -179,6 +179,7 @@ done
 touch "$place"/{rates,idle,recovery,commands}
 began=$SECONDS
 cut -d' ' -f1-3 /proc/loadavg >"$place/loadavg"
+git -C "$root" describe --always --dirty >"$place/commit" 2>/dev/null || echo 'no git' >"$place/commit"
 take_bodies
 for workload in "${chosen[@]}"; do
     [ "$workload" != ab ] || workload=ab_load

@@ -66,7 +66,7 @@ machine() {
     echo "| system | $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release) |"
     echo "| load average of the machine before the run | $(cat "$place/loadavg") |"
     echo "| spike-server | $("${SERVER:-$root/build/spike-server}" -V | head -n 1)," \
-        "$(git -C "$root" describe --always --dirty 2>/dev/null || echo 'no git') |"
+        "$(cat "$place/commit") |"
     local package
     for package in gcc-12 libc6 libev4 libhiredis0.14 liblmdb0 libsodium23 libdeflate0 redis-server \
         redis-tools nginx libnginx-mod-http-lua libluajit2-5.1-2 lua-nginx-redis webdis golang-1.19-go \

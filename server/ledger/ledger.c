@@ -13,11 +13,7 @@
  *   settle   a later step tells the stock what the journal   dies: told again from `pos`
  *            holds
  *
- * While a turn is under way the next batch gathers on the rings, so batches grow with load. If one
- * is there when a turn has done its steps, that turn is delivered within the next: when the next
- * batch has been sent and the stock is at work, disk and stock work side by side. So Redis may have
- * two batches in doubt at once; they are void or settled by their numbers like one. What has been
- * appended is told to the stock only when it is committed, as ever.
+ * While a turn is under way the next batch gathers on the rings, so batches grow with load.
  *
  * With nothing to do the ledger sleeps until it is rung or a beat is due; a beat is a step without
  * orders, so an idle node settles, hears what others have sold, and keeps "sold out" true.
@@ -209,7 +205,6 @@ static bool has_act(const struct ledger *l, const struct ledger_event *e)
 
 static void step_all(struct ledger *l)
 {
-    l->delivered = false;
     for (uint32_t i = 0; i < l->conf->event_count && l->attached; i++) {
         struct ledger_event *e = &l->events[i];
         uint64_t now = clock_mono_us();
@@ -270,8 +265,8 @@ void ledger_answer_later(struct ledger *l, struct message *m)
     l->answers[l->answer_count++] = m;
 }
 
-/* Everybody is woken once. */
-void ledger_deliver(struct ledger *l)
+/* Commits what was appended and answers all that have their verdict; each worker is woken once. */
+static void deliver(struct ledger *l)
 {
     ledger_commit(l);
     ledger_publish(l);
@@ -301,38 +296,21 @@ static bool rings_are_empty(struct ledger *l)
     return true;
 }
 
-/* May a commit stand between a question to the stock and its answer? Not if the disk is slow: an
- * answer that is read after redis-timeout is not believed. */
-static bool disk_is_quick(const struct ledger *l, uint64_t redis_timeout_ms)
-{
-    return l->commit_us < 1000 * redis_timeout_ms / 8;
-}
-
-/* May the next turn deliver what this one has done? Not the one after it. */
-static bool can_wait(struct ledger *l, uint64_t redis_timeout_ms)
-{
-    return l->attached && l->delivered && disk_is_quick(l, redis_timeout_ms) && !rings_are_empty(l);
-}
-
 static bool turn(struct ledger *l)
 {
-    uint64_t timeout_ms =
-        atomic_load_explicit(&l->board->tunables.redis_timeout_ms, memory_order_relaxed);
-    stock_set_timeout(l->stock, timeout_ms);
+    stock_set_timeout(
+        l->stock, atomic_load_explicit(&l->board->tunables.redis_timeout_ms, memory_order_relaxed));
     if (!l->attached)
         ledger_attach(l, clock_mono_us());
-    l->overlaps = l->answer_count > 0 || disk_is_quick(l, timeout_ms);
     uint64_t now_wall_ms = clock_wall_ms();
     bool busy = ledger_gather(l);
     order_expire(l, now_wall_ms); /* after it: who has paid in time was in time */
     presume_busy(l);
     step_all(l);
-    bool acts = l->other_count > 0;
     finish_others(l, now_wall_ms);
     finish_batches(l);
-    if (acts || !can_wait(l, timeout_ms))
-        ledger_deliver(l);
-    return busy || l->answer_count > 0;
+    deliver(l);
+    return busy;
 }
 
 /* ---- sleep and stop ------------------------------------------------------------------------- */

@@ -38,7 +38,7 @@ struct ledger_event {
     uint16_t waits_for[BOARD_WAITS_MAX];
     uint64_t asked_mono_us; /* when the nodes were last asked for at all */
     bool returned;          /* orders have ended in this turn: their tickets are not back yet */
-    struct message **batch; /* BUY, and PAY of expired orders, for the next step */
+    struct message **batch; /* BUY, and PAY of expired orders, for this turn's step */
     uint32_t batch_count, batch_tickets;
 };
 
@@ -68,10 +68,6 @@ struct ledger {
     uint32_t taken;           /* messages of this turn that are no buys */
     struct message **answers; /* have their verdict, and leave after the next commit */
     uint32_t answer_count;
-    uint64_t commit_us;       /* the last one took */
-    bool overlaps;            /* this turn is to deliver while the stock deducts: something waits
-                               * for that, or the disk is quick */
-    bool delivered;           /* it has */
     struct message **waiting; /* PAY, put off to the next turn */
     uint32_t waiting_count;
     struct latency commits;
@@ -98,8 +94,7 @@ void ledger_learn_node(struct ledger *l, struct ledger_event *e, uint16_t node);
 /* The stock is lost: what was asked is in doubt; say why, and try again a little later. */
 void ledger_detach(struct ledger *l, uint64_t now_mono_us, const struct fault *why);
 
-/* step.c: one step of an event: settles, deducts the batch, appends the grants. Meanwhile, once a
- * turn, what the turn before has left is delivered. */
+/* step.c: one step of an event: settles, deducts the batch, appends the grants. */
 void ledger_step(struct ledger *l, struct ledger_event *e);
 /* Folds a record into what the event adds up to. False: it cannot follow, or there is no place for
  * one more hold. */
@@ -107,8 +102,6 @@ MUST_CHECK bool ledger_fold(struct ledger_event *e, const struct record *r);
 /* Appends a record and folds it. */
 void ledger_append(struct ledger *l, struct ledger_event *e, struct record *r);
 void ledger_commit(struct ledger *l);
-/* Commits what was appended and answers all that have their verdict. */
-void ledger_deliver(struct ledger *l);
 
 /* gather.c: takes what the rings hold into this turn. True if there was anything. */
 bool ledger_gather(struct ledger *l);

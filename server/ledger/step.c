@@ -36,8 +36,7 @@ void ledger_commit(struct ledger *l)
     if (!journal_commit(l->journal, &f))
         ledger_die(f.text);
     uint64_t after = clock_mono_us();
-    l->commit_us = after - before;
-    latency_add(&l->commits, after, l->commit_us, 1);
+    latency_add(&l->commits, after, after - before, 1);
 }
 
 static enum stock_what what_of(const struct record *r)
@@ -237,48 +236,6 @@ static void take_nodes(struct ledger *l, struct ledger_event *e, const struct st
     e->nodes_mono_us = asked_mono_us;
 }
 
-static bool has_to_ring(const struct ledger *l)
-{
-    for (uint32_t i = 0; i < l->exchange_count; i++)
-        if (l->ring[i])
-            return true;
-    return false;
-}
-
-/* What the last turn has left, and what this one has done without the stock. */
-static void deliver_meanwhile(struct ledger *l)
-{
-    if (l->delivered || !l->overlaps)
-        return;
-    if (l->answer_count > 0 || has_appended(l) || has_to_ring(l))
-        ledger_deliver(l);
-    l->delivered = true;
-}
-
-/* How long the stock took: no less than it was waited for, no more than until its answer was read.
- * If that leaves it open, for a commit stood in between, as long as before. */
-static void note_rtt(struct ledger *l, uint64_t least_us, uint64_t most_us)
-{
-    _Atomic uint32_t *rtt = &l->board->stores.redis_rtt_us;
-    uint64_t us = atomic_load_explicit(rtt, memory_order_relaxed);
-    us = us < least_us ? least_us : us > most_us ? most_us : us;
-    atomic_store_explicit(rtt, (uint32_t)us, memory_order_relaxed);
-}
-
-/* An answer that came while the journal was synced for too long was there, and is not believed. */
-static void blame_disk(const struct ledger *l, uint64_t delivery_us, struct fault *f)
-{
-    uint64_t timeout_ms =
-        atomic_load_explicit(&l->board->tunables.redis_timeout_ms, memory_order_relaxed);
-    if (delivery_us > timeout_ms * 1000)
-        fault_say(
-            f,
-            "journal %s: a commit took %llu ms, more than redis-timeout (%llu ms): what Redis "
-            "answered meanwhile is not believed; see to the disk",
-            l->conf->journal, (unsigned long long)delivery_us / 1000,
-            (unsigned long long)timeout_ms);
-}
-
 /* True: go on with this event in this turn, for there was too much to settle in one step. */
 static bool step_once(struct ledger *l, struct ledger_event *e)
 {
@@ -301,23 +258,17 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
     add_items(l, e, &st);
     uint64_t asked = clock_mono_us();
     st.ask_nodes = asked >= e->asked_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
-    enum stock_result result = stock_step_begin(l->stock, &st, &f);
-    uint64_t sent = clock_mono_us();
-    deliver_meanwhile(l);
-    uint64_t delivered = clock_mono_us();
-    if (result == STOCK_OK)
-        result = stock_step_end(l->stock, &st, &f);
+    enum stock_result result = stock_step(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
     if (result == STOCK_OTHER)
         ledger_die(f.text);
-    if (result == STOCK_DOUBT)
-        blame_disk(l, delivered - sent, &f);
     if (result != STOCK_OK) {
         l->in_doubt |= result == STOCK_DOUBT && st.item_count > 0;
         ledger_detach(l, after, &f);
         return false;
     }
-    note_rtt(l, after - asked - (delivered - sent), after - asked);
+    atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - asked),
+                          memory_order_relaxed);
     take_figures(e, &st, asked);
     take_nodes(l, e, &st, asked);
     take_marks(e, &st);

@@ -17,9 +17,8 @@
 #include "storage/stock/private.h"
 #include "storage/stock/table.h"
 
-/* A batch is taken only when all that was granted before is settled in the same step, but for one
- * batch: that which is committed meanwhile. */
-#define PENDING_MAX (2 * BATCH_MAX)
+/* A batch is taken only when all that was granted before is settled in the same step. */
+#define PENDING_MAX BATCH_MAX
 /* A record of the journal that names a key is never smaller. */
 #define KEYED_RECORD 192
 
@@ -394,7 +393,7 @@ static const struct stock_ops local_ops = {
     .init = local_init,
     .connect = local_connect,
     .attach = local_attach,
-    .step_end = local_step,
+    .step = local_step,
     .act = local_act,
     .last_beat = local_last_beat,
     .disconnect = local_disconnect,

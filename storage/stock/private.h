@@ -10,9 +10,7 @@ struct stock_ops {
     void (*init)(struct stock *s, const struct arena *a);
     enum stock_result (*connect)(struct stock *s, struct fault *f);
     enum stock_result (*attach)(struct stock *s, struct stock_attach *at, struct fault *f);
-    /* NULL: nothing is sent anywhere */
-    enum stock_result (*step_begin)(struct stock *s, struct stock_step *st, struct fault *f);
-    enum stock_result (*step_end)(struct stock *s, struct stock_step *st, struct fault *f);
+    enum stock_result (*step)(struct stock *s, struct stock_step *st, struct fault *f);
     enum stock_result (*act)(struct stock *s, struct stock_act *act, struct fault *f);
     /* NULL: there is one node only */
     enum stock_result (*reclaim)(struct stock *s, struct stock_reclaim *rc, struct fault *f);
@@ -27,7 +25,6 @@ struct stock {
     const struct stock_ops *ops;
     const struct conf *conf;
     uint64_t timeout_us;
-    bool under_way; /* a step was begun and has not ended */
 };
 
 /* Makes a new sale: a random id and secret. */

@@ -141,16 +141,10 @@ void redis_begin_script(struct redis *r, enum script which, uint32_t event, uint
     link_add_text(&r->link, e->sold);
 }
 
-enum stock_result redis_send_script(struct redis *r, struct fault *f)
+/* The reply to the script. NULL: in doubt. */
+static redisReply *call_script(struct redis *r, enum script which, struct fault *f)
 {
-    r->deadline_mono_us = deadline_of(r);
-    return link_send(&r->link, r->deadline_mono_us, f) ? STOCK_OK : STOCK_DOUBT;
-}
-
-/* The reply to the script that was sent. NULL: in doubt. */
-static redisReply *receive(struct redis *r, enum script which, struct fault *f)
-{
-    redisReply *reply = link_receive(&r->link, r->deadline_mono_us, f);
+    redisReply *reply = link_call(&r->link, deadline_of(r), f);
     if (reply == NULL || reply->type != REDIS_REPLY_ERROR ||
         strncmp(reply->str, "NOSCRIPT", strlen("NOSCRIPT")) != 0)
         return reply;
@@ -280,12 +274,12 @@ static bool take_attach(const redisReply *reply, void *into)
     return true;
 }
 
-enum stock_result redis_take_script(struct redis *r, enum script which,
-                                    bool (*take)(const redisReply *reply, void *into), void *into,
-                                    struct fault *f)
+enum stock_result redis_finish_script(struct redis *r, enum script which,
+                                      bool (*take)(const redisReply *reply, void *into), void *into,
+                                      struct fault *f)
 {
     const char *doing = scripts[which].name;
-    redisReply *reply = receive(r, which, f);
+    redisReply *reply = call_script(r, which, f);
     if (reply == NULL)
         return STOCK_DOUBT;
     enum stock_result result = status_of(r, reply, doing, f);
@@ -293,14 +287,6 @@ enum stock_result redis_take_script(struct redis *r, enum script which,
         result = doubt(r, reply, doing, f);
     freeReplyObject(reply);
     return result;
-}
-
-enum stock_result redis_finish_script(struct redis *r, enum script which,
-                                      bool (*take)(const redisReply *reply, void *into), void *into,
-                                      struct fault *f)
-{
-    enum stock_result result = redis_send_script(r, f);
-    return result == STOCK_OK ? redis_take_script(r, which, take, into, f) : result;
 }
 
 static enum stock_result redis_attach(struct stock *s, struct stock_attach *at, struct fault *f)
@@ -388,8 +374,7 @@ static const struct stock_ops redis_ops = {
     .init = redis_init,
     .connect = redis_connect,
     .attach = redis_attach,
-    .step_begin = redis_step_begin,
-    .step_end = redis_step_end,
+    .step = redis_step,
     .act = redis_act,
     .reclaim = redis_reclaim,
     .last_beat = redis_last_beat,

@@ -42,7 +42,6 @@ struct redis {
     char known[KNOWN_TEXT], nodes[NODES_TEXT];
     char from[PARAM_MAX + 1], prefix[sizeof "NNNN-SS"], act[PARAM_MAX + 48];
     struct redis_event events[EVENTS_MAX];
-    uint64_t deadline_mono_us; /* of the script that was sent */
     struct pack pack;          /* changes and items of one step */
     size_t pack_pool;
 };
@@ -54,15 +53,8 @@ enum stock_result redis_finish_script(struct redis *r, enum script which,
                                       bool (*take)(const redisReply *reply, void *into), void *into,
                                       struct fault *f);
 
-/* The same in two parts. */
-enum stock_result redis_send_script(struct redis *r, struct fault *f);
-enum stock_result redis_take_script(struct redis *r, enum script which,
-                                    bool (*take)(const redisReply *reply, void *into), void *into,
-                                    struct fault *f);
-
 /* redis_step.c */
-enum stock_result redis_step_begin(struct stock *s, struct stock_step *st, struct fault *f);
-enum stock_result redis_step_end(struct stock *s, struct stock_step *st, struct fault *f);
+enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f);
 /* redis_act.c */
 enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struct fault *f);
 enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault *f);

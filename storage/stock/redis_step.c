@@ -239,13 +239,8 @@ static bool take_step(const redisReply *reply, void *into)
     return true;
 }
 
-enum stock_result redis_step_begin(struct stock *s, struct stock_step *st, struct fault *f)
+enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f)
 {
     add_step(redis_of(s), st);
-    return redis_send_script(redis_of(s), f);
-}
-
-enum stock_result redis_step_end(struct stock *s, struct stock_step *st, struct fault *f)
-{
-    return redis_take_script(redis_of(s), SCRIPT_STEP, take_step, st, f);
+    return redis_finish_script(redis_of(s), SCRIPT_STEP, take_step, st, f);
 }

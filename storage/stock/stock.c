@@ -18,44 +18,27 @@ enum stock_result stock_connect(struct stock *s, struct fault *f)
 
 enum stock_result stock_attach(struct stock *s, struct stock_attach *at, struct fault *f)
 {
-    ASSERT(!s->under_way && at->event < s->conf->event_count && at->epoch > 0);
+    ASSERT(at->event < s->conf->event_count && at->epoch > 0);
     return s->ops->attach(s, at, f);
-}
-
-enum stock_result stock_step_begin(struct stock *s, struct stock_step *st, struct fault *f)
-{
-    ASSERT(!s->under_way && st->event < s->conf->event_count);
-    ASSERT(st->change_count <= SETTLE_MAX && st->item_count <= BATCH_MAX);
-    ASSERT(st->from <= st->to && st->change_count <= st->to - st->from);
-    enum stock_result result = STOCK_OK;
-    if (s->ops->step_begin != NULL)
-        result = s->ops->step_begin(s, st, f);
-    s->under_way = result == STOCK_OK;
-    return result;
-}
-
-enum stock_result stock_step_end(struct stock *s, struct stock_step *st, struct fault *f)
-{
-    ASSERT(s->under_way);
-    s->under_way = false;
-    return s->ops->step_end(s, st, f);
 }
 
 enum stock_result stock_step(struct stock *s, struct stock_step *st, struct fault *f)
 {
-    enum stock_result result = stock_step_begin(s, st, f);
-    return result == STOCK_OK ? stock_step_end(s, st, f) : result;
+    ASSERT(st->event < s->conf->event_count);
+    ASSERT(st->change_count <= SETTLE_MAX && st->item_count <= BATCH_MAX);
+    ASSERT(st->from <= st->to && st->change_count <= st->to - st->from);
+    return s->ops->step(s, st, f);
 }
 
 enum stock_result stock_act(struct stock *s, struct stock_act *act, struct fault *f)
 {
-    ASSERT(!s->under_way && act->event < s->conf->event_count && act->epoch > 0);
+    ASSERT(act->event < s->conf->event_count && act->epoch > 0);
     return s->ops->act(s, act, f);
 }
 
 enum stock_result stock_reclaim(struct stock *s, struct stock_reclaim *rc, struct fault *f)
 {
-    ASSERT(!s->under_way && rc->event < s->conf->event_count && rc->epoch > 0 &&
+    ASSERT(rc->event < s->conf->event_count && rc->epoch > 0 &&
            s->ops->reclaim != NULL);
     return s->ops->reclaim(s, rc, f);
 }

@@ -13,9 +13,6 @@
  * A key names one order for ever: whoever asks with it again hears of that order, whatever the
  * event's state. A buyer's tickets are counted with the deduction and given back with the return.
  *
- * A step may be begun and ended apart, so that the caller can do something else while the stock is
- * at work; between the two there is no other call.
- *
  * A call is sent once. When its outcome is in doubt the connection is closed and the caller raises
  * its epoch and attaches again. A call takes at most the time-out that was set (P7).
  *
@@ -231,13 +228,8 @@ void stock_init(struct stock *s, const struct arena *a);
 MUST_CHECK enum stock_result stock_connect(struct stock *s, struct fault *f);
 MUST_CHECK enum stock_result stock_attach(struct stock *s, struct stock_attach *in_out,
                                           struct fault *f);
-/* Both at once, or in two parts; what the step points to stays as it is between them. */
 MUST_CHECK enum stock_result stock_step(struct stock *s, struct stock_step *in_out,
                                         struct fault *f);
-MUST_CHECK enum stock_result stock_step_begin(struct stock *s, struct stock_step *in,
-                                              struct fault *f);
-MUST_CHECK enum stock_result stock_step_end(struct stock *s, struct stock_step *out,
-                                            struct fault *f);
 MUST_CHECK enum stock_result stock_act(struct stock *s, struct stock_act *in_out, struct fault *f);
 /* Not for a standalone stock, which has no other nodes. */
 MUST_CHECK enum stock_result stock_reclaim(struct stock *s, struct stock_reclaim *in_out,

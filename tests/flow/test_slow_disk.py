@@ -1,5 +1,5 @@
-"""Why: the disk syncs while the stock deducts, and an answer of the stock that is read too late is
-not believed. A disk that is slower than redis-timeout must not be taken for a Redis that is away."""
+"""Why: an answer of the stock that is read later than redis-timeout is discarded. A disk that is
+slower than that must not be taken for a Redis that is away, nor be told as one that is slow."""
 
 import time
 
@@ -28,7 +28,7 @@ def test_payments_on_a_slow_disk(place, preload):
 
 
 def test_the_disk_is_not_told_as_redis(place, preload):
-    """Disk and Redis work at the same time; an operator who looks for the slow one must find it."""
+    """An operator who looks for the slow one of disk and Redis must find it."""
     node = place.node(redis=place.redis(), preload=preload("slowsync"), env={"SLOW_SYNC_MS": "50"})
     buyers = place.load(node, connections=20)
     rtts = []

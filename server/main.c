@@ -212,7 +212,8 @@ static bool open_journal(struct fault *f)
         o.holds[i] = e->hold_ms > 0;
     }
     node.journal = journal_open(&o, f);
-    return node.journal != NULL;
+    /* With a Redis the ledger begins it, when that knows the journal (ledger/attach.c). */
+    return node.journal != NULL && (node.conf.redis.len > 0 || journal_begin(node.journal, f));
 }
 
 /* Buyers come through a balancer that runs as somebody else; the operators' socket stays ours. */

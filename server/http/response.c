@@ -5,6 +5,7 @@
  */
 #include "server/http/response.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +69,7 @@ void response_begin(struct response *r, enum verdict status, const char *content
     r->length_at = r->len;
     put(r, "%*s\r\nDate: %.*s\r\n", LENGTH_DIGITS, "", RESPONSE_DATE, r->date);
     if (r->status == 503)
-        put(r, "Retry-After: 1\r\n");
+        put(r, "Retry-After: %" PRIu32 "\r\n", r->retry_after_s > 0 ? r->retry_after_s : 1);
     put(r, "%s", words[r->farewell]);
 }
 

@@ -38,7 +38,8 @@ struct response {
     enum farewell farewell;
     bool without_body; /* HEAD: the length is told, the body is not sent */
     bool failed;
-    int status; /* as begun */
+    uint32_t retry_after_s; /* of a 503; 0: one */
+    int status;             /* as begun */
     enum verdict verdict;
 };
 

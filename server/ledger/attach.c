@@ -2,13 +2,18 @@
  * Attach: how this node takes its place in the sale, at start and after every doubt.
  *
  *   1  connect, learn which Redis this is (its run id)
- *   2  raise the epoch of every event: whatever an older connection may still deliver late is
+ *   2  examine every event, which only reads: is this the journal that Redis knows of this node? A
+ *      copy that lacks what was settled since shows here, however often it is started, for nothing
+ *      of this is written down. The first time: does no other instance beat under this number?
+ *   3  the first time: begin the journal, that is, write to it at all
+ *   4  raise the epoch of every event: whatever an older connection may still deliver late is
  *      fenced from here on. An EPOCH record, synced, stands for a block of epochs of which a later
  *      start uses none, so that hours of failed attempts do not fill the journal
- *   3  attach every event: Redis compares, gives back what it granted and the journal lacks
- *   4  a sale that is new to the journal is journaled, synced, before anything of it is sold
+ *   5  attach every event: Redis compares again, gives back what it granted and the journal lacks
+ *   6  a sale that is new to the journal is journaled, synced, before anything of it is sold
  *
- * Dies between any two: the next start does all of it again, under a higher epoch. Settling from
+ * Dies between any two: the next start does all of it again, under a higher epoch. An epoch that
+ * was journaled and never attached is the process's own: it does not refuse itself. Settling from
  * `pos` to the journal's end and becoming ready are ordinary steps.
  *
  * OTHER ends the process: another server runs under this node's number, or the journal is not the
@@ -26,9 +31,12 @@
 #define BACKOFF_FIRST_US 20000
 #define BACKOFF_LAST_US  500000
 #define EPOCH_BLOCK      1024
-/* A beat that moves within this is somebody alive: two and a half of them would fit. */
-#define WATCH_MS 250
-#define ALIVE_MS 1000
+/* A beat is this old at most if its node lives, unless it is stalled; then it is watched for two
+ * and a half beats more, and after it has moved for three. */
+#define RECENT_MS       1000
+#define WATCH_US        250000
+#define WATCH_MORE_US   (3 * (uint64_t)BEAT_MS * 1000)
+#define WATCH_PERIOD_US (BEAT_MS * 1000 / 4)
 
 void ledger_detach(struct ledger *l, uint64_t now_mono_us, const struct fault *why)
 {
@@ -53,41 +61,6 @@ static _Noreturn void die_other(const struct ledger *l, const struct fault *f)
         "%s not the one it last used?",
         f->text, (unsigned)l->conf->node, l->conf->journal);
     ledger_die(all.text);
-}
-
-/* The last beats of all events into beats[]; *recent: one of them may be somebody's who lives. */
-static enum stock_result ask_beats(struct ledger *l, uint64_t *beats, bool *recent, struct fault *f)
-{
-    enum stock_result result = STOCK_OK;
-    *recent = false;
-    for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++) {
-        uint64_t now;
-        result = stock_last_beat(l->stock, i, &beats[i], &now, f);
-        if (result == STOCK_OK && beats[i] != 0 && now <= beats[i] + ALIVE_MS)
-            *recent = true;
-    }
-    return result;
-}
-
-/* Before the first attach only: a copy of our journal cannot be told from our journal, but a
- * server that works with it can be seen beating. */
-static enum stock_result nobody_beats(struct ledger *l, struct fault *f)
-{
-    uint64_t before[EVENTS_MAX], after[EVENTS_MAX];
-    bool recent;
-    enum stock_result result = ask_beats(l, before, &recent, f);
-    if (result != STOCK_OK || !recent)
-        return result;
-    struct timespec wait = {.tv_nsec = WATCH_MS * 1000000L};
-    nanosleep(&wait, NULL);
-    result = ask_beats(l, after, &recent, f);
-    for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++) {
-        if (after[i] > before[i]) { /* less: Redis has forgotten it */
-            fault_say(f, "redis %s: somebody beats under this node's number", l->conf->redis.text);
-            result = STOCK_OTHER;
-        }
-    }
-    return result;
 }
 
 static void raise_epochs(struct ledger *l)
@@ -133,6 +106,8 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
     memset(at, 0, sizeof *at);
     at->event = e->index;
     at->epoch = e->epoch;
+    at->own_epoch = e->own_epoch;
+    at->first = !l->started;
     at->last = t->last;
     at->end = t->end;
     at->total = t->has_sale ? t->total : e->conf->total;
@@ -152,6 +127,79 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
     add_known(at, l->conf->nodes, l->conf->node_count);
     add_known(at, t->known, t->known_count);
 }
+
+/* ---- examine -------------------------------------------------------------------------------- */
+
+/* Has the journal the record that Redis has settled last? */
+static enum stock_result check_proof(const struct ledger *l, const struct ledger_event *e,
+                                     const struct stock_found *found, struct fault *f)
+{
+    uint32_t chain;
+    if (!journal_chain(l->journal, e->index, found->proof_pos, &chain, f))
+        ledger_die(f->text);
+    if (chain == found->proof_chain)
+        return STOCK_OK;
+    fault_say(f,
+              "redis %s: event %s: record %llu, which was settled, is another one in this journal",
+              l->conf->redis.text, e->conf->name, (unsigned long long)found->proof_pos);
+    return STOCK_OTHER;
+}
+
+static enum stock_result examine_all(const struct ledger *l, struct stock_found *found,
+                                     struct fault *f)
+{
+    enum stock_result result = STOCK_OK;
+    for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++) {
+        struct stock_attach at;
+        describe(l, &l->events[i], &at);
+        result = stock_examine(l->stock, &at, f);
+        found[i] = at.found;
+        if (result == STOCK_OK)
+            result = check_proof(l, &l->events[i], &found[i], f);
+    }
+    return result;
+}
+
+static bool has_recent_beat(const struct ledger *l, const struct stock_found *found)
+{
+    for (uint32_t i = 0; i < l->conf->event_count; i++)
+        if (found[i].beat != 0 && found[i].now <= found[i].beat + RECENT_MS)
+            return true;
+    return false;
+}
+
+/* A copy of our journal that lacks nothing cannot be told from our journal, but a server that works
+ * with it can be seen beating: the beat of an event moves twice under one epoch. Once is no proof.
+ * A process that was just killed may have left one call in the network. */
+static enum stock_result check_no_other_instance(const struct ledger *l, struct stock_found *found,
+                                                 struct fault *f)
+{
+    struct stock_found before[EVENTS_MAX];
+    uint32_t moves[EVENTS_MAX] = {0};
+    uint64_t end = has_recent_beat(l, found) ? clock_mono_us() + WATCH_US : 0, now;
+    while ((now = clock_mono_us()) < end) {
+        struct timespec period = {.tv_nsec = WATCH_PERIOD_US * 1000L};
+        memcpy(before, found, sizeof before);
+        nanosleep(&period, NULL);
+        enum stock_result result = examine_all(l, found, f);
+        for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++) {
+            if (found[i].beat <= before[i].beat) /* less: Redis has forgotten it */
+                continue;
+            moves[i] = found[i].epoch == before[i].epoch ? moves[i] + 1 : 0;
+            end = now + WATCH_MORE_US > end ? now + WATCH_MORE_US : end;
+            if (moves[i] == 2) {
+                fault_say(f, "redis %s: another server beats under this node's number",
+                          l->conf->redis.text);
+                result = STOCK_OTHER;
+            }
+        }
+        if (result != STOCK_OK)
+            return result;
+    }
+    return STOCK_OK;
+}
+
+/* ---- attach --------------------------------------------------------------------------------- */
 
 void ledger_learn_node(struct ledger *l, struct ledger_event *e, uint16_t node)
 {
@@ -182,10 +230,13 @@ static void learn_sale(struct ledger *l, struct ledger_event *e, const struct st
         ledger_learn_node(l, e, at->known[i]);
 }
 
-static enum stock_result attach_event(struct ledger *l, struct ledger_event *e, struct fault *f)
+static enum stock_result attach_event(struct ledger *l, struct ledger_event *e,
+                                      const struct stock_found *found, struct fault *f)
 {
     struct stock_attach at;
     describe(l, e, &at);
+    at.found = *found;
+    e->own_epoch = e->epoch; /* from here on Redis may have it */
     enum stock_result result = stock_attach(l->stock, &at, f);
     if (result != STOCK_OK)
         return result;
@@ -198,6 +249,7 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e, 
     e->figures = at.figures;
     e->figures.gone = gone;       /* until the first step tells */
     e->figures.foreign = foreign; /* figures.turn is the attach's own */
+    reclaim_note_since(e);
     act_learn(l, e, &at.origin);
     if (at.figures.total != e->conf->total && !l->started)
         log_line(LOG_WARN, "event %s: total is %u as the stock has it, not %u as configured",
@@ -215,14 +267,19 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e, 
 
 static enum stock_result attach_all(struct ledger *l, struct fault *f)
 {
+    struct stock_found found[EVENTS_MAX];
     enum stock_result result = stock_connect(l->stock, f);
+    if (result == STOCK_OK)
+        result = examine_all(l, found, f);
     if (result == STOCK_OK && !l->started)
-        result = nobody_beats(l, f);
+        result = check_no_other_instance(l, found, f);
     if (result != STOCK_OK)
         return result;
+    if (!journal_begin(l->journal, f))
+        ledger_die(f->text);
     raise_epochs(l);
     for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++)
-        result = attach_event(l, &l->events[i], f);
+        result = attach_event(l, &l->events[i], &found[i], f);
     ledger_commit(l); /* a sale that is new here is synced before anything of it is sold */
     return result;
 }

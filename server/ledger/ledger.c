@@ -1,6 +1,10 @@
 /*
  * The ledger's turn. In this order do effects happen, and what if the process dies right there:
  *
+ *   attach   if this node has no place in the sale, or lost it
+ *            (attach.c). Before it has had one nothing is
+ *            written to the journal: it may be the copy of
+ *            another one                                     dies: see there
  *   gather   messages off the rings: buys into a batch per
  *            event; pay, cancel and the like take effect in
  *            the journal (orders.c)                          dies: nobody heard anything
@@ -104,6 +108,7 @@ static bool init_event(struct ledger *l, uint32_t index, struct message **batch,
     if (e->tally.end != journal_end(l->journal, index))
         return fault(f, "journal %s: event %s: record %llu does not follow from those before",
                      l->conf->journal, e->conf->name, (unsigned long long)e->tally.end + 1);
+    e->own_epoch = e->tally.epoch;
     if (e->tally.unified && l->conf->redis.len == 0)
         return fault(f,
                      "journal %s: event %s was sold from Redis; this configuration has no redis "
@@ -340,7 +345,7 @@ static uint64_t next_due_mono_us(const struct ledger *l, uint64_t now_mono_us)
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         const struct ledger_event *e = &l->events[i];
         const struct hold *first = holds_first(&e->holds);
-        if (first != NULL)
+        if (first != NULL && l->started)
             due = earlier(due, from_wall_ms(first->pay_by_wall_ms + 1, wall_ms, now_mono_us));
         if (!l->attached)
             continue;

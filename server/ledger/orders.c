@@ -10,6 +10,10 @@
  * from there: so tickets are back for others in the step after the commit. Only the late payment
  * takes the way of a sale, because tickets must be deducted before they can be promised.
  *
+ * Until this node has attached once, nothing changes: its journal may be the copy of another one,
+ * from before an order was paid. Cancellations and payments are told to try again, holds that are
+ * due wait.
+ *
  * An order is read from the journal, what this turn has appended included; only the ends of holds
  * are in memory. Dies anywhere: what was committed stands, the rest was never answered.
  */
@@ -141,8 +145,8 @@ void order_look(struct ledger *l, struct message *m)
 void order_cancel(struct ledger *l, struct message *m)
 {
     struct order o;
-    m->verdict = VERDICT_NOT_FOUND;
-    if (find(l, m, &o)) {
+    m->verdict = l->started ? VERDICT_NOT_FOUND : VERDICT_BUSY;
+    if (l->started && find(l, m, &o)) {
         enum verdict v = apply(l, &o, ACT_CANCEL);
         tell(m, &o, v);
     }
@@ -161,6 +165,8 @@ void order_expire(struct ledger *l, uint64_t now_wall_ms)
 {
     uint32_t ended = 0;
     struct order o;
+    if (!l->started)
+        return;
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         struct ledger_event *e = &l->events[i];
         const struct hold *first;
@@ -198,9 +204,9 @@ static void ask_again(struct message *m, const struct order *o)
 enum order_paid order_pay(struct ledger *l, struct message *m)
 {
     struct order o;
-    m->verdict = VERDICT_NOT_FOUND;
+    m->verdict = l->started ? VERDICT_NOT_FOUND : VERDICT_BUSY;
     m->otherwise = VERDICT_YES;
-    if (!find(l, m, &o))
+    if (!l->started || !find(l, m, &o))
         return ORDER_ANSWERED;
     if (o.last.state == ORDER_HELD && o.grant.pay_by_wall_ms < m->asked_wall_ms)
         (void)apply(l, &o, ACT_EXPIRE); /* its turn to end had not come yet */

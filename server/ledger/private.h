@@ -19,11 +19,13 @@ struct ledger_event {
     uint8_t slot;   /* in the journal */
     struct tally tally;
     struct holds holds;
-    struct filter filter;  /* of granted keys */
-    uint64_t marks_seen;   /* how far it has read */
-    bool marks_known;      /* ... all, as of the last step */
-    uint64_t epoch;        /* in use; at most the journal's */
-    uint64_t settled;      /* seq up to which the stock has heard of the journal */
+    struct filter filter; /* of granted keys */
+    uint64_t marks_seen;  /* how far it has read */
+    bool marks_known;     /* ... all, as of the last step */
+    uint64_t epoch;       /* in use; at most the journal's */
+    uint64_t own_epoch;   /* the last that Redis may have of us: of the journal as it was opened, or
+                           * of the last attach */
+    uint64_t settled;     /* seq up to which the stock has heard of the journal */
     uint64_t asof_mono_us; /* when the figures were asked for; 0: never yet */
     struct stock_figures figures;
     bool is_known; /* a step has told the figures once */
@@ -32,8 +34,9 @@ struct ledger_event {
     struct stock_node nodes[NODES_MAX];
     uint32_t node_count;
     uint64_t nodes_mono_us; /* when `nodes` was asked for */
-    uint64_t waits_mono_us; /* since when a repair waits; 0: there is none */
-    char waits[128];        /* for whom, as it was last logged */
+    uint64_t since,
+        since_mono_us;    /* of the repair, and when this was first told; 0: there is none */
+    char waits[128];      /* for whom, as it was last logged */
     uint32_t waits_count; /* how many they are as the last step told; the least of them, rising: */
     uint16_t waits_for[BOARD_WAITS_MAX];
     uint64_t asked_mono_us; /* when the nodes were last asked for at all */
@@ -143,7 +146,9 @@ bool act_is(const struct message *m);
 void act_do(struct ledger *l, struct message *m, uint64_t now_wall_ms);
 /* Journals what was done on another node, or since this one was last here. */
 void act_learn(struct ledger *l, struct ledger_event *e, const struct stock_origin *origin);
-/* reclaim.c: gives up nodes that are gone: one, in all events, or those that a repair waits for. */
+/* reclaim.c: notes when a repair began, if the figures tell of another one than before. */
+void reclaim_note_since(struct ledger_event *e);
+/* Gives up nodes that are gone: one, in all events, or those that a repair waits for. */
 void reclaim_do(struct ledger *l, struct message *m);
 void reopen_do(struct ledger *l, struct message *m);
 /* Logs who has fallen silent since the nodes were last told, and who is back. */

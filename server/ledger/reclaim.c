@@ -9,8 +9,11 @@
  *     step     ends the repair, if all others are ready
  *
  * What a node that is given up has sold, holds or has in doubt stays counted. A node that lives is
- * not given up: one whose beat is young, or, for Redis may have forgotten its beat, one that this
- * node itself has seen alive a moment ago.
+ * not given up: one whose beat is young or that this node itself has seen alive a moment ago. In a
+ * repair beats from before it prove nothing, for what began it (a Redis that came back empty or
+ * old) makes every node look silent: there a node is given up only when it has had the time to
+ * notice and to attach, by the clock of Redis and by ours. Until then the operator hears which node
+ * may still come, and for how long.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,19 +23,46 @@
 #include "conf/base/log.h"
 #include "server/ledger/private.h"
 
-/* A node that lives notices within this that Redis has forgotten it, and is back. */
-#define COMES_BACK_MS 1000
+/* The longest pause between two attempts to connect, a connection and an attach take less. */
+#define RECONNECT_MS 1000
 
-static bool was_alive(const struct ledger *l, const struct ledger_event *e, uint16_t node,
-                      uint64_t within_ms)
+void reclaim_note_since(struct ledger_event *e)
 {
-    bool recent = e->nodes_mono_us > 0 && clock_mono_us() < e->nodes_mono_us + within_ms * 1000;
-    for (uint32_t i = 0; i < e->node_count && recent; i++) {
-        const struct stock_node *n = &e->nodes[i];
-        if (n->id != l->conf->node && (node == 0 || n->id == node) && !n->silent)
-            return true;
-    }
-    return false;
+    if (e->figures.since == e->since)
+        return;
+    e->since = e->figures.since;
+    e->since_mono_us = clock_mono_us();
+}
+
+/* How long a node that lives may take in a repair until it is heard. */
+static uint64_t patience_ms(const struct ledger *l)
+{
+    uint64_t redis_ms =
+        atomic_load_explicit(&l->board->tunables.redis_timeout_ms, memory_order_relaxed);
+    return l->conf->node_timeout_ms > redis_ms + RECONNECT_MS ? l->conf->node_timeout_ms
+                                                              : redis_ms + RECONNECT_MS;
+}
+
+/* Until a node that this repair waits for has had that time, by our clock. */
+static uint64_t still_to_wait_ms(const struct ledger *l, const struct ledger_event *e)
+{
+    uint64_t now = clock_mono_us(), until = e->since_mono_us + patience_ms(l) * 1000;
+    return now < until ? (until - now) / 1000 + 1 : 0;
+}
+
+static const struct stock_node *find(const struct stock_node *nodes, uint32_t count, uint16_t id)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (nodes[i].id == id)
+            return &nodes[i];
+    return NULL;
+}
+
+/* Milliseconds since we saw it alive; UINT64_MAX: it was silent then, or is not known. */
+static uint64_t seen_alive_ms(const struct ledger_event *e, uint16_t node)
+{
+    const struct stock_node *n = find(e->nodes, e->node_count, node);
+    return n != NULL && !n->silent ? (clock_mono_us() - e->nodes_mono_us) / 1000 : UINT64_MAX;
 }
 
 static enum reclaim_how how_of(const struct message *m)
@@ -62,6 +92,13 @@ static void journal_reclaim(struct ledger *l, struct ledger_event *e, const stru
                      : "");
 }
 
+static enum verdict blame(struct message *m, enum verdict v, uint16_t node, uint64_t ms)
+{
+    m->about = node;
+    m->about_ms = (uint32_t)ms;
+    return v;
+}
+
 /* The verdict of one event; node 0: all that its repair waits for. */
 static enum verdict give_up(struct ledger *l, struct ledger_event *e, uint16_t node,
                             struct message *m)
@@ -71,16 +108,23 @@ static enum verdict give_up(struct ledger *l, struct ledger_event *e, uint16_t n
                                .epoch = e->epoch,
                                .seen = e->figures,
                                .node = node,
-                               .journal_lost = m->kind == MESSAGE_RECLAIM && m->lost};
+                               .journal_lost = m->kind == MESSAGE_RECLAIM && m->lost,
+                               .patience_ms = patience_ms(l)};
     if (l->room < NODES_MAX)
         return VERDICT_BUSY; /* what the journal has left is for returns */
+    uint64_t wait_ms = still_to_wait_ms(l, e);
+    rc.waited_since = wait_ms == 0 ? e->since : 0;
     if (stock_reclaim(l->stock, &rc, &f) != STOCK_OK) {
         ledger_detach(l, clock_mono_us(), &f);
         return VERDICT_BUSY;
     }
     e->figures = rc.figures;
-    if (rc.outcome != STOCK_RECLAIMED)
-        return rc.outcome == STOCK_ALIVE ? VERDICT_CONFLICT : VERDICT_NOT_FOUND;
+    if (rc.outcome == STOCK_ALIVE)
+        return blame(m, VERDICT_CONFLICT, rc.of, rc.of_ms);
+    if (rc.outcome == STOCK_EARLY)
+        return blame(m, VERDICT_BUSY, rc.of, rc.of_ms > wait_ms ? rc.of_ms : wait_ms);
+    if (rc.outcome == STOCK_UNKNOWN)
+        return VERDICT_NOT_FOUND;
     for (uint32_t i = 0; i < rc.given_up_count; i++) {
         if (rc.given_up[i].is_new)
             journal_reclaim(l, e, m, &rc.given_up[i]);
@@ -101,7 +145,7 @@ void reopen_do(struct ledger *l, struct message *m)
     enum verdict v = VERDICT_BUSY;
     if (l->attached && !e->figures.repair && e->figures.ready)
         v = VERDICT_YES;
-    else if (l->attached && !was_alive(l, e, 0, COMES_BACK_MS))
+    else if (l->attached)
         v = give_up(l, e, 0, m);
     m->verdict = (uint8_t)v;
 }
@@ -110,8 +154,9 @@ static enum verdict reclaim_in(struct ledger *l, struct ledger_event *e, struct 
 {
     if (!l->attached)
         return VERDICT_BUSY;
-    if (was_alive(l, e, m->node, l->conf->node_timeout_ms))
-        return VERDICT_CONFLICT;
+    uint64_t ms = seen_alive_ms(e, m->node);
+    if (!e->figures.repair && ms < l->conf->node_timeout_ms)
+        return blame(m, VERDICT_CONFLICT, m->node, ms);
     return give_up(l, e, m->node, m);
 }
 
@@ -135,14 +180,6 @@ void reclaim_do(struct ledger *l, struct message *m)
 }
 
 /* ---- what is logged of the other nodes ------------------------------------------------------ */
-
-static const struct stock_node *find(const struct stock_node *nodes, uint32_t count, uint16_t id)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (nodes[i].id == id)
-            return &nodes[i];
-    return NULL;
-}
 
 void reclaim_watch(const struct ledger_event *e, const struct stock_node *nodes, uint32_t count)
 {
@@ -185,10 +222,8 @@ void reclaim_say_waits(const struct ledger *l, struct ledger_event *e,
 {
     char text[sizeof e->waits] = "";
     size_t used = 0;
-    if (e->waits_mono_us == 0)
-        e->waits_mono_us = clock_mono_us();
-    if (clock_mono_us() < e->waits_mono_us + COMES_BACK_MS * 1000)
-        return; /* they are about to come */
+    if (still_to_wait_ms(l, e) > 0)
+        return; /* they may be about to come */
     for (uint32_t i = 0; i < count && used + sizeof " 65535 ..." < sizeof text; i++)
         if (!nodes[i].ready && nodes[i].id != l->conf->node)
             used += (size_t)snprintf(text + used, sizeof text - used, " %u", (unsigned)nodes[i].id);

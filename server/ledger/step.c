@@ -90,6 +90,8 @@ static void read_changes(struct ledger *l, struct ledger_event *e, struct stock_
             describe_change(l, e, r, &st->changes[st->change_count++]);
     }
     st->end = st->to == journal_committed(l->journal, e->index);
+    if (!journal_chain(l->journal, e->index, st->to, &st->chain, &f))
+        ledger_die(f.text);
 }
 
 static void add_items(const struct ledger *l, const struct ledger_event *e, struct stock_step *st)
@@ -210,6 +212,7 @@ static void take_figures(struct ledger_event *e, const struct stock_step *st,
     e->figures = st->figures;
     e->settled = st->to;
     e->asof_mono_us = asked_mono_us;
+    reclaim_note_since(e);
     e->is_known = true;
     if (was_repair && !e->figures.repair && e->figures.ready)
         tell_ready(e);
@@ -229,7 +232,6 @@ static void take_nodes(struct ledger *l, struct ledger_event *e, const struct st
         reclaim_say_waits(l, e, l->told, st->node_count);
         return;
     }
-    e->waits_mono_us = 0;
     reclaim_watch(e, l->told, st->node_count);
     memcpy(e->nodes, l->told, st->node_count * sizeof *l->told);
     e->node_count = st->node_count;

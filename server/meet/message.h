@@ -38,7 +38,7 @@ enum message_kind {
     MESSAGE_RESTOCK,
     MESSAGE_REOPEN,
     /* Of all events at once. In: node, lost, buyer. Out as above; CONFLICT: it is alive, NOT_FOUND:
-     * no event knows it; and out: out, back. */
+     * no event knows it; and out: out, back. Of REOPEN and RECLAIM also: about. */
     MESSAGE_RECLAIM,
 };
 
@@ -54,6 +54,8 @@ struct message {
     uint32_t n;
     uint32_t total, gone;
     uint32_t out, back; /* RECLAIM: tickets of the node that stay counted, that came back */
+    uint32_t about_ms;  /* CONFLICT: since node `about` was heard; BUSY: for how long it may come */
+    uint16_t about;     /* 0: no node */
     uint8_t kind;       /* enum message_kind */
     uint8_t event;      /* index in the configuration */
     uint16_t node;      /* of the order: BUY with a key may hear of another node's; RECLAIM: in */

@@ -115,7 +115,7 @@ static void fill(const struct worker *w, struct connection *c, struct message *m
     m->deadline_mono_us = w->now_us + life_limit_us(w, LIFE_ORDERED);
     m->number = m->tag = m->pay_by_wall_ms = m->asked_wall_ms = 0;
     m->state = NULL;
-    m->n = m->total = m->gone = m->out = m->back = 0;
+    m->n = m->total = m->gone = m->out = m->back = m->about_ms = m->about = 0;
     m->node = w->o.conf->node;
     m->kind = (uint8_t)kind_of(route);
     m->event = m->slot = 0;

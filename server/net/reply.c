@@ -69,10 +69,34 @@ void reply_refusal(struct worker *w, struct connection *c, enum verdict v, enum 
     serve_finish(w, c, &out, NO_EVENT);
 }
 
+/* A node that is not given up: it lives, or it may still come. */
+static void reply_node(struct worker *w, struct connection *c, const struct message *m,
+                       enum farewell farewell)
+{
+    enum verdict v = (enum verdict)m->verdict;
+    uint32_t seconds = m->about_ms / 1000 + 1;
+    struct response out;
+    serve_open(w, &out, farewell, false);
+    out.retry_after_s = seconds;
+    response_begin(&out, v, RESPONSE_JSON);
+    response_put(&out, "{\"code\":%d,\"msg\":\"node %u ", verdict_code(v), (unsigned)m->about);
+    if (v == VERDICT_BUSY)
+        response_put(&out, "may still come back: try again in %" PRIu32 " s", seconds);
+    else
+        response_put(&out, "was heard %" PRIu32 ".%" PRIu32 " s ago", m->about_ms / 1000,
+                     m->about_ms / 100 % 10);
+    response_put(&out, "\",\"data\":null}");
+    serve_finish(w, c, &out, NO_EVENT);
+}
+
 void reply_answer(struct worker *w, struct connection *c, const struct message *m,
                   enum farewell farewell)
 {
     struct response out;
+    if (m->about != 0 && (m->verdict == VERDICT_BUSY || m->verdict == VERDICT_CONFLICT)) {
+        reply_node(w, c, m, farewell);
+        return;
+    }
     if (m->verdict != VERDICT_YES) {
         reply_refusal(w, c, (enum verdict)m->verdict, farewell);
         return;

@@ -22,6 +22,7 @@ struct event {
     struct trees trees;
     MDB_cursor *cursor;      /* over the records, of the reading transaction */
     struct tails tails;      /* of the writing transaction, from the event's first append on */
+    bool is_new;             /* its databases are not there yet: see journal_begin */
     uint64_t end, committed; /* seq */
     uint64_t leaves;         /* of the index, as of the last commit */
     uint32_t crc;            /* of the record at `end` */
@@ -32,6 +33,7 @@ struct journal {
     MDB_txn *writer;   /* from the first append to the commit, else NULL */
     MDB_txn *reader;   /* reset between calls */
     int lock;          /* -1: none, so read-only */
+    bool begun;        /* may be written to */
     uint64_t appended; /* records since the last commit */
     uint64_t commits;
     int failed;    /* LMDB's code of the first failure since then */
@@ -43,6 +45,7 @@ struct journal {
     uint32_t event_count;
     struct event events[JOURNAL_SLOTS_MAX];
     struct names names;
+    struct journal_options options;
     char dir[PATH_TEXT_MAX];
     struct record chunk[WALK_CHUNK];
 };
@@ -66,10 +69,11 @@ static inline uint64_t journal_index_most(uint64_t pages)
 uint64_t journal_pages(const struct journal *j, uint64_t records, uint64_t times);
 /* Leaves of an index of so many orders. */
 uint64_t journal_leaves(const struct journal *j, uint64_t orders);
+/* Learns how much of the file has its blocks already. */
+MUST_CHECK bool journal_find_ready(struct journal *j, struct fault *f);
 /* Makes the file as long as the orders to come need. False: nothing has been sold yet, and the disk
  * has no room for it. */
-MUST_CHECK bool journal_write_ahead(struct journal *j, const struct journal_options *o,
-                                    struct fault *f);
+MUST_CHECK bool journal_write_ahead(struct journal *j, struct fault *f);
 
 /* Looks how large the map is and what of it is used. */
 void journal_measure(struct journal *j);

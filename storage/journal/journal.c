@@ -130,7 +130,7 @@ void journal_append(struct journal *j, uint32_t event, struct record *r, uint64_
 {
     struct event *e = event_at(j, event);
     unsigned char bytes[RECORD_BYTES_MAX];
-    ASSERT(j->lock >= 0 && thread_role() != THREAD_WORKER);
+    ASSERT(j->begun && thread_role() != THREAD_WORKER);
     r->seq = ++e->end;
     r->time_wall_ms = now_wall_ms;
     size_t len = record_encode(r, &e->crc, bytes);
@@ -321,6 +321,24 @@ static int get_record(MDB_txn *txn, const struct event *e, uint64_t seq, struct 
     return good ? MDB_SUCCESS : MDB_CORRUPTED;
 }
 
+bool journal_chain(struct journal *j, uint32_t event, uint64_t seq, uint32_t *chain,
+                   struct fault *f)
+{
+    const struct event *e = event_of(j, event);
+    ASSERT(seq <= e->committed && thread_role() != THREAD_WORKER);
+    *chain = seq == 0 ? 0 : e->crc;
+    if (seq == 0 || seq == e->end)
+        return true;
+    int rc = renew(j);
+    if (rc == MDB_SUCCESS) {
+        rc = get_chain(j->reader, e, seq + 1, chain);
+        mdb_txn_reset(j->reader);
+    }
+    return rc == MDB_SUCCESS ||
+           fault(f, "journal %s: record %" PRIu64 " of event %s cannot be read: %s", j->dir, seq,
+                 e->name, mdb_strerror(rc));
+}
+
 static bool is_about(const struct record *r, uint64_t number)
 {
     return record_is_order(r) && record_order(r) == number;
@@ -356,6 +374,8 @@ int journal_order(struct journal *j, uint32_t event, uint64_t number, struct rec
         (void)fault(f, "%s", j->why.text);
         return -1;
     }
+    if (e->end == 0)
+        return 0;
     if (rc == MDB_SUCCESS && j->writer) {
         rc = find_order(j->writer, e, number, grant, last);
     } else if (rc == MDB_SUCCESS && (rc = renew(j)) == MDB_SUCCESS) {

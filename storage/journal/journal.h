@@ -14,7 +14,8 @@
  * the disk is then settled by the next start. A full map is no failure: journal_room() tells
  * before, and the ledger sells nothing that would not fit.
  *
- * Owner: the ledger thread (journal_open may run on main, before the ledger starts). Readers in
+ * Owner: the ledger thread (journal_open and journal_begin may run on main, before the ledger
+ * starts). Readers in
  * other processes (spike-log) use journal_open_reader.
  */
 #ifndef SPIKE_JOURNAL_H
@@ -37,10 +38,16 @@ struct journal_options {
 };
 
 /* Locks the directory (a second opener fails: "in use by another spike-server"), verifies what is
- * there in a child process, opens it, and takes the room on the disk that its orders will need, up
- * to `size`: then no commit waits for the file to grow. NULL: f says what is wrong, where, and what
- * to do. */
+ * there in a child process and opens it, for reading: a journal that is there stays as it is, byte
+ * by byte, until journal_begin(). A directory without one gets one. NULL: f says what is wrong,
+ * where, and what to do. */
 MUST_CHECK struct journal *journal_open(const struct journal_options *o, struct fault *f);
+/* Before the first append, once it is sure that this journal may be written to: gives new events
+ * their databases and takes the room on the disk that the orders will need, up to `size`, so that
+ * no commit waits for the file to grow. Again: true at once. False: f says what is wrong. */
+MUST_CHECK bool journal_begin(struct journal *j, struct fault *f);
+/* Nothing has ever been written to it. */
+bool journal_is_new(const struct journal *j);
 /* Read-only, without the lock and without verifying; beside a running server. */
 MUST_CHECK struct journal *journal_open_reader(const char *dir, struct fault *f);
 void journal_close(struct journal *j);
@@ -64,6 +71,10 @@ void journal_append(struct journal *j, uint32_t event, struct record *r, uint64_
 /* Syncs what was appended; nothing appended: true at once. False is final. */
 MUST_CHECK bool journal_commit(struct journal *j, struct fault *f);
 
+/* The CRC of the committed record at seq, to which all records before it have contributed; 0 for
+ * seq 0. Two journals with the same CRC at a seq are the same up to there. False: f says why. */
+MUST_CHECK bool journal_chain(struct journal *j, uint32_t event, uint64_t seq, uint32_t *chain,
+                              struct fault *f);
 /* Reads committed records from seq `from` on into out[0..max); answers how many, 0 at the end.
  * -1: damaged, f says where. */
 MUST_CHECK int journal_read(struct journal *j, uint32_t event, uint64_t from, struct record *out,

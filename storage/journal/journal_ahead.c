@@ -1,6 +1,6 @@
 /*
- * journal_ahead: when a server opens its journal, data.mdb is written ahead: zeros behind LMDB's
- * last page, as far as the sale that is configured will need and the map may grow.
+ * journal_ahead: before a server writes to its journal, data.mdb is written ahead: zeros behind
+ * LMDB's last page, as far as the sale that is configured will need and the map may grow.
  *
  * Why: a sync of a file that has grown, or into blocks that were only set aside, has to commit the
  * file system's own journal as well. Blocks that have been written once are simply written again:
@@ -119,20 +119,38 @@ static bool take_ready(struct journal *j, int fd, uint64_t end, struct fault *f)
     return true;
 }
 
-bool journal_write_ahead(struct journal *j, const struct journal_options *o, struct fault *f)
+/* The file, its length, and where its first block is missing. */
+static bool look_at_file(struct journal *j, int *fd, uint64_t *length, uint64_t *gap,
+                         struct fault *f)
 {
     struct stat st;
-    int fd;
-    int rc = mdb_env_get_fd(j->env, &fd);
+    int rc = mdb_env_get_fd(j->env, fd);
     ASSERT(rc == MDB_SUCCESS);
-    if (fstat(fd, &st) != 0)
+    if (fstat(*fd, &st) != 0)
         return fault(f, "journal %s: fstat: %s", j->dir, strerror(errno));
     journal_measure(j);
-    uint64_t to = pages_needed(j, o) * j->page_size, length = (uint64_t)st.st_size;
-    uint64_t gap = find_gap(fd, journal_used_bytes(j), length);
+    *length = (uint64_t)st.st_size;
+    *gap = find_gap(*fd, journal_used_bytes(j), *length);
+    return true;
+}
+
+bool journal_find_ready(struct journal *j, struct fault *f)
+{
+    int fd;
+    uint64_t length, gap;
+    return look_at_file(j, &fd, &length, &gap, f) && take_ready(j, fd, gap, f);
+}
+
+bool journal_write_ahead(struct journal *j, struct fault *f)
+{
+    int fd;
+    uint64_t length, gap;
+    if (!look_at_file(j, &fd, &length, &gap, f))
+        return false;
+    uint64_t to = pages_needed(j, &j->options) * j->page_size;
     if (gap < to && !write_zeros(fd, gap, to)) {
         bool good = do_without(j, to - gap, f);
-        if (ftruncate(fd, st.st_size) != 0)
+        if (ftruncate(fd, (off_t)length) != 0)
             log_line(LOG_WARN, "journal %s: ftruncate: %s", j->dir, strerror(errno));
         return good;
     }

@@ -1,12 +1,15 @@
 /*
  * journal_open: how a journal is opened and closed; promises in journal.h.
  *
- * Order: lock the directory; verify what is there in a child; open LMDB; in one write transaction
- * read the names, make those that are new, find each event's end; commit; then write the
- * file ahead; mark the directory and make its names durable; last, the reading transaction with a
- * cursor for each event, so that reading allocates nothing. The write transaction comes first
- * because it alone takes LMDB's own lock, and with it the newest commit, also when a server died
- * beside a living reader.
+ * Two parts, because a journal that turns out to be another one's copy must stay as it was:
+ *
+ *   open   lock the directory; verify what is there in a child; open LMDB; in one write
+ * transaction, which writes nothing, read the names and find each event's end; last, the reading
+ *          transaction with a cursor for each event, so that reading allocates nothing. A write
+ *          transaction because it alone takes LMDB's own lock, and with it the newest commit, also
+ *          when a server died beside a living reader.
+ *   begin  in one transaction make what new events need; write the file ahead; mark the directory
+ *          and make its names durable.
  *
  * Dying anywhere here leaves a journal that opens the same way again.
  */
@@ -113,11 +116,7 @@ static bool check_names(struct journal *j, MDB_txn *txn, uint16_t node, struct f
 {
     if (!names_read(&j->names, txn, j->dir, f))
         return false;
-    if (j->names.format == 0) {
-        int rc = names_begin(&j->names, txn, node);
-        return rc == MDB_SUCCESS || lmdb_fault(j, "begin it", rc, f);
-    }
-    if (j->names.node != node)
+    if (!journal_is_new(j) && j->names.node != node)
         return fault(f,
                      "journal %s: belongs to node %u and this is node %u; every node has a "
                      "directory of its own",
@@ -154,35 +153,33 @@ int journal_count_leaves(MDB_txn *txn, struct event *e)
 }
 
 /* The event at a slot becomes the next of ours. */
-static bool open_event(struct journal *j, MDB_txn *txn, uint32_t slot, const struct trees *trees,
-                       struct fault *f)
+static bool open_event(struct journal *j, MDB_txn *txn, uint32_t slot, struct fault *f)
 {
     struct event *e = &j->events[j->event_count++];
     e->name = j->names.events[slot];
     e->slot = (uint8_t)slot;
-    e->trees = *trees;
-    int rc = journal_find_end(txn, e);
+    int rc = names_open(&j->names, txn, slot, &e->trees);
+    if (rc != MDB_SUCCESS)
+        return lmdb_fault(j, "open an event", rc, f);
+    rc = journal_find_end(txn, e);
     if (rc == MDB_SUCCESS)
         rc = journal_count_leaves(txn, e);
     return rc == MDB_SUCCESS || lmdb_fault(j, "find its end", rc, f);
 }
 
-static bool open_named(struct journal *j, MDB_txn *txn, const char *event, struct fault *f)
+/* An event that is new gets the slot that journal_begin() will give it. */
+static bool open_named(struct journal *j, MDB_txn *txn, const char *name, uint32_t *slots,
+                       struct fault *f)
 {
-    struct trees trees;
-    int slot = names_find(&j->names, event), rc;
-    if (slot < 0 && j->names.count == JOURNAL_SLOTS_MAX)
+    int slot = names_find(&j->names, name);
+    if (slot >= 0)
+        return open_event(j, txn, (uint32_t)slot, f);
+    if (*slots == JOURNAL_SLOTS_MAX)
         return fault(f, "journal %s: event %s is one too many: %d have been on sale here", j->dir,
-                     event, JOURNAL_SLOTS_MAX);
-    if (slot >= 0) {
-        rc = names_open(&j->names, txn, (uint32_t)slot, &trees);
-    } else {
-        slot = (int)j->names.count;
-        rc = names_add(&j->names, txn, event, &trees);
-    }
-    if (rc != MDB_SUCCESS)
-        return lmdb_fault(j, "open an event", rc, f);
-    return open_event(j, txn, (uint32_t)slot, &trees, f);
+                     name, JOURNAL_SLOTS_MAX);
+    j->events[j->event_count++] =
+        (struct event){.name = name, .slot = (uint8_t)(*slots)++, .is_new = true};
+    return true;
 }
 
 static bool open_events(struct journal *j, const struct journal_options *o, struct fault *f)
@@ -192,8 +189,9 @@ static bool open_events(struct journal *j, const struct journal_options *o, stru
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "write to it", rc, f);
     bool good = check_names(j, txn, o->node, f);
+    uint32_t slots = j->names.count;
     for (uint32_t i = 0; good && i < o->event_count; i++)
-        good = open_named(j, txn, o->events[i], f);
+        good = open_named(j, txn, o->events[i], &slots, f);
     if (!good) {
         mdb_txn_abort(txn);
         return false;
@@ -211,22 +209,27 @@ static bool open_all_events(struct journal *j, struct fault *f)
     bool good = names_read(&j->names, txn, j->dir, f);
     if (good && j->names.format == 0)
         good = fault(f, "journal %s: there is no journal yet", j->dir);
-    for (uint32_t slot = 0; good && slot < j->names.count; slot++) {
-        struct trees trees;
-        rc = names_open(&j->names, txn, slot, &trees);
-        good = rc == MDB_SUCCESS ? open_event(j, txn, slot, &trees, f)
-                                 : lmdb_fault(j, "open an event", rc, f);
-    }
+    for (uint32_t slot = 0; good && slot < j->names.count; slot++)
+        good = open_event(j, txn, slot, f);
     /* An abort would close the databases again. */
     rc = mdb_txn_commit(txn);
     return good && (rc == MDB_SUCCESS || lmdb_fault(j, "read it", rc, f));
 }
 
+static int open_cursors(struct journal *j)
+{
+    int rc = MDB_SUCCESS;
+    for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
+        if (j->events[i].cursor == NULL && !j->events[i].is_new)
+            rc = mdb_cursor_open(j->reader, j->events[i].trees.records, &j->events[i].cursor);
+    return rc;
+}
+
 static bool start_reading(struct journal *j, struct fault *f)
 {
     int rc = mdb_txn_begin(j->env, NULL, MDB_RDONLY, &j->reader);
-    for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
-        rc = mdb_cursor_open(j->reader, j->events[i].trees.records, &j->events[i].cursor);
+    if (rc == MDB_SUCCESS)
+        rc = open_cursors(j);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "read it", rc, f);
     mdb_txn_reset(j->reader);
@@ -254,12 +257,73 @@ struct journal *journal_open(const struct journal_options *o, struct fault *f)
     struct journal *j = make(o->dir, f);
     if (j == NULL)
         return NULL;
+    j->options = *o;
     if (open_home(j, f) && open_env(j, size, 0, f) && keep_size(j, size, o->event_count, f) &&
-        open_events(j, o, f) && journal_write_ahead(j, o, f) && home_mark(j->dir, j->lock, f) &&
-        start_reading(j, f))
+        open_events(j, o, f) && journal_find_ready(j, f) && start_reading(j, f) &&
+        (!journal_is_new(j) || journal_begin(j, f)))
         return opened(j);
     journal_close(j);
     return NULL;
+}
+
+bool journal_is_new(const struct journal *j)
+{
+    return j->names.format == 0;
+}
+
+/* ---- begin ---------------------------------------------------------------------------------- */
+
+static int add_event(struct journal *j, MDB_txn *txn, struct event *e)
+{
+    ASSERT(e->slot == j->names.count);
+    int rc = names_add(&j->names, txn, e->name, &e->trees);
+    if (rc == MDB_SUCCESS)
+        rc = journal_count_leaves(txn, e);
+    return rc;
+}
+
+static int add_names(struct journal *j)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(j->env, NULL, 0, &txn);
+    if (rc != MDB_SUCCESS)
+        return rc;
+    if (journal_is_new(j))
+        rc = names_begin(&j->names, txn, j->options.node);
+    for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
+        if (j->events[i].is_new)
+            rc = add_event(j, txn, &j->events[i]);
+    if (rc == MDB_SUCCESS)
+        return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return rc;
+}
+
+/* The reader takes up the new databases. */
+static int read_new_events(struct journal *j)
+{
+    for (uint32_t i = 0; i < j->event_count; i++)
+        j->events[i].is_new = false;
+    int rc = mdb_txn_renew(j->reader);
+    if (rc == MDB_SUCCESS)
+        rc = open_cursors(j);
+    mdb_txn_reset(j->reader);
+    return rc;
+}
+
+bool journal_begin(struct journal *j, struct fault *f)
+{
+    ASSERT(j->lock >= 0 && thread_role() != THREAD_WORKER);
+    if (j->begun)
+        return true;
+    int rc = add_names(j);
+    if (rc == MDB_SUCCESS)
+        rc = read_new_events(j);
+    if (rc != MDB_SUCCESS)
+        return lmdb_fault(j, "begin it", rc, f);
+    j->begun = journal_write_ahead(j, f) && home_mark(j->dir, j->lock, f);
+    journal_measure(j);
+    return j->begun;
 }
 
 struct journal *journal_open_reader(const char *dir, struct fault *f)

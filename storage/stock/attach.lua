@@ -15,10 +15,23 @@
 --       18 the nodes as it has last seen them outside of a repair: 'id:epoch:gone:silent ...'
 --       19 1 if that was just now
 --       20 the last act of an operator in the journal: 'version node time_ms from', or ''
+--       21 the highest epoch that may be this process's own or was in its journal when it began
+--       22 '' to examine only: nothing is written; else what the examination has told and the
+--          journal has: 'pos chain' of the proof  23 the beat that it has told, or '' for any
 --
 -- answers {'OK', sale, secret, pos, state, version, total, repair 0|1, voided, known, turn,
---          the last act of an operator: 'version node time_ms from', or ''}
+--          the last act of an operator: 'version node time_ms from', or '', since}
+--      or, if it was to examine, {'OK', pos and chain of the proof, epoch, beat, time_ms}
+--      or {'ATTACH', why}: something has moved since the examination; nothing was written
 --      or {'OTHER', why}: this is not that node's journal; the caller must exit
+--
+-- proof is what shows whether a journal is the one of this node: 'pos chain number', the highest
+-- record that was settled, its CRC, and the highest number up to it. The journal must have that very
+-- record. It is only ever raised, by step: also when keys are lost, the node is given up or its
+-- journal is said to be lost. That the journal is long enough proves nothing: what a copy has
+-- written since it was copied counts as little as the epochs in it.
+--
+-- since is when the repair began, or when nodes had to come again: beats before it prove nothing.
 --
 -- turn counts the calls that wrote this hash. A hash whose turn is lower than what a node has seen
 -- is an older one, and a lower count of foreign tickets was written by hand: both are lost writes.
@@ -59,7 +72,8 @@ end
 local v = redis.call('HMGET', H, 'sale', 'secret', T, S, 'version', 'state', 'aside', 'run',
     'begun', 'known', me .. 'epoch', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
     me .. 'held', me .. 'sold', 'turn', 'ours', me .. 'gone', 'rebuild', me .. 'rebuild',
-    'streamed', 'act', 'requests', 'buyers', 'marks', me .. 'told', me .. 'lost', me .. 'seen')
+    'streamed', 'act', 'requests', 'buyers', 'marks', me .. 'told', me .. 'lost', me .. 'seen',
+    me .. 'proof', me .. 'beat', 'since')
 local sale, secret, total, sold = v[1], v[2], count(v[3]), count(v[4]) -- total -1 stands aside
 local version, state, aside = int(v[5] or ARGV[13]), v[6] or ARGV[14], tonumber(v[7] or '')
 if not secret then
@@ -73,6 +87,9 @@ local function seen_of(text)
     return int(e), int(g)
 end
 local epoch_seen, gone_seen = seen_of(v[30])
+local own_epoch = tonumber(ARGV[21])
+local proof_pos, proof_chain, proof_number = string.match(v[31] or '', '^(%d+) (%d+) (%d+)$')
+proof_pos, proof_chain, proof_number = int(proof_pos), proof_chain or '0', int(proof_number)
 
 -- Whose sale is it? A journal with grants never gives up its sale, nor does a node, while it runs,
 -- that has seen grants of others, to one that has not begun; who has neither takes the hash's.
@@ -87,19 +104,27 @@ if sale and sale ~= jsale then
         lost = true -- a node without a journal came first after Redis had lost everything
     elseif jlast > 0 then
         return {'OTHER', 'Redis holds sale ' .. sale .. ', this journal is of sale ' .. jsale}
-    elseif last > 0 or int(v[29]) > 0 or gone_seen > 0 then
+    elseif last > 0 or int(v[29]) > 0 or gone_seen > 0 or proof_number > 0 then
         return {'OTHER', 'Redis knows orders of this node that the journal does not hold (if they are '
             .. 'lost for good, start it as a node with a number of its own)'}
     end
 end
 if not lost then
-    if math.max(int(v[11]), epoch_seen) >= epoch then
+    if math.max(int(v[11]), epoch_seen) > own_epoch then
         return {'OTHER', 'epoch ' .. string.format('%.0f', math.max(int(v[11]), epoch_seen))
-            .. ' of this node is in use, the journal is at ' .. ARGV[2]}
-    elseif pos > jend or done > jlast then
-        return {'OTHER', 'Redis has settled up to record ' .. pos .. ', the journal ends at '
-            .. jend}
+            .. ' of this node is in use, the journal is at ' .. ARGV[21]}
+    elseif math.max(pos, proof_pos) > jend or math.max(done, proof_number) > jlast then
+        return {'OTHER', 'Redis has settled up to record ' .. math.max(pos, proof_pos)
+            .. ', the journal ends at ' .. jend}
     end
+end
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local proof = lost and '0 0' or proof_pos .. ' ' .. proof_chain
+if ARGV[22] == '' then
+    return {'OK', proof, v[11] or '0', v[32] or '0', now}
+elseif ARGV[22] ~= proof or ARGV[23] ~= '' and ARGV[23] ~= (v[32] or '0') then
+    return {'ATTACH', 'a call of this node has come since it was looked up'}
 end
 
 local known, ids = {}, {}
@@ -254,7 +279,7 @@ end
 if lost then -- who had come before must attach again, to this sale; what the stream has, it has
     for _, id in ipairs(ids) do
         for _, field in ipairs({'epoch', 'ready', 'last', 'pos', 'done', 'pending', 'held', 'sold',
-            'gone', 'knows', 'rebuild', 'lost', 'seen'}) do
+            'gone', 'knows', 'rebuild', 'lost', 'seen', 'proof'}) do
             redis.call('HDEL', H, id .. ':' .. field)
         end
     end
@@ -311,12 +336,16 @@ end
 if aside then
     redis.call('HSET', H, T, -1, 'aside', aside) -- put aside, so that nobody can sell
 end
-local now = redis.call('TIME')
+local since = tonumber(v[33] or '')
+if unready or aside and not (v[7] and since) then
+    since = now
+    redis.call('HSET', H, 'since', since)
+end
 redis.call('HSET', H, S, sold, 'ours', ours, 'sale', sale, 'secret', secret, 'version', version,
     'turn', turn, 'state', state, 'run', run, 'known', table.concat(ids, ' '),
     me .. 'epoch', epoch, me .. 'fenced', 0, me .. 'ready', 0, me .. 'last', last, me .. 'pos', pos,
     me .. 'done', done, me .. 'pending', pending, me .. 'held', held, me .. 'sold', mine,
     me .. 'gone', gones[node], 'rebuild', rebuild, me .. 'rebuild', rebuild, 'act', act,
-    me .. 'told', told, me .. 'beat', now[1] * 1000 + math.floor(now[2] / 1000))
+    me .. 'told', told, me .. 'beat', now)
 return {'OK', sale, secret, pos, state, version, aside or total, aside and 1 or 0, voided,
-    table.concat(ids, ' '), turn, act}
+    table.concat(ids, ' '), turn, act, aside and since or 0}

@@ -160,12 +160,14 @@ static void void_after(struct local *l, struct local_event *e, struct stock_atta
     }
 }
 
-static enum stock_result local_attach(struct stock *s, struct stock_attach *at, struct fault *f)
+/* There is one journal, whose lock keeps a second server away: no proof is needed, nor a beat. */
+static enum stock_result local_examine(struct stock *s, struct stock_attach *at, struct fault *f)
 {
-    struct local_event *e = &local_of(s)->events[at->event];
-    if (e->epoch >= at->epoch) {
+    const struct local_event *e = &local_of(s)->events[at->event];
+    at->found = (struct stock_found){.epoch = e->epoch};
+    if (e->epoch > at->own_epoch) {
         fault_say(f, "epoch %lu of this node is in use, the journal is at %lu",
-                  (unsigned long)e->epoch, (unsigned long)at->epoch);
+                  (unsigned long)e->epoch, (unsigned long)at->own_epoch);
         return STOCK_OTHER;
     }
     if (e->pos > at->end || e->done > at->last) {
@@ -173,6 +175,15 @@ static enum stock_result local_attach(struct stock *s, struct stock_attach *at, 
                   (unsigned long)at->end);
         return STOCK_OTHER;
     }
+    return STOCK_OK;
+}
+
+static enum stock_result local_attach(struct stock *s, struct stock_attach *at, struct fault *f)
+{
+    struct local_event *e = &local_of(s)->events[at->event];
+    enum stock_result result = local_examine(s, at, f);
+    if (result != STOCK_OK)
+        return result;
     if (e->epoch == 0) {
         e->sale = at->sale;
         if (e->sale.id[0] == '\0')
@@ -365,16 +376,6 @@ static enum stock_result local_act(struct stock *s, struct stock_act *act, struc
     return STOCK_OK;
 }
 
-static enum stock_result local_last_beat(struct stock *s, uint32_t event, uint64_t *beat,
-                                         uint64_t *now, struct fault *f)
-{
-    (void)s;
-    (void)event;
-    (void)f;
-    *beat = *now = 0; /* the journal's lock already keeps a second server away */
-    return STOCK_OK;
-}
-
 static void local_disconnect(struct stock *s)
 {
     (void)s;
@@ -392,10 +393,10 @@ static struct stock_fill local_fill(const struct stock *s)
 static const struct stock_ops local_ops = {
     .init = local_init,
     .connect = local_connect,
+    .examine = local_examine,
     .attach = local_attach,
     .step = local_step,
     .act = local_act,
-    .last_beat = local_last_beat,
     .disconnect = local_disconnect,
     .fill = local_fill,
 };

@@ -9,13 +9,12 @@
 struct stock_ops {
     void (*init)(struct stock *s, const struct arena *a);
     enum stock_result (*connect)(struct stock *s, struct fault *f);
+    enum stock_result (*examine)(struct stock *s, struct stock_attach *at, struct fault *f);
     enum stock_result (*attach)(struct stock *s, struct stock_attach *at, struct fault *f);
     enum stock_result (*step)(struct stock *s, struct stock_step *st, struct fault *f);
     enum stock_result (*act)(struct stock *s, struct stock_act *act, struct fault *f);
     /* NULL: there is one node only */
     enum stock_result (*reclaim)(struct stock *s, struct stock_reclaim *rc, struct fault *f);
-    enum stock_result (*last_beat)(struct stock *s, uint32_t event, uint64_t *beat, uint64_t *now,
-                                   struct fault *f);
     void (*disconnect)(struct stock *s);
     struct stock_fill (*fill)(const struct stock *s); /* NULL: it has no tables */
 };

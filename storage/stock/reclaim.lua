@@ -3,6 +3,11 @@
 -- for it any more. What it sold, holds or has in doubt stays counted, for only its journal can
 -- tell. In repair the hash may have forgotten, so if any node last saw more of it, that counts.
 --
+-- A node that lives is not given up: one whose beat is young, and, in a repair, one that may still be
+-- on its way. For what began the repair has lost, or made old, everybody's beats: those before it
+-- prove nothing, so a node has `patience` from then on to come, by the clock of Redis and by that of
+-- the caller.
+--
 -- If its journal is lost for good, what it held or had in doubt comes back, with the keys and the
 -- places within the limit of what was in doubt (whose the holds were, nobody knows any more). Should
 -- that journal turn up after all, it finds its `pos` gone, and every journal tells all again. A blank
@@ -12,10 +17,12 @@
 -- ARGV  1 node  2 epoch  3 total's field  4 sold's field  5 turn that the node has seen
 --       6 milliseconds after which a node is silent  7 the node to give up, or 0: all those that a
 --         repair waits for and that are silent  8 1: its journal is lost for good
+--       9 patience in milliseconds  10 the `since` from which on the caller has waited so long, or 0
 --
--- answers {'OK', 'done' | 'alive' | 'unknown', nodes that were given up, with their tickets that
---          stay counted, those that came back, and 1 if that was not so before:
---          'id:gone:back:new ...', sold, ours, turn}
+-- answers {'OK', 'done' | 'alive' | 'early' | 'unknown', nodes that were given up, with their tickets
+--          that stay counted, those that came back, and 1 if that was not so before:
+--          'id:gone:back:new ...', sold, ours, turn, the node that is alive or may still come, and
+--          milliseconds: since it was heard, or until it has had its time}
 --      or {'ATTACH', why}: nothing was written
 local H, requests, buyers = KEYS[1], KEYS[2], KEYS[3]
 local node, T, S, target = ARGV[1], ARGV[3], ARGV[4], ARGV[7]
@@ -23,11 +30,11 @@ local function int(text)
     return tonumber(text or '') or 0
 end
 local v = redis.call('HMGET', H, T, S, 'ours', 'sale', 'known', node .. ':epoch',
-    node .. ':fenced', 'turn', 'requests', 'buyers', 'aside', 'rebuild')
+    node .. ':fenced', 'turn', 'requests', 'buyers', 'aside', 'rebuild', 'since')
 local sold, ours, sale, turn = tonumber(v[2] or ''), tonumber(v[3] or ''), v[4], int(v[8])
 if v[6] ~= ARGV[2] or v[7] == '1' then
     return {'ATTACH', 'this node was fenced'}
-elseif not (v[1] and sold and ours and sale and v[5]) then
+elseif not (v[1] and sold and ours and sale and v[5] and (v[13] or not v[11])) then
     return {'ATTACH', 'the hash has lost fields'}
 elseif turn < tonumber(ARGV[5]) then
     return {'ATTACH', 'the hash is older than what this node has seen'}
@@ -37,18 +44,26 @@ elseif redis.call('HGET', requests, '') ~= sale .. ' ' .. (v[9] or '')
 end
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
-local given_up, outcome = {}, target == '0' and 'done' or 'unknown'
+local since, patience = v[11] and int(v[13]) or nil, tonumber(ARGV[9])
+local given_up, outcome, of, ms = {}, target == '0' and 'done' or 'unknown', 0, 0
 for id in string.gmatch(v[5], '%d+') do
     if id ~= node and (target == id or target == '0') then
         local f = redis.call('HMGET', H, id .. ':beat', id .. ':ready', id .. ':gone',
             id .. ':held', id .. ':sold', id .. ':pending', id .. ':done', id .. ':seen',
             id .. ':rebuild', id .. ':last', id .. ':lost', id .. ':fenced')
-        local beat = tonumber(f[1] or '')
+        local beat, asked_for = tonumber(f[1] or ''), target == id or f[2] ~= '1'
         local silent = not beat or math.abs(now - beat) > tonumber(ARGV[6])
         outcome = outcome == 'unknown' and 'done' or outcome
-        if not silent and target == id then
-            outcome = 'alive'
-        elseif silent and (target == id or f[2] ~= '1') then
+        local was_given_up = f[12] == '1' and f[2] == '1'
+        if asked_for and since and (beat or 0) < since and not was_given_up
+                and (now >= since and now - since < patience or ARGV[10] ~= v[13]) then
+            outcome, of = 'early', tonumber(id)
+            ms = now >= since and math.max(since + patience - now, 0) or 0
+        elseif asked_for and not silent then
+            if outcome == 'done' then
+                outcome, of, ms = 'alive', tonumber(id), math.abs(now - beat)
+            end
+        elseif asked_for then
             local seen = v[11] and string.match(f[8] or '', '^%d+ (%d+)$') -- see attach.lua
             given_up[#given_up + 1] = {id = id, hash = int(f[3]), held = int(f[4]),
                 sold = int(f[5]), pending = f[6] or '', done = int(f[7]),
@@ -57,6 +72,10 @@ for id in string.gmatch(v[5], '%d+') do
                 new = f[12] ~= '1' or f[2] ~= '1' or ARGV[8] == '1' and not f[11]}
         end
     end
+end
+
+if outcome == 'early' or #given_up == 0 then
+    return {'OK', outcome, '', sold, ours, turn, of, ms}
 end
 
 local told, keys_back, tickets_back = {}, {}, {}
@@ -88,9 +107,7 @@ for i, n in ipairs(given_up) do
     n.gone, told[i] = gone, table.concat({n.id, gone, back, new and 1 or 0}, ':')
     sold, ours = sold + gone - n.hash, ours + gone - n.hash
 end
-if #given_up > 0 then
-    turn = turn + 1
-end
+turn = turn + 1
 for _, n in ipairs(given_up) do
     redis.call('HSET', H, n.id .. ':fenced', 1, n.id .. ':ready', 1, n.id .. ':gone', n.gone)
     if n.lost then
@@ -116,4 +133,4 @@ if next(tickets_back) then
     redis.call('HSET', H, 'buyers', turn)
 end
 redis.call('HSET', H, S, sold, 'ours', ours, 'turn', turn)
-return {'OK', outcome, table.concat(told, ' '), sold, ours, turn}
+return {'OK', 'done', table.concat(told, ' '), sold, ours, turn, 0, 0}

@@ -233,6 +233,7 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     add_nodes(r, at);
     link_add_number(&r->link, at->just_heard ? 1 : 0);
     add_origin(r, at);
+    link_add_number(&r->link, (int64_t)at->own_epoch);
 }
 
 /* "1 2 3" */
@@ -267,7 +268,8 @@ static bool take_attach(const redisReply *reply, void *into)
         !reply_u32(reply, 6, &at->figures.total) || !reply_number(reply, 7, 1, &repair) ||
         !reply_u32(reply, 8, &at->voided) || !take_known(reply_text(reply, 9), at) ||
         !reply_number(reply, 10, INT64_MAX, &at->figures.turn) ||
-        !reply_origin(reply_text(reply, 11), &at->origin))
+        !reply_origin(reply_text(reply, 11), &at->origin) ||
+        !reply_number(reply, 12, INT64_MAX, &at->figures.since))
         return false;
     at->figures.repair = repair == 1;
     at->figures.ready = false;
@@ -289,56 +291,41 @@ enum stock_result redis_finish_script(struct redis *r, enum script which,
     return result;
 }
 
-static enum stock_result redis_attach(struct stock *s, struct stock_attach *at, struct fault *f)
+/* "pos chain" of the proof, then epoch, beat and the time. */
+static bool take_found(const redisReply *reply, void *into)
 {
-    add_attach(redis_of(s), at);
-    return redis_finish_script(redis_of(s), SCRIPT_ATTACH, take_attach, at, f);
-}
-
-/* ---- is somebody else alive under this number? ---------------------------------------------- */
-
-static bool take_beat(const redisReply *reply, uint64_t *beat)
-{
-    *beat = 0;
-    if (reply->type == REDIS_REPLY_STRING)
-        *beat = strtoull(reply->str, NULL, 10);
-    return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL;
-}
-
-static bool take_time(const redisReply *reply, uint64_t *now)
-{
-    const char *seconds = reply_text(reply, 0), *micros = reply_text(reply, 1);
-    if (seconds == NULL || micros == NULL)
+    struct stock_found *found = into;
+    const char *proof = reply_text(reply, 1), *epoch = reply_text(reply, 2);
+    const char *beat = reply_text(reply, 3);
+    if (proof == NULL || epoch == NULL || beat == NULL ||
+        sscanf(proof, "%20" SCNu64 " %10" SCNu32, &found->proof_pos, &found->proof_chain) != 2)
         return false;
-    *now = strtoull(seconds, NULL, 10) * 1000 + strtoull(micros, NULL, 10) / 1000;
-    return true;
+    found->epoch = strtoull(epoch, NULL, 10);
+    found->beat = strtoull(beat, NULL, 10);
+    return reply_number(reply, 4, INT64_MAX, &found->now);
 }
 
-static enum stock_result redis_last_beat(struct stock *s, uint32_t event, uint64_t *beat,
-                                         uint64_t *now, struct fault *f)
+static enum stock_result redis_examine(struct stock *s, struct stock_attach *at, struct fault *f)
 {
     struct redis *r = redis_of(s);
-    char field[24];
-    snprintf(field, sizeof field, "%s:beat", r->node);
-    link_begin(&r->link);
-    link_add_text(&r->link, "HGET");
-    link_add_text(&r->link, r->events[event].keys[0]);
-    link_add_text(&r->link, field);
-    redisReply *reply = link_call(&r->link, deadline_of(r), f);
-    if (reply == NULL)
-        return STOCK_DOUBT;
-    enum stock_result result = take_beat(reply, beat) ? STOCK_OK : doubt(r, reply, "HGET", f);
-    freeReplyObject(reply);
-    if (result != STOCK_OK)
-        return result;
-    link_begin(&r->link);
-    link_add_text(&r->link, "TIME");
-    reply = link_call(&r->link, deadline_of(r), f);
-    if (reply == NULL)
-        return STOCK_DOUBT;
-    result = take_time(reply, now) ? STOCK_OK : doubt(r, reply, "TIME", f);
-    freeReplyObject(reply);
-    return result;
+    add_attach(r, at);
+    link_add_text(&r->link, "");
+    link_add_text(&r->link, "");
+    return redis_finish_script(r, SCRIPT_ATTACH, take_found, &at->found, f);
+}
+
+static enum stock_result redis_attach(struct stock *s, struct stock_attach *at, struct fault *f)
+{
+    struct redis *r = redis_of(s);
+    add_attach(r, at);
+    snprintf(r->proof, sizeof r->proof, "%" PRIu64 " %" PRIu32, at->found.proof_pos,
+             at->found.proof_chain);
+    link_add_text(&r->link, r->proof);
+    if (at->first)
+        link_add_number(&r->link, (int64_t)at->found.beat);
+    else
+        link_add_text(&r->link, "");
+    return redis_finish_script(r, SCRIPT_ATTACH, take_attach, at, f);
 }
 
 /* ---- start ---------------------------------------------------------------------------------- */
@@ -373,11 +360,11 @@ static void redis_init(struct stock *s, const struct arena *a)
 static const struct stock_ops redis_ops = {
     .init = redis_init,
     .connect = redis_connect,
+    .examine = redis_examine,
     .attach = redis_attach,
     .step = redis_step,
     .act = redis_act,
     .reclaim = redis_reclaim,
-    .last_beat = redis_last_beat,
     .disconnect = redis_disconnect,
 };
 

@@ -13,7 +13,7 @@
 #define RUN_TEXT   40
 #define KEY_COUNT  6
 #define FIELD_TEXT (EVENT_NAME_MAX + 24)
-#define ARGS       (3 + KEY_COUNT + 23) /* of a step, which has the most */
+#define ARGS       (3 + KEY_COUNT + 24) /* of a step, which has the most */
 #define KNOWN_TEXT (NODES_MAX * 6)
 #define NODES_TEXT (NODES_MAX * 40)
 #define MARK_BYTES 8
@@ -40,9 +40,10 @@ struct redis {
     char secret[2][2 * ORDERID_SECRET + 1]; /* of the journal's sale and of a new one, in hex */
     struct stock_sale fresh;
     char known[KNOWN_TEXT], nodes[NODES_TEXT];
+    char proof[2 * 21]; /* "pos chain" */
     char from[PARAM_MAX + 1], prefix[sizeof "NNNN-SS"], act[PARAM_MAX + 48];
     struct redis_event events[EVENTS_MAX];
-    struct pack pack;          /* changes and items of one step */
+    struct pack pack; /* changes and items of one step */
     size_t pack_pool;
 };
 

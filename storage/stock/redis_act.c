@@ -84,17 +84,20 @@ static bool take_reclaim(const redisReply *reply, void *into)
     static const char *const outcomes[] = {
         [STOCK_RECLAIMED] = "done",
         [STOCK_ALIVE] = "alive",
+        [STOCK_EARLY] = "early",
         [STOCK_UNKNOWN] = "unknown",
     };
     struct stock_reclaim *rc = into;
     struct stock_figures *g = &rc->figures;
-    uint32_t ours, k = word_of(reply, outcomes, ARRAY_LEN(outcomes));
+    uint32_t ours, of, k = word_of(reply, outcomes, ARRAY_LEN(outcomes));
     *g = rc->seen;
     if (k == ARRAY_LEN(outcomes) || !take_given_up(reply_text(reply, 2), rc) ||
         !reply_u32(reply, 3, &g->gone) || !reply_u32(reply, 4, &ours) ||
-        !reply_number(reply, 5, INT64_MAX, &g->turn))
+        !reply_number(reply, 5, INT64_MAX, &g->turn) || !reply_u32(reply, 6, &of) ||
+        of > NODE_MAX || !reply_u32(reply, 7, &rc->of_ms))
         return false;
     rc->outcome = k;
+    rc->of = (uint16_t)of;
     g->foreign = g->gone > ours ? g->gone - ours : 0;
     return true;
 }
@@ -107,5 +110,7 @@ enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struc
     link_add_number(&r->link, (int64_t)r->stock.conf->node_timeout_ms);
     link_add_number(&r->link, rc->node);
     link_add_number(&r->link, rc->journal_lost ? 1 : 0);
+    link_add_number(&r->link, (int64_t)rc->patience_ms);
+    link_add_number(&r->link, (int64_t)rc->waited_since);
     return redis_finish_script(r, SCRIPT_RECLAIM, take_reclaim, rc, f);
 }

@@ -106,6 +106,7 @@ static void add_packed(struct redis *r, const struct stock_step *st)
     for (uint32_t i = 0; i < st->item_count;)
         i += pack_items(p, &st->items[i], st->item_count - i);
     link_add(&r->link, (const char *)p->bytes, items_at);
+    link_add_number(&r->link, st->chain);
     link_add(&r->link, (const char *)p->bytes + items_at, p->len - items_at);
 }
 
@@ -231,7 +232,8 @@ static bool take_step(const redisReply *reply, void *into)
         !reply_number(reply, 7, 1, &repair) || !reply_number(reply, 8, 1, &ready) ||
         !reply_number(reply, 9, INT64_MAX, &g->turn) || !take_nodes(reply_text(reply, 10), st) ||
         !take_same(reply_text(reply, 11), st) || !take_marks(reply, st) ||
-        !reply_origin(reply_text(reply, 14), &st->origin))
+        !reply_origin(reply_text(reply, 14), &st->origin) ||
+        !reply_number(reply, 15, INT64_MAX, &g->since))
         return false;
     g->foreign = g->gone > ours ? g->gone - ours : 0;
     g->repair = repair == 1;

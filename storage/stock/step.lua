@@ -15,7 +15,8 @@
 --          orders, tickets of all, seq of the first, number of the first (of grants and late
 --          payments, each one more than that before; else 0), time_ms; then its orders: order,
 --          seq, n, buyer, and '' or the rest: pay_by, mark and key
---       23 items, packed in runs of those that are alike and have neither key nor buyer; others
+--       23 the CRC of the record at the pos after this call
+--       24 items, packed in runs of those that are alike and have neither key nor buyer; others
 --          stand alone: how (b: buy, p: probe, has the key an order? l: a late payment, no key, of
 --          an order that had expired), count, n, buyer, mark, key ('' if none)
 --
@@ -26,7 +27,8 @@
 -- answers {'OK', a letter per item, state, version, total, sold, ours, repair 0|1, ready 0|1, turn,
 --          nodes: 'id:epoch:gone:silent:ready ...' if asked for or if the journal does not know them all,
 --          orders of the letters k: 'node slot number pay_by ...', count of marks, the marks behind
---          those read, the last act of an operator if the version is not the one known}
+--          those read, the last act of an operator if the version is not the one known, since when
+--          the repair lasts, or 0}
 --         letters: y yes, s sold out, p paused, c closed, b busy, l limit, k this key has this
 --                  order, e its order has ended, x the key was used for another n or buyer, n no
 --                  order
@@ -70,9 +72,9 @@ while place <= #ARGV[22] do
 end
 place = 1
 local at = 0
-while place <= #ARGV[23] do
+while place <= #ARGV[24] do
     I[at + 1], I[at + 2], I[at + 3], I[at + 4], I[at + 5], I[at + 6], place =
-        unpack_struct('<c1I2Bc0Bc0Bc0Bc0', ARGV[23], place)
+        unpack_struct('<c1I2Bc0Bc0Bc0Bc0', ARGV[24], place)
     number_of[I[at + 3]] = number_of[I[at + 3]] or tonumber(I[at + 3])
     at = at + 6
 end
@@ -81,7 +83,7 @@ end
 local v = redis.call('HMGET', H, T, S, 'ours', 'version', 'state', 'aside', 'known', me .. 'epoch',
     me .. 'fenced', me .. 'ready', me .. 'last', me .. 'pos', me .. 'done', me .. 'pending',
     me .. 'held', me .. 'sold', me .. 'gone', 'turn', 'sale', 'rebuild', me .. 'rebuild',
-    me .. 'told', 'streamed', 'act', 'requests', 'buyers', 'marks')
+    me .. 'told', 'streamed', 'act', 'requests', 'buyers', 'marks', me .. 'proof', 'since')
 -- A count of tickets as others may have written it; nil if it is none. A total of -1 stands aside.
 local function count(text, least)
     local n = tonumber(text or '')
@@ -488,6 +490,9 @@ end
 if streamed and not v[23] then
     redis.call('HSET', H, 'streamed', 1)
 end
+if tonumber(ARGV[7]) > (tonumber(string.match(v[28] or '', '^%d+') or '') or 0) then -- see attach.lua
+    redis.call('HSET', H, me .. 'proof', ARGV[7] .. ' ' .. ARGV[23] .. ' ' .. text(done))
+end
 local marks_seen = tonumber(ARGV[18])
 marks = marks - 1 -- without the head
 if marks_seen > marks then
@@ -497,4 +502,5 @@ local fresh = marks_seen < marks
     and redis.call('LRANGE', grants, marks_seen + 1, marks_seen + tonumber(ARGV[19])) or {}
 return {'OK', table.concat(verdicts), v[5] or 'open', tonumber(v[4]), aside or total, sold, ours,
     aside and 1 or 0, ready and 1 or 0, turn, table.concat(about, ' '), table.concat(same, ' '),
-    marks, table.concat(fresh), v[4] ~= ARGV[20] and v[24] or ''}
+    marks, table.concat(fresh), v[4] ~= ARGV[20] and v[24] or '',
+    aside and tonumber(v[29] or '') or 0}

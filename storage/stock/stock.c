@@ -16,9 +16,15 @@ enum stock_result stock_connect(struct stock *s, struct fault *f)
     return s->ops->connect(s, f);
 }
 
+enum stock_result stock_examine(struct stock *s, struct stock_attach *at, struct fault *f)
+{
+    ASSERT(at->event < s->conf->event_count);
+    return s->ops->examine(s, at, f);
+}
+
 enum stock_result stock_attach(struct stock *s, struct stock_attach *at, struct fault *f)
 {
-    ASSERT(at->event < s->conf->event_count && at->epoch > 0);
+    ASSERT(at->event < s->conf->event_count && at->epoch > at->own_epoch);
     return s->ops->attach(s, at, f);
 }
 
@@ -38,15 +44,8 @@ enum stock_result stock_act(struct stock *s, struct stock_act *act, struct fault
 
 enum stock_result stock_reclaim(struct stock *s, struct stock_reclaim *rc, struct fault *f)
 {
-    ASSERT(rc->event < s->conf->event_count && rc->epoch > 0 &&
-           s->ops->reclaim != NULL);
+    ASSERT(rc->event < s->conf->event_count && rc->epoch > 0 && s->ops->reclaim != NULL);
     return s->ops->reclaim(s, rc, f);
-}
-
-enum stock_result stock_last_beat(struct stock *s, uint32_t event, uint64_t *beat, uint64_t *now,
-                                  struct fault *f)
-{
-    return s->ops->last_beat(s, event, beat, now, f);
 }
 
 void stock_disconnect(struct stock *s)

@@ -3,7 +3,8 @@
  * ledger's own memory (local.c). Both keep the same arithmetic and the same verdicts; the tests run
  * the same cases on both.
  *
- * Four calls (the scripts attach.lua, step.lua, act.lua and reclaim.lua are their definition):
+ * Five calls (the scripts attach.lua, step.lua, act.lua and reclaim.lua are their definition):
+ *   examine is this journal the one of this node? Reads only; the first half of attach;
  *   attach  tell what the journal holds; take one's place in the sale; what was granted but is not
  *           in the journal is given back;
  *   step    settle changes from the journal, in order, each once, and deduct a batch of items;
@@ -34,7 +35,8 @@
 enum stock_result {
     STOCK_OK,
     STOCK_DOUBT,  /* no answer, or an error: closed; connect and attach again */
-    STOCK_ATTACH, /* nothing was done: fenced, or Redis has lost something; attach again */
+    STOCK_ATTACH, /* nothing was done: fenced, or Redis has lost something, or changed since it
+                   * was examined; attach again */
     STOCK_OTHER,  /* this journal is not the one of this node in this sale; exit 1 */
 };
 
@@ -93,14 +95,28 @@ struct stock_figures {
     uint64_t turn;    /* calls that wrote the hash; a lower one is an older hash */
     bool repair;      /* nobody sells until every known node is ready */
     bool ready;       /* this node has settled up to its journal's end */
+    uint64_t since;   /* of the repair: when it began, by the stock's clock in Unix ms; else 0 */
+};
+
+/* What an examination finds of this node. */
+struct stock_found {
+    uint64_t proof_pos;   /* the highest record that was settled ... */
+    uint32_t proof_chain; /* ... and its CRC: the journal must have it */
+    uint64_t epoch;       /* 0: has never attached */
+    uint64_t beat, now;   /* of this node, 0 for never, and the stock's clock: Unix ms */
 };
 
 struct stock_attach {
     /* in */
     uint32_t event;
     uint64_t epoch, last, end; /* end: seq of the journal's last record */
-    struct stock_sale sale;    /* of the journal; in and out */
-    uint32_t total, version;   /* of the journal, else of the configuration */
+    /* The highest epoch that can be this process's own: that of its journal when it was opened, or
+     * with which it has last tried to attach. */
+    uint64_t own_epoch;
+    struct stock_found found; /* attach: in, and must not have changed; examine: out */
+    bool first;               /* of this process: nor must the beat have */
+    struct stock_sale sale;   /* of the journal; in and out */
+    uint32_t total, version;  /* of the journal, else of the configuration */
     enum stock_state state;
     struct stock_figures seen; /* what was last heard, foreign and turn above all */
     uint16_t known[NODES_MAX]; /* in and out */
@@ -154,6 +170,7 @@ struct stock_step {
     uint32_t event;
     uint64_t epoch;
     uint64_t from, to; /* pos before and after */
+    uint32_t chain;    /* CRC of record `to` */
     bool end;          /* `to` is the journal's end */
     uint64_t first;    /* number of the first grant */
     struct stock_change *changes;
@@ -210,8 +227,18 @@ struct stock_reclaim {
     struct stock_figures seen;
     uint16_t node;     /* 0: all that the repair waits for and that are silent */
     bool journal_lost; /* what it held or had in doubt comes back */
+    /* In a repair a node has this long from `since` on to come, by the stock's clock and by the
+     * caller's, who has waited so long since it saw this `since`; 0: not yet. */
+    uint64_t patience_ms, waited_since;
     /* out */
-    enum { STOCK_RECLAIMED, STOCK_ALIVE, STOCK_UNKNOWN } outcome;
+    enum {
+        STOCK_RECLAIMED,
+        STOCK_ALIVE, /* node `of` was heard of_ms ago */
+        STOCK_EARLY, /* node `of` may still come, for of_ms */
+        STOCK_UNKNOWN
+    } outcome;
+    uint16_t of;
+    uint32_t of_ms;
     struct stock_given_up given_up[NODES_MAX];
     uint32_t given_up_count;
     struct stock_figures figures; /* as seen, but for what this has changed */
@@ -226,6 +253,10 @@ void stock_init(struct stock *s, const struct arena *a);
 
 /* Connects if there is no connection; a fresh one must attach before it steps. */
 MUST_CHECK enum stock_result stock_connect(struct stock *s, struct fault *f);
+/* Changes nothing but in_out->found: whether this journal may attach, but for the record that
+ * `found` names, which the caller has to compare. */
+MUST_CHECK enum stock_result stock_examine(struct stock *s, struct stock_attach *in_out,
+                                           struct fault *f);
 MUST_CHECK enum stock_result stock_attach(struct stock *s, struct stock_attach *in_out,
                                           struct fault *f);
 MUST_CHECK enum stock_result stock_step(struct stock *s, struct stock_step *in_out,
@@ -234,10 +265,6 @@ MUST_CHECK enum stock_result stock_act(struct stock *s, struct stock_act *in_out
 /* Not for a standalone stock, which has no other nodes. */
 MUST_CHECK enum stock_result stock_reclaim(struct stock *s, struct stock_reclaim *in_out,
                                            struct fault *f);
-/* The beat that the node's number last made in this event, in Unix milliseconds by Redis' clock
- * and 0 for never; *now: that clock. Seen to move, somebody else runs under this number. */
-MUST_CHECK enum stock_result stock_last_beat(struct stock *s, uint32_t event, uint64_t *beat,
-                                             uint64_t *now, struct fault *f);
 void stock_disconnect(struct stock *s);
 struct stock_fill stock_fill(const struct stock *s);
 void stock_set_timeout(struct stock *s, uint64_t timeout_ms);

@@ -35,6 +35,7 @@ static struct fault f;
 /* What a node's journal holds, and what the node has heard from the stock. */
 static struct book {
     uint64_t epoch, last, end, pos;
+    uint64_t salt; /* of the times in its records: no two processes write the same */
     struct stock_sale sale;
     uint32_t total, version;
     enum stock_state state;
@@ -128,10 +129,36 @@ static inline void learn(const struct stock_figures *g)
     }
 }
 
-/* Attaches as the book says, under the next epoch. */
-static inline enum stock_result attach(void)
+/* What the CRC of record `seq` is to a journal: it stands for all up to there. */
+static inline uint32_t chain_of(const struct book *b, uint64_t seq)
 {
-    struct stock_attach at = {.epoch = ++book->epoch,
+    uint64_t chain = 0;
+    for (uint64_t i = 0; i < seq; i++) {
+        const struct stock_change *c = &b->journal[i];
+        const uint64_t said[] = {chain, c->what, c->number, c->time_wall_ms, c->n};
+        chain = mark_of((const char *)said, sizeof said);
+    }
+    return (uint32_t)chain;
+}
+
+/* As the ledger does it: examine, compare the record that was settled last, and only then attach,
+ * under the next epoch. */
+static inline enum stock_result examine(struct stock_attach *at)
+{
+    enum stock_result result = stock_connect(stock, &f);
+    if (result == STOCK_OK)
+        result = stock_examine(stock, at, &f);
+    if (result == STOCK_OK && at->found.proof_chain != chain_of(book, at->found.proof_pos)) {
+        fault_say(&f, "record %lu is another one", (unsigned long)at->found.proof_pos);
+        result = STOCK_OTHER;
+    }
+    return result;
+}
+
+static inline struct stock_attach attach_of_book(void)
+{
+    struct stock_attach at = {.own_epoch = book->epoch,
+                              .epoch = book->epoch + 1,
                               .last = book->last,
                               .end = book->end,
                               .sale = book->sale,
@@ -144,7 +171,14 @@ static inline enum stock_result attach(void)
                               .just_heard = !heard_before};
     memcpy(at.known, book->others, sizeof book->others);
     at.known_count = book->others_count;
-    enum stock_result result = stock_connect(stock, &f);
+    return at;
+}
+
+static inline enum stock_result attach(void)
+{
+    struct stock_attach at = attach_of_book();
+    enum stock_result result = examine(&at);
+    book->epoch++;
     if (result == STOCK_OK)
         result = stock_attach(stock, &at, &f);
     if (result == STOCK_OK) {
@@ -170,7 +204,7 @@ static inline struct stock_change *append(enum stock_what what, uint64_t order)
     assert_true(book->end < RECORDS);
     struct stock_change *c = &book->journal[book->end++];
     *c = (struct stock_change){
-        .what = what, .seq = book->end, .time_wall_ms = 1000 + book->end, .n = 1};
+        .what = what, .seq = book->end, .time_wall_ms = 1000 + book->end + book->salt, .n = 1};
     c->buyer = c->key = "";
     orderid_print(c->order, &id);
     return c;
@@ -278,6 +312,7 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
                             .from = book->pos,
                             .version = book->version,
                             .to = to,
+                            .chain = chain_of(book, to),
                             .end = to == book->end,
                             .first = book->last + 1,
                             .changes = changes,

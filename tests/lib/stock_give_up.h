@@ -8,6 +8,7 @@
 #include "tests/lib/stock_book.h"
 
 static struct stock_reclaim rc;
+static uint64_t patience; /* ms; as the caller has it, who has waited so long */
 
 /* Its last beat was long ago. */
 static inline void silence(uint16_t node)
@@ -18,8 +19,12 @@ static inline void silence(uint16_t node)
 /* By an operator's word. 0: all silent ones that a repair waits for. */
 static inline enum stock_result give_up(uint16_t node, bool lost)
 {
-    rc = (struct stock_reclaim){
-        .epoch = book->epoch, .seen = book->figures, .node = node, .journal_lost = lost};
+    rc = (struct stock_reclaim){.epoch = book->epoch,
+                                .seen = book->figures,
+                                .node = node,
+                                .journal_lost = lost,
+                                .patience_ms = patience,
+                                .waited_since = book->figures.since};
     enum stock_result result = stock_reclaim(stock, &rc, &f);
     if (result == STOCK_OK)
         book->figures = rc.figures;

@@ -29,7 +29,7 @@ static struct journal *try_for(const struct place *p, uint64_t orders, bool hold
                                       .event_count = 2,
                                       .orders = {orders, orders / 2},
                                       .holds = {hold, false}};
-    return journal_open(&o, f);
+    return open_and_begin(&o, f);
 }
 
 static struct journal *open_for(const struct place *p, uint64_t orders, bool hold, uint64_t size)

@@ -49,12 +49,22 @@ static inline void place_remove(const struct place *p)
     assert_int_equal(rmdir(p->root), 0);
 }
 
+/* As a standalone server does: opened and, if that goes well, to be written to. */
+static inline struct journal *open_and_begin(const struct journal_options *o, struct fault *f)
+{
+    struct journal *j = journal_open(o, f);
+    if (j == NULL || journal_begin(j, f))
+        return j;
+    journal_close(j);
+    return NULL;
+}
+
 /* Opens it for node 7 with the events "ticket" and "seat". */
 static inline struct journal *place_try(const struct place *p, uint64_t size, struct fault *f)
 {
     const struct journal_options o = {
         .dir = p->dir, .size = size, .node = 7, .events = {"ticket", "seat"}, .event_count = 2};
-    return journal_open(&o, f);
+    return open_and_begin(&o, f);
 }
 
 static inline struct journal *place_open(const struct place *p, uint64_t size)

@@ -202,7 +202,7 @@ static void slots_never_change(void **state)
     append_orders(j, 1, 4);
     commit(j);
     journal_close(j);
-    j = journal_open(&later, &f); /* "ticket" is not on sale now, and is left alone */
+    j = open_and_begin(&later, &f); /* "ticket" is not on sale now, and is left alone */
     assert_non_null(j);
     assert_int_equal(journal_slot(j, 0), 2);
     assert_int_equal(journal_slot(j, 1), 1);
@@ -213,6 +213,86 @@ static void slots_never_change(void **state)
     j = place_open(p, MEGABYTE);
     assert_int_equal(journal_slot(j, 0), 0);
     check_orders(j, 0, 9);
+    journal_close(j);
+}
+
+static unsigned char *whole(const char *path, size_t *size)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(fstat(fd, &st), 0);
+    unsigned char *bytes = malloc((size_t)st.st_size);
+    assert_non_null(bytes);
+    *size = (size_t)read(fd, bytes, (size_t)st.st_size);
+    assert_int_equal(*size, st.st_size);
+    close(fd);
+    return bytes;
+}
+
+/* A journal that turns out to be a copy must be left as it was: opening writes nothing, though an
+ * event is new, and room is missing that the orders will need. */
+static void opening_changes_nothing(void **state)
+{
+    const struct place *p = *state;
+    const struct journal_options more = {.dir = p->dir,
+                                         .size = 2 * MEGABYTE,
+                                         .node = 7,
+                                         .events = {"zzz", "seat", "ticket"},
+                                         .event_count = 3,
+                                         .orders = {500, 500, 500}};
+    struct fault f;
+    struct record grant, last;
+    uint32_t chain;
+    struct journal *j = place_open(p, MEGABYTE);
+    append_orders(j, 0, 9);
+    commit(j);
+    journal_close(j);
+    size_t size, size_after;
+    unsigned char *before = whole(p->data, &size);
+    j = journal_open(&more, &f);
+    assert_non_null(j);
+    assert_int_equal(journal_slot(j, 0), 2);
+    assert_int_equal(journal_end(j, 0), 0);
+    assert_int_equal(journal_order(j, 0, 1, &grant, &last, &f), 0);
+    assert_true(journal_chain(j, 0, 0, &chain, &f));
+    check_orders(j, 2, 9);
+    journal_close(j);
+    unsigned char *after = whole(p->data, &size_after);
+    assert_int_equal(size_after, size);
+    assert_memory_equal(after, before, size);
+    free(before);
+    free(after);
+    j = journal_open(&more, &f);
+    assert_true(journal_begin(j, &f) && journal_begin(j, &f));
+    append_orders(j, 0, 3);
+    commit(j);
+    check_orders(j, 0, 3);
+    check_orders(j, 2, 9);
+    journal_close(j);
+}
+
+/* What tells a journal from another one's copy: the CRC of a record stands for all before it. */
+static void a_chain_stands_for_all_before_it(void **state)
+{
+    const struct place *p = *state;
+    struct fault f;
+    struct journal *j = place_open(p, MEGABYTE);
+    uint32_t at_end, between, later;
+    append_orders(j, 0, 9);
+    commit(j);
+    assert_true(journal_chain(j, 0, 9, &at_end, &f));
+    assert_true(journal_chain(j, 0, 4, &between, &f));
+    assert_int_not_equal(at_end, between);
+    append_orders(j, 0, 1);
+    assert_true(journal_chain(j, 0, 9, &later, &f)); /* beside what is not committed yet */
+    assert_int_equal(later, at_end);
+    commit(j);
+    journal_close(j);
+    j = place_open(p, MEGABYTE);
+    assert_true(journal_chain(j, 0, 9, &later, &f));
+    assert_int_equal(later, at_end);
+    assert_true(journal_chain(j, 0, 4, &later, &f));
+    assert_int_equal(later, between);
     journal_close(j);
 }
 
@@ -327,6 +407,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_nodes_journal_is_refused, place_setup,
                                         place_teardown),
         cmocka_unit_test_setup_teardown(slots_never_change, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(opening_changes_nothing, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_chain_stands_for_all_before_it, place_setup,
+                                        place_teardown),
         cmocka_unit_test_setup_teardown(the_parent_must_exist, place_setup, place_teardown),
         cmocka_unit_test_setup_teardown(a_reader_follows_the_writer, place_setup, place_teardown),
         cmocka_unit_test_setup_teardown(a_failed_commit_is_final, place_setup, place_teardown),

@@ -234,20 +234,20 @@ static void test_a_lost_sale_doubles_no_entry(void **state)
 static void test_the_beat_moves(void **state)
 {
     (void)state;
-    uint64_t beat, now;
-    assert_int_equal(stock_connect(stock, &f), STOCK_OK);
-    assert_int_equal(stock_last_beat(stock, 0, &beat, &now, &f), STOCK_OK);
-    assert_int_equal(beat, 0);
+    struct stock_attach at = attach_of_book();
+    assert_int_equal(examine(&at), STOCK_OK);
+    assert_int_equal(at.found.beat, 0);
     opened();
-    assert_int_equal(stock_last_beat(stock, 0, &beat, &now, &f), STOCK_OK);
-    assert_true(beat > 0 && now >= beat && now - beat < 5000);
+    at = attach_of_book();
+    assert_int_equal(examine(&at), STOCK_OK);
+    assert_true(at.found.beat > 0 && at.found.now >= at.found.beat);
+    assert_true(at.found.now - at.found.beat < 5000);
 }
 
 /* The registry's word about a node, without the time of its beat, which must be now. */
 static const char *registered(const char *node)
 {
     static char text[200];
-    uint64_t beat, now;
     redisReply *reply = redisCommand(redis.c, "HGET {" H "}:nodes %s", node);
     assert_non_null(reply);
     if (reply->type == REDIS_REPLY_NIL) {
@@ -259,8 +259,7 @@ static const char *registered(const char *node)
     char *blank = strrchr(text, ' ');
     assert_non_null(blank);
     *blank = '\0';
-    assert_int_equal(stock_last_beat(stock, 0, &beat, &now, &f), STOCK_OK);
-    assert_int_equal(strtoull(blank + 1, NULL, 10), beat);
+    assert_int_equal(strtoll(blank + 1, NULL, 10), field("1:beat"));
     return text;
 }
 

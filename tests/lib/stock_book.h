@@ -22,9 +22,11 @@
 #include "storage/stock/redis.h"
 #include "tests/lib/stock_in_redis.h"
 
-#define SLOT      7
-#define RECORDS   8192 /* of one book */
-#define BOOKS     4    /* nodes 1 to 3 */
+#define SLOT 7
+#ifndef RECORDS
+#define RECORDS 8192 /* of one book */
+#endif
+#define BOOKS     4 /* nodes 1 to 3 */
 #define MARKS_ALL (2 * RECORDS)
 
 static struct conf conf;
@@ -57,6 +59,7 @@ static struct stock_item items[BATCH_MAX];
 static uint64_t late_of[BATCH_MAX]; /* the order that a late payment is for */
 static uint64_t marks_told[MARKS_MAX];
 static struct stock_node nodes_told[NODES_MAX];
+static uint32_t event; /* in the configuration */
 static uint32_t limit, total;
 static bool between_beats; /* the nodes are not asked for */
 static bool heard_before;  /* what is known of them is not of just now */
@@ -76,6 +79,7 @@ static inline void blank(void)
     memset(books, 0, sizeof books);
     book = &books[1];
     conf.node = 1;
+    event = 0;
     limit = 0;
     between_beats = heard_before = false;
     pay_by = 0;
@@ -157,7 +161,8 @@ static inline enum stock_result examine(struct stock_attach *at)
 
 static inline struct stock_attach attach_of_book(void)
 {
-    struct stock_attach at = {.own_epoch = book->epoch,
+    struct stock_attach at = {.event = event,
+                              .own_epoch = book->epoch,
                               .epoch = book->epoch + 1,
                               .last = book->last,
                               .end = book->end,
@@ -174,6 +179,21 @@ static inline struct stock_attach attach_of_book(void)
     return at;
 }
 
+static inline void take_attached(const struct stock_attach *at)
+{
+    uint32_t gone = book->figures.gone, foreign = book->figures.foreign;
+    book->epoch = at->epoch;
+    book->sale = at->sale;
+    book->pos = at->pos;
+    book->voided = at->voided;
+    book->figures = at->figures;
+    book->figures.gone = gone;
+    book->figures.foreign = foreign;
+    book->origin = at->origin;
+    book->mark_count = 0;
+    learn(&at->figures);
+}
+
 static inline enum stock_result attach(void)
 {
     struct stock_attach at = attach_of_book();
@@ -181,18 +201,8 @@ static inline enum stock_result attach(void)
     book->epoch++;
     if (result == STOCK_OK)
         result = stock_attach(stock, &at, &f);
-    if (result == STOCK_OK) {
-        uint32_t gone = book->figures.gone, foreign = book->figures.foreign;
-        book->sale = at.sale;
-        book->pos = at.pos;
-        book->voided = at.voided;
-        book->figures = at.figures;
-        book->figures.gone = gone;
-        book->figures.foreign = foreign;
-        book->origin = at.origin;
-        book->mark_count = 0;
-        learn(&at.figures);
-    }
+    if (result == STOCK_OK)
+        take_attached(&at);
     return result;
 }
 
@@ -308,7 +318,8 @@ static inline void take_marks(const struct stock_step *st)
 /* Settles up to record `to` and asks for the first `count` items. */
 static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
 {
-    struct stock_step st = {.epoch = book->epoch,
+    struct stock_step st = {.event = event,
+                            .epoch = book->epoch,
                             .from = book->pos,
                             .version = book->version,
                             .to = to,

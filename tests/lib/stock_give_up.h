@@ -8,7 +8,8 @@
 #include "tests/lib/stock_book.h"
 
 static struct stock_reclaim rc;
-static uint64_t patience; /* ms; as the caller has it, who has waited so long */
+static uint64_t patience;     /* ms */
+static uint64_t waited_since; /* ... and, with it, the caller's */
 
 /* Its last beat was long ago. */
 static inline void silence(uint16_t node)
@@ -24,7 +25,7 @@ static inline enum stock_result give_up(uint16_t node, bool lost)
                                 .node = node,
                                 .journal_lost = lost,
                                 .patience_ms = patience,
-                                .waited_since = book->figures.since};
+                                .waited_since = patience > 0 ? waited_since : book->figures.since};
     enum stock_result result = stock_reclaim(stock, &rc, &f);
     if (result == STOCK_OK)
         book->figures = rc.figures;

@@ -93,6 +93,20 @@ static inline void take_dump(void)
         redis_fixture_do(&redis, "COPY %s %s DB 1", all_keys[i], all_keys[i]);
 }
 
+/* Copies the keys of the events "ticket" and "seat" to, or back from, keys of the same names and
+ * `:name`. */
+static inline void snapshot(const char *name, bool back)
+{
+    static const char script[] =
+        "for _, h in ipairs({'ticket_hash_key', 'seat_hash_key'}) do "
+        "for _, s in ipairs({'', ':requests', ':buyers', ':grants', ':nodes', ':orders'}) do "
+        "local key = s == '' and h or '{' .. h .. '}' .. s local kept = key .. ARGV[1] "
+        "local from, to = key, kept if ARGV[2] == '1' then from, to = kept, key end "
+        "if redis.call('COPY', from, to, 'REPLACE') == 0 then redis.call('DEL', to) end "
+        "end end";
+    redis_fixture_do(&redis, "EVAL %s 0 :%s %d", script, name, back ? 1 : 0);
+}
+
 /* A new Redis with the old dump, or one that was restored under our feet. */
 static inline void fall_back(bool restarted)
 {

@@ -337,22 +337,10 @@ static void check_end(void)
 
 /* ---- all worlds ----------------------------------------------------------------------------- */
 
-/* Copies the keys of both events to, or back from, names that end in the depth. */
-static void snapshot(unsigned depth, bool back)
-{
-    static const char script[] =
-        "for _, h in ipairs({'ticket_hash_key', 'seat_hash_key'}) do "
-        "for _, s in ipairs({'', ':requests', ':buyers', ':grants', ':nodes', ':orders'}) do "
-        "local key = s == '' and h or '{' .. h .. '}' .. s local kept = key .. ARGV[1] "
-        "local from, to = key, kept if ARGV[2] == '1' then from, to = kept, key end "
-        "if redis.call('COPY', from, to, 'REPLACE') == 0 then redis.call('DEL', to) end "
-        "end end";
-    redis_fixture_do(&redis, "EVAL %s 0 :%u %d", script, depth, back ? 1 : 0);
-}
-
 static void explore(unsigned depth)
 {
     static struct world saved[STEPS + 1];
+    char name[8];
     static struct book saved_books[STEPS + 1][EVENTS];
     if (depth == STEPS) {
         worlds++;
@@ -362,7 +350,8 @@ static void explore(unsigned depth)
     }
     saved[depth] = world;
     memcpy(saved_books[depth], &books[2], sizeof saved_books[depth]);
-    snapshot(depth, false);
+    snprintf(name, sizeof name, "%u", depth);
+    snapshot(name, false);
     for (const char *step = letters; *step != '\0'; step++) {
         story[depth] = *step;
         story[depth + 1] = '\0';
@@ -371,7 +360,7 @@ static void explore(unsigned depth)
         explore(depth + 1);
         world = saved[depth];
         memcpy(&books[2], saved_books[depth], sizeof saved_books[depth]);
-        snapshot(depth, true);
+        snapshot(name, true);
     }
 }
 

@@ -52,7 +52,7 @@ def counted(node, place):
         yield counts
     finally:
         strace.send_signal(signal.SIGINT)
-        strace.communicate(timeout=20)
+        strace.communicate(timeout=spike.SOON_S)
     for line in path.read_text().splitlines():
         call = re.match(r"(\w+)\(", line)
         if call and call[1] not in SLEEPS:

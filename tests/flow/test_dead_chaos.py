@@ -188,7 +188,7 @@ class Chaos:
         return all(node.health().status == 200 for node in self.nodes)
 
     def breathe(self):
-        spike.wait("all to be healthy", self.are_healthy, 20)
+        spike.wait("all to be healthy", self.are_healthy)
         self.windows += [(*window, now_ms()) for window in self.open]
         self.open = []
 

@@ -103,7 +103,7 @@ def test_a_node_that_hangs(place):
                      "^ still happen$")
     nodes[2].process.send_signal(signal.SIGCONT)
     assert {node.stats()["state"] for node in nodes[:2]} == {"up"}
-    console.wait_for("q Quit$", seconds=20)  # the hints come back
+    console.wait_for("q Quit$")  # the hints come back
     console.quit()
 
 

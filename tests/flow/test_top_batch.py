@@ -140,7 +140,7 @@ def test_sold_and_left_are_exact_at_rest(place):
     text = run_top("-b", "-n", 1, *top.addresses(nodes))
     assert re.search(f"^Sold   {redis.figure():,} ", text, re.MULTILINE)
     load = place.load(*nodes, connections=12)
-    spike.wait("all that they may sell", lambda: redis.figure() == 4500, 20)
+    spike.wait("all that they may sell", lambda: redis.figure() == 4500)
     load.stop()
     console.wait_for("^Left   500 of 5,000 ", "^Sold   4,500 ", r"^ TOTAL .* 4,500 +500 ")
     console.quit()
@@ -220,7 +220,7 @@ def test_exit_codes(place):
                              stdout=subprocess.PIPE, text=True, preexec_fn=spike.die_with_parent)
     assert '"state":"up"' in batch.stdout.readline()
     node.kill9()
-    assert '"state":"down"' in batch.communicate(timeout=20)[0].splitlines()[-1]
+    assert '"state":"down"' in batch.communicate(timeout=spike.SOON_S)[0].splitlines()[-1]
     assert batch.returncode == 1
     for wrong in (["-n", "1"], ["-b", "-d", "0"], ["-b", "-d", "1e3"], ["-b", "-n", "0"],
                   ["-b", "-n", "-1"], ["--nothing"], [address], ["-b", "-j", "-x"]):
@@ -239,7 +239,7 @@ def test_nobody_in_the_last_round(place):
     for _ in range(2):
         assert '"state":"up"' in batch.stdout.readline()
     node.process.send_signal(signal.SIGSTOP)
-    last = top.rounds_of(batch.communicate(timeout=20)[0])[-1]
+    last = top.rounds_of(batch.communicate(timeout=spike.SOON_S)[0])[-1]
     node.process.send_signal(signal.SIGCONT)
     assert batch.returncode == 1
     assert last["nodes"][0]["state"] == "up" and last["nodes"][0]["stats"] is None
@@ -267,6 +267,6 @@ def test_a_pipe_that_closes(place):
                              preexec_fn=spike.die_with_parent)
     batch.stdout.readline()
     batch.stdout.close()
-    batch.wait(20)
+    batch.wait(spike.SOON_S)
     assert not spike.ALARM.search(batch.stderr.read())
     batch.stderr.close()

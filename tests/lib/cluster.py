@@ -83,7 +83,7 @@ class Balancer:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(10 * spike.PATIENCE)
+        self.process.wait(spike.SOON_S * spike.PATIENCE)
 
 
 class Nginx(Balancer):

@@ -238,7 +238,8 @@ def test_survives(kind, what, code, state):
         check()
         redis.kill()
         for node in nodes:
-            spike.wait("busy", lambda node=node: node.buy().code == -6)  # without the stock nobody knows whether that still holds
+            # Without the stock it is not known whether that still holds.
+            spike.wait("busy", lambda node=node: node.buy().code == -6)
             assert orders.act_once(node, "resume").code == -6
         redis.start()
         check()

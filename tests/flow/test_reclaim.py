@@ -9,8 +9,8 @@ import signal
 import orders
 import spike
 import spikelog
-from gone import (ALIVE_MS, SILENT_MS, TOTAL, field, move, nodes_of, reclaim, reclaim_once, reopen_once, settled,
-                  stays, sum_up, waits_for)
+from gone import (ALIVE_MS, SILENT_MS, TOTAL, field, move, nodes_of, reclaim, reclaim_once,
+                  reopen_once, settled, stays, sum_up, waits_for)
 
 
 def test_what_reclaim_answers(place):

@@ -35,7 +35,8 @@ def test_a_node_is_named_twice(place):
 
 def batch(*arguments):
     done = subprocess.run([top.TOP, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=spike.SOON_S * spike.PATIENCE, preexec_fn=spike.die_with_parent, check=True)
+                          timeout=spike.SOON_S * spike.PATIENCE, check=True,
+                          preexec_fn=spike.die_with_parent)
     return done.stdout, done.stderr
 
 
@@ -69,7 +70,8 @@ def test_who_is_missing_has_a_row(place):
                      r"^\S+ ticket in repair: waits for node 3$")
     nodes[2].start()
     nodes[2].kill9()
-    console.wait_for("2/3 up", r"^.[3?] \S+n3 +DOWN! .* connection refused$", r"^ TOTAL +2/3 ")  # Redis has told where it was
+    console.wait_for("2/3 up", r"^.[3?] \S+n3 +DOWN! .* connection refused$",
+                     r"^ TOTAL +2/3 ")  # Redis has told where it was
     nodes[2].start()
     screen = console.wait_for("3/3 up", r"^ 3 \S+n3 +UP ", r"^ TOTAL +3/3 ")
     assert "never heard" not in screen

@@ -438,6 +438,18 @@ class Place:
         self.started.append(thing)
         return thing
 
+    def reserve(self, name):
+        """Until the end of this place nobody else on this machine can reserve that; False: somebody
+        has. An abstract socket leaves nothing behind."""
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.bind("\0" + name)
+        except OSError:
+            sock.close()
+            return False
+        self._keep(sock)
+        return True
+
     def redis(self, **options):
         return self._keep(Redis(self, **options)).start()
 

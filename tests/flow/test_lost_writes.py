@@ -321,7 +321,7 @@ def test_redis_restarts_while_a_node_is_silent(place):
     spike.check_promises([first, dead], yeses, 100, 100)
 
 
-SLOW = {"connections": 2000, "answer_timeout": "100ms", "workers": 2,
+SLOW = {"connections": 2000, "answer_timeout": "100ms", "workers": 2, **spike.QUICK_REDIS,
         "events": {"ticket": {"total": 100000}}}
 
 

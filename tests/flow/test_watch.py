@@ -2,6 +2,7 @@
 They must say the same, say it of sixteen events and 64 workers too, and never cost a sale."""
 
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -384,12 +385,19 @@ def test_the_log_says_what_it_is_back_for(place):
     says("closed, 0 of 3", "waiting, 4 of 4")
 
 
+def sleeps(node):
+    """How often the main thread, which hears the signals, has gone to sleep."""
+    status = pathlib.Path(f"/proc/{node.process.pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])
+
+
 def test_the_log_counts_what_it_would_repeat(place):
     """One line, and at the end how often it was due again."""
     node = place.node()
     for _ in range(5):
+        slept = sleeps(node)
         node.process.send_signal(signal.SIGHUP)
-        node.health()
+        spike.wait("it to be heard", lambda slept=slept: sleeps(node) > slept)
     spike.wait("the reload", lambda: "reload: done" in node.log_text())
     assert node.term() == 0
     said = [line for line in node.log_text().splitlines() if "reload: done" in line]

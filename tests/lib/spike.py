@@ -37,7 +37,7 @@ SOON_S = 60
 # names its own time-outs.
 CALM = {"answer_timeout": "20s", "redis_timeout": "10s", "node_timeout": "60s"}
 QUICK_REDIS = {"redis_timeout": "500ms"}
-# What has a set time may come that much later on a busy machine; a time that is not kept at all does not.
+# What has a set time may come that much later on a busy machine; what has none comes later still.
 LATE_S = 10
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

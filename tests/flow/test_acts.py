@@ -12,8 +12,6 @@ import orders
 import spike
 import spikelog
 
-WITHIN_S = 1.0 * spike.PATIENCE  # one beat, 250 ms, by itself; a busy machine needs more
-
 
 @pytest.fixture(params=[False, True], ids=["redis", "standalone"])
 def kind(request, place):
@@ -28,14 +26,12 @@ def kind(request, place):
     return start
 
 
-def seconds_until(condition):
-    began = time.monotonic()
-    spike.wait("an act to be seen", condition, step=0.002)
-    return time.monotonic() - began
-
-
-def hears(node, code):
-    return seconds_until(lambda: node.buy().code == code)
+def hears(redis, node, code):
+    """Within a beat; standalone, at once."""
+    if redis:
+        orders.within_a_beat(redis, node, f"an act by {code}", lambda: node.buy().code == code)
+    else:
+        assert node.buy().code == code
 
 
 def versions(redis, nodes):
@@ -53,13 +49,12 @@ def test_pause_resume_close(kind):
     redis, nodes = kind(total=100)
     first, last = nodes[0], nodes[-1]
     stock = {"event": "ticket", "state": "paused", "total": 100, "sold": 0, "left": 100}
-    slowest = 0.0
     for here, there in ((first, last), (last, first)):
         answer = orders.act(here, "pause")
         assert (answer.status, answer.code, answer.json["msg"]) == (200, 1, "ok")
         assert answer.data == {**stock, "state": "paused", **sums(here)}
         assert here.buy().code == -4 and here.buy().json["msg"] == "paused"
-        slowest = max(slowest, hears(there, -4))
+        hears(redis, there, -4)
         assert there.stock()["state"] == here.stock()["state"] == "paused"
         assert here.health().status == there.health().status == 200
         before = versions(redis, nodes)
@@ -68,15 +63,15 @@ def test_pause_resume_close(kind):
         assert versions(redis, nodes) == before, "a repeat changed something"
         answer = orders.act(there, "resume")
         assert answer.data["state"] == "open"
-        slowest = max(slowest, hears(here, 1), hears(there, 1))
+        hears(redis, here, 1)
+        hears(redis, there, 1)
         before = versions(redis, nodes)
         assert orders.act(here, "resume").code == orders.act(there, "resume").code == 1
         assert versions(redis, nodes) == before
     answer = orders.act(last, "close")
     assert answer.data["state"] == "closed"
-    slowest = max(slowest, hears(first, -3), hears(last, -3))
-    print(f"the slowest was seen after {slowest * 1000:.0f} ms")
-    assert slowest < WITHIN_S
+    hears(redis, first, -3)
+    hears(redis, last, -3)
     before = versions(redis, nodes)
     for node in nodes:
         assert node.stock()["state"] == "closed" and node.event_stats()["state"] == "closed"
@@ -122,35 +117,32 @@ def sums(node):
 
 def test_resume_undoes_pause_only(kind):
     """A sold-out event stays sold out when it is paused and resumed."""
-    _, nodes = kind(total=2)
+    redis, nodes = kind(total=2)
     for node in (nodes[0], nodes[-1]):
         assert node.buy().code == 1
-    hears(nodes[0], -1)
+    hears(redis, nodes[0], -1)
     assert orders.act(nodes[0], "pause").data["state"] == "paused"
-    hears(nodes[-1], -4)
+    hears(redis, nodes[-1], -4)
     assert orders.act(nodes[-1], "resume").data["state"] == "soldout"
     for node in nodes:
-        hears(node, -1)
+        hears(redis, node, -1)
 
 
 def test_restock(kind):
     """More tickets reopen the sale on every node within a beat; fewer, down to what is gone."""
     redis, nodes = kind(total=4, stock_max=10)
     first, last = nodes[0], nodes[-1]
-    slowest = 0.0
     for total in (4, 7, 10):
         if total > 4:
             answer = orders.act(first if total == 7 else last, "restock", total=total)
             assert answer.data == {"event": "ticket", "state": "open", "total": total,
                                    "sold": total - 3, "left": 3}
             other = last if total == 7 else first
-            slowest = max(slowest, hears(other, 1))
+            hears(redis, other, 1)
         while first.stock()["sold"] < total:
             first.buy()
         for node in nodes:
-            slowest = max(slowest, hears(node, -1))
-    print(f"the slowest was seen after {slowest * 1000:.0f} ms")
-    assert slowest < WITHIN_S
+            hears(redis, node, -1)
     before = versions(redis, nodes)
     for wrong, status in ((9, 409), (1, 409), (11, 400), (0, 400)):
         answer = orders.act(first, "restock", total=wrong)
@@ -171,7 +163,7 @@ def test_restock_down(kind):
     assert orders.act(last, "restock", total=4).code == -409
     answer = orders.act(last, "restock", total=5)
     assert answer.data == {"event": "ticket", "state": "soldout", "total": 5, "sold": 5, "left": 0}
-    hears(first, -1)
+    hears(redis, first, -1)
     assert orders.cancel(first, order).code == 1
     assert orders.buy_until(last, n=3).code == 1
     assert orders.buy(last).code == -1
@@ -221,7 +213,7 @@ def test_survives(kind, what, code, state):
     assert orders.act(nodes[0], "restock", total=70).code == 1
     assert orders.act(nodes[-1], what).code == 1
     for node in nodes:
-        hears(node, code)
+        hears(redis, node, code)
         spike.wait("its journal to know",
                    lambda node=node: acts_of(node) and acts_of(node)[-1]["version"] == 3)
 
@@ -246,7 +238,8 @@ def test_survives(kind, what, code, state):
         check()
         redis.kill()
         for node in nodes:
-            hears(node, -6)  # without the stock nobody knows whether that still holds
+            # Without the stock it is not known whether that still holds.
+            spike.wait("busy", lambda node=node: node.buy().code == -6)
             assert orders.act_once(node, "resume").code == -6
         redis.start()
         check()
@@ -270,7 +263,7 @@ def test_acts_of_two_operators(place):
     assert orders.act(nodes[1], "resume").code == 1
     for node in nodes:
         spike.wait("all to agree", lambda node=node: node.stock()["total"] == 80)
-        hears(node, 1)
+        hears(redis, node, 1)
         spike.wait("its journal to know", lambda node=node: acts_of(node) and
                    acts_of(node)[-1]["version"] == redis.figure("version"))
         seen = [r["version"] for r in acts_of(node)]
@@ -320,7 +313,7 @@ def whole_second(seconds):
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_opening(place, standalone):
     """At the set time by the node's clock: never before it, and at once after."""
-    opens, text = whole_second(1)
+    opens, text = whole_second(3)
     node = place.node(redis=None if standalone else place.redis(),
                       events={"ticket": {"total": 100000, "open": text}})
     assert node.stock()["state"] == "waiting" and node.health().status == 200
@@ -333,18 +326,17 @@ def test_opening(place, standalone):
             rows.append((sent, time.time(), code))
     assert {code for *_, code in rows} == {-2, 1}
     first = min(answered for _, answered, code in rows if code == 1)
-    last = max(sent for sent, _, code in rows if code == -2)
-    print(f"the first yes {(first - opens) * 1000:.1f} ms after the opening, "
-          f"the last no {(last - opens) * 1000:.1f} ms")
+    late = [sent for sent, _, code in rows if code == -2 and sent >= opens]
+    print(f"the first yes {(first - opens) * 1000:.1f} ms after the opening, {len(late)} late noes")
     assert first >= opens, "too early"
-    assert last < opens + 0.02 * spike.PATIENCE, "too late"
+    assert len(late) <= 2, "too late"  # not by more than a worker that was interrupted just then
     assert len([1 for *_, code in rows if code == -2]) > 100
     assert node.stock()["state"] == "open"
 
 
 def test_acts_before_the_opening(place):
     """Paused before it opens the event stays paused; it opens when it is resumed."""
-    opens, text = whole_second(1)
+    opens, text = whole_second(3)
     node = place.node(events={"ticket": {"total": 10, "open": text}})
     assert orders.act(node, "pause").data["state"] == "paused"
     assert orders.act(node, "resume").data["state"] == "waiting"

@@ -15,7 +15,7 @@ from spike import Wire, request
 
 pytestmark = pytest.mark.skipif(bool(spike.BUILD), reason="a sanitizer makes calls of its own")
 
-ASKED = 50
+ASKED, TRIES = 50, 5
 SLEEPS = {"epoll_wait", "restart_syscall"}  # as often as the moment brings it
 GET = request("GET", "/buy/ticket")
 LAST = request("GET", "/buy/ticket", ["Connection: close"])
@@ -52,50 +52,71 @@ def counted(node, place):
         yield counts
     finally:
         strace.send_signal(signal.SIGINT)
-        strace.communicate(timeout=20)
+        strace.communicate(timeout=spike.SOON_S)
     for line in path.read_text().splitlines():
         call = re.match(r"(\w+)\(", line)
         if call and call[1] not in SLEEPS:
             counts[call[1]] += 1
 
 
+def takes(expected, measure):
+    """Measures it, and again if the machine stood still for a moment: when the ledger has been late
+    with a beat, a worker must ask it. A call more for each request is one in each try."""
+    seen = []
+    while len(seen) < TRIES and (not seen or seen[-1] != expected):
+        seen.append(dict(measure()))
+    assert seen[-1] == expected, seen
+
+
 def test_kept_alive(node, place):
     """A refusal on a connection that is kept takes one call that reads and one that writes."""
-    with Wire(node.address) as wire:
-        wire.send(GET)
-        wire.answer()
-        with counted(node, place) as counts:
-            for _ in range(ASKED):
-                wire.send(GET)
-                assert wire.answer().code == -1
-    assert counts == {"recvfrom": ASKED, "sendto": ASKED}
+
+    def measure():
+        with Wire(node.address) as wire:
+            wire.send(GET)
+            wire.answer()
+            with counted(node, place) as counts:
+                for _ in range(ASKED):
+                    wire.send(GET)
+                    assert wire.answer().code == -1
+        return counts
+
+    takes({"recvfrom": ASKED, "sendto": ASKED}, measure)
 
 
 def test_pipelined(node, place):
     """Requests that come together are read together and answered together."""
-    with Wire(node.address) as wire:
-        wire.send(GET)
-        wire.answer()
-        with counted(node, place) as counts:
-            wire.send(GET * 16)
-            for _ in range(16):
-                assert wire.answer().code == -1
-    assert counts == {"recvfrom": 1, "sendto": 1}
+
+    def measure():
+        with Wire(node.address) as wire:
+            wire.send(GET)
+            wire.answer()
+            with counted(node, place) as counts:
+                wire.send(GET * 16)
+                for _ in range(16):
+                    assert wire.answer().code == -1
+        return counts
+
+    takes({"recvfrom": 1, "sendto": 1}, measure)
 
 
 def test_a_connection_each(node, place):
     """Who connects and asks at once costs four calls: his connection is never watched. The server
     sleeps while they come, so that all have asked before it sees the first."""
-    node.process.send_signal(signal.SIGSTOP)
-    spike.wait("it to stop", lambda: status(worker(node), "State") == "T")
-    wires = [Wire(node.address) for _ in range(ASKED)]
-    for wire in wires:
-        wire.send(LAST)
-    with counted(node, place) as counts:
-        node.process.send_signal(signal.SIGCONT)
+
+    def measure():
+        node.process.send_signal(signal.SIGSTOP)
+        spike.wait("it to stop", lambda: status(worker(node), "State") == "T")
+        wires = [Wire(node.address) for _ in range(ASKED)]
         for wire in wires:
-            assert wire.answer().code == -1
-            assert wire.is_closed()
-            wire.close()
-    assert counts.pop("accept4") in (ASKED, ASKED + 1)  # the last one finds nobody
-    assert counts == {"recvfrom": ASKED, "sendto": ASKED, "close": ASKED}
+            wire.send(LAST)
+        with counted(node, place) as counts:
+            node.process.send_signal(signal.SIGCONT)
+            for wire in wires:
+                assert wire.answer().code == -1
+                assert wire.is_closed()
+                wire.close()
+        counts["accept4"] -= counts["accept4"] == ASKED + 1  # the last one finds nobody
+        return counts
+
+    takes({"accept4": ASKED, "recvfrom": ASKED, "sendto": ASKED, "close": ASKED}, measure)

@@ -20,7 +20,8 @@ import spike
 import spikelog
 
 SECONDS = float(os.environ.get("SPIKE_CHAOS_DEAD", "8"))
-TIMEOUT_S = 1.0 * spike.PATIENCE  # node-timeout
+TIMEOUT_S = 2.0 * spike.PATIENCE  # node-timeout; who lives must not stand still for that long
+STALL_S = 1.0 * spike.PATIENCE  # what a node may have stood still when it was killed
 HOLD_MS, LIMIT, BUYERS, CLIENTS = 800, 6, 400, 12
 TOTAL = 60 + int(SECONDS * 10)  # so that it is sold out before the end
 SIDE_KEYS = ["{" + spike.HASH + "}:" + name for name in ("requests", "buyers", "grants")]
@@ -132,7 +133,7 @@ class Chaos:
         began_ms = now_ms()
         how()
         self.counts[how.__name__] += 1
-        if self.dead_since and now_ms() - self.dead_since[1] > (TIMEOUT_S - 0.6) * 1000:
+        if self.dead_since and now_ms() - self.dead_since[1] > (TIMEOUT_S - STALL_S) * 1000:
             self.open.append(Window(self.dead_since[0], began_ms))
 
     # -- what else can happen
@@ -172,7 +173,7 @@ class Chaos:
             self.one(self.random.choice([self.old_dump, self.old_dump, self.flush, self.delete,
                                          self.keep_dump, self.keep_dump, self.keep_dump,
                                          self.client_kill, self.client_kill, self.restart_redis]))
-            time.sleep(self.random.random() * TIMEOUT_S * 0.4)  # so that faults meet it anywhere
+            time.sleep(self.random.random() * TIMEOUT_S * 0.2)  # so that faults meet it anywhere
         node.start(healthy=False)
         self.dead_since = None
 
@@ -188,7 +189,7 @@ class Chaos:
         return all(node.health().status == 200 for node in self.nodes)
 
     def breathe(self):
-        spike.wait("all to be healthy", self.are_healthy, 20)
+        spike.wait("all to be healthy", self.are_healthy)
         self.windows += [(*window, now_ms()) for window in self.open]
         self.open = []
 

@@ -19,15 +19,17 @@ from prototype import Prototype
 from spike import HASH
 
 TOTAL = 4000
+ALIVE_MS = 2000  # node-timeout, for a node that is not to be silent yet
+TRIES = 5
 KEYS = ["{" + HASH + "}:" + name for name in ("requests", "buyers", "grants", "orders")]
 
 
 class Sale:
     """Four nodes under load, each buyer with a key of his own."""
 
-    def __init__(self, place, total=TOTAL):
-        self.redis, self.total = place.redis(), total
-        self.nodes = gone.nodes_of(place, self.redis, 4, total)
+    def __init__(self, place, total=TOTAL, silent_ms=gone.SILENT_MS):
+        self.redis, self.total, self.silent_ms = place.redis(), total, silent_ms
+        self.nodes = gone.nodes_of(place, self.redis, 4, total, silent_ms=silent_ms)
         self.one_key = place.random.choice(KEYS)
         numbers = itertools.count()
         self.load = place.load(*self.nodes, connections=16, pause_s=0.01, path=lambda: (
@@ -89,13 +91,22 @@ class Sale:
         for node in self.alive():
             spike.wait("it to be said", lambda node=node: "waits for node 4;" in node.log_text())
         sold = self.load.yes_count()
-        gone.stays(self.nodes[0], "repair", 1.5 * gone.SILENT_MS / 1000)
+        gone.stays(self.nodes[0], "repair", 1.2 * self.silent_ms / 1000)
         assert self.load.yes_count() == sold
+
+    def waits(self):
+        return any("waits for node" in node.log_text()[before:]
+                   for node, before in zip(self.alive(), self.before_loss))
 
     def is_not_waited_for(self):
         self.sells(100)
-        for node, before in zip(self.alive(), self.before_loss):
-            assert "waits for node" not in node.log_text()[before:]
+        assert not self.waits()
+
+    def goes_on(self):
+        """By itself; False: it says for whom it waits."""
+        goal = self.load.yes_count() + 100
+        spike.wait("sales, or a wait", lambda: self.load.yes_count() >= goal or self.waits())
+        return not self.waits()
 
     def end(self):
         """All are well: everything is sold, once."""
@@ -117,7 +128,7 @@ def test_all_alive(place, loss):
     sale = Sale(place, 1500)
     sale.lose(loss)
     sale.is_not_waited_for()
-    spike.wait("all to be sold", lambda: sale.redis.figure() == sale.total, 20)
+    spike.wait("all to be sold", lambda: sale.redis.figure() == sale.total)
     for _ in range(5):
         sale.is_refused()
         sale.lose(loss)
@@ -130,34 +141,33 @@ def test_all_alive(place, loss):
 def test_one_silent_for_long(place, loss, asleep):
     """It is not waited for. What was last seen of it stays counted, also what is in doubt, until it is
     back. The others believe in its silence only for half a second once Redis has forgotten it: should
-    a restart take longer, an operator has to say the word."""
+    that take longer, as a restart may, or anything on a busy machine, an operator has to say the word.
+    Where nothing is restarted it is soon enough sooner or later."""
     sale = Sale(place)
-    sale.signal(signal.SIGSTOP) if asleep else sale.last.kill9()
-    gone.seen_silent(sale.redis, sale.alive(), sale.last)
-    sale.sells(50)
-    sale.lose(loss)
-    if loss == "old_dump":
-        reopen_if_it_took_too_long(sale)
-    else:
-        sale.is_not_waited_for()
-    sale.signal(signal.SIGCONT) if asleep else sale.last.start(healthy=False)
+    for _ in range(TRIES):
+        sale.signal(signal.SIGSTOP) if asleep else sale.last.kill9()
+        gone.seen_silent(sale.redis, sale.alive(), sale.last)
+        sale.sells(50)
+        sale.lose(loss)
+        by_itself = sale.goes_on()
+        print(f"by itself: {by_itself}")
+        if not by_itself:
+            assert orders.act(sale.nodes[0], "reopen").code == 1
+            sale.sells(100)
+        sale.signal(signal.SIGCONT) if asleep else sale.last.start(healthy=False)
+        if by_itself or loss == "old_dump":
+            break
+        for node in sale.nodes:
+            node.wait_healthy()
+    assert by_itself or loss == "old_dump", "it is waited for"
     sale.end()
-
-
-def reopen_if_it_took_too_long(sale):
-    first = sale.nodes[0]
-    spike.wait("the sale to go on, or to say why not",
-               lambda: "waits for node 4;" in first.log_text() or first.buy().code == 1)
-    print(f"waited for: {'waits for node 4;' in first.log_text()}")
-    assert orders.act(first, "reopen").code == 1
-    sale.sells(100)
 
 
 @pytest.mark.parametrize("loss, reopened", [("flushall", False), ("flushall", True),
                                             ("one_key_deleted", False), ("old_dump", True)])
 def test_one_dead_in_the_same_moment(place, loss, reopened):
     """It is waited for, until it is back or by the word of an operator is not."""
-    sale = Sale(place)
+    sale = Sale(place, silent_ms=ALIVE_MS)
     sale.last.kill9()
     sale.lose(loss)
     sale.is_waited_for()
@@ -171,7 +181,7 @@ def test_one_dead_in_the_same_moment(place, loss, reopened):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_one_asleep_in_the_same_moment(place, loss):
     """It is waited for, and when it wakes the sale goes on by itself."""
-    sale = Sale(place)
+    sale = Sale(place, silent_ms=ALIVE_MS)
     sale.signal(signal.SIGSTOP)
     sale.lose(loss)
     sale.is_waited_for()
@@ -269,6 +279,6 @@ def test_the_prototype_beside_all_of_this(place):
         stall_over_the_reclaim(sale)
         for loss in place.random.sample(LOSSES, len(LOSSES)):
             foreign.lose(loss)
-        spike.wait("everything to be gone", lambda: sale.redis.figure() > sale.total, 20)
+        spike.wait("everything to be gone", lambda: sale.redis.figure() > sale.total)
         sale.is_refused()
         foreign.check()

@@ -9,11 +9,19 @@ import orders
 import spike
 import spikelog
 
-SHORT = {"ticket": {"total": 5, "hold": "400ms"}}
+SHORT = {"ticket": {"total": 5, "hold": "2s"}}
 
 
 def wall_ms():
     return time.time_ns() // 1000000
+
+
+def ended_in_time(node, data):
+    """By the journal, not by when it is seen: not before its time, and not long after it."""
+    end, = (r["time_ms"] for r in node.records()
+            if r.get("order") == data["order"] and r["kind"] == "change")
+    print(f"expired {end - data['pay_by']} ms after its time")
+    assert 0 <= end - data["pay_by"] < 1000 * spike.LATE_S * spike.PATIENCE
 
 
 def is_expired(node, order):
@@ -24,11 +32,11 @@ def is_expired(node, order):
 def test_life_of_an_order(place, standalone):
     """held -> sold, cancelled or expired, as its buyer sees it; what is repeated answers the same."""
     node = place.node(redis=None if standalone else place.redis(),
-                      events={"ticket": {"total": 5, "hold": "1s"}})
+                      events={"ticket": {"total": 5, "hold": "3s"}})
     before = wall_ms()
     sold, cancelled, expired = (orders.buy(node, n=n).data for n in (1, 2, 2))
     for data in (sold, cancelled, expired):
-        assert before + 1000 <= data["pay_by"] <= wall_ms() + 1000
+        assert before + 3000 <= data["pay_by"] <= wall_ms() + 3000
         answer = orders.look(node, data["order"])
         assert (answer.status, answer.code, answer.json["msg"]) == (200, 1, "ok")
         assert answer.data == {"order": data["order"], "event": "ticket", "n": data["n"],
@@ -42,9 +50,7 @@ def test_life_of_an_order(place, standalone):
     refused = orders.cancel(node, sold["order"])
     assert (refused.status, refused.code, refused.data) == (409, -409, None)
     spike.wait("the hold to end", lambda: is_expired(node, expired["order"]))
-    late = wall_ms() - expired["pay_by"]
-    print(f"expired {late} ms after its time")
-    assert 0 <= late < 250 * spike.PATIENCE
+    ended_in_time(node, expired)
     answer = orders.cancel(node, expired["order"])
     assert (answer.code, answer.data["state"]) == (1, "expired")
     assert orders.pay(node, cancelled["order"]).code == -7
@@ -85,38 +91,37 @@ def test_down_past_the_deadline(place, standalone):
 def test_a_restart_does_not_prolong(place, standalone):
     """The end of a hold is a time of the clock, in the journal: a restart in between moves nothing."""
     node = place.node(redis=None if standalone else place.redis(),
-                      events={"ticket": {"total": 5, "hold": "1500ms"}})
+                      events={"ticket": {"total": 5, "hold": "3s"}})
     held = orders.buy(node, n=3).data
     node.kill9()
     node.start()
     assert orders.look(node, held["order"]).data["pay_by"] == held["pay_by"]
     assert orders.state_of(node, held["order"]) == "held" or wall_ms() > held["pay_by"]
     spike.wait("the hold to end", lambda: is_expired(node, held["order"]))
-    late = wall_ms() - held["pay_by"]
-    assert 0 <= late < 250 * spike.PATIENCE
+    ended_in_time(node, held)
 
 
 def test_a_shorter_hold_after_a_restart(place):
     """After a restart with a shorter hold new orders end before older ones; each at its own time."""
     redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 50, "hold": "3s"}})
-    old = [orders.buy(node).data for _ in range(10)]
+    node = place.node(redis=redis, events={"ticket": {"total": 50, "hold": "6s"}})
+    old = [orders.buy(node).data for _ in range(6)]
     node.kill9()
-    node.conf.write_text(node.conf.read_text().replace("hold 3s;", "hold 300ms;"))
+    node.conf.write_text(node.conf.read_text().replace("hold 6s;", "hold 300ms;"))
     node.start()
-    new = [orders.buy(node).data for _ in range(10)]
+    new = [orders.buy(node).data for _ in range(6)]
     assert new[-1]["pay_by"] < old[0]["pay_by"], "too slow to tell"
     spike.wait("the new holds to end", lambda: all(is_expired(node, d["order"]) for d in new))
     if wall_ms() < old[0]["pay_by"]:
-        assert [orders.state_of(node, d["order"]) for d in old] in (["held"] * 10, ["expired"] * 10)
+        assert [orders.state_of(node, d["order"]) for d in old] in (["held"] * 6, ["expired"] * 6)
     for data in old[::2]:
         assert orders.pay(node, data["order"]).code == 1
     spike.wait("the old holds to end", lambda: all(is_expired(node, d["order"]) for d in old[1::2]))
     assert wall_ms() >= old[-1]["pay_by"]
     ends = [(r["time_ms"], r["pay_by"]) for r in node.records()
             if r["kind"] == "change" and r["state"] == "expired"]
-    assert len(ends) == 15 and all(end >= pay_by for end, pay_by in ends)
-    spike.wait("the stock", lambda: redis.figure() == 5)
+    assert len(ends) == 9 and all(end >= pay_by for end, pay_by in ends)
+    spike.wait("the stock", lambda: redis.figure() == 3)
     spikelog.audit(node)
 
 
@@ -125,16 +130,13 @@ def test_what_comes_back_is_sold_elsewhere(place):
     redis = place.redis()
     nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 4, "hold": "5m"}})
     order = orders.buy(nodes[0], n=4).data["order"]
-    slowest = 0.0
     for i in range(6):
         here, there = nodes[i % 2], nodes[1 - i % 2]
         orders.buy_until(there, -1, n=4)
         assert orders.cancel(here, order).code == 1
-        began = time.monotonic()
-        order = orders.buy_until(there, n=4).data["order"]
-        slowest = max(slowest, time.monotonic() - began)
-    print(f"the slowest took {slowest * 1000:.0f} ms")
-    assert slowest < 1 * spike.PATIENCE
+        spike.wait("the stock", lambda: redis.figure() == 0)
+        order = orders.within_a_beat(redis, there, "the tickets", lambda there=there: (
+            a := orders.buy(there, n=4)).code == 1 and a.data["order"])
     assert redis.figure() == 4
     spikelog.audit(*nodes)
 

@@ -9,7 +9,6 @@ import orders
 import spike
 import spikelog
 
-BEAT_S = 0.25
 HELD = {"ticket": {"total": 100, "hold": "5m"}}
 
 
@@ -31,7 +30,7 @@ def insist_and_note(caller, node, path, notes):
             return None
         return answer
 
-    return spike.wait("a yes", ask, 20)
+    return spike.wait("a yes", ask)
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
@@ -64,21 +63,15 @@ def test_fifty_at_once_with_kills(place, standalone):
 
 def test_another_node_within_a_beat(place):
     """On another node the key has its order from one beat after the yes, and before that "busy"."""
-    nodes = orders.two_nodes(place, place.redis(), events=HELD)
-    slowest = 0.0
+    redis = place.redis()
+    nodes = orders.two_nodes(place, redis, events=HELD)
     for k in range(20):
         here, there = nodes[k % 2], nodes[1 - k % 2]
         first = orders.buy(here, key=f"k{k}", n=3)
-        began = time.monotonic()
-        answer = orders.buy_once(there, key=f"k{k}", n=3)
-        while answer.code == -6:
-            time.sleep(0.005)  # a client that is told "busy" does not hammer
-            answer = orders.buy_once(there, key=f"k{k}", n=3)
-        slowest = max(slowest, time.monotonic() - began)
+        answer = orders.within_a_beat(redis, here, "the order of the key", lambda there=there, k=k: (
+            a := orders.buy_once(there, key=f"k{k}", n=3)).code != -6 and a)
         assert answer.code == 1 and answer.data == first.data
         assert orders.buy(here, key=f"k{k}", n=3).data == first.data
-    print(f"the slowest took {slowest * 1000:.0f} ms")
-    assert slowest < 4 * BEAT_S * spike.PATIENCE  # one beat by itself; a busy machine needs more
     assert nodes[0].stock()["sold"] == 60
 
 
@@ -101,7 +94,7 @@ def test_the_same_key_for_something_else(place, standalone):
 def test_ended(place, standalone):
     """The key of an order that was cancelled or expired is spent: -8, also after a restart."""
     redis = None if standalone else place.redis()
-    events = {"ticket": {"total": 2, "hold": "400ms"}}
+    events = {"ticket": {"total": 2, "hold": "2s"}}
     nodes = [place.node(events=events)] if standalone else orders.two_nodes(place, redis,
                                                                             events=events)
     cancelled = orders.buy(nodes[0], key="cancelled").data
@@ -174,7 +167,8 @@ def test_before_the_opening(place):
 def one_node_behind_a_proxy(place, redis):
     """Node 1's calls can be meddled with; node 2 speaks to Redis itself."""
     proxy = place.proxy(redis)
-    nodes = [place.node(i, nodes=[1, 2], redis=way, events=HELD, healthy=False)
+    nodes = [place.node(i, nodes=[1, 2], redis=way, events=HELD, healthy=False,
+                        **spike.QUICK_REDIS)
              for i, way in ((1, proxy), (2, redis))]
     for node in nodes:
         node.wait_healthy()
@@ -203,7 +197,7 @@ def test_in_doubt(place):
     proxy.cut_reply(close=False)
     wire = spike.Wire(nodes[0].address)
     wire.send(spike.request("GET", orders.buy_path(key="k", n=2)))
-    assert proxy.cut_done.wait(5)
+    assert proxy.cut_done.wait(spike.SOON_S)
     nodes[0].kill9()
     wire.close()
     assert redis.figure() == 2 and nodes[0].orders() == {}

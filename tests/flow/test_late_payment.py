@@ -88,8 +88,11 @@ def test_too_few_left(node):
     assert figures(node) == (2, 0, 2)
 
 
-def test_cancelled_is_refunded(node):
+@pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
+def test_cancelled_is_refunded(place, standalone):
     """A cancelled order is never sold, whatever is left."""
+    node = place.node(redis=None if standalone else place.redis(),
+                      events={"ticket": {**EVENTS["ticket"], "hold": "5m"}})
     order = orders.buy(node).data["order"]
     assert orders.cancel(node, order).code == 1
     for _ in range(2):
@@ -97,6 +100,7 @@ def test_cancelled_is_refunded(node):
         assert orders.state_of(node, order) == "cancelled"
     assert figures(node)[:2] == (0, 0)
     assert not [r for r in node.records() if r["kind"] in ("late", "refusal")]
+    spikelog.audit(node)
 
 
 def test_parallel_late_payments(node):
@@ -156,8 +160,10 @@ def test_limit(place):
 
 def test_paused_and_closed(place):
     """While paused a late payment waits; once closed it is refused. One in time is taken always."""
-    node = place.node(redis=place.redis(), events=EVENTS)
-    late, lost = expire(node), expire(node)
+    node = place.node(redis=place.redis(), events={"ticket": {**EVENTS["ticket"], "hold": "2s"}})
+    late, lost = (orders.buy(node).data["order"] for _ in range(2))
+    for order in (late, lost):
+        spike.wait("the hold to end", lambda o=order: orders.state_of(node, o) == "expired")
     assert orders.act(node, "pause").code == 1
     answer = orders.pay(node, late)
     assert (answer.code, answer.data) == (-4, None)
@@ -175,7 +181,7 @@ def test_paused_and_closed(place):
 def test_redis_away(place):
     """Paid in time needs no Redis; paid late does, and is "busy" until it is back. Nothing is lost."""
     redis = place.redis(persistence="always")
-    node = place.node(redis=redis, events={"ticket": {"total": 4, "hold": "700ms"}})
+    node = place.node(redis=redis, events={"ticket": {"total": 4, "hold": "3s"}})
     late = expire(node)
     held, back = orders.buy(node).data["order"], orders.buy(node).data["order"]
     redis.kill()

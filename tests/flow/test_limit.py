@@ -78,7 +78,7 @@ def test_what_was_bought_counts_after_a_restart(place, standalone):
 def test_expiry_gives_the_limit_back(place, standalone):
     """A hold that ended no longer counts; one that was paid counts for ever."""
     node = place.node(redis=None if standalone else place.redis(),
-                      events={"ticket": {**HOLD, "hold": "300ms"}})
+                      events={"ticket": {**HOLD, "hold": "3s"}})
     paid, unpaid = (orders.buy(node, buyer="ann").data for _ in range(2))
     assert orders.pay(node, paid["order"]).code == 1
     assert orders.buy(node, buyer="ann").code == -5

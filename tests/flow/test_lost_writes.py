@@ -14,6 +14,8 @@ import redis as redis_client
 import spike
 from spike import HASH, SOLD, TOTAL
 
+TRIES = 5
+
 
 def pair(place, redis, total, **settings):
     """Two nodes of one sale, both selling."""
@@ -118,21 +120,23 @@ def test_flushall_with_the_newcomer_down(place, silent):
     """The newcomer sold, died, and Redis forgot everything. It died just now: the other waits for
     it. It has been silent since long: the other counts what it last saw of it, and sells the rest."""
     redis = place.redis()
-    first, newcomer = with_newcomer(place, redis, 100, node_timeout="600ms")
+    timeout_ms = 600 if silent else 60000
+    first, newcomer = with_newcomer(place, redis, 100, node_timeout=f"{timeout_ms}ms")
     sell_on(newcomer)
     buy(newcomer, 59)
     buy(first, 19)
     if silent:
-        spike.wait("the first to see it", lambda: first.stock()["sold"] == 80)
-    newcomer.kill9()
-    if silent:
-        wait_until_silent_is_seen(redis, first, newcomer, 600)
-    redis.client.flushall()
-    if silent:
-        spike.wait("the first to sell on", lambda: first.stock()["state"] == "open"
-                   and redis.figure() == 80)
+        for _ in range(TRIES):
+            if sells_on_without(redis, first, newcomer, timeout_ms):
+                break
+            newcomer.start()
+            first.wait_healthy()
+        else:
+            raise AssertionError("a node that was silent for long is waited for")
         buy(first, 10)
     else:
+        newcomer.kill9()
+        redis.client.flushall()
         spike.wait("repair", lambda: is_in_repair(first) or redis.figure() is not None
                    and first.health().status == 200)
         assert first.buy().code == -6
@@ -140,6 +144,21 @@ def test_flushall_with_the_newcomer_down(place, silent):
     first.wait_healthy()
     spike.drain(first, 100, redis)
     spike.check_promises([first, newcomer], [], 100, 100)
+
+
+def sells_on_without(redis, first, newcomer, timeout_ms):
+    """The newcomer dies, is silent for long, and Redis forgets everything. False: the first was too
+    slow to notice that (half a second, and the machine is busy), and so says that it waits."""
+    sold = redis.figure()
+    spike.wait("the first to see it", lambda: first.stock()["sold"] == sold)
+    newcomer.kill9()
+    wait_until_silent_is_seen(redis, first, newcomer, timeout_ms)
+    before = len(first.log_text())
+    waits = lambda: "waits for node" in first.log_text()[before:]
+    redis.client.flushall()
+    spike.wait("the first to sell on", lambda: waits() or first.buy().code == 1)
+    assert waits() or redis.figure() == sold + 1
+    return not waits()
 
 
 def wait_until_silent_is_seen(redis, node, dead, timeout_ms):
@@ -227,7 +246,7 @@ class Deleter(threading.Thread):
         self.before = {client["id"] for client in self.client.client_list()}
         self.ready, self.done = threading.Event(), False
         self.start()
-        assert self.ready.wait(5)
+        assert self.ready.wait(spike.SOON_S)
 
     def run(self):
         with self.client.monitor() as monitor:
@@ -248,7 +267,7 @@ def test_hash_deleted_while_the_node_watches(place):
     node.kill9()
     deleter = Deleter(redis)
     node.start(healthy=False)
-    deleter.join(5 * spike.PATIENCE)
+    deleter.join(spike.SOON_S)
     assert deleter.done, "the hash was not read, or not there: this test shows nothing"
     node.wait_healthy()
     assert node.is_running()
@@ -302,7 +321,7 @@ def test_redis_restarts_while_a_node_is_silent(place):
     spike.check_promises([first, dead], yeses, 100, 100)
 
 
-SLOW = {"connections": 2000, "answer_timeout": "100ms", "workers": 2,
+SLOW = {"connections": 2000, "answer_timeout": "100ms", "workers": 2, **spike.QUICK_REDIS,
         "events": {"ticket": {"total": 100000}}}
 
 
@@ -349,7 +368,7 @@ def test_buyers_give_up_while_commits_are_slow(place, preload, standalone):
     assert most <= 512, "pending grew beyond one batch"
     assert crowd.codes[-6] > 500 and leavers.count > 500
     spike.wait("all that nobody was told of to be given back",
-               lambda: node.stock()["sold"] == len(crowd.yeses), 20)
+               lambda: node.stock()["sold"] == len(crowd.yeses))
     if redis:
         spike.wait("the same in Redis", lambda: redis.figure() == len(crowd.yeses)
                    and pending_lines(redis) == 0)

@@ -12,7 +12,7 @@ import orders
 import spike
 import spikelog
 
-FEW = 24
+FEW, TRIES = 24, 5
 
 
 def until(wall_ms):
@@ -23,27 +23,42 @@ def until(wall_ms):
 
 def test_in_time_is_in_time(place):
     """The payment comes 80 ms early, while the ledger waits for a Redis that hangs until the hold
-    is over. These were the last tickets, and they are the payer's."""
+    is over. These were the last tickets, and they are the payer's. On a busy machine it may come
+    late after all: then another one is tried, of another event."""
     redis = place.redis()
-    node = place.node(redis=redis, redis_timeout="3s",
-                      events={"ticket": {"total": 2, "hold": "1s", "max_order": 2}})
-    answer = orders.buy_until(node, n=2)
-    order, pay_by = answer.data["order"], answer.data["pay_by"]
-    until(pay_by - 450)
-    redis.pause()  # the next beat, 250 ms from here at most, hangs
-    until(pay_by - 80)
-    with spike.Wire(node.admin) as wire:
-        wire.send(spike.request("POST", f"/order/{order}/pay"))
-        until(pay_by + 100)
-        redis.resume()
-        answer = wire.answer()
+    events = {f"try-{i}": {"total": 2, "hold": "1s", "max_order": 2} for i in range(TRIES)}
+    node = place.node(redis=redis, events=events)
+    for event in events:
+        data = orders.buy(node, event, n=2).data
+        answer = pay_while_redis_hangs(redis, node, data)
+        if answer:
+            break
+    else:
+        raise AssertionError("no payment came in time: this test shows nothing")
+    order = data["order"]
     assert (answer.status, answer.code) == (200, 1), "paid in time and refused"
     assert answer.data["state"] == orders.state_of(node, order) == "sold"
     assert orders.pay(node, order).code == 1
-    assert not [r for r in node.records() if r["kind"] in ("late", "refusal", "change")
-                and r["state"] != "sold"], "the hold had not ended"
-    spike.wait("the stock", lambda: redis.figure() == 2)
+    assert not [r for r in node.records() if r["event"] == event
+                and r["kind"] in ("late", "refusal", "change") and r["state"] != "sold"], \
+        "the hold had not ended"
+    spike.wait("the stock", lambda: redis.figure(f"{event}_sold_nums", f"{event}_hash_key") == 2)
     spikelog.audit(node)
+
+
+def pay_while_redis_hangs(redis, node, data):
+    """The answer; None if the worker had not taken the payment in time."""
+    until(data["pay_by"] - 450)
+    redis.pause()  # the next beat, 250 ms from here at most, hangs
+    until(data["pay_by"] - 80)
+    with spike.Wire(node.admin) as wire:
+        wire.send(spike.request("POST", f"/order/{data['order']}/pay"))
+        node.health()  # the same worker answers that, after it
+        is_in_time = time.time() * 1000 < data["pay_by"]
+        until(data["pay_by"] + 100)
+        redis.resume()
+        answer = wire.answer()
+    return answer if is_in_time else None
 
 
 KINDS = {

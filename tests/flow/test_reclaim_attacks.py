@@ -18,7 +18,8 @@ def behind_a_proxy(place, redis, **event):
     """Two nodes, the second's way to Redis in our hands."""
     proxy = place.proxy(redis)
     nodes = [place.node(i, nodes=[1, 2], redis=way, healthy=False, workers=1,
-                        node_timeout=f"{SILENT_MS}ms", events={"ticket": {"total": TOTAL, **event}})
+                        node_timeout=f"{SILENT_MS}ms", events={"ticket": {"total": TOTAL, **event}},
+                        **spike.QUICK_REDIS)
              for i, way in ((1, redis), (2, proxy))]
     for node in nodes:
         node.wait_healthy()
@@ -71,12 +72,12 @@ def test_the_answer_was_on_its_way(place):
     not believe that answer."""
     redis = place.redis()
     first, second, proxy = behind_a_proxy(place, redis)
-    proxy.reply_delay_s = 0.2
+    proxy.replies.clear()
     with spike.Wire(second.address) as buyer:
         buyer.send(spike.request("GET", orders.buy_path(key="mine", n=3)))
         spike.wait("it to be deducted", lambda: redis.figure() == 3)
         second.process.send_signal(signal.SIGSTOP)
-        proxy.reply_delay_s = 0
+        proxy.replies.set()
         answer = reclaim(first, second, journal="lost")
         assert (answer.data["gone"], answer.data["returned"]) == (0, 3)
         yeses = buy_all(first)

@@ -78,7 +78,7 @@ class Tail:
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
-        return self.process.wait(10 * spike.PATIENCE)
+        return self.process.wait(spike.SOON_S * spike.PATIENCE)
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_tail_ends_when_nobody_reads(place):
 
         spike.wait("a full pipe", is_full, step=0.1)
         process.terminate()
-        assert process.wait(10 * spike.PATIENCE) == 0
+        assert process.wait(spike.SOON_S * spike.PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
@@ -289,7 +289,7 @@ def test_audit_finds_a_copy(place):
 # -- orders that are held, with keys and buyers
 
 
-HELD = {"ticket": {"total": 10, "hold": "400ms", "limit": 4, "max-order": 4}}
+HELD = {"ticket": {"total": 10, "hold": "3s", "limit": 4, "max-order": 4}}
 
 
 def every_fate(node):
@@ -412,15 +412,32 @@ def test_audit_under_holds(place):
         assert words in text, text
 
 
-@pytest.fixture
 def settled_orders(place):
-    """(node, redis) after orders of each fate, at rest."""
+    """(node, the client of its Redis) after orders of each fate, at rest."""
     redis = place.redis()
     node = place.node(redis=redis, events=HELD)
     every_fate(node)
     assert node.term() == 0
     assert "open:" not in run_log(*confs(node), "audit")
     return node, redis.client
+
+
+@pytest.fixture(scope="module")
+def kept(shared_place):
+    """The same for many tests: (node, client, Redis as it was, and a client for that)."""
+    node, client = settled_orders(shared_place)
+    raw = spike.redis_client.Redis(unix_socket_path=shared_place.started[0].socket)
+    return node, client, {key: raw.dump(key) for key in raw.keys()}, raw
+
+
+@pytest.fixture
+def unchanged(kept):
+    """(node, client), and afterwards all is as it was."""
+    node, client, dump, raw = kept
+    yield node, client
+    raw.delete(*raw.keys())
+    for key, was in dump.items():
+        raw.restore(key, 0, was)
 
 
 def value(client, key, old, new):
@@ -443,18 +460,18 @@ def value(client, key, old, new):
     (lambda c: c.hset(BUYERS, "b-expired", 1), "1 buyer not counted as the journals say"),
     (lambda c: c.hset(BUYERS, "somebody", 1), "1 buyer not counted as the journals say"),
 ])
-def test_audit_finds_changed_names(settled_orders, change, said):
+def test_audit_finds_changed_names(unchanged, change, said):
     """One key, buyer or mark that was changed is a breach, for nothing would put it right."""
-    node, client = settled_orders
+    node, client = unchanged
     change(client)
     text = run_log(*confs(node), "audit", code=1)
     assert said in text and text.count("BREACH") == 1
 
 
 @pytest.mark.parametrize("key", [REQUESTS, BUYERS, GRANTS])
-def test_audit_of_lost_names(settled_orders, key):
+def test_audit_of_lost_names(place, key):
     """Lost as a whole, the next attach tells them again: open until then."""
-    node, client = settled_orders
+    node, client = settled_orders(place)
     client.delete(key)
     assert "open: event ticket: Redis has lost keys, buyers or marks" in run_log(
         *confs(node), "audit")

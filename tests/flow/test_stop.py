@@ -54,10 +54,10 @@ def test_answers_under_way(place):
 def test_stop_with_redis_down(place):
     """TERM does not wait for a Redis that is away."""
     redis = place.redis()
-    node = place.node(redis=redis)
+    node = place.node(redis=redis, **spike.QUICK_REDIS)
     assert node.buy().code == 1
     redis.pause()
-    assert node.term(5) == 0
+    assert node.term() == 0
     redis.resume()
     node.start()
     spike.check_promises([node], [], 10000, redis.figure())
@@ -67,7 +67,7 @@ def test_stop_before_the_first_attach(place):
     redis = place.redis()
     redis.kill()
     node = place.node(redis=redis, healthy=False)
-    assert node.term(5) == 0
+    assert node.term() == 0
 
 
 def test_stop_with_a_batch_in_doubt(place):
@@ -75,11 +75,11 @@ def test_stop_with_a_batch_in_doubt(place):
     before the end, for nobody knows when this node starts again."""
     redis = place.redis()
     proxy = place.proxy(redis)
-    node = place.node(redis=proxy)
+    node = place.node(redis=proxy, **spike.QUICK_REDIS)
     proxy.cut_reply(close=False)
     with spike.Wire(node.address) as wire:
         wire.send(spike.request("GET", "/buy/ticket"))
-        assert proxy.cut_done.wait(5)
+        assert proxy.cut_done.wait(spike.SOON_S)
         assert redis.figure() == 1
         assert node.term() == 0
         answer = wire.answer()
@@ -117,7 +117,7 @@ def test_idle_connections_do_not_keep_it(place):
         half.send("GET /buy/ticket HTTP/1.1\r\n")
         idle.send(spike.request("GET", "/buy/ticket"))
         idle.answer()
-        assert node.term(5) == 0
+        assert node.term() == 0
         assert idle.is_closed()
 
 
@@ -134,12 +134,12 @@ def test_second_term(place):
         spike.wait("the stop to begin", lambda: not accepts(node))
         assert node.is_running(), "nothing was under way: this test shows nothing"
         node.process.terminate()
-        assert node.wait_end(3) == 1
+        assert node.wait_end() == 1
 
 
 def accepts(node):
     try:
-        spike.connect(node.address, 1).close()
+        spike.connect(node.address).close()
         return True
     except OSError:
         return False

@@ -30,14 +30,25 @@ def selling(place):
     return redis, nodes, place.load(*nodes, connections=24, pause_s=0.05)
 
 
+def wait_for_sales(console):
+    """A picture of a second in which all three have sold; on a busy machine not every second is one."""
+
+    def picture():
+        screen = console.wait_for(*SELLING, r"\d+/s +gone in ~", r"^ 3 \S+ +UP +\d")
+        rows = [row_of(screen, number) for number in (1, 2, 3)]
+        return all(row["state"] == "UP" and (figure(row["req_s"]) or 0) > 0 and
+                   (figure(row["sold_s"]) or 0) > 0 for row in rows) and screen
+
+    return spike.wait("sales on the screen", picture, step=0.2)
+
+
 def test_all_of_it_at_80x24(place):
     """Every part of the main view; a node that is killed is DOWN! within 3 s, and told; back: UP."""
     _, nodes, _ = selling(place)
     console = Console(place, *top.addresses(nodes))
-    screen = console.wait_for(*SELLING, r"\d+/s +gone in ~", r"^ 3 \S+ +UP +\d")
+    screen = wait_for_sales(console)
     rows = [row_of(screen, number) for number in (1, 2, 3)]
     for row in rows:
-        assert row["state"] == "UP" and figure(row["req_s"]) > 0 and figure(row["sold_s"]) > 0, row
         assert figure(row["p99"]) >= figure(row["p50"]) > 0 and figure(row["conn"]) == 8
         assert figure(row["mem"]) is not None and figure(row["redis"]) > 0
         assert figure(row["left"]) > 100000
@@ -52,7 +63,7 @@ def test_all_of_it_at_80x24(place):
     victim.kill9()
     killed = time.monotonic()
     screen = console.wait_row(2, "DOWN!")
-    assert time.monotonic() - killed < 3 * spike.PATIENCE
+    assert time.monotonic() - killed < 3 + spike.LATE_S * spike.PATIENCE
     assert "connection refused" in next(line for line in screen.split("\n") if "DOWN!" in line)
     console.wait_for(r"^\d\d:\d\d:\d\d node 2 DOWN: connection refused", "2/3 up", "^ TOTAL +2/3")
     victim.start()
@@ -93,12 +104,12 @@ def test_no_flicker(place):
     console.wait_for("3/3 up", "requests/s")
     sent = place.dir / "sent"
     console.record(sent)
-    clocks = set()
+    clocks, since = set(), time.monotonic()
     while len(clocks) < 4:
         clocks.add(re.search(r"\d\d:\d\d:\d\d  1s$", console.text(), re.MULTILINE)[0])
     console.press("j", "k")
-    data = sent.read_bytes()
-    assert 0 < len(data) < 4 * 4000, len(data)
+    data, pictures = sent.read_bytes(), time.monotonic() - since + 1
+    assert 0 < len(data) < pictures * 4000, len(data)
     assert not re.search(rb"\x1b\[[0-3]?J", data)
     console.press("C-l")
     spike.wait("all of it", lambda: re.search(rb"\x1b\[[0-3]?J", sent.read_bytes()))

@@ -10,6 +10,9 @@ import top
 from top import Console
 
 
+TRIES = 5
+
+
 def states(nodes, event="ticket"):
     return {node.stock(event)["state"] for node in nodes}
 
@@ -103,7 +106,7 @@ def test_a_node_that_hangs(place):
                      "^ still happen$")
     nodes[2].process.send_signal(signal.SIGCONT)
     assert {node.stats()["state"] for node in nodes[:2]} == {"up"}
-    console.wait_for("q Quit$", seconds=20)  # the hints come back
+    console.wait_for("q Quit$")  # the hints come back
     console.quit()
 
 
@@ -122,19 +125,24 @@ def test_acts_are_agreed_to_over_the_present(place):
 
 
 def test_an_outcome_goes_when_something_else_comes_of_it(place):
-    """"paused" stands for some seconds, but not once somebody else has resumed the sale."""
+    """"paused" stands for some seconds, but not once somebody else has resumed the sale. (On a busy
+    machine the seconds may be over before: then it is done again.)"""
     _, nodes = top.three_nodes(place)
     console = Console(place, *top.addresses(nodes))
     console.wait_for("OPEN", "3/3 up")
-    console.press("p").wait_question("y/N").press("y")
-    console.wait_for("^ pause ticket: asked node 1: paused$")
-    done = time.monotonic()
-    console.wait_for("^spike-top  ticket  PAUSED", r"^\S+ ticket paused$",
-                     "^ pause ticket: asked node 1: paused$")
-    assert spike.ask(nodes[1].admin, "POST", "/resume?event=ticket").code == 1
-    console.wait_gone("^ pause ticket: asked")
-    console.wait_for(r"^\S+ ticket open$")
-    assert time.monotonic() - done < 6  # by itself it goes after eight
+    for _ in range(TRIES):
+        console.press("p").wait_question("y/N").press("y")
+        console.wait_for("^ pause ticket: asked node 1: paused$")
+        done = time.monotonic()
+        spike.wait("all nodes to pause", lambda: states(nodes) == {"paused"})
+        console.wait_for("^spike-top  ticket  PAUSED", r"^\S+ ticket paused$")
+        assert spike.ask(nodes[1].admin, "POST", "/resume?event=ticket").code == 1
+        console.wait_for("^spike-top  ticket  OPEN", r"^\S+ ticket open$")
+        console.wait_gone("^ pause ticket: asked")
+        if time.monotonic() - done < 6:  # by itself it goes after eight
+            break
+    else:
+        raise AssertionError("it does not go before its time")
     console.quit()
 
 

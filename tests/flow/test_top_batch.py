@@ -23,7 +23,7 @@ def test_text(place):
     place.load(*nodes, connections=12, pause_s=0.05)
     began = time.monotonic()
     said = run_top("-b", "-n", 3, "-d", 1, *top.addresses(nodes))
-    assert 2 <= time.monotonic() - began < 5 * spike.PATIENCE
+    assert 2 <= time.monotonic() - began
     rounds = said.split("\n\n")
     assert len(rounds) == 3 and max(map(len, said.split("\n"))) <= 80
     for text in rounds:
@@ -75,7 +75,7 @@ class Sampler:
             event = stats["events"][0]
             self.samples[node.number].append((stats["time_ms"], stats["http"]["requests"],
                                               event["node_sold"] + event["node_held"]))
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def stop(self):
         self.ending = True
@@ -83,16 +83,15 @@ class Sampler:
             thread.join()
 
     def at(self, number, time_ms, what):
-        """What the counter was at that time, between the samples around it."""
+        """What the counter was at that time: no less than in the sample before, no more than after."""
         rows = self.samples[number]
-        after = next(i for i, row in enumerate(rows) if row[0] >= time_ms)
-        (t0, *a), (t1, *b) = rows[max(after - 1, 0)], rows[after]
-        part = (time_ms - t0) / (t1 - t0) if t1 > t0 else 0
-        return a[what] + (b[what] - a[what]) * part
+        after = next(i for i, row in enumerate(rows) if row[0] > time_ms)
+        before = max(i for i, row in enumerate(rows) if row[0] < time_ms or i == 0)
+        return rows[before][1 + what], rows[after][1 + what]
 
 
 def test_rates_are_those_of_stats(place):
-    """REQ/S and SOLD/S within a tenth of what /stats says over the same time."""
+    """REQ/S and SOLD/S are what /stats says over the same time, as closely as can be told beside it."""
     _, nodes = top.three_nodes(place, events={"ticket": {"total": 1000000}})
     place.load(*nodes, connections=24, pause_s=0.03)
     place.load(*nodes, connections=12, pause_s=0.05, path="/buy/nothing")
@@ -102,21 +101,19 @@ def test_rates_are_those_of_stats(place):
     spike.wait("later samples", lambda: all(
         s[-1][0] > rounds[-1]["time_ms"] for s in sampler.samples.values()))
     sampler.stop()
-    worst = 0
     for before, now in zip(rounds, rounds[1:]):
-        sums = {"req_s": 0, "sold_s": 0}
+        sums = {"req_s": [0, 0], "sold_s": [0, 0]}
         for old, new in zip(before["nodes"], now["nodes"]):
             assert new["state"] in ("up", "slow")
             t0, t1 = old["stats"]["time_ms"], new["stats"]["time_ms"]
             for what, name in enumerate(("req_s", "sold_s")):
-                own = (sampler.at(new["node"], t1, what) - sampler.at(new["node"], t0, what)) \
-                    / (t1 - t0) * 1000
-                sums[name] += own
-        for name, own in sums.items():
-            worst = max(worst, abs(now["total"][name] - own) / own)
-            assert now["total"][name] == pytest.approx(own, rel=0.1), (name, now["total"], sums)
+                (low0, high0), (low1, high1) = (sampler.at(new["node"], t, what) for t in (t0, t1))
+                sums[name][0] += (low1 - high0) / (t1 - t0) * 1000
+                sums[name][1] += (high1 - low0) / (t1 - t0) * 1000
+        for name, (low, high) in sums.items():
+            print(f"{name}: {low:.0f} <= {now['total'][name]} <= {high:.0f}")
+            assert low - 1 <= now["total"][name] <= high + 1, (name, now["total"], sums)
             assert now["total"][name] == pytest.approx(sum(n[name] for n in now["nodes"]), abs=0.2)
-    print(f"rates differ by {worst:.1%} at most")
 
 
 def test_sold_and_left_are_exact_at_rest(place):
@@ -140,7 +137,7 @@ def test_sold_and_left_are_exact_at_rest(place):
     text = run_top("-b", "-n", 1, *top.addresses(nodes))
     assert re.search(f"^Sold   {redis.figure():,} ", text, re.MULTILINE)
     load = place.load(*nodes, connections=12)
-    spike.wait("all that they may sell", lambda: redis.figure() == 4500, 20)
+    spike.wait("all that they may sell", lambda: redis.figure() == 4500)
     load.stop()
     console.wait_for("^Left   500 of 5,000 ", "^Sold   4,500 ", r"^ TOTAL .* 4,500 +500 ")
     console.quit()
@@ -220,7 +217,7 @@ def test_exit_codes(place):
                              stdout=subprocess.PIPE, text=True, preexec_fn=spike.die_with_parent)
     assert '"state":"up"' in batch.stdout.readline()
     node.kill9()
-    assert '"state":"down"' in batch.communicate(timeout=20)[0].splitlines()[-1]
+    assert '"state":"down"' in batch.communicate(timeout=spike.SOON_S)[0].splitlines()[-1]
     assert batch.returncode == 1
     for wrong in (["-n", "1"], ["-b", "-d", "0"], ["-b", "-d", "1e3"], ["-b", "-n", "0"],
                   ["-b", "-n", "-1"], ["--nothing"], [address], ["-b", "-j", "-x"]):
@@ -239,7 +236,7 @@ def test_nobody_in_the_last_round(place):
     for _ in range(2):
         assert '"state":"up"' in batch.stdout.readline()
     node.process.send_signal(signal.SIGSTOP)
-    last = top.rounds_of(batch.communicate(timeout=20)[0])[-1]
+    last = top.rounds_of(batch.communicate(timeout=spike.SOON_S)[0])[-1]
     node.process.send_signal(signal.SIGCONT)
     assert batch.returncode == 1
     assert last["nodes"][0]["state"] == "up" and last["nodes"][0]["stats"] is None
@@ -267,6 +264,6 @@ def test_a_pipe_that_closes(place):
                              preexec_fn=spike.die_with_parent)
     batch.stdout.readline()
     batch.stdout.close()
-    batch.wait(20)
+    batch.wait(spike.SOON_S)
     assert not spike.ALARM.search(batch.stderr.read())
     batch.stderr.close()

@@ -35,7 +35,8 @@ def test_a_node_is_named_twice(place):
 
 def batch(*arguments):
     done = subprocess.run([top.TOP, *map(str, arguments)], capture_output=True, text=True,
-                          timeout=20 * spike.PATIENCE, preexec_fn=spike.die_with_parent, check=True)
+                          timeout=spike.SOON_S * spike.PATIENCE, check=True,
+                          preexec_fn=spike.die_with_parent)
     return done.stdout, done.stderr
 
 
@@ -69,10 +70,10 @@ def test_who_is_missing_has_a_row(place):
                      r"^\S+ ticket in repair: waits for node 3$")
     nodes[2].start()
     nodes[2].kill9()
-    console.wait_for("2/3 up", r"^.[3?] \S+n3 +DOWN! .* connection refused$", r"^ TOTAL +2/3 ",
-                     seconds=20)  # Redis has told where it was
+    console.wait_for("2/3 up", r"^.[3?] \S+n3 +DOWN! .* connection refused$",
+                     r"^ TOTAL +2/3 ")  # Redis has told where it was
     nodes[2].start()
-    screen = console.wait_for("3/3 up", r"^ 3 \S+n3 +UP ", r"^ TOTAL +3/3 ", seconds=20)
+    screen = console.wait_for("3/3 up", r"^ 3 \S+n3 +UP ", r"^ TOTAL +3/3 ")
     assert "never heard" not in screen
     console.quit()
 
@@ -91,7 +92,7 @@ def test_two_nodes_swap_their_addresses(place):
     for node in nodes:
         node.wait_healthy()
     screen = console.wait_for("3/3 up", r"node 3 moved to unix:", r"^.3 \S+lsewhere +UP ",
-                              r"^.1 \S+n2 +UP ", r"^.2 \S+n1 +UP ", seconds=20)
+                              r"^.1 \S+n2 +UP ", r"^.2 \S+n1 +UP ")
     assert not re.search("node [12] moved", screen)
     console.quit()
 
@@ -109,7 +110,7 @@ def test_a_node_comes_back_elsewhere(place):
     nodes[1].conf.write_text(nodes[1].conf.read_text().replace(old, new))
     nodes[1].start()
     screen = console.wait_for("3/3 up", r"^ 2 \S+ +UP ", r"^ TOTAL +3/3 ",
-                              r"^\S+ node 2 moved to unix:", r"^\S+ node 2 UP", seconds=20)
+                              r"^\S+ node 2 moved to unix:", r"^\S+ node 2 UP")
     assert int(row_of(screen, 2)["sold"]) == sold
     assert sum(line[1:].lstrip().startswith("2 ") for line in screen.split("\n")[6:11]) == 1
     console.quit()

@@ -2,6 +2,7 @@
 They must say the same, say it of sixteen events and 64 workers too, and never cost a sale."""
 
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -46,7 +47,7 @@ def test_promtool_has_nothing_to_say(place):
     node.buy()
     page = ask(node.admin, "GET", "/metrics").body
     done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True,
-                          timeout=20, check=False)
+                          timeout=spike.SOON_S, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
@@ -134,7 +135,7 @@ def test_what_a_standalone_node_remembers(place):
 
 def test_what_became_of_orders(place):
     """Counted since the journal began: a restart forgets nothing."""
-    node = place.node(events={"ticket": {"total": 4, "hold": "1s"}})
+    node = place.node(events={"ticket": {"total": 4, "hold": "3s"}})
     held = [node.buy().data["order"] for _ in range(4)]
     assert post(node, f"/order/{held[0]}/pay").code == 1
     assert node.ask("POST", f"/order/{held[1]}/cancel").code == 1
@@ -204,7 +205,7 @@ def test_nothing_is_said_of_a_sale_that_was_not_seen(place):
 def test_drain(place):
     """It sells no more and does all else; another node goes on; a restart sells again."""
     redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 100, "hold": "2s"}})
+    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 100, "hold": "5s"}})
     node = nodes[0]
     first, second, third = (node.buy().data["order"] for _ in range(3))
     for _ in range(2):
@@ -292,10 +293,13 @@ def test_stat_log(place):
 
 
 def test_sold_out_here_is_told_apart(place):
-    """Tickets are left and nobody gets them: who counts must see that this is not the end."""
+    """Tickets are left and nobody gets them: who counts must see that this is not the end. (The two
+    are sold before: a refusal may come while the last ticket is still on its way to the disk, and
+    then its line rightly counts one less.)"""
     path = place.dir / "stat.log"
     node = place.node(events={"ticket": {"total": 30, "local-stock": 2}}, stat_log=path)
-    place.load(node, connections=2, requests=50).join()
+    assert [node.buy().code for _ in range(2)] == [1, 1]
+    assert place.load(node, connections=2, requests=48).join().codes == {-1: 48}
     spike.wait("50 lines", lambda: node.stats()["stat_log"]["lines"] == 50)
     here = [line for line in lines_of(path) if " code=-1 " in line]
     assert len(here) == 48
@@ -381,12 +385,19 @@ def test_the_log_says_what_it_is_back_for(place):
     says("closed, 0 of 3", "waiting, 4 of 4")
 
 
+def sleeps(node):
+    """How often the main thread, which hears the signals, has gone to sleep."""
+    status = pathlib.Path(f"/proc/{node.process.pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])
+
+
 def test_the_log_counts_what_it_would_repeat(place):
     """One line, and at the end how often it was due again."""
     node = place.node()
     for _ in range(5):
+        slept = sleeps(node)
         node.process.send_signal(signal.SIGHUP)
-        node.health()
+        spike.wait("it to be heard", lambda slept=slept: sleeps(node) > slept)
     spike.wait("the reload", lambda: "reload: done" in node.log_text())
     assert node.term() == 0
     said = [line for line in node.log_text().splitlines() if "reload: done" in line]

@@ -21,7 +21,8 @@ ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin")
 
 
 def free_base(place):
-    """A port with all of PORTS above it free, and below those that the kernel gives away."""
+    """A port with all of PORTS above it free, and below those that the kernel gives away. Other tests
+    that run at the same time on this machine are given others."""
 
     def all_free(base):
         for port in PORTS:
@@ -34,8 +35,8 @@ def free_base(place):
         return True
 
     def found():
-        base = place.random.randrange(10000, 31000)
-        return base if all_free(base) else None
+        base = place.random.randrange(10, 31) * 1000
+        return base if place.reserve(f"spike-ports-{base}") and all_free(base) else None
 
     return spike.wait("free ports", found)
 
@@ -83,7 +84,7 @@ class Balancer:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(10 * spike.PATIENCE)
+        self.process.wait(spike.SOON_S * spike.PATIENCE)
 
 
 class Nginx(Balancer):

@@ -47,7 +47,7 @@ class Faults:
             self.counts[fault.__name__] += 1
             done += 1
         for node in self.nodes:
-            node.wait_healthy(20)
+            node.wait_healthy()
         print(self.counts)
 
 

@@ -9,18 +9,20 @@ import orders
 import spike
 import spikelog
 
-SILENT_MS = 600  # node-timeout
+SILENT_MS = 600  # node-timeout: is soon over
+ALIVE_MS = 3000  # another: a moment is not enough to be silent
 TOTAL = 60
 
 
-def nodes_of(place, redis, count, total=TOTAL, caps=None, **event):
-    """count nodes of one sale, all selling. caps: the local-stock of each."""
+def nodes_of(place, redis, count, total=TOTAL, caps=None, silent_ms=SILENT_MS, **event):
+    """count nodes of one sale, all selling. caps: the local-stock of each. silent_ms: longer where a
+    node must not be taken for a silent one that only stands still for a moment."""
     numbers = list(range(1, count + 1))
     nodes = []
     for i in numbers:
         cap = {"local_stock": caps[i - 1]} if caps else {}
         nodes.append(place.node(i, nodes=numbers, redis=redis, healthy=False, workers=1,
-                                node_timeout=f"{SILENT_MS}ms",
+                                node_timeout=f"{silent_ms}ms",
                                 events={"ticket": {"total": total, **cap, **event}}))
     for node in nodes:
         node.wait_healthy()

@@ -19,6 +19,7 @@ LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 CODE = re.compile(rb'"code":(-?\d+)')
 ORDER = re.compile(rb'"order":"([0-9a-f-]+)"')
 REST_S = 0.02
+PATIENCE_S = 60  # for answers under way at the end
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
 
@@ -104,7 +105,7 @@ class Load:
             if finished and not self._is_waiting():
                 break
             if finished:
-                end = end or now + 10
+                end = end or now + PATIENCE_S
                 if now > end:
                     break
             self._wake(now)

@@ -81,6 +81,27 @@ def buy_until(node, code=1, **parameters):
     return spike.wait(f"{code} to {parameters}", said)
 
 
+def within_a_beat(redis, node, what, condition, most=3):
+    """Waits for what that node must see, and answers its value. "Within a beat" is counted in beats of
+    that node, not in time, which would be that of the machine: one may have begun before, one sees it,
+    and when the next has begun it is seen by all who ask."""
+    last, passed = beat_of(redis, node), 0
+
+    def seen():
+        nonlocal last, passed
+        beat, value = beat_of(redis, node), condition()
+        passed += beat != last
+        last = beat
+        assert value or passed <= most, f"{passed} beats, and still not {what}"
+        return value
+
+    return spike.wait(what, seen, step=0.002)
+
+
+def beat_of(redis, node):
+    return redis.figure(f"{node.number}:beat")
+
+
 class Caller:
     """The keep-alive connections of one client, for one thread. None is answered when the
     connection broke: then nobody knows what became of that request."""
@@ -101,7 +122,7 @@ class Caller:
             self.drop(address)
         return answer
 
-    def insist(self, address, method, path, seconds=20):
+    def insist(self, address, method, path):
         """Asks, as a good client does, until the answer is neither "busy" nor lost. address: a
         function, for a server that was restarted has another one."""
 
@@ -109,7 +130,7 @@ class Caller:
             answer = self.ask(address(), method, path)
             return answer if answer is not None and answer.code != -6 else None
 
-        return spike.wait(f"a verdict on {path}", said, seconds, step=0.02)
+        return spike.wait(f"a verdict on {path}", said, step=0.02)
 
     def buy(self, node, **parameters):
         return self.insist(lambda: node.address, "GET", buy_path(**parameters))
@@ -194,7 +215,7 @@ def node_of(nodes, order):
 def past(wall_ms):
     """Waits until that time of the wall clock has passed."""
     spike.wait("a deadline to pass", lambda: time.time() * 1000 > wall_ms,
-               max(0, wall_ms / 1000 - time.time()) + 1)
+               max(0, wall_ms / 1000 - time.time()) + spike.SOON_S)
 
 
 # -- the sums

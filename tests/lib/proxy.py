@@ -2,6 +2,7 @@
 
   delay_s          every chunk from the server waits that long
   reply_delay_s    every chunk to the server waits that long: it learns late of what Redis has done
+  replies          an Event: while it is cleared, nothing goes to the server
   cut_reply()      the next call with orders reaches Redis and runs; its reply is thrown away, and
                    the connection closed (or, with close=False, silent from then on)
   part(), join()   the network between them is gone, and is back
@@ -52,7 +53,8 @@ class Proxy:
     def __init__(self, upstream):
         self.upstream = upstream
         self.delay_s, self.reply_delay_s = 0.0, 0.0
-        self.lock = threading.Lock()
+        self.lock, self.replies = threading.Lock(), threading.Event()
+        self.replies.set()
         self.links, self.connects = [], 0
         self.parted = False
         self.cutting, self.cut_closes, self.holding = False, True, None
@@ -79,7 +81,7 @@ class Proxy:
     def hold(self, through=0):
         self.held_link, self.holding = None, through
 
-    def release(self, seconds=5):
+    def release(self, seconds=60):
         """Sends the held bytes and answers what Redis says to them."""
         link = self.held_link
         link.upstream.settimeout(seconds)
@@ -162,6 +164,7 @@ class Proxy:
                 continue
             if self.reply_delay_s:
                 time.sleep(self.reply_delay_s)
+            self.replies.wait()
             if link is self.held_link:
                 link.late_reply += data
             elif not send(link.server, data):

@@ -29,6 +29,17 @@ from books import journal_records, live_orders
 from load import Load
 from proxy import Proxy
 
+# How long a condition that must come is waited for: nothing is measured by it, so it is long enough for
+# a machine that is busy with other things, and is used up by a failure alone.
+SOON_S = 60
+# What a node of the tests waits for its disk, its Redis and the other nodes, unless a test is about
+# just that: a machine that stands still for a second is no fault of what is tested. Such a test
+# names its own time-outs.
+CALM = {"answer_timeout": "20s", "redis_timeout": "10s", "node_timeout": "60s"}
+QUICK_REDIS = {"redis_timeout": "500ms"}
+# What has a set time may come that much later on a busy machine; what has none comes later still.
+LATE_S = 10
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVER = os.environ.get("SPIKE_SERVER") or str(ROOT / "build" / "spike-server")
 TOOLS = pathlib.Path(os.environ.get("SPIKE_TOOLS") or ROOT / "build" / "tests")
@@ -46,7 +57,7 @@ PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
 
-def wait(what, condition, seconds=10.0, step=0.01):
+def wait(what, condition, seconds=SOON_S, step=0.01):
     """Waits until condition() is true and answers its value; names what never came."""
     end = time.monotonic() + seconds * PATIENCE
     while True:
@@ -80,7 +91,7 @@ def descriptors(count, file_bytes=None):
 Finished = collections.namedtuple("Finished", "code out err")
 
 
-def run_server(*arguments, seconds=20, limit=None, file_bytes=None):
+def run_server(*arguments, seconds=SOON_S, limit=None, file_bytes=None):
     """Runs the server to its end, for what is expected to end by itself."""
     done = subprocess.run([SERVER, *map(str, arguments)], capture_output=True, text=True,
                           timeout=seconds * PATIENCE, preexec_fn=descriptors(limit, file_bytes),
@@ -114,7 +125,7 @@ class Answer:
 class Wire:
     """A raw connection to a server: bytes in, answers out."""
 
-    def __init__(self, address, seconds=10):
+    def __init__(self, address, seconds=SOON_S):
         self.sock = connect(address, seconds * PATIENCE)
         self.rest = b""
 
@@ -161,7 +172,7 @@ class Wire:
         body, self.rest = self.rest[:length], self.rest[length:]
         return Answer(status, headers, body)
 
-    def is_closed(self, seconds=5):
+    def is_closed(self, seconds=SOON_S):
         """True if the server closes without another byte."""
         self.sock.settimeout(seconds * PATIENCE)
         try:
@@ -178,7 +189,7 @@ class Wire:
         self.close()
 
 
-def connect(address, seconds=10):
+def connect(address, seconds=SOON_S):
     if isinstance(address, str):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     else:
@@ -196,7 +207,7 @@ def request(method, path, headers=(), body=None, host="127.0.0.1"):
     return ("\r\n".join(lines) + "\r\n\r\n" + (body or "")).encode("latin-1")
 
 
-def ask(address, method, path, headers=(), body=None, host="127.0.0.1", seconds=10):
+def ask(address, method, path, headers=(), body=None, host="127.0.0.1", seconds=SOON_S):
     """One request on a connection of its own."""
     with Wire(address, seconds) as wire:
         wire.send(request(method, path, headers, body, host))
@@ -305,7 +316,7 @@ class Node:
         if preload:
             self.env["LD_PRELOAD"] = str(preload)
         settings = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "workers": 2,
-                    "connections": 1000, **settings}
+                    "connections": 1000, **CALM, **settings}
         events = events or {"ticket": {"total": 10000}}
         self.conf.write_text(conf_text(number, nodes, self.journal, redis and redis.address,
                                        events, settings))
@@ -339,7 +350,7 @@ class Node:
                                  + self.log_text())
         return None
 
-    def wait_healthy(self, seconds=10):
+    def wait_healthy(self, seconds=SOON_S):
         wait(f"{self.name} to be healthy", lambda: self.health().status == 200, seconds)
 
     def log_text(self):
@@ -353,13 +364,13 @@ class Node:
         self.process.kill()
         self.process.wait()
 
-    def term(self, seconds=10):
+    def term(self, seconds=SOON_S):
         """TERM, and the exit code."""
         self.end_expected = True
         self.process.terminate()
         return self.process.wait(seconds * PATIENCE)
 
-    def wait_end(self, seconds=10):
+    def wait_end(self, seconds=SOON_S):
         self.end_expected = True
         return self.process.wait(seconds * PATIENCE)
 
@@ -427,6 +438,18 @@ class Place:
         self.started.append(thing)
         return thing
 
+    def reserve(self, name):
+        """Until the end of this place nobody else on this machine can reserve that; False: somebody
+        has. An abstract socket leaves nothing behind."""
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.bind("\0" + name)
+        except OSError:
+            sock.close()
+            return False
+        self._keep(sock)
+        return True
+
     def redis(self, **options):
         return self._keep(Redis(self, **options)).start()
 
@@ -462,7 +485,7 @@ def drain(node, total, redis=None, event="ticket"):
     whatever is stranded shows here."""
     crowd = Load([lambda: node.address], connections=64, path=f"/buy/{event}")
     try:
-        wait("a refusal", lambda: any(row.code == -1 for row in crowd.rows[-64:]), 60)
+        wait("a refusal", lambda: any(row.code == -1 for row in crowd.rows[-64:]), 2 * SOON_S)
     finally:
         crowd.stop()
     orders = crowd.yeses
@@ -476,7 +499,7 @@ def drain(node, total, redis=None, event="ticket"):
             gone = redis.figure(f"{event}_sold_nums", f"{event}_hash_key")
         return answer.code == -1 and answer.json["msg"] == "sold out" and gone == total
 
-    wait(f"{total} tickets to be gone", is_spent, 10, step=0.05)
+    wait(f"{total} tickets to be gone", is_spent, step=0.05)
     return orders
 
 

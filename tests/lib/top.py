@@ -51,7 +51,7 @@ def addresses(nodes):
             for node in nodes]
 
 
-def run_top(*arguments, code=0, seconds=20):
+def run_top(*arguments, code=0, seconds=spike.SOON_S):
     """Runs spike-top without a terminal to its end; answers what it said, on trouble its complaint."""
     done = subprocess.run([TOP, *map(str, arguments)], capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=seconds * spike.PATIENCE,
@@ -87,7 +87,7 @@ class Console:
 
     def _tmux(self, *words):
         done = subprocess.run(["tmux", "-S", self.socket, *map(str, words)], capture_output=True,
-                              text=True, timeout=20 * spike.PATIENCE, check=False)
+                              text=True, timeout=spike.SOON_S * spike.PATIENCE, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -100,7 +100,7 @@ class Console:
     def lines(self):
         return self.text().split("\n")
 
-    def wait_for(self, *patterns, seconds=10):
+    def wait_for(self, *patterns, seconds=spike.SOON_S):
         """Waits until the screen has them all (regular expressions); answers the screen."""
         seen = [""]
 
@@ -128,7 +128,7 @@ class Console:
         spike.wait(f"{pattern} to go", lambda: not re.search(pattern, self.text(), re.MULTILINE),
                    step=0.03)
 
-    def wait_row(self, number, state, seconds=10):
+    def wait_row(self, number, state, seconds=spike.SOON_S):
         return self.wait_for(rf"^[> ] *{number} \S+ +{re.escape(state)}", seconds=seconds)
 
     def is_sleeping_on(self, text, seconds):
@@ -189,7 +189,7 @@ class Console:
     def close(self):
         if self.server.poll() is None:
             self._tmux("kill-server")
-            self.server.wait(10)
+            self.server.wait(spike.SOON_S)
 
 
 def row_of(text, number):

@@ -1,6 +1,7 @@
 """Why: hiredis allocates inside every call to Redis. When there is no memory for it, the call is in
 doubt like any other that fails: the server says so, tells buyers to try again, and attaches when
-there is memory. Up to version 0.14 a part of hiredis crashes instead; that part is not used."""
+there is memory. Up to version 0.14 a part of hiredis crashes instead; that part is not used. LMDB
+allocates inside every commit, and a commit that fails ends the server, with words."""
 
 import mmap
 import re
@@ -14,12 +15,12 @@ import spikelog
 
 TOTAL = 1_000_000
 AGAIN = 5  # one buyer in so many has a key, and each key is used twice
-STEP, ATTACH = 60, 70  # more calls of the allocator than one of them makes
+STEP, ATTACH, COMMIT = 60, 70, 12  # at least so many calls of the allocator as one of them makes
 
 
 class Memory:
-    """What the library nomemory shares with the server: calls of the allocator by hiredis, how many
-    of them failed, and from which to which they fail."""
+    """What the library nomemory shares with the server: calls of the allocator by one library, how
+    many of them failed, and from which to which they fail."""
 
     def __init__(self, path):
         with open(path, "r+b") as file:
@@ -54,11 +55,11 @@ class Memory:
 class Sale:
     """One node under a crowd that never empties the stock."""
 
-    def __init__(self, place, library):
+    def __init__(self, place, preload, library):
         path = place.dir / "memory"
         self.redis, self.asked = place.redis(), 0
-        self.node = place.node(redis=self.redis, workers=1, preload=library,
-                               env={"NOMEMORY": str(path), "NOMEMORY_OF": "libhiredis"},
+        self.node = place.node(redis=self.redis, workers=1, preload=preload("nomemory"),
+                               env={"NOMEMORY": str(path), "NOMEMORY_OF": library},
                                events={"ticket": {"total": TOTAL, "stock-max": TOTAL}})
         self.memory = Memory(path)
         self.load = place.load(self.node, connections=10, path=self.path)
@@ -96,11 +97,12 @@ class Sale:
 
         self.wait("calls that fail", have_failed)
 
-    def ends_well(self):
-        """No buyer heard what was not true; nothing is lost or sold twice."""
+    def ends_well(self, killed=False):
+        """No buyer heard what was not true; nothing is lost or sold twice. killed: the server had
+        ended, so some buyers lost their connection."""
         load = self.load.stop()
         print(load.codes, f"slowest {load.slowest_s():.3f} s, {self.memory.failed} calls failed")
-        assert load.codes.keys() <= {1, -6}, load.codes
+        assert load.codes.keys() <= {1, -6} | ({None} if killed else set()), load.codes
         assert load.unanswered == 0
         orders_of, told = {}, []
         for row in load.rows:
@@ -116,8 +118,8 @@ class Sale:
 
 
 @pytest.fixture
-def sale(place, preload):
-    sale = Sale(place, preload("nomemory"))
+def sale(place, preload, request):
+    sale = Sale(place, preload, getattr(request, "param", "libhiredis"))
     yield sale
     sale.memory.map.close()
 
@@ -147,3 +149,16 @@ def test_for_a_while(sale):
         sale.memory.is_back()
         sale.goes_on()
     sale.ends_well()
+
+
+@pytest.mark.parametrize("sale", ["liblmdb"], indirect=True)
+def test_a_commit(sale):
+    """The Nth call of a commit fails: the server ends with words and goes on when it is started."""
+    for n in range(COMMIT):
+        sale.memory.fail(n, 1 << 60)
+        assert sale.node.wait_end() == 1
+        assert re.search(r"error journal \S+: commit .* failed", sale.node.log_text())
+        sale.memory.is_back()
+        sale.node.start()
+        sale.goes_on()
+    sale.ends_well(killed=True)

@@ -1,16 +1,22 @@
+/*
+ * link: see link.h. A command leaves through a buffer of fixed size, however long it is: what fits
+ * is sent in one piece. The same buffer then takes the reply, piece by piece, to the parser.
+ *
+ * hiredis' own connections (redisContext) are not used: they copy a command twice, and up to 0.14
+ * they crash if there is no memory after it has been sent. Its parser (redisReader) tells of each
+ * allocation that fails. If the process dies here, Redis may have run the command or not.
+ */
 #include "storage/stock/link.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "conf/base/clock.h"
 
-#define NUMBER_TEXT 21 /* bytes of a 64-bit number, and a NUL */
+#define NUMBER_TEXT 20 /* bytes of a signed 64-bit number */
 
 void link_plan(struct link *l, const struct conf_addr *addr, struct arena *a, uint32_t max_args)
 {
@@ -20,6 +26,7 @@ void link_plan(struct link *l, const struct conf_addr *addr, struct arena *a, ui
     l->argv_pool = arena_plan(a, "redis arguments", max_args, sizeof *l->args.argv);
     l->lens_pool = arena_plan(a, "redis arguments", max_args, sizeof *l->args.lens);
     l->text_pool = arena_plan(a, "redis arguments", max_args, NUMBER_TEXT);
+    l->buffer_pool = arena_plan(a, "redis buffer", LINK_BUFFER, 1);
 }
 
 void link_init(struct link *l, const struct arena *a)
@@ -27,6 +34,7 @@ void link_init(struct link *l, const struct arena *a)
     l->args.argv = arena_block(a, l->argv_pool);
     l->args.lens = arena_block(a, l->lens_pool);
     l->args.text = arena_block(a, l->text_pool);
+    l->buffer = arena_block(a, l->buffer_pool);
 }
 
 /* True once the descriptor is ready; false at the deadline. */
@@ -64,7 +72,7 @@ static int connect_by(int fd, const struct conf_addr *addr, uint64_t deadline_mo
 
 bool link_open(struct link *l, uint64_t deadline_mono_us, struct fault *f)
 {
-    ASSERT(l->redis == NULL);
+    ASSERT(!link_is_open(l));
     int family = l->addr->to.any.sa_family;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -73,20 +81,26 @@ bool link_open(struct link *l, uint64_t deadline_mono_us, struct fault *f)
     if (family != AF_UNIX)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     int error = connect_by(fd, l->addr, deadline_mono_us);
-    if (error == 0 && (l->redis = redisConnectFd(fd)) == NULL)
+    if (error == 0 && (l->reader = redisReaderCreate()) == NULL)
         error = ENOMEM;
     if (error != 0) {
         close(fd);
         return fault(f, "redis %s: %s", l->addr->text, strerror(error));
     }
+    l->fd = fd;
+    /* Its buffer stays as large as the largest reply: to make it smaller hiredis would allocate,
+     * and end the process if there is no memory. */
+    l->reader->maxbuf = 0;
     return true;
 }
 
 void link_close(struct link *l)
 {
-    if (l->redis != NULL)
-        redisFree(l->redis);
-    l->redis = NULL;
+    if (!link_is_open(l))
+        return;
+    close(l->fd);
+    redisReaderFree(l->reader);
+    l->reader = NULL;
 }
 
 void link_begin(struct link *l)
@@ -107,13 +121,28 @@ void link_add_text(struct link *l, const char *text)
     link_add(l, text, strlen(text));
 }
 
+/* In decimal; answers how many bytes of the NUMBER_TEXT it takes. */
+static size_t print_number(char *text, int64_t number)
+{
+    char digits[NUMBER_TEXT];
+    size_t from = sizeof digits;
+    uint64_t rest = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do
+        digits[--from] = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (number < 0)
+        digits[--from] = '-';
+    memcpy(text, digits + from, sizeof digits - from);
+    return sizeof digits - from;
+}
+
 void link_add_number(struct link *l, int64_t number)
 {
     char *text = l->args.text + l->args.text_used;
     ASSERT(l->args.text_used + NUMBER_TEXT <= l->args.text_max);
-    int len = snprintf(text, NUMBER_TEXT, "%" PRId64, number);
+    size_t len = print_number(text, number);
     l->args.text_used += (uint32_t)len;
-    link_add(l, text, (size_t)len);
+    link_add(l, text, len);
 }
 
 static bool in_doubt(struct link *l, struct fault *f, const char *doing, const char *why)
@@ -123,28 +152,75 @@ static bool in_doubt(struct link *l, struct fault *f, const char *doing, const c
     return false;
 }
 
-bool link_send(struct link *l, uint64_t deadline_mono_us, struct fault *f)
+/* ---- a command goes out --------------------------------------------------------------------- */
+
+static bool flush(struct link *l, uint64_t deadline_mono_us, struct fault *f)
 {
-    redisContext *c = l->redis;
-    ASSERT(c != NULL);
-    if (redisAppendCommandArgv(c, (int)l->args.count, l->args.argv, l->args.lens) != REDIS_OK)
-        return in_doubt(l, f, "command", c->errstr);
-    for (int done = 0; !done;) {
-        if (redisBufferWrite(c, &done) != REDIS_OK)
-            return in_doubt(l, f, "write", c->errstr);
-        if (!done && !wait_ready(c->fd, POLLOUT, deadline_mono_us))
+    for (size_t sent = 0; sent < l->used;) {
+        ssize_t n = send(l->fd, l->buffer + sent, l->used - sent, MSG_NOSIGNAL);
+        if (n >= 0)
+            sent += (size_t)n;
+        else if (errno != EAGAIN && errno != EINTR)
+            return in_doubt(l, f, "write", strerror(errno));
+        else if (!wait_ready(l->fd, POLLOUT, deadline_mono_us))
             return in_doubt(l, f, "write", "no progress within redis-timeout");
     }
+    l->used = 0;
     return true;
 }
+
+static bool put(struct link *l, const char *bytes, size_t len, uint64_t deadline_mono_us,
+                struct fault *f)
+{
+    while (len > LINK_BUFFER - l->used) {
+        size_t fits = LINK_BUFFER - l->used;
+        memcpy(l->buffer + l->used, bytes, fits);
+        l->used = LINK_BUFFER;
+        if (!flush(l, deadline_mono_us, f))
+            return false;
+        bytes += fits;
+        len -= fits;
+    }
+    memcpy(l->buffer + l->used, bytes, len);
+    l->used += len;
+    return true;
+}
+
+/* "*3\r\n": three arguments; "$5\r\n": one of five bytes. */
+static bool put_count(struct link *l, char what, size_t count, uint64_t deadline_mono_us,
+                      struct fault *f)
+{
+    char text[1 + NUMBER_TEXT + 2] = {what};
+    size_t len = 1 + print_number(text + 1, (int64_t)count);
+    text[len++] = '\r';
+    text[len++] = '\n';
+    return put(l, text, len, deadline_mono_us, f);
+}
+
+bool link_send(struct link *l, uint64_t deadline_mono_us, struct fault *f)
+{
+    const struct link_args *a = &l->args;
+    ASSERT(link_is_open(l));
+    l->used = 0;
+    if (!put_count(l, '*', a->count, deadline_mono_us, f))
+        return false;
+    for (uint32_t i = 0; i < a->count; i++)
+        if (!put_count(l, '$', a->lens[i], deadline_mono_us, f) ||
+            !put(l, a->argv[i], a->lens[i], deadline_mono_us, f) ||
+            !put(l, "\r\n", 2, deadline_mono_us, f))
+            return false;
+    return flush(l, deadline_mono_us, f);
+}
+
+/* ---- a reply comes in ----------------------------------------------------------------------- */
 
 /* True: *reply is there, or NULL if it has not come in whole yet. */
 static bool read_reply(struct link *l, uint64_t deadline_mono_us, redisReply **reply,
                        struct fault *f)
 {
     void *got = NULL;
-    if (redisGetReplyFromReader(l->redis, &got) != REDIS_OK)
-        return in_doubt(l, f, "reply", l->redis->errstr);
+    if (redisReaderGetReply(l->reader, &got) != REDIS_OK)
+        return in_doubt(l, f, "reply", l->reader->errstr);
     *reply = got;
     /* Later than the time-out is too late, even if it is there now: a process that was stopped may
      * meanwhile have been given up, and its sales with it. */
@@ -156,15 +232,21 @@ static bool read_reply(struct link *l, uint64_t deadline_mono_us, redisReply **r
 
 static bool read_more(struct link *l, uint64_t deadline_mono_us, struct fault *f)
 {
-    if (!wait_ready(l->redis->fd, POLLIN, deadline_mono_us))
+    if (!wait_ready(l->fd, POLLIN, deadline_mono_us))
         return in_doubt(l, f, "reply", "none within redis-timeout");
-    return redisBufferRead(l->redis) == REDIS_OK || in_doubt(l, f, "read", l->redis->errstr);
+    ssize_t n = recv(l->fd, l->buffer, LINK_BUFFER, 0);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR || in_doubt(l, f, "read", strerror(errno));
+    if (n == 0)
+        return in_doubt(l, f, "read", "the server closed the connection");
+    return redisReaderFeed(l->reader, l->buffer, (size_t)n) == REDIS_OK ||
+           in_doubt(l, f, "reply", l->reader->errstr);
 }
 
 redisReply *link_receive(struct link *l, uint64_t deadline_mono_us, struct fault *f)
 {
     redisReply *reply = NULL;
-    ASSERT(l->redis != NULL);
+    ASSERT(link_is_open(l));
     while (reply == NULL)
         if (!read_reply(l, deadline_mono_us, &reply, f) ||
             (reply == NULL && !read_more(l, deadline_mono_us, f)))

@@ -1,11 +1,12 @@
 /*
  * link: one connection to Redis and one call at a time, each with an absolute deadline.
  *
- * hiredis formats and parses; connecting and waiting are done here, because its own time-outs count
+ * hiredis parses; connecting, sending and waiting are done here, because its own time-outs count
  * from the last byte (a peer that drips would never run out) and it has none for a connection made
- * without blocking. After any failure the connection is closed: what it was asked stays in doubt.
+ * without blocking. After any failure, one of the allocator included, the connection is closed:
+ * what it was asked stays in doubt.
  *
- * Owner: the ledger thread.
+ * Owner: the ledger thread. Opening and receiving allocate, sending does not.
  */
 #ifndef SPIKE_LINK_H
 #define SPIKE_LINK_H
@@ -14,6 +15,8 @@
 
 #include "conf/base/conf.h"
 #include "server/mem/arena.h"
+
+#define LINK_BUFFER 16384 /* bytes: most commands, and what Redis itself reads at a time */
 
 /* A command being put together: pointers into what the caller owns, numbers in `text`. */
 struct link_args {
@@ -25,11 +28,19 @@ struct link_args {
 };
 
 struct link {
-    redisContext *redis; /* NULL: closed */
+    redisReader *reader; /* NULL: closed */
+    int fd;              /* while it is open */
     const struct conf_addr *addr;
     struct link_args args;
-    size_t argv_pool, lens_pool, text_pool;
+    char *buffer; /* LINK_BUFFER bytes, `used` of them wait to be sent */
+    size_t used;
+    size_t argv_pool, lens_pool, text_pool, buffer_pool;
 };
+
+static inline bool link_is_open(const struct link *l)
+{
+    return l->reader != NULL;
+}
 
 void link_plan(struct link *l, const struct conf_addr *addr, struct arena *a, uint32_t max_args);
 void link_init(struct link *l, const struct arena *a);

@@ -29,6 +29,7 @@ struct look {
     const char *argv[ARGS_MAX];
     size_t lens[ARGS_MAX];
     char text[ARGS_MAX * 20];
+    char buffer[LINK_BUFFER];
 };
 
 struct look *look_open(const struct conf *conf, struct fault *f)
@@ -39,7 +40,7 @@ struct look *look_open(const struct conf *conf, struct fault *f)
         (void)fault(f, "redis %s: %s", conf->redis.text, strerror(errno));
         return NULL;
     }
-    l->link.addr = &conf->redis;
+    l->link = (struct link){.addr = &conf->redis, .buffer = l->buffer};
     l->link.args = (struct link_args){.argv = l->argv,
                                       .lens = l->lens,
                                       .text = l->text,
@@ -61,7 +62,7 @@ void look_close(struct look *l)
 /* An error reply is a failure here; the connection stays. */
 static redisReply *call(struct look *l, struct fault *f)
 {
-    if (l->link.redis == NULL && !link_open(&l->link, clock_mono_us() + l->timeout_us, f))
+    if (!link_is_open(&l->link) && !link_open(&l->link, clock_mono_us() + l->timeout_us, f))
         return NULL;
     redisReply *reply = link_call(&l->link, clock_mono_us() + l->timeout_us, f);
     if (reply == NULL || reply->type != REDIS_REPLY_ERROR)

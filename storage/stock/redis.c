@@ -109,7 +109,7 @@ static bool load_script(struct redis *r, enum script which, struct fault *f)
 static enum stock_result redis_connect(struct stock *s, struct fault *f)
 {
     struct redis *r = redis_of(s);
-    if (r->link.redis != NULL)
+    if (link_is_open(&r->link))
         return STOCK_OK;
     if (!link_open(&r->link, deadline_of(r), f) || !learn_run(r, f))
         return STOCK_DOUBT;

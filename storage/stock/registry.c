@@ -108,7 +108,10 @@ bool registry_read(const struct conf *conf, uint64_t timeout_us, struct registry
 {
     const char *argv[ARGS_MAX];
     size_t lens[ARGS_MAX];
-    struct link l = {.addr = &conf->redis, .args = {.argv = argv, .lens = lens, .max = ARGS_MAX}};
+    char buffer[LINK_BUFFER];
+    struct link l = {.addr = &conf->redis,
+                     .args = {.argv = argv, .lens = lens, .max = ARGS_MAX},
+                     .buffer = buffer};
     uint64_t deadline = clock_mono_us() + timeout_us;
     ASSERT(conf->redis.len > 0);
     out->count = 0;

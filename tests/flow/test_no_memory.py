@@ -1,0 +1,164 @@
+"""Why: hiredis allocates inside every call to Redis. When there is no memory for it, the call is in
+doubt like any other that fails: the server says so, tells buyers to try again, and attaches when
+there is memory. Up to version 0.14 a part of hiredis crashes instead; that part is not used. LMDB
+allocates inside every commit, and a commit that fails ends the server, with words."""
+
+import mmap
+import re
+import struct
+
+import pytest
+
+import orders
+import spike
+import spikelog
+
+TOTAL = 1_000_000
+AGAIN = 5  # one buyer in so many has a key, and each key is used twice
+STEP, ATTACH, COMMIT = 60, 70, 12  # at least so many calls of the allocator as one of them makes
+
+
+class Memory:
+    """What the library nomemory shares with the server: calls of the allocator by one library, how
+    many of them failed, and from which to which they fail."""
+
+    def __init__(self, path):
+        with open(path, "r+b") as file:
+            self.map = mmap.mmap(file.fileno(), 32)
+
+    def _get(self, place):
+        return struct.unpack_from("<Q", self.map, 8 * place)[0]
+
+    def _put(self, place, value):
+        struct.pack_into("<Q", self.map, 8 * place, value)
+
+    @property
+    def calls(self):
+        return self._get(0)
+
+    @property
+    def failed(self):
+        return self._get(1)
+
+    def fail(self, after, count=1):
+        """So many calls fail, after so many others. Answers the number behind the last one."""
+        first = self.calls + after
+        self._put(3, 0)
+        self._put(2, first)
+        self._put(3, first + count)
+        return first + count
+
+    def is_back(self):
+        self._put(3, 0)
+
+
+class Sale:
+    """One node under a crowd that never empties the stock."""
+
+    def __init__(self, place, preload, library):
+        path = place.dir / "memory"
+        self.redis, self.asked = place.redis(), 0
+        self.node = place.node(redis=self.redis, workers=1, preload=preload("nomemory"),
+                               env={"NOMEMORY": str(path), "NOMEMORY_OF": library},
+                               events={"ticket": {"total": TOTAL, "stock-max": TOTAL}})
+        self.memory = Memory(path)
+        self.load = place.load(self.node, connections=10, path=self.path)
+        self.goes_on()
+
+    def path(self):
+        self.asked += 1
+        if self.asked % AGAIN:
+            return orders.buy_path()
+        return orders.buy_path(key=f"key-{self.asked // AGAIN // 2}")
+
+    def wait(self, what, condition):
+        """As spike.wait, but a server that has ended is not waited for."""
+
+        def look():
+            code = self.node.process.poll()
+            assert code is None, f"the server ended with {code}"
+            return condition()
+
+        spike.wait(what, look, 20, step=0.002)
+
+    def goes_on(self):
+        goal = self.load.yes_count() + 10
+        self.wait("the sale to go on", lambda: self.load.yes_count() >= goal)
+
+    def fails(self, after, count=1, times=1):
+        """Waits until so many calls of `count` have failed, from the one after so many others."""
+        before, last = self.memory.failed, 0
+
+        def have_failed():
+            nonlocal last
+            if self.memory.failed == before and self.memory.calls >= last:
+                last = self.memory.fail(after, count)  # the first time, or it was quicker than we
+            return self.memory.failed >= before + times
+
+        self.wait("calls that fail", have_failed)
+
+    def ends_well(self, killed=False):
+        """No buyer heard what was not true; nothing is lost or sold twice. killed: the server had
+        ended, so some buyers lost their connection."""
+        load = self.load.stop()
+        print(load.codes, f"slowest {load.slowest_s():.3f} s, {self.memory.failed} calls failed")
+        assert load.codes.keys() <= {1, -6} | ({None} if killed else set()), load.codes
+        assert load.unanswered == 0
+        orders_of, told = {}, []
+        for row in load.rows:
+            if row.code == 1 and "key" in row.path:
+                assert orders_of.setdefault(row.path, row.order) == row.order, "a second order"
+            elif row.code == 1:
+                told.append(row.order)
+        told += orders_of.values()
+        self.wait("the books to balance",
+                  lambda: self.redis.figure() == sum(self.node.orders().values()))
+        spike.check_promises([self.node], told, TOTAL, self.redis.figure())
+        spikelog.audit(self.node)
+
+
+@pytest.fixture
+def sale(place, preload, request):
+    sale = Sale(place, preload, getattr(request, "param", "libhiredis"))
+    yield sale
+    sale.memory.map.close()
+
+
+def test_each_call_of_a_step(sale):
+    """The Nth call of the allocator fails, whatever the sale is at."""
+    for n in range(STEP):
+        sale.fails(n)
+        sale.goes_on()
+    sale.ends_well()
+    assert re.search(r"redis \S+: .*out of memory", sale.node.log_text(), re.IGNORECASE)
+
+
+def test_each_call_of_an_attach(sale):
+    """The connection is lost, and the Nth call from there on fails."""
+    for n in range(ATTACH):
+        sale.redis.client.client_kill_filter(_type="normal", skipme=True)
+        sale.fails(n)
+        sale.goes_on()
+    sale.ends_well()
+
+
+def test_for_a_while(sale):
+    """From the Nth call on all fail, until there is memory again."""
+    for n in range(0, STEP, 4):
+        sale.fails(n, count=1 << 60, times=3)
+        sale.memory.is_back()
+        sale.goes_on()
+    sale.ends_well()
+
+
+@pytest.mark.parametrize("sale", ["liblmdb"], indirect=True)
+def test_a_commit(sale):
+    """The Nth call of a commit fails: the server ends with words and goes on when it is started."""
+    for n in range(COMMIT):
+        sale.memory.fail(n, 1 << 60)
+        assert sale.node.wait_end() == 1
+        assert re.search(r"error journal \S+: commit .* failed", sale.node.log_text())
+        sale.memory.is_back()
+        sale.node.start()
+        sale.goes_on()
+    sale.ends_well(killed=True)

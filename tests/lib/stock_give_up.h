@@ -17,6 +17,17 @@ static inline void silence(uint16_t node)
     redis_fixture_do(&redis, "HSET " H " %u:beat 1", (unsigned)node);
 }
 
+/* Ten seconds pass: so much older are beats, and the beginning of a repair. */
+static inline void all_is_long_ago(void)
+{
+    static const char script[] =
+        "for _, h in ipairs({'ticket_hash_key', 'seat_hash_key'}) do "
+        "for _, f in ipairs({'since', '1:beat', '2:beat'}) do "
+        "if redis.call('HEXISTS', h, f) == 1 then redis.call('HINCRBY', h, f, -10000) end "
+        "end end";
+    redis_fixture_do(&redis, "EVAL %s 0", script);
+}
+
 /* By an operator's word. 0: all silent ones that a repair waits for. */
 static inline enum stock_result give_up(uint16_t node, bool lost)
 {

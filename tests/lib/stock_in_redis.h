@@ -163,7 +163,10 @@ static inline const char *lose_a_field(uint32_t roll)
                                          "2:sold",
                                          "2:gone",
                                          "2:epoch",
-                                         "1:rebuild"};
+                                         "1:rebuild",
+                                         "1:proof",
+                                         "2:proof",
+                                         "since"};
     const char *name = fields[roll % (sizeof fields / sizeof *fields)];
     redis_fixture_do(&redis, "HDEL " H " %s", name);
     return name;

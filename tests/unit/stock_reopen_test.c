@@ -166,6 +166,53 @@ static void test_reopen_of_one_alone(void **state)
     assert_int_equal(rc.given_up_count, 0);
 }
 
+/* ---- too early ------------------------------------------------------------------------------ */
+
+/* The clock of Redis may jump: the time that a node has to come also passes by the caller's. */
+static void test_the_callers_clock_counts_too(void **state)
+{
+    (void)state;
+    forgets_all(2);
+    be(1);
+    again();
+    patience = 3000;
+    waited_since = 0;
+    assert_int_equal(give_up(0, false), STOCK_OK);
+    assert_int_equal(rc.outcome, STOCK_EARLY);
+    assert_true(rc.of_ms > 0 && rc.of_ms <= patience);
+    all_is_long_ago();
+    settle();
+    assert_int_equal(give_up(0, false), STOCK_OK);
+    assert_int_equal(rc.outcome, STOCK_EARLY);
+    assert_int_equal(rc.of, 2);
+    waited_since = book->figures.since;
+    gives_up(2, false, 4, 0);
+    patience = 0;
+}
+
+/* Another server in the middle of a repair: all have to come again, and have the time for that. */
+static void test_a_repair_begins_once_more(void **state)
+{
+    (void)state;
+    forgets_all(2);
+    be(2);
+    assert_int_equal(attach(), STOCK_OK); /* and has not settled yet */
+    be(1);
+    again();
+    patience = 3000;
+    all_is_long_ago();
+    redis_fixture_do(&redis, "HSET " H " run another");
+    again();
+    waited_since = book->figures.since;
+    assert_int_equal(give_up(0, false), STOCK_OK);
+    assert_int_equal(rc.outcome, STOCK_EARLY);
+    assert_int_equal(rc.of, 2);
+    patience = 0;
+    be(2);
+    again();
+    all_is_well(4);
+}
+
 /* ---- Redis forgets, and another journal comes for the node ----------------------------------- */
 
 static void test_a_blank_journal_comes_first(void **state)
@@ -270,6 +317,8 @@ int main(void)
         REDIS(test_reopen_leaves_those_who_settle),
         REDIS(test_its_journal_is_lost_and_redis_has_forgotten),
         REDIS(test_reopen_of_one_alone),
+        REDIS(test_the_callers_clock_counts_too),
+        REDIS(test_a_repair_begins_once_more),
         REDIS(test_a_blank_journal_comes_first),
         REDIS(test_a_blank_journal_comes_later),
         REDIS(test_an_older_copy_of_a_journal),

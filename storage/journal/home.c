@@ -1,7 +1,10 @@
 /*
- * home: see home.h. Order at the first start: directory, lock, data.mdb with its first commit
- * (synced by LMDB), then the mark, then the directory and its parent are synced. Nobody is promised
- * anything before all of this is done, so dying at any point leaves a beginning that starts over.
+ * home: see home.h. Order at the first start: directory, lock, the mark `new` and its sync,
+ * data.mdb with its first commit (synced by LMDB), then the mark `journal`, then the directory and
+ * its parent are synced. Nothing is sold before all of this is done, so dying at any point, also of
+ * a full disk, leaves a beginning that starts over, and needs no one to look at it: the mark says
+ * `new`, and the first commit makes names alone, so its number on page 0, where commit 2 belongs,
+ * is still 0.
  *
  * The lock file is two lines of fixed length, rewritten in place: the mark, and the process.
  */
@@ -18,12 +21,17 @@
 #include <unistd.h>
 
 #include "conf/base/limits.h"
+#include "storage/journal/layout.h"
 
-#define LOCK_NAME  "lock"
-#define MARK_NEW   "spike new    \n"
-#define MARK_MADE  "spike journal\n"
-#define MARK_BYTES (sizeof MARK_MADE - 1)
-#define BLANK_MAX  (2 * 65536) /* LMDB begins with two pages, at most of this size */
+#define LOCK_NAME    "lock"
+#define MARK_NEW     "spike new    \n"
+#define MARK_MADE    "spike journal\n"
+#define MARK_BYTES   (sizeof MARK_MADE - 1)
+#define BLANK_MAX    (2 * 65536) /* LMDB begins with two pages, at most of this size */
+#define FIRST_NUMBER (off_t)(sizeof(struct head) + offsetof(struct meta, txnid))
+#define LMDB_LOCK    "lock.mdb"
+#define LMDB_HEAD    256 /* of lock.mdb, before its readers, or more */
+#define LMDB_SLOT    64  /* of one reader */
 
 _Static_assert(sizeof MARK_NEW == sizeof MARK_MADE, "rewritten in place");
 
@@ -33,15 +41,20 @@ static void path_in(char path[PATH_TEXT_MAX + 16], const char *dir, const char *
     ASSERT(n > 0 && n < PATH_TEXT_MAX + 16);
 }
 
+static bool write_at(int fd, const char *text, size_t len, off_t at)
+{
+    errno = ENOSPC; /* what a short write means */
+    return pwrite(fd, text, len, at) == (ssize_t)len;
+}
+
 /* Writes the mark (as it is when NULL) and this process. */
 static bool write_lock(int lock, const char *mark)
 {
     char text[64];
     int n = snprintf(text, sizeof text, "pid %10ld\n", (long)getpid());
     ASSERT(n > 0 && n < (int)sizeof text);
-    if (mark && pwrite(lock, mark, MARK_BYTES, 0) != (ssize_t)MARK_BYTES)
-        return false;
-    return pwrite(lock, text, (size_t)n, MARK_BYTES) == n;
+    return (mark == NULL || write_at(lock, mark, MARK_BYTES, 0)) &&
+           write_at(lock, text, (size_t)n, MARK_BYTES);
 }
 
 static long holder(int lock)
@@ -52,38 +65,11 @@ static long holder(int lock)
     return strtol(text + 4, NULL, 10);
 }
 
-static bool is_made(int lock)
+static bool is_marked(int lock, const char *mark)
 {
     char text[MARK_BYTES];
     return pread(lock, text, sizeof text, 0) == (ssize_t)sizeof text &&
-           memcmp(text, MARK_MADE, sizeof text) == 0;
-}
-
-int home_lock(const char *dir, struct fault *f)
-{
-    char path[PATH_TEXT_MAX + 16];
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-        (void)fault(f, "journal %s: cannot make it: %s; does its parent exist?", dir,
-                    strerror(errno));
-        return -1;
-    }
-    path_in(path, dir, LOCK_NAME);
-    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (lock < 0) {
-        (void)fault(f, "journal %s: cannot open %s: %s", dir, path, strerror(errno));
-        return -1;
-    }
-    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
-        (void)fault(f,
-                    errno == EWOULDBLOCK ? "journal %s: in use by another spike-server (pid %ld)"
-                                         : "journal %s: cannot be locked (last used by pid %ld)",
-                    dir, holder(lock));
-    else if (!write_lock(lock, is_made(lock) ? NULL : MARK_NEW))
-        (void)fault(f, "journal %s: cannot write %s: %s", dir, path, strerror(errno));
-    else
-        return lock;
-    close(lock);
-    return -1;
+           memcmp(text, mark, sizeof text) == 0;
 }
 
 /* No byte of it is anything but zero, and it is no longer than an empty journal. */
@@ -105,31 +91,46 @@ static bool is_blank(int fd)
     return true;
 }
 
+static int open_data(const char *dir)
+{
+    char path[PATH_TEXT_MAX + 16];
+    path_in(path, dir, HOME_DATA);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool has_data(const char *dir)
+{
+    int data = open_data(dir);
+    bool has = data < 0 ? errno != ENOENT : !is_blank(data);
+    if (data >= 0)
+        close(data);
+    return has;
+}
+
+/* The number of the commit on page 0 is not even written, or 0. */
+static bool is_begun(const char *dir)
+{
+    uint64_t number = 0;
+    int data = open_data(dir);
+    bool begun = data >= 0 && pread(data, &number, sizeof number, FIRST_NUMBER) >= 0 && number == 0;
+    if (data >= 0)
+        close(data);
+    return begun;
+}
+
 enum home_content home_look(const char *dir)
 {
     char path[PATH_TEXT_MAX + 16];
-    path_in(path, dir, HOME_DATA);
-    int data = open(path, O_RDONLY | O_CLOEXEC);
-    bool blank = data < 0 ? errno == ENOENT : is_blank(data);
-    if (data >= 0)
-        close(data);
-    if (!blank)
-        return HOME_JOURNAL;
+    bool data = has_data(dir);
     path_in(path, dir, LOCK_NAME);
     int lock = open(path, O_RDONLY | O_CLOEXEC);
-    bool made = lock >= 0 && is_made(lock);
+    bool made = lock >= 0 && is_marked(lock, MARK_MADE);
+    bool fresh = lock >= 0 && is_marked(lock, MARK_NEW);
     if (lock >= 0)
         close(lock);
+    if (data)
+        return fresh && is_begun(dir) ? HOME_BEGUN : HOME_JOURNAL;
     return made ? HOME_LOST : HOME_BLANK;
-}
-
-bool home_clear(const char *dir, struct fault *f)
-{
-    char path[PATH_TEXT_MAX + 16];
-    path_in(path, dir, HOME_DATA);
-    if (unlink(path) != 0 && errno != ENOENT)
-        return fault(f, "journal %s: cannot remove the empty %s: %s", dir, path, strerror(errno));
-    return true;
 }
 
 static bool sync_directory(const char *path)
@@ -140,6 +141,80 @@ static bool sync_directory(const char *path)
     bool good = fsync(fd) == 0;
     close(fd);
     return good;
+}
+
+/* What a lock file without a mark has to say is seen from what lies beside it. A beginning is noted
+ * before it begins, and surely: a data.mdb without that note is a journal. */
+static bool mark_first(const char *dir, int lock)
+{
+    if (is_marked(lock, MARK_MADE) || is_marked(lock, MARK_NEW))
+        return write_lock(lock, NULL);
+    if (has_data(dir))
+        return write_lock(lock, MARK_MADE);
+    return write_lock(lock, MARK_NEW) && fsync(lock) == 0 && sync_directory(dir);
+}
+
+int home_lock(const char *dir, struct fault *f)
+{
+    char path[PATH_TEXT_MAX + 16];
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+        (void)fault(f, "journal %s: cannot make it: %s; does its parent exist?", dir,
+                    strerror(errno));
+        return -1;
+    }
+    path_in(path, dir, LOCK_NAME);
+    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock < 0) {
+        (void)fault(f, "journal %s: cannot open %s: %s", dir, path, strerror(errno));
+        return -1;
+    }
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+        (void)fault(f,
+                    errno == EWOULDBLOCK ? "journal %s: in use by another spike-server (pid %ld)"
+                                         : "journal %s: cannot be locked (last used by pid %ld)",
+                    dir, holder(lock));
+    else if (!mark_first(dir, lock))
+        (void)fault(f, "journal %s: cannot write %s: %s", dir, path, strerror(errno));
+    else
+        return lock;
+    close(lock);
+    return -1;
+}
+
+bool home_clear(const char *dir, struct fault *f)
+{
+    static const char *const names[] = {HOME_DATA, LMDB_LOCK};
+    char path[PATH_TEXT_MAX + 16];
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        path_in(path, dir, names[i]);
+        if (unlink(path) != 0 && errno != ENOENT)
+            return fault(f, "journal %s: cannot remove the empty %s: %s", dir, path,
+                         strerror(errno));
+    }
+    return true;
+}
+
+/* Where that cannot be asked for, or not by us, LMDB goes on as it does without. */
+static bool can_do_without(int error)
+{
+    return error == EOPNOTSUPP || error == ENOSYS || error == EINVAL;
+}
+
+bool home_reserve(const char *dir, uint64_t readers, struct fault *f)
+{
+    char path[PATH_TEXT_MAX + 16];
+    off_t bytes = (off_t)(LMDB_HEAD + readers * LMDB_SLOT);
+    path_in(path, dir, LMDB_LOCK);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return true; /* LMDB says it, or needs none */
+    /* Its length stays: that is how LMDB sees that it has to be filled. */
+    bool good = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0 || can_do_without(errno);
+    int error = errno;
+    close(fd);
+    return good ||
+           fault(f, "journal %s: no room for the %ld bytes of %s: %s; make room on the disk", dir,
+                 (long)bytes, path, strerror(error));
 }
 
 bool home_mark(const char *dir, int lock, struct fault *f)

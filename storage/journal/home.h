@@ -2,13 +2,16 @@
  * home: the directory of a journal: made, locked, and known to have held a journal.
  *
  * The file `lock` in it is locked (flock) by the one server that owns the directory and names its
- * process. Once the first commit of a journal is synced the file says so: from then on an empty
- * or missing data.mdb is a loss, not a beginning.
+ * process. It says `new` while there is no journal yet, and once the first commit of one is synced
+ * it says `journal`: from then on an empty or missing data.mdb is a loss, not a beginning. A
+ * data.mdb that is there before the file is a journal.
  *
  * Owner: main, while the server starts.
  */
 #ifndef SPIKE_HOME_H
 #define SPIKE_HOME_H
+
+#include <stdint.h>
 
 #include "conf/base/fault.h"
 
@@ -16,6 +19,7 @@
 
 enum home_content {
     HOME_BLANK,   /* nothing there yet: no file, or one that LMDB has not begun to fill */
+    HOME_BEGUN,   /* a file that a first start has left, and that never held a record */
     HOME_JOURNAL, /* a file to be verified */
     HOME_LOST,    /* there was a journal, and now it is blank */
 };
@@ -24,8 +28,12 @@ enum home_content {
  * f says who holds it or what else is wrong. */
 MUST_CHECK int home_lock(const char *dir, struct fault *f);
 enum home_content home_look(const char *dir);
-/* Removes a blank data file: LMDB takes only none, or a whole one. */
+/* Removes a data file that is blank, or begun and not sound, for LMDB takes only none or a whole
+ * one; and the file that LMDB's readers share, for those of the old file are none of the new. */
 MUST_CHECK bool home_clear(const char *dir, struct fault *f);
+/* Takes the blocks on the disk that lock.mdb will need with so many readers: LMDB makes it as a
+ * hole and maps it, and on a full disk would die of the first byte that it writes. */
+MUST_CHECK bool home_reserve(const char *dir, uint64_t readers, struct fault *f);
 /* After the first commit: says so in the lock file and makes the names of all files durable. */
 MUST_CHECK bool home_mark(const char *dir, int lock, struct fault *f);
 

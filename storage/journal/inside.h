@@ -8,8 +8,10 @@
 
 #include "storage/journal/journal.h"
 #include "storage/journal/names.h"
+#include "storage/journal/verify.h"
 
-#define WALK_CHUNK 64 /* records that journal_walk reads at a time */
+#define WALK_CHUNK  64 /* records that journal_walk reads at a time */
+#define READERS_MAX 64 /* spike-log processes at one time, and ourselves */
 
 /* Cursors that stay at the ends of an event's two databases. */
 struct tails {
@@ -33,6 +35,7 @@ struct journal {
     MDB_txn *writer;   /* from the first append to the commit, else NULL */
     MDB_txn *reader;   /* reset between calls */
     int lock;          /* -1: none, so read-only */
+    uint64_t mended;   /* number of the commit that was finished when it was opened, or 0 */
     bool begun;        /* may be written to */
     uint64_t appended; /* records since the last commit */
     uint64_t commits;
@@ -74,6 +77,9 @@ MUST_CHECK bool journal_find_ready(struct journal *j, struct fault *f);
 /* Makes the file as long as the orders to come need. False: nothing has been sold yet, and the disk
  * has no room for it. */
 MUST_CHECK bool journal_write_ahead(struct journal *j, struct fault *f);
+
+/* Finishes a commit: from then on it is the newest one. */
+MUST_CHECK bool journal_mend(const char *dir, const struct leftover *l, struct fault *f);
 
 /* Looks how large the map is and what of it is used. */
 void journal_measure(struct journal *j);

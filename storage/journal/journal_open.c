@@ -3,11 +3,12 @@
  *
  * Two parts, because a journal that turns out to be another one's copy must stay as it was:
  *
- *   open   lock the directory; verify what is there in a child; open LMDB; in one write
- * transaction, which writes nothing, read the names and find each event's end; last, the reading
- *          transaction with a cursor for each event, so that reading allocates nothing. A write
- *          transaction because it alone takes LMDB's own lock, and with it the newest commit, also
- *          when a server died beside a living reader.
+ *   open   lock the directory; verify what is there in a child; finish a commit that lacks its
+ *          number alone (which is all that is ever written here); open LMDB; in one write
+ *          transaction, which writes nothing, read the names and find each event's end; last, the
+ *          reading transaction with a cursor for each event, so that reading allocates nothing. A
+ *          write transaction because it alone takes LMDB's own lock, and with it the newest commit,
+ *          also when a server died beside a living reader.
  *   begin  in one transaction make what new events need; write the file ahead; mark the directory
  *          and make its names durable.
  *
@@ -22,9 +23,6 @@
 #include "conf/base/log.h"
 #include "storage/journal/home.h"
 #include "storage/journal/inside.h"
-#include "storage/journal/verify.h"
-
-#define READERS_MAX 64 /* spike-log processes at one time, and ourselves */
 
 static bool lmdb_fault(const struct journal *j, const char *what, int rc, struct fault *f)
 {
@@ -56,6 +54,8 @@ static bool open_env(struct journal *j, uint64_t size, unsigned flags, struct fa
 {
     MDB_stat stat;
     int dead;
+    if (!home_reserve(j->dir, READERS_MAX, f))
+        return false;
     int rc = mdb_env_create(&j->env);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "make an environment", rc, f);
@@ -104,12 +104,30 @@ static bool keep_size(struct journal *j, uint64_t size, uint32_t events, struct 
     return true;
 }
 
+/* What a first start has left and is not sound holds nothing: it begins again. */
+static bool begin_again(const struct journal *j, struct fault *f)
+{
+    if (home_look(j->dir) != HOME_BEGUN)
+        return false;
+    log_line(LOG_WARN, "%s", f->text);
+    log_line(LOG_WARN,
+             "journal %s: its first start had not ended, and nothing was sold: begun again",
+             j->dir);
+    return home_clear(j->dir, f);
+}
+
 static bool open_home(struct journal *j, struct fault *f)
 {
+    struct leftover l;
     j->lock = home_lock(j->dir, f);
-    if (j->lock < 0 || !journal_verify(j->dir, f))
+    if (j->lock < 0)
         return false;
-    return home_look(j->dir) != HOME_BLANK || home_clear(j->dir, f);
+    if (!journal_verify(j->dir, &l, f))
+        return begin_again(j, f);
+    if (home_look(j->dir) == HOME_BLANK)
+        return home_clear(j->dir, f);
+    j->mended = l.txnid;
+    return l.records == 0 || journal_mend(j->dir, &l, f);
 }
 
 static bool check_names(struct journal *j, MDB_txn *txn, uint16_t node, struct fault *f)
@@ -188,7 +206,9 @@ static bool open_events(struct journal *j, const struct journal_options *o, stru
     int rc = mdb_txn_begin(j->env, NULL, 0, &txn);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "write to it", rc, f);
-    bool good = check_names(j, txn, o->node, f);
+    bool good = (j->mended == 0 || mdb_txn_id(txn) == j->mended + 1 ||
+                 fault(f, "journal %s: LMDB does not go on from its last commit", j->dir)) &&
+                check_names(j, txn, o->node, f);
     uint32_t slots = j->names.count;
     for (uint32_t i = 0; good && i < o->event_count; i++)
         good = open_named(j, txn, o->events[i], &slots, f);

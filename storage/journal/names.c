@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "storage/journal/verify.h"
+
 #define KEY_FORMAT   "meta:format"
 #define KEY_NODE     "meta:node"
 #define PREFIX_SLOT  "slot:"
 #define PREFIX_EVENT "event:"
 #define PREFIX_INDEX "index:"
-#define KEY_TEXT     (EVENT_NAME_MAX + 16)
+#define KEY_TEXT     NAMES_TREE_TEXT
 
 /* Little-endian in the file, as the records. */
 struct number {
@@ -31,19 +33,24 @@ static uint32_t get32(const uint8_t in[4])
     return (uint32_t)in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24;
 }
 
-static uint32_t number_crc(const MDB_val *key, const uint8_t value[4])
+static uint32_t number_crc(struct bytes key, const uint8_t value[4])
 {
-    return libdeflate_crc32(libdeflate_crc32(0, key->mv_data, key->mv_size), value, 4);
+    return libdeflate_crc32(libdeflate_crc32(0, key.ptr, key.len), value, 4);
 }
 
-static bool get_number(const MDB_val *key, const MDB_val *data, uint32_t *value)
+static bool get_number(struct bytes key, struct bytes data, uint32_t *value)
 {
     struct number n;
-    if (data->mv_size != sizeof n)
+    if (data.len != sizeof n)
         return false;
-    memcpy(&n, data->mv_data, sizeof n);
+    memcpy(&n, data.ptr, sizeof n);
     *value = get32(n.value);
     return get32(n.crc) == number_crc(key, n.value);
+}
+
+static struct bytes bytes_of(const MDB_val *v)
+{
+    return (struct bytes){v->mv_data, v->mv_size};
 }
 
 static MDB_val key_of(char text[KEY_TEXT], const char *prefix, const char *name)
@@ -60,36 +67,36 @@ static int put_number(MDB_txn *txn, MDB_dbi main, const char *prefix, const char
     struct number n;
     MDB_val key = key_of(text, prefix, name), data = {sizeof n, &n};
     put32(n.value, value);
-    put32(n.crc, number_crc(&key, n.value));
+    put32(n.crc, number_crc(bytes_of(&key), n.value));
     return mdb_put(txn, main, &key, &data, MDB_NOOVERWRITE);
 }
 
-static bool begins(const MDB_val *key, const char *prefix)
+static bool begins(struct bytes key, const char *prefix)
 {
     size_t len = strlen(prefix);
-    return key->mv_size >= len && memcmp(key->mv_data, prefix, len) == 0;
+    return key.len >= len && memcmp(key.ptr, prefix, len) == 0;
 }
 
-static bool is_key(const MDB_val *key, const char *name)
+static bool is_key(struct bytes key, const char *name)
 {
-    return key->mv_size == strlen(name) && begins(key, name);
+    return key.len == strlen(name) && begins(key, name);
 }
 
-static bool take_slot(struct names *n, const MDB_val *key, uint32_t slot)
+static bool take_slot(struct names *n, struct bytes key, uint32_t slot)
 {
-    size_t len = key->mv_size - strlen(PREFIX_SLOT);
+    size_t len = key.len - strlen(PREFIX_SLOT);
     if (slot >= JOURNAL_SLOTS_MAX || n->events[slot][0] != '\0' || len == 0 || len > EVENT_NAME_MAX)
         return false;
-    memcpy(n->events[slot], (const char *)key->mv_data + strlen(PREFIX_SLOT), len);
+    memcpy(n->events[slot], key.ptr + strlen(PREFIX_SLOT), len);
     n->count++;
     return true;
 }
 
-static bool take(struct names *n, const MDB_val *key, const MDB_val *data, uint32_t *trees)
+bool names_take(struct names *n, struct bytes key, struct bytes data)
 {
     uint32_t value;
     if (begins(key, PREFIX_EVENT) || begins(key, PREFIX_INDEX)) {
-        (*trees)++;
+        n->trees++;
         return true;
     }
     if (!get_number(key, data, &value))
@@ -103,24 +110,37 @@ static bool take(struct names *n, const MDB_val *key, const MDB_val *data, uint3
     return true;
 }
 
-static bool has_tree(MDB_txn *txn, MDB_dbi main, const char *prefix, const char *event)
-{
-    char text[KEY_TEXT];
-    MDB_val key = key_of(text, prefix, event), data;
-    return mdb_get(txn, main, &key, &data) == MDB_SUCCESS;
-}
-
-/* Slots without gaps, each with its two databases, and no database besides. */
-static bool is_complete(const struct names *n, MDB_txn *txn, MDB_dbi main, uint32_t trees)
+/* Slots without gaps, as many databases as they need, and a node. */
+static bool is_complete(const struct names *n)
 {
     for (uint32_t slot = 0; slot < n->count; slot++)
-        if (n->events[slot][0] == '\0' || !has_tree(txn, main, PREFIX_EVENT, n->events[slot]) ||
-            !has_tree(txn, main, PREFIX_INDEX, n->events[slot]))
+        if (n->events[slot][0] == '\0')
             return false;
-    return trees == 2 * n->count && n->node >= 1 && n->node <= NODE_MAX;
+    return n->trees == 2 * n->count && n->node >= 1 && n->node <= NODE_MAX;
 }
 
-static int take_all(struct names *n, MDB_txn *txn, MDB_dbi main, uint32_t *trees)
+bool names_judge(const struct names *n, bool whole, const char *dir, struct fault *f)
+{
+    /* Another format may have other names: only the number counts. */
+    if (n->format != 0 && n->format != JOURNAL_FORMAT)
+        return fault(f, "journal %s: has format %u, this program reads format %d; use its own", dir,
+                     n->format, JOURNAL_FORMAT);
+    if (!whole || n->format == 0 || !is_complete(n))
+        return fault(
+            f, "journal %s: damaged: the names of its events do not fit together" JOURNAL_ADVICE,
+            dir);
+    return true;
+}
+
+void names_of_trees(const struct names *n, uint32_t slot, char records[NAMES_TREE_TEXT],
+                    char index[NAMES_TREE_TEXT])
+{
+    ASSERT(slot < n->count);
+    (void)key_of(records, PREFIX_EVENT, n->events[slot]);
+    (void)key_of(index, PREFIX_INDEX, n->events[slot]);
+}
+
+static int take_all(struct names *n, MDB_txn *txn, MDB_dbi main)
 {
     MDB_cursor *cursor;
     MDB_val key, data;
@@ -128,7 +148,7 @@ static int take_all(struct names *n, MDB_txn *txn, MDB_dbi main, uint32_t *trees
     if (rc != MDB_SUCCESS)
         return rc;
     while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == MDB_SUCCESS)
-        if (!take(n, &key, &data, trees)) {
+        if (!names_take(n, bytes_of(&key), bytes_of(&data))) {
             rc = MDB_CORRUPTED;
             break;
         }
@@ -136,11 +156,24 @@ static int take_all(struct names *n, MDB_txn *txn, MDB_dbi main, uint32_t *trees
     return rc;
 }
 
+static bool has_trees(const struct names *n, MDB_txn *txn, MDB_dbi main)
+{
+    char text[2][NAMES_TREE_TEXT];
+    for (uint32_t slot = 0; slot < n->count; slot++) {
+        names_of_trees(n, slot, text[0], text[1]);
+        for (int i = 0; i < 2; i++) {
+            MDB_val key = {strlen(text[i]), text[i]}, data;
+            if (mdb_get(txn, main, &key, &data) != MDB_SUCCESS)
+                return false;
+        }
+    }
+    return true;
+}
+
 bool names_read(struct names *n, MDB_txn *txn, const char *dir, struct fault *f)
 {
     MDB_dbi main;
     MDB_stat stat;
-    uint32_t trees = 0;
     memset(n, 0, sizeof *n);
     int rc = mdb_dbi_open(txn, NULL, 0, &main);
     if (rc == MDB_SUCCESS)
@@ -149,14 +182,8 @@ bool names_read(struct names *n, MDB_txn *txn, const char *dir, struct fault *f)
         return fault(f, "journal %s: its names cannot be read: %s", dir, mdb_strerror(rc));
     if (stat.ms_entries == 0)
         return true;
-    rc = take_all(n, txn, main, &trees);
-    /* Another format may have other names: only the number counts. */
-    if (n->format != 0 && n->format != JOURNAL_FORMAT)
-        return fault(f, "journal %s: has format %u, this program reads format %d; use its own", dir,
-                     n->format, JOURNAL_FORMAT);
-    if (rc != MDB_NOTFOUND || n->format == 0 || !is_complete(n, txn, main, trees))
-        return fault(f, "journal %s: damaged: the names of its events do not fit together", dir);
-    return true;
+    bool whole = take_all(n, txn, main) == MDB_NOTFOUND && has_trees(n, txn, main);
+    return names_judge(n, whole, dir, f);
 }
 
 int names_begin(struct names *n, MDB_txn *txn, uint16_t node)

@@ -19,10 +19,12 @@
 
 #include "conf/base/fault.h"
 #include "conf/base/limits.h"
+#include "storage/journal/layout.h"
 
 #define JOURNAL_FORMAT    2
 #define JOURNAL_SLOTS_MAX 256 /* a slot is a byte of the order id */
 #define JOURNAL_TREES_MAX (2 * JOURNAL_SLOTS_MAX)
+#define NAMES_TREE_TEXT   (EVENT_NAME_MAX + 16)
 
 /* Integers as they lie in the file, little-endian; pages.c asserts that they lie so here. */
 struct index_entry {
@@ -38,11 +40,20 @@ struct names {
     uint32_t format; /* 0: nothing is there yet */
     uint32_t node;
     uint32_t count;                                     /* slots 0 .. count - 1 are taken */
+    uint32_t trees;                                     /* databases of events, both kinds */
     char events[JOURNAL_SLOTS_MAX][EVENT_NAME_MAX + 1]; /* by slot */
 };
 
 /* Reads and checks all names. False: damaged or of another format; dir is for the words. */
 MUST_CHECK bool names_read(struct names *n, MDB_txn *txn, const char *dir, struct fault *f);
+/* The same entry by entry, in any order, into names that begin as zeros; false: no such entry can
+ * be. At the end they are judged: `whole` says whether all entries were taken and the two databases
+ * of each slot are there. */
+MUST_CHECK bool names_take(struct names *n, struct bytes key, struct bytes data);
+MUST_CHECK bool names_judge(const struct names *n, bool whole, const char *dir, struct fault *f);
+/* What the databases of the event at a slot are called. */
+void names_of_trees(const struct names *n, uint32_t slot, char records[NAMES_TREE_TEXT],
+                    char index[NAMES_TREE_TEXT]);
 /* Writes format and node into an empty journal. Answers LMDB's code. */
 MUST_CHECK int names_begin(struct names *n, MDB_txn *txn, uint16_t node);
 /* Answers the event's slot, or -1. */

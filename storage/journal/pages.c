@@ -1,88 +1,21 @@
 /*
- * pages: the walk over an LMDB file; why is in pages.h.
- *
- *   page 0, 1   meta: of the last commit and of the one before, in turn; the higher txnid counts
- *   page        | head 16 | offsets of nodes ... lower |  free  | upper ... nodes |
- *   node        | lo 2 | hi 2 | flags 2 | key size 2 | key | data, or a page number |
- *
- * Every commit of a journal adds at least one record or one name. So the commit before must hold
- * fewer of them: if it holds more, the two metas have changed places (a flipped txnid), and the
- * last commit would be lost. A commit never writes to pages that the commit before it uses, so both
- * can be read, also after a crash in the middle of the next one.
- *
- * Order: length and metas, the older commit's names, then all of the newer one. Nothing is written;
- * if it dies here, nothing has happened.
+ * pages: the walk over what hangs on a meta; why is in pages.h. Nothing is written; if it dies
+ * here, nothing has happened.
  */
 #include "storage/journal/pages.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#define META_MAGIC    0xBEEFC0DEu
-#define META_VERSION  1u
-#define NO_PAGE       UINT64_MAX
-#define DEPTH_MAX     32 /* LMDB's own */
-#define KEY_MAX       511
-#define INTEGER_KEYS  0x08u
-#define PAGE_BRANCH   0x01u
-#define PAGE_LEAF     0x02u
-#define PAGE_OVERFLOW 0x04u
-#define PAGE_META     0x08u
-#define NODE_BIG      0x01u /* the data are on pages of their own */
-#define NODE_TREE     0x02u /* the data are a struct tree */
-
-struct tree {
-    uint32_t pad; /* in the free tree: the page size */
-    uint16_t flags, depth;
-    uint64_t branches, leaves, overflows; /* for statistics only */
-    uint64_t entries;
-    uint64_t root;
-};
-
-struct meta {
-    uint32_t magic, version;
-    uint64_t address, map_size;
-    struct tree free, names;
-    uint64_t last_page, txnid;
-};
-
-struct head {
-    uint64_t number;
-    uint16_t pad, flags;
-    uint16_t lower, upper; /* of an overflow page: together the number of pages */
-};
-
-struct node {
-    uint16_t lo, hi, flags, key_size;
-};
-
-_Static_assert(sizeof(struct tree) == 48 && sizeof(struct meta) == 136, "as LMDB lays them out");
-_Static_assert(sizeof(struct head) == 16 && sizeof(struct node) == 8, "as LMDB lays them out");
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "page numbers are read as they lie");
-
-struct bytes {
-    const unsigned char *ptr; /* NULL: none */
-    size_t len;
-};
 
 /* What a tree's leaves hold; an event's index counts as records too: a number, and few bytes. */
 enum content { CONTENT_FREE, CONTENT_NAMES, CONTENT_RECORDS };
 
 struct walk {
-    const char *path;
-    const unsigned char *file;
-    uint64_t size;
-    uint64_t page_size;
-    struct meta metas[2];    /* of page 0 and page 1 */
+    const struct pages *pages;
     const struct meta *meta; /* of the commit that is walked */
     unsigned char *used;     /* by page */
+    uint64_t last;           /* the highest page in use */
     bool shallow;            /* only the names: event trees are counted by what is said of them */
     uint64_t total;          /* names and records */
     struct fault *fault;
@@ -99,13 +32,13 @@ struct tour {
 
 static bool damaged(const struct walk *w, uint64_t page, const char *what)
 {
-    return fault(w->fault, "%s: page %" PRIu64 " is damaged: %s", w->path, page, what);
+    return fault(w->fault, "%s: page %" PRIu64 " is damaged: %s", w->pages->path, page, what);
 }
 
 static const unsigned char *page_at(const struct walk *w, uint64_t number)
 {
     ASSERT(number <= w->meta->last_page);
-    return w->file + number * w->page_size;
+    return w->pages->file + number * w->pages->page_size;
 }
 
 /* Marks `count` pages as used, once. */
@@ -119,6 +52,7 @@ static bool use_pages(struct walk *w, uint64_t number, uint64_t count, uint64_t 
             return damaged(w, i, "it is in use twice");
         w->used[i] = 1;
     }
+    w->last = number + count - 1 > w->last ? number + count - 1 : w->last;
     return true;
 }
 
@@ -206,7 +140,7 @@ static bool find_data(struct tour *t, uint64_t page, const struct node *n,
         return true;
     *taken = sizeof number;
     memcpy(&number, after_key, sizeof number);
-    uint64_t count = (sizeof head + data->len + w->page_size - 1) / w->page_size;
+    uint64_t count = (sizeof head + data->len + w->pages->page_size - 1) / w->pages->page_size;
     if (!use_pages(w, number, count, page))
         return false;
     memcpy(&head, page_at(w, number), sizeof head);
@@ -258,10 +192,10 @@ static bool find_node(const struct walk *w, const unsigned char *page, const str
 {
     uint16_t offset;
     memcpy(&offset, page + sizeof *head + i * sizeof offset, sizeof offset);
-    if (offset < head->upper || offset % 2 != 0 || offset + sizeof *n > w->page_size)
+    if (offset < head->upper || offset % 2 != 0 || offset + sizeof *n > w->pages->page_size)
         return false;
     memcpy(n, page + offset, sizeof *n);
-    *room = w->page_size - offset;
+    *room = w->pages->page_size - offset;
     *key = (struct bytes){page + offset + sizeof *n, n->key_size};
     return sizeof *n + n->key_size <= *room;
 }
@@ -329,7 +263,7 @@ static bool walk_page(struct tour *t, uint64_t number, uint32_t level, struct by
     if (head.number != number || head.flags != (leaf ? PAGE_LEAF : PAGE_BRANCH))
         return damaged(w, number, "it is not the page that belongs here");
     if (head.lower < sizeof head || head.lower % 2 != 0 || head.lower > head.upper ||
-        head.upper > w->page_size)
+        head.upper > w->pages->page_size)
         return damaged(w, number, "its bounds are wrong");
     size_t count = (head.lower - sizeof head) / 2, taken = 0;
     /* LMDB itself allows a lone node while it rebalances its own tree. */
@@ -338,7 +272,7 @@ static bool walk_page(struct tour *t, uint64_t number, uint32_t level, struct by
     if (leaf ? !walk_leaf(t, number, &head, count, low, high, &taken)
              : !walk_branch(t, number, &head, count, level, low, high, &taken))
         return false;
-    if (taken != w->page_size - head.upper)
+    if (taken != w->pages->page_size - head.upper)
         return damaged(w, number, "its nodes do not fill their room");
     return true;
 }
@@ -350,122 +284,53 @@ static bool walk_tree(struct walk *w, const struct tree *tree, enum content cont
     if (tree->root == NO_PAGE && tree->depth == 0 && tree->entries == 0)
         return true;
     if (tree->depth == 0 || tree->depth > DEPTH_MAX)
-        return fault(w->fault, "%s: damaged: a tree of %u levels", w->path, tree->depth);
+        return fault(w->fault, "%s: damaged: a tree of %u levels", w->pages->path, tree->depth);
     if (!walk_page(&t, tree->root, 1, none, none))
         return false;
     if (t.entries != tree->entries)
         return fault(w->fault, "%s: damaged: a tree has %" PRIu64 " entries and claims %" PRIu64,
-                     w->path, t.entries, tree->entries);
+                     w->pages->path, t.entries, tree->entries);
     return true;
 }
 
-/* The names of one commit and, unless shallow, all that hangs on them. */
-static bool walk_commit(struct walk *w, const struct meta *m, bool shallow)
+/* The names of a commit and, unless shallow, all that hangs on them. */
+static bool walk_commit(struct walk *w)
 {
-    w->meta = m;
-    w->shallow = shallow;
-    w->total = 0;
+    const struct meta *m = w->meta;
+    w->last = 1; /* the metas */
     w->used = calloc(m->last_page + 1, 1);
     if (w->used == NULL)
-        return fault(w->fault, "%s: no memory to verify %" PRIu64 " pages", w->path, m->last_page);
-    bool good =
-        walk_tree(w, &m->names, CONTENT_NAMES) && (shallow || walk_tree(w, &m->free, CONTENT_FREE));
+        return fault(w->fault, "%s: no memory to verify %" PRIu64 " pages", w->pages->path,
+                     m->last_page);
+    bool good = walk_tree(w, &m->names, CONTENT_NAMES) &&
+                (w->shallow || walk_tree(w, &m->free, CONTENT_FREE));
     free(w->used);
     return good;
 }
 
-/* Each meta by itself, as far as LMDB would rely on it. */
-static bool check_meta(struct walk *w, const struct meta *m, const struct head *head, uint64_t page)
+bool pages_walk(const struct pages *p, const struct meta *m, uint64_t *last, struct fault *f)
 {
-    uint64_t page_size = m->free.pad;
-    if (m->magic != META_MAGIC || m->version != META_VERSION || head->flags != PAGE_META)
-        return damaged(w, page, "it is no meta page of LMDB 0.9");
-    if (page_size < 512 || page_size > 32768 || (page_size & (page_size - 1)) != 0)
-        return damaged(w, page, "it names an impossible page size");
-    if (m->free.flags != INTEGER_KEYS || m->names.flags != 0)
-        return damaged(w, page, "its flags are wrong");
-    if (m->last_page < 1 || m->last_page >= UINT64_MAX / page_size)
-        return damaged(w, page, "it names an impossible last page");
-    return true;
+    struct walk w = {.pages = p, .meta = m, .fault = f};
+    bool good = walk_commit(&w);
+    *last = w.last;
+    return good;
 }
 
-static bool read_metas(struct walk *w)
+bool pages_count(const struct pages *p, const struct meta *m, uint64_t *total, struct fault *f)
 {
-    struct meta *metas = w->metas;
-    struct head head;
-    for (uint64_t i = 0; i < 2; i++) {
-        /* Where the second one lies is known from the first. */
-        uint64_t at = i == 0 ? 0 : metas[0].free.pad;
-        if (w->size < at + sizeof head + sizeof *metas)
-            return fault(w->fault, "%s: damaged: cut short at %" PRIu64 " bytes", w->path, w->size);
-        memcpy(&head, w->file + at, sizeof head);
-        memcpy(&metas[i], w->file + at + sizeof head, sizeof *metas);
-        if (!check_meta(w, &metas[i], &head, i))
-            return false;
-    }
-    if (metas[0].free.pad != metas[1].free.pad)
-        return damaged(w, 1, "it names another page size than page 0");
-    w->page_size = metas[0].free.pad;
-    return true;
-}
-
-/* Commit N is written to page N % 2, so the two differ by one; both are 0 before the first. */
-static bool check_pair(struct walk *w, const struct meta *older, const struct meta *newer)
-{
-    uint64_t least = (newer->last_page + 1) * w->page_size;
-    if (newer->txnid != 0 && newer->txnid - older->txnid != 1)
-        return fault(w->fault,
-                     "%s: damaged: the meta pages are of commits %" PRIu64 " and %" PRIu64
-                     ", which do not follow each other",
-                     w->path, older->txnid, newer->txnid);
-    if (older->last_page > newer->last_page)
-        return fault(w->fault, "%s: damaged: the file shrank with its last commit", w->path);
-    if (w->size < least)
-        return fault(w->fault, "%s: damaged: cut short at %" PRIu64 " of %" PRIu64 " bytes",
-                     w->path, w->size, least);
-    return true;
-}
-
-static bool check_file(struct walk *w)
-{
-    const struct meta *metas = w->metas;
-    if (!read_metas(w))
-        return false;
-    int newest = metas[1].txnid > metas[0].txnid;
-    const struct meta *newer = &metas[newest], *older = &metas[!newest];
-    if (newer->txnid % 2 != (uint64_t)newest)
-        return damaged(w, (uint64_t)newest, "its commit belongs on the other meta page");
-    if (!check_pair(w, older, newer) || !walk_commit(w, older, true))
-        return false;
-    uint64_t before = w->total;
-    if (!walk_commit(w, newer, false))
-        return false;
-    if (w->total < before)
-        return fault(w->fault,
-                     "%s: damaged: the last commit holds %" PRIu64 " entries, the one before "
-                     "%" PRIu64 "; a meta page has changed",
-                     w->path, w->total, before);
-    return true;
+    struct walk w = {.pages = p, .meta = m, .shallow = true, .fault = f};
+    bool good = walk_commit(&w);
+    *total = w.total;
+    return good;
 }
 
 bool pages_check(const char *path, struct fault *f)
 {
-    struct walk w = {.path = path, .fault = f};
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0) {
-        int error = fd < 0 ? errno : 0;
-        if (fd >= 0)
-            close(fd);
-        return fault(f, "%s: %s", path, error ? strerror(error) : "it is empty");
-    }
-    w.size = (uint64_t)st.st_size;
-    void *map = mmap(NULL, w.size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (map == MAP_FAILED)
-        return fault(f, "%s: mmap of %" PRIu64 " bytes: %s", path, w.size, strerror(errno));
-    w.file = map;
-    bool good = check_file(&w);
-    munmap(map, w.size);
+    struct pages p;
+    uint64_t last;
+    if (!pages_open(&p, path, f))
+        return false;
+    bool good = pages_walk(&p, &p.metas[p.newest], &last, f);
+    pages_close(&p);
     return good;
 }

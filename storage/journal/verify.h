@@ -1,21 +1,34 @@
 /*
  * verify: is this journal sound? A damaged LMDB page can kill the process that reads it (a bad
  * page number, a file cut short: SIGSEGV, SIGBUS, an assert inside the library), so the whole file
- * is read in a child process first, and only a sound one is opened here.
+ * is read in a child process first, without the library, and only a sound one is opened.
  *
- * Checked: format, every database's tree, seq without gaps, every record's CRC chain and meaning
- * (states, numbers that rise by one, a change of an order that was granted), the index (it says
- * exactly what the records say), the list of free pages.
+ * Checked: all pages of the newest commit (pages.h), its names, records and index (history.h).
+ * LMDB may have failed in the last write of the commit behind it: what it left is found, too.
  *
  * Owner: main, before any thread is started (it forks).
  */
 #ifndef SPIKE_VERIFY_H
 #define SPIKE_VERIFY_H
 
+#include <stdint.h>
+
 #include "conf/base/fault.h"
 
-/* True: sound, or nothing there yet. False: f says what is damaged and where, or which signal the
- * reader died of. */
-MUST_CHECK bool journal_verify(const char *dir, struct fault *f);
+/* What every finding of damage ends with. An older copy sells again what was sold since. */
+#define JOURNAL_ADVICE                                                                    \
+    "; leave the directory as it is and check the disk (dmesg, smartctl); an older copy " \
+    "sells tickets twice; what to do: spike-server(8), DIAGNOSTICS"
+
+/* A commit that is whole but for its number: `records` more than the newest one's. */
+struct leftover {
+    uint64_t records; /* 0: there is none */
+    uint64_t at;      /* where in data.mdb the two following belong, as they lie here */
+    uint64_t last_page, txnid;
+};
+
+/* True: sound, or nothing there yet; *l is what lies behind the newest commit. False: f says what
+ * is damaged and where, or which signal the reader died of. */
+MUST_CHECK bool journal_verify(const char *dir, struct leftover *l, struct fault *f);
 
 #endif

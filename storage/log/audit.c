@@ -63,7 +63,9 @@ void audit_judge(struct findings *to, bool good, const char *format, ...)
 struct walk {
     struct event_audit *e;
     struct audited *audited;
-    bool failed; /* no memory */
+    bool failed;     /* no memory */
+    bool unreadable; /* the fault says what */
+    struct fault *fault;
 };
 
 static bool keep_key(struct event_audit *e, const struct audited *a, const struct record *r)
@@ -79,7 +81,12 @@ static bool keep_key(struct event_audit *e, const struct audited *a, const struc
 static bool fold(void *context, const struct record *r)
 {
     struct walk *w = context;
+    const struct audited *a = w->audited;
     if (!account_fold(&w->audited->account, r))
+        return false;
+    /* What no server has was verified when it was opened. */
+    w->unreadable = a->source->running && !source_index(a->source, a->event, r, w->fault);
+    if (w->unreadable)
         return false;
     if (row_is_order(r))
         bit_set(w->audited->order_seqs, r->seq);
@@ -101,7 +108,7 @@ static void note_life(struct keys *k, uint64_t first, const struct account *a)
 static bool read_journal(struct event_audit *e, struct audited *a, struct fault *f)
 {
     struct account *account = &a->account;
-    struct walk w = {.e = e, .audited = a};
+    struct walk w = {.e = e, .audited = a, .fault = f};
     uint64_t first = e->keys.count;
     account->order_max = a->end;
     account->mark = a->before;
@@ -113,6 +120,7 @@ static bool read_journal(struct event_audit *e, struct audited *a, struct fault 
     good = good && source_walk(a->source, a->event, 1, a->end, fold, &w, f);
     if (account->orders == NULL || a->order_seqs == NULL || w.failed)
         good = fault(f, "no memory for %" PRIu64 " records", a->end);
+    good = good && !w.unreadable;
     if (good)
         note_life(&e->keys, first, account);
     a->above = e->buyers.above;
@@ -234,12 +242,21 @@ static bool is_seen(const struct sources *all, uint32_t before, const char *name
     return false;
 }
 
+static void say_source(struct findings *to, const struct source *s)
+{
+    audit_say(to, "journal %s: node %u, %s", s->conf.journal, (unsigned)journal_node(s->journal),
+              s->running ? "beside its server" : "no server");
+    if (s->leftover.records > 0)
+        audit_say(to,
+                  "open: journal %s: %" PRIu64 " records of its last commit, which could not be "
+                  "finished; its server finishes it when it starts",
+                  s->conf.journal, s->leftover.records);
+}
+
 static bool audit_all(const struct sources *all, struct findings *to, struct fault *f)
 {
     for (uint32_t i = 0; i < all->count; i++)
-        audit_say(to, "journal %s: node %u, %s", all->at[i].conf.journal,
-                  (unsigned)journal_node(all->at[i].journal),
-                  all->at[i].running ? "beside its server" : "no server");
+        say_source(to, &all->at[i]);
     struct look *look = reach_redis(all, to);
     bool good = true;
     for (uint32_t i = 0; good && i < all->count; i++)

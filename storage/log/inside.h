@@ -25,6 +25,7 @@
 #include "conf/base/orderid.h"
 #include "storage/journal/journal.h"
 #include "storage/journal/tally.h"
+#include "storage/journal/verify.h"
 #include "storage/stock/look.h"
 
 #define EXIT_BREACH  1
@@ -36,8 +37,9 @@
 struct source {
     struct conf conf;
     struct journal *journal;
-    bool running; /* a server had it when it was opened */
-    dev_t device; /* of the directory, with its inode: the same one is not read twice */
+    bool running;             /* a server had it when it was opened */
+    struct leftover leftover; /* ... none had, and the next one will find this */
+    dev_t device;             /* of the directory, with its inode: the same one is not read twice */
     ino_t inode;
 };
 
@@ -51,8 +53,8 @@ typedef bool source_visit(void *context, const struct record *r); /* false: stop
 /* From here on a journal that kills its reader ends the program with EXIT_TROUBLE, and its name. */
 void source_guard(void);
 /* Reads the configurations and opens their journals; one that no server has is checked page by page
- * before. */
-MUST_CHECK bool sources_open(struct sources *all, char *const *paths, uint32_t count,
+ * before, or (deep) verified as a server does. */
+MUST_CHECK bool sources_open(struct sources *all, char *const *paths, uint32_t count, bool deep,
                              struct fault *f);
 void sources_close(struct sources *all);
 /* Looks how far the event's journal goes now. */
@@ -63,6 +65,9 @@ MUST_CHECK bool source_walk(const struct source *s, uint32_t event, uint64_t fro
 /* Reads up to max records from `from` on; answers how many, -1 for a fault. */
 MUST_CHECK int source_fetch(const struct source *s, uint32_t event, uint64_t from,
                             struct record *out, uint32_t max, struct fault *f);
+/* Does the journal's index lead to the record? False: it does not, and f says so. */
+MUST_CHECK bool source_index(const struct source *s, uint32_t event, const struct record *r,
+                             struct fault *f);
 /* The event's index in this journal, or -1. */
 int source_event(const struct source *s, const char *event);
 

@@ -23,11 +23,12 @@ static const struct command {
     const char *name;
     command_run *run;
     bool format, rows, last; /* rows: --changes, --refused */
+    bool deep;               /* the journals are verified */
 } commands[] = {
-    {"export", export_run, true, true, false},
-    {"audit", audit_run, false, false, false},
-    {"stat", stat_run, false, false, false},
-    {"tail", tail_run, true, false, true},
+    {"export", export_run, true, true, false, false},
+    {"audit", audit_run, false, false, false, true},
+    {"stat", stat_run, false, false, false, false},
+    {"tail", tail_run, true, false, true, false},
 };
 
 static struct {
@@ -168,7 +169,7 @@ static int run(struct fault *f)
         return EXIT_TROUBLE;
     }
     source_guard();
-    if (!sources_open(&all, given.confs, given.conf_count, f))
+    if (!sources_open(&all, given.confs, given.conf_count, given.command->deep, f))
         return EXIT_TROUBLE;
     int code = given.command->run(&all, &given.options, f);
     sources_close(&all);

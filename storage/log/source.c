@@ -2,10 +2,13 @@
  * source: the journals that spike-log reads.
  *
  * Order: the configuration; is a server at work on the journal? If none is, the file is checked
- * page by page, as the server does, for a damaged one can kill LMDB; beside a server it cannot be
- * (pages change while one looks), but that server has checked it when it started. Then LMDB opens
- * it for reading. A reader that dies all the same (a disk that gives SIGBUS) is caught by the
- * guard, which names the journal.
+ * page by page, for a damaged one can kill LMDB, and for an audit all that the server verifies is
+ * verified, by the same code: what the server refuses is never audited. Export, tail and stat do
+ * with the pages, so that the records of a journal whose index is damaged can still be had. Beside
+ * a server no file can be checked (pages change while one looks), but that server has verified it
+ * when it started; what an audit reads it holds against the index, each time in one snapshot of
+ * LMDB. Then LMDB opens it for reading. A reader that dies all the same (a disk that gives SIGBUS)
+ * is caught by the guard, which names the journal.
  *
  * Whether a server is at work is read from /proc/locks: trying the lock would, for a moment, hold
  * it, and a server that starts just then would be turned away.
@@ -23,7 +26,6 @@
 
 #define CHUNK     256 /* records read in one transaction */
 #define PATH_FULL (PATH_TEXT_MAX + 16)
-#define ADVICE    "; restore the journal from a copy, or look at it before you throw it away"
 
 /* The journal being read, for the guard; NULL between reads. */
 static const char *volatile reading;
@@ -44,7 +46,7 @@ static void reader_died(int signal_number)
     }
     say("spike-log: journal ");
     say(dir);
-    say(": reading it died: the file is damaged or the disk cannot read it" ADVICE "\n");
+    say(": reading it died: the file is damaged or the disk cannot read it" JOURNAL_ADVICE "\n");
     _exit(EXIT_TROUBLE);
 }
 
@@ -83,26 +85,32 @@ static bool has_server(const char *dir)
     return is_locked(path);
 }
 
-static bool check_file(struct source *s, struct fault *f)
+static bool is_sound(struct source *s, bool deep, struct fault *f)
 {
-    const char *dir = s->conf.journal;
     char path[PATH_FULL];
     struct fault why;
-    switch (home_look(dir)) {
-    case HOME_BLANK:
+    if (deep)
+        return journal_verify(s->conf.journal, &s->leftover, f);
+    snprintf(path, sizeof path, "%s/" HOME_DATA, s->conf.journal);
+    return pages_check(path, &why) || fault(f, "journal %s" JOURNAL_ADVICE, why.text);
+}
+
+static bool check_file(struct source *s, bool deep, struct fault *f)
+{
+    const char *dir = s->conf.journal;
+    enum home_content content = home_look(dir);
+    if (content == HOME_BLANK)
         return fault(f, "journal %s: there is no journal yet", dir);
-    case HOME_LOST:
-        return fault(f, "journal %s: %s is empty or gone, and it held a journal" ADVICE, dir,
-                     HOME_DATA);
-    case HOME_JOURNAL:
-        break;
-    }
-    snprintf(path, sizeof path, "%s/" HOME_DATA, dir);
+    if (content == HOME_LOST)
+        return fault(f, "journal %s: %s is empty or gone, and it held a journal" JOURNAL_ADVICE,
+                     dir, HOME_DATA);
     s->running = has_server(dir);
-    if (s->running || pages_check(path, &why))
+    if (s->running || is_sound(s, deep, f))
         return true;
     s->running = has_server(dir); /* one that has started meanwhile moves pages */
-    return s->running || fault(f, "journal %s" ADVICE, why.text);
+    if (!s->running && content == HOME_BEGUN)
+        return fault(f, "journal %s: there is no journal yet", dir);
+    return s->running;
 }
 
 static bool identify(struct source *s, const struct sources *all, struct fault *f)
@@ -118,24 +126,26 @@ static bool identify(struct source *s, const struct sources *all, struct fault *
     return true;
 }
 
-static bool source_open(struct source *s, const struct sources *all, const char *path,
+static bool source_open(struct source *s, const struct sources *all, const char *path, bool deep,
                         struct fault *f)
 {
     if (!conf_load(&s->conf, path, f) || !identify(s, all, f))
         return false;
     reading = s->conf.journal;
-    bool good = check_file(s, f) && (s->journal = journal_open_reader(s->conf.journal, f)) != NULL;
+    bool good =
+        check_file(s, deep, f) && (s->journal = journal_open_reader(s->conf.journal, f)) != NULL;
     reading = NULL;
     return good;
 }
 
-bool sources_open(struct sources *all, char *const *paths, uint32_t count, struct fault *f)
+bool sources_open(struct sources *all, char *const *paths, uint32_t count, bool deep,
+                  struct fault *f)
 {
     *all = (struct sources){.at = calloc(count, sizeof *all->at)};
     if (all->at == NULL)
         return fault(f, "no memory for %u journals", count);
     for (; all->count < count; all->count++)
-        if (!source_open(&all->at[all->count], all, paths[all->count], f)) {
+        if (!source_open(&all->at[all->count], all, paths[all->count], deep, f)) {
             sources_close(all);
             return false;
         }
@@ -187,6 +197,32 @@ bool source_walk(const struct source *s, uint32_t event, uint64_t from, uint64_t
         from += (uint64_t)count;
     }
     return true;
+}
+
+static bool leads_to(const struct record *r, const struct record *grant, const struct record *last)
+{
+    return last->seq >= r->seq && grant->seq <= r->seq &&
+           (r->kind == RECORD_GRANT) == (grant->seq == r->seq);
+}
+
+bool source_index(const struct source *s, uint32_t event, const struct record *r, struct fault *f)
+{
+    struct record grant, last;
+    if (!record_is_order(r))
+        return true;
+    reading = s->conf.journal;
+    int found = journal_order(s->journal, event, record_order(r), &grant, &last, f);
+    bool good = found > 0 && leads_to(r, &grant, &last);
+    if (good && r->kind == RECORD_LATE) {
+        found = journal_order(s->journal, event, r->number, &grant, &last, f);
+        good = found == 0; /* no order has the number of a late payment */
+    }
+    reading = NULL;
+    return good ||
+           (found >= 0 &&
+            fault(f, "journal %s: damaged: the index of event %s does not lead to record %llu",
+                  s->conf.journal, journal_event_name(s->journal, event),
+                  (unsigned long long)r->seq));
 }
 
 int source_event(const struct source *s, const char *event)

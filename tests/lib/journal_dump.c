@@ -10,7 +10,9 @@
 /* needs: conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/orderid.c
  *        storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
  * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- *        storage/journal/pages.c storage/journal/record.c storage/journal/tally.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+ * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
+ * storage/journal/tally.c
  *        storage/journal/verify.c -llmdb -lsodium -ldeflate */
 #include <inttypes.h>
 #include <stdio.h>

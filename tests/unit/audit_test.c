@@ -12,7 +12,9 @@
  *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
  *        storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
  * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/pages.c storage/journal/record.c storage/journal/tally.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+ * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
+ * storage/journal/tally.c storage/journal/verify.c
  *        storage/stock/look.c storage/stock/link.c server/mem/arena.c
  *        -lhiredis -llmdb -lsodium -ldeflate */
 #include "tests/unit/journal_dir.h"

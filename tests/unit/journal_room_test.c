@@ -6,8 +6,9 @@
  */
 /* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
  * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/record.c conf/base/check.c
- * conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
+ * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+ * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
+ * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_dir.h"
 
 #include <sys/stat.h>

@@ -160,7 +160,8 @@ static inline void sew_up(struct surgery *g)
 static inline void must_refuse(const struct sample *s, const char *words)
 {
     struct fault f = {""};
-    assert_false(journal_verify(s->place.dir, &f));
+    struct leftover l;
+    assert_false(journal_verify(s->place.dir, &l, &f));
     if (strstr(f.text, words) == NULL)
         fail_msg("'%s' does not say '%s'", f.text, words);
     assert_true(is_refused(s));

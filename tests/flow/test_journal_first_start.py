@@ -1,0 +1,121 @@
+"""Why: a disk that is nearly full when a journal begins, or when one is opened, must cost words and no
+signal; and once there is room again, a first start that had failed needs nobody to look at it, for
+nothing was ever sold from what it left."""
+
+import os
+import subprocess
+
+import pytest
+
+import spike
+import spikelog
+
+PAGE = 4096
+SETTINGS = {"workers": 1, "connections": 50, "journal_size": "4m"}
+
+
+class Disk:
+    """A small tmpfs, of which so many pages are free."""
+
+    def __init__(self, path):
+        self.path = path
+        path.mkdir()
+        self.mount("size=16m")
+
+    def mount(self, options):
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path], check=True,
+                       capture_output=True)
+
+    def leave(self, pages):
+        """Fills the disk but for so many pages."""
+        filler = self.path / "filler"
+        filler.unlink(missing_ok=True)
+        free = os.statvfs(self.path).f_bavail
+        if free > pages:
+            filler.write_bytes(bytes((free - pages) * PAGE))
+        assert os.statvfs(self.path).f_bavail == pages
+
+    def make_room(self):
+        (self.path / "filler").unlink(missing_ok=True)
+
+    def close(self):
+        subprocess.run(["umount", self.path], check=True)
+
+
+@pytest.fixture
+def disk(place):
+    small = Disk(place.dir / "disk")
+    yield small
+    for node in place.started:
+        if node.process and node.is_running():
+            node.kill9()
+    small.close()
+
+
+def make_node(place, disk, name):
+    """A node whose journal is on the disk."""
+    node = place.node(name=name, start=False, events={"ticket": {"total": 20}}, **SETTINGS)
+    text = node.conf.read_text().replace(str(node.journal), str(disk.path / name))
+    node.conf.write_text(text)
+    node.journal = disk.path / name
+    return node
+
+
+def start_if_it_can(node, pages):
+    """Words, or it sells."""
+    try:
+        node.start()
+    except AssertionError:
+        code = node.wait_end()
+        assert code == 1, f"{pages} pages: it ended with {code}\n{node.log_text()}"
+        assert str(node.journal) in node.log_text(), f"{pages} pages: {node.log_text()}"
+        return False
+    assert node.buy().code in (1, -6)
+    node.kill9()
+    return True
+
+
+def read_if_it_can(node, command, pages):
+    """Words, or it reads."""
+    done = subprocess.run([spikelog.LOG, *spikelog.confs(node), command], capture_output=True,
+                          text=True, check=False, timeout=60 * spike.PATIENCE)
+    assert done.returncode in (0, 2), f"{pages} pages: {done.returncode} {done.stderr}"
+    if done.returncode == 2:
+        assert str(node.journal) in done.stderr and "reading it died" not in done.stderr, done.stderr
+
+
+def sell_one(node, pages):
+    try:
+        node.start()
+    except AssertionError as ended:
+        raise AssertionError(f"{pages} pages were free, and with room it does not start") from ended
+    assert node.buy().code == 1
+    assert node.term() == 0
+
+
+def test_first_start(place, disk):
+    """Every number of free pages, from none to what begins a journal, and on to where it sells."""
+    started = []
+    for pages in (*range(21), 60, 120, 180):
+        node = make_node(place, disk, f"first{pages}")
+        disk.leave(pages)
+        started += [pages] if start_if_it_can(node, pages) else []
+        read_if_it_can(node, "stat", pages)
+        disk.make_room()
+        sell_one(node, pages)
+        assert spikelog.run_log(*spikelog.confs(node), "audit").endswith("no breach\n")
+    assert started == [180]
+
+
+def test_lost_lock_file(place, disk):
+    """A journal that was copied without LMDB's lock file, on a full disk: readers and servers."""
+    node = make_node(place, disk, "old")
+    sell_one(node, "all")
+    for pages in range(5):
+        (node.journal / "lock.mdb").unlink(missing_ok=True)
+        disk.leave(pages)
+        read_if_it_can(node, "export", pages)
+        (node.journal / "lock.mdb").unlink(missing_ok=True)
+        start_if_it_can(node, pages)
+        disk.make_room()
+        sell_one(node, pages)

@@ -374,7 +374,7 @@ int journal_order(struct journal *j, uint32_t event, uint64_t number, struct rec
         (void)fault(f, "%s", j->why.text);
         return -1;
     }
-    if (e->end == 0)
+    if (e->is_new)
         return 0;
     if (rc == MDB_SUCCESS && j->writer) {
         rc = find_order(j->writer, e, number, grant, last);

@@ -1,5 +1,5 @@
 """Why: "no breach" over a journal that no server would take is a lie. An index that leads elsewhere is
-in no checksum: only who compares it with the records sees it. (Random damages by the hundred:
+in no checksum: only a comparison with the records shows it. (Random damages by the hundred:
 tests/unit/audit_damage_test.c.)"""
 
 import fcntl

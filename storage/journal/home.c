@@ -2,7 +2,7 @@
  * home: see home.h. Order at the first start: directory, lock, the mark `new` and its sync,
  * data.mdb with its first commit (synced by LMDB), then the mark `journal`, then the directory and
  * its parent are synced. Nothing is sold before all of this is done, so dying at any point, also of
- * a full disk, leaves a beginning that starts over, and needs no one to look at it: the mark says
+ * a full disk, leaves a beginning that starts over, and needs no operator: the mark says
  * `new`, and the first commit makes names alone, so its number on page 0, where commit 2 belongs,
  * is still 0.
  *

@@ -177,8 +177,8 @@ bool journal_commit(struct journal *j, struct fault *f)
         }
         j->poisoned = true;
         (void)fault(&j->why,
-                    "journal %s: commit of %" PRIu64 " records failed: %s; nobody was told of "
-                    "them; see to the disk and start again",
+                    "journal %s: commit of %" PRIu64 " records failed: %s; no buyer was told of "
+                    "them; check the disk and the room on it, and start again",
                     j->dir, j->appended, mdb_strerror(rc));
     }
     return !j->poisoned || fault(f, "%s", j->why.text);

@@ -10,7 +10,7 @@
  * LMDB puts the old commit number and last page back into the page, and leaves the new roots there.
  * A bit that flips in the number of a commit that was acknowledged looks the same. So when all that
  * hangs on the older meta is whole and goes on from the newest commit's records, it is the next
- * commit, which lacks its number alone; whoever opens the journal to write gives it that
+ * commit, which lacks its number alone, and the server that opens the journal gives it that
  * (journal_mend.c). Anything else behind the older meta is what an unfinished commit has left: no
  * record of it was acknowledged, and it is passed over.
  *

@@ -4,7 +4,9 @@
  * Boot order, and why: the file first (a mistake costs nothing yet); the plan, which is all that -t
  * does; descriptors; the journal (it forks a child to verify, so before any thread); the arena; the
  * sockets (so that an address in use is said before the ledger touches Redis); then the seal, the
- * ledger, the workers. This thread stays with the signals and the operators.
+ * ledger, the workers. This thread stays with the signals and the operators. A signal that comes
+ * earlier waits for it, or, if it asks for the end, ends the boot: whatever is half done by then is
+ * what kill -9 may leave at any time.
  *
  * Stop: the workers stop accepting, answer what is under way and end; the ledger, which outlives
  * them, settles and gives back what is in doubt; the operators' desk, which asks the ledger nothing
@@ -355,18 +357,37 @@ static void watch_signals(struct ev_loop *loop)
     }
 }
 
-/* Threads inherit the mask: signals are this thread's. */
-static void block_signals(int how)
+/* HUP and USR1, or all that are handled. */
+static void mask_signals(int how, bool all)
 {
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGUSR1);
+    if (all) {
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGQUIT);
+    }
     pthread_sigmask(how, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is said */
+}
+
+/* Before the ledger runs nothing is under way that would have to be finished. */
+static _Noreturn void on_stop_at_boot(int number)
+{
+    static const char line[] = "spike-server: stopped while it was being started\n";
+    (void)number;
+    ssize_t ignored = write(STDERR_FILENO, line, sizeof line - 1); /* no log_line in a handler */
+    (void)ignored;
+    _exit(0);
+}
+
+/* From the first moment on, until the loop has its handlers: HUP and USR1 wait for it, TERM and
+ * QUIT end the boot, which may last minutes. -t is no boot and gives them back. */
+static void guard_boot(bool on)
+{
+    mask_signals(on ? SIG_BLOCK : SIG_UNBLOCK, false);
+    signal(SIGTERM, on ? on_stop_at_boot : SIG_DFL);
+    signal(SIGQUIT, on ? on_stop_at_boot : SIG_DFL);
 }
 
 /* ---- run ------------------------------------------------------------------------------------ */
@@ -418,6 +439,7 @@ static void run(void)
 {
     pthread_t waiter;
     watch_signals(worker_loop(node.desk));
+    mask_signals(SIG_BLOCK, true); /* threads inherit it, and libev has unblocked them */
     must_start(&node.ledger_thread, ledger_run, node.ledger);
     if (stat_log_is_on(&node.stats))
         must_start(&node.stat_thread, stat_log_run, &node.stats);
@@ -425,8 +447,9 @@ static void run(void)
         must_start(&node.worker_threads[i], run_worker, node.workers[i]);
     must_start(&waiter, wait_for_all, NULL);
     say_where();
-    block_signals(SIG_UNBLOCK);
+    mask_signals(SIG_UNBLOCK, true);
     worker_run(node.desk);
+    mask_signals(SIG_BLOCK, true); /* their loop is about to go */
     pthread_join(waiter, NULL);
 }
 
@@ -447,7 +470,10 @@ static void clean_up(void)
 int main(int argc, char **argv)
 {
     struct fault f;
+    guard_boot(true);
     bool check = read_options(argc, argv);
+    if (check)
+        guard_boot(false);
     if (!conf_load(&node.conf, node.conf_path, &f)) {
         fprintf(stderr, "%s\n", f.text); /* FILE:LINE stands first, for editors */
         return EXIT_TROUBLE;
@@ -459,7 +485,8 @@ int main(int argc, char **argv)
         arena_print(&node.arena);
         return 0;
     }
-    block_signals(SIG_BLOCK);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is said */
     reload_publish(&node.conf, &node.conf, &node.board);
     if (sodium_init() < 0 || !raise_descriptors(&f) || !init_admin(&f) || !open_journal(&f) ||
         !open_listeners(&f) || !init_rooms(&f))

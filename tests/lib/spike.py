@@ -317,17 +317,24 @@ class Node:
 
     def start(self, healthy=True):
         """Starts the server; waits until it listens, and (healthy) until it sells."""
+        self.spawn()
+        self.wait_listening()
+        if healthy:
+            self.wait_healthy()
+        return self
+
+    def spawn(self, *options, group=False):
+        """Starts the server, or (group) a group of processes with it, and waits for nothing."""
         self.has_admin = "\nadmin " in self.conf.read_text()
         self.log_from = self.log.stat().st_size if self.log.exists() else 0
         self.end_expected = False
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([SERVER, "-c", str(self.conf)], env=self.env,
+            self.process = subprocess.Popen([SERVER, "-c", str(self.conf), *options], env=self.env,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            preexec_fn=descriptors(None))
+                                            start_new_session=group, preexec_fn=descriptors(None))
+
+    def wait_listening(self):
         self.address, self.admin = wait(f"{self.name} to listen", self._listening)
-        if healthy:
-            self.wait_healthy()
-        return self
 
     def _listening(self):
         found = {bool(m[1]): m[2] for m in reversed(list(LISTENING.finditer(self.log_text())))}

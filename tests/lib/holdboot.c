@@ -25,6 +25,7 @@ typedef int close_range_call(unsigned, unsigned, int);
 static getopt_call *real_getopt;
 static stat_call *real_stat;
 static close_range_call *real_close_range;
+static const char *place = "";
 static char hold[4096], here[4096 + 8];
 
 /* A function pointer out of dlsym's void *, without a cast that ISO C does not have. */
@@ -41,9 +42,10 @@ __attribute__((constructor)) static void start(void)
     find(&real_getopt, "getopt");
     find(&real_stat, "stat");
     find(&real_close_range, "close_range");
-    const char *path = getenv("HOLD");
-    if (!path || !getenv("HOLD_AT"))
+    const char *path = getenv("HOLD"), *at = getenv("HOLD_AT");
+    if (!path || !at)
         abort();
+    place = at;
     snprintf(hold, sizeof hold, "%s", path);
     snprintf(here, sizeof here, "%s.here", hold);
 }
@@ -51,7 +53,7 @@ __attribute__((constructor)) static void start(void)
 static void hold_at(const char *function)
 {
     const struct timespec moment = {.tv_nsec = 200000};
-    if (strcmp(getenv("HOLD_AT"), function) != 0 || access(here, F_OK) == 0)
+    if (strcmp(place, function) != 0 || access(here, F_OK) == 0)
         return;
     close(open(here, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     while (access(hold, F_OK) == 0)

@@ -310,6 +310,9 @@ def whole_second(seconds):
     return opens, moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+CLOCK_S = 0.005  # as closely as the server reads the clock
+
+
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_opening(place, standalone):
     """At the set time by the node's clock: never before it, and at once after."""
@@ -326,7 +329,7 @@ def test_opening(place, standalone):
             rows.append((sent, time.time(), code))
     assert {code for *_, code in rows} == {-2, 1}
     first = min(answered for _, answered, code in rows if code == 1)
-    late = [sent for sent, _, code in rows if code == -2 and sent >= opens]
+    late = [sent for sent, _, code in rows if code == -2 and sent >= opens + CLOCK_S]
     print(f"the first yes {(first - opens) * 1000:.1f} ms after the opening, {len(late)} late noes")
     assert first >= opens, "too early"
     assert len(late) <= 2, "too late"  # not by more than a worker that was interrupted just then

@@ -20,6 +20,7 @@ import pytest
 import spike
 from cluster import NUMBERS, free_base
 
+DEMO = spike.ROOT / "conf" / "demo.sh"
 # A disk that takes its time is no fault here: what we ship with a second to answer in gets more.
 CALM = {"cluster/nginx.conf": ("proxy_read_timeout       3s;", "proxy_read_timeout       60s;"),
         **{f"cluster/node{i}.conf": ("idle-timeout 90s;", "idle-timeout 90s; answer-timeout 20s; "
@@ -40,17 +41,22 @@ def calm_copy(place):
 class Demo:
     """One run of it, on other ports, in a folder of its own; on a terminal, if that is wished."""
 
-    def __init__(self, place, terminal=False, base=None, **env):
+    def __init__(self, place, terminal=False, base=None, script=None, slow=None, **env):
         self.out = place.dir / "out"
         self.out.mkdir()
         for name in ("spike-server", "spike-log", "spike-top"):
             (self.out / name).symlink_to(pathlib.Path(spike.SERVER).with_name(name))
+        if slow:
+            (self.out / "spike-server").unlink()
+            (self.out / "spike-server").write_text(
+                f'#!/bin/sh\nLD_PRELOAD={slow} SLOW_SYNC_MS=1500 exec {spike.SERVER} "$@"\n')
+            (self.out / "spike-server").chmod(0o755)
         self.mark = str(uuid.uuid4())  # all that it starts inherits this
         env = dict(os.environ, TERM="xterm", PORT_BASE=str(base or free_base(place)),
                    SPIKE_DEMO_TEST=self.mark, **env)
         self.ours, theirs = pty.openpty() if terminal else os.pipe()
         self.process = subprocess.Popen(
-            [str(calm_copy(place)), str(self.out)], env=env,
+            [str(script or calm_copy(place)), str(self.out)], env=env,
             stdin=theirs if terminal else subprocess.DEVNULL,
             stdout=theirs, stderr=theirs, start_new_session=True,
             preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if terminal else None)
@@ -127,6 +133,19 @@ def test_sold_out(place):
     assert demo.end() == 0, demo.text
     assert re.search(r"^spike-top  ticket  .* 4/4 up ", demo.text, re.MULTILINE)
     check_figures(demo.text, 12000)
+
+
+def test_on_a_slow_disk(place, preload):
+    """A disk slower than answer-timeout: buyers hear busy and what they were granted is given back.
+    That is no success, and the figures say so; but what was given back is not sold, nor oversold."""
+    demo = Demo(place, script=DEMO, slow=preload("slowsync"), REQUESTS="2000", BUYERS="1000")
+    assert demo.end() == 1
+    assert "WRONG" in demo.text, demo.text
+    assert "WRONG" in fact("failed", demo.text)
+    by_nodes = re.search(r"^ +all +\d+ +[\d,]+ +[\d,]+ +([\d,]+) ", demo.text, re.MULTILINE)[1]
+    assert by_nodes == fact("sold", demo.text).split(" of ")[0], demo.text
+    assert fact("oversold", demo.text) == "0"
+    assert fact("audit", demo.text) == "no breach"
 
 
 def test_live(place):

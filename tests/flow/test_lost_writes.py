@@ -130,7 +130,7 @@ def test_flushall_with_the_newcomer_down(place, silent):
             if sells_on_without(redis, first, newcomer, timeout_ms):
                 break
             newcomer.start()
-            first.wait_healthy()
+            spike.wait("both to sell", lambda: first.buy().code == newcomer.buy().code == 1)
         else:
             raise AssertionError("a node that was silent for long is waited for")
         buy(first, 10)

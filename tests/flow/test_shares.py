@@ -27,8 +27,9 @@ def sell_and_kill(place, nodes):
     others, which goes on, and what the dead have sold."""
     alive, doomed = nodes[:-DEAD], nodes[-DEAD:]
     few = [place.load(node, connections=2, requests=30, pause_s=0.01) for node in doomed]
-    many = place.load(*alive, connections=10, pause_s=0.01)
-    spike.wait("all to sell", lambda: all(load.yes_count() > 10 for load in [*few, many]))
+    spike.wait("them to sell", lambda: all(load.yes_count() > 10 for load in few))
+    many = place.load(*alive, connections=10, pause_s=0.05)
+    spike.wait("the others to sell", lambda: many.yes_count() > 10)
     for node in doomed:
         node.kill9()
     assert many.codes[-1] == 0, "they died when all was sold"

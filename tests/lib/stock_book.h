@@ -103,6 +103,14 @@ static inline int fresh_redis(void **state)
     return 0;
 }
 
+static inline int fresh_redis_with_two_events(void **state)
+{
+    strcpy(conf.events[1].name, "seat");
+    conf.events[1].stock_max = 1000;
+    conf.event_count = 2;
+    return fresh_redis(state);
+}
+
 static inline int leave(void **state)
 {
     (void)state;

@@ -394,18 +394,10 @@ static void test_all_orders(void **state)
     assert_true(accepted_copies > 0 && refused_copies > 0);
 }
 
-static int two_events(void **state)
-{
-    strcpy(conf.events[1].name, "seat");
-    conf.events[1].stock_max = 1000;
-    conf.event_count = EVENTS;
-    return fresh_redis(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_all_orders, two_events, leave),
+        cmocka_unit_test_setup_teardown(test_all_orders, fresh_redis_with_two_events, leave),
     };
     return STOCK_RUN(tests);
 }

@@ -16,10 +16,11 @@
 #include "admin-tui/number.h"
 #include "admin-tui/rows.h"
 
-#define CODE_YES    1
-#define CODE_SILENT 0
-#define CODE_BUSY   (-6)
-#define DONE_BYTES  64
+#define CODE_YES      1
+#define CODE_SILENT   0
+#define CODE_BUSY     (-6)
+#define CODE_CONFLICT (-409)
+#define DONE_BYTES    64
 
 typedef bool asker(struct act *a, const struct model *m, struct prompt *p, struct fault *f);
 static asker ask_pause, ask_close, ask_restock, ask_reopen, ask_drain, ask_reclaim, ask_lost;
@@ -345,6 +346,13 @@ static bool was_not_reached(const char *message)
     return strcmp(message, "connection refused") == 0 || strcmp(message, "no such socket") == 0;
 }
 
+/* "node 4 may still come back: ...", "node 4 was heard ...": nothing was done, and every node would
+ * say the same. */
+static bool names_a_node(int code, const char *message)
+{
+    return (code == CODE_BUSY || code == CODE_CONFLICT) && strncmp(message, "node ", 5) == 0;
+}
+
 /* What came of asking that node: "asked node 2: paused". */
 static void outcome(const struct act *a, uint32_t node, int code, const char *message,
                     char out[MODEL_LINE_BYTES])
@@ -360,6 +368,8 @@ static void outcome(const struct act *a, uint32_t node, int code, const char *me
                  "node %" PRIu32 " did not answer: not known whether it was done, it may still "
                  "happen",
                  node);
+    else if (names_a_node(code, message))
+        snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " refused: %.60s", node, message);
     else if (words != NULL)
         snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " %s", node, words);
     else
@@ -387,12 +397,13 @@ bool act_heard(struct act *a, const struct model *m, int code, const char *messa
                char line[MODEL_LINE_BYTES])
 {
     char words[MODEL_LINE_BYTES], head[MODEL_LINE_BYTES], text[ACT_SAID];
-    outcome(a, asked(a, m), code, message != NULL ? message : "", words);
+    message = message != NULL ? message : "";
+    outcome(a, asked(a, m), code, message, words);
     snprintf(line, MODEL_LINE_BYTES, "%.40s: %.150s", title(a, m, head), words);
     add(a, m, text, words);
     snprintf(a->said, sizeof a->said, "%s", text);
     a->trouble = a->trouble || code != CODE_YES;
-    return code != CODE_SILENT && code != CODE_BUSY;
+    return (code != CODE_SILENT && code != CODE_BUSY) || names_a_node(code, message);
 }
 
 /* ---- what was done ---- */

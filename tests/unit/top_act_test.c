@@ -382,6 +382,14 @@ static void test_refusals_are_words(void **state)
     assert_true(hear(-409, "conflict", "pause ticket: node 1 refused: the sale is closed"));
     assert_true(act_ask(&a, ACT_PAUSE, m, 1, &p, &f));
     assert_true(hear(-418, "teapot", "pause ticket: node 1 refused: -418 teapot"));
+    snprintf(m->nodes[1].stats.events[0].state, sizeof m->nodes[1].stats.events[0].state, "repair");
+    assert_true(act_ask(&a, ACT_REOPEN, m, 1, &p, &f));
+    assert_true(
+        hear(-6, "node 4 may still come back: try again in 3 s",
+             "reopen ticket: node 1 refused: node 4 may still come back: try again in 3 s"));
+    assert_true(act_ask(&a, ACT_REOPEN, m, 1, &p, &f));
+    assert_true(hear(-409, "node 4 was heard 0.4 s ago",
+                     "reopen ticket: node 1 refused: node 4 was heard 0.4 s ago"));
     char long_text[1000];
     memset(long_text, 'x', sizeof long_text - 1);
     long_text[sizeof long_text - 1] = '\0';

@@ -374,6 +374,14 @@ class Node:
         self.end_expected = True
         return self.process.wait(seconds * PATIENCE)
 
+    def freeze(self):
+        """SIGSTOP; waits until each of its threads stands still, which takes a busy machine a while."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        wait(f"{self.name} to stand still", lambda: all(
+            (task / "stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+            for task in tasks.iterdir()))
+
     def is_running(self):
         return self.process.poll() is None
 

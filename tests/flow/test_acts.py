@@ -82,6 +82,18 @@ def test_pause_resume_close(kind):
     assert versions(redis, nodes) == before
 
 
+def test_how_far_beats_are_apart(place):
+    """All that others do is seen within a beat: 250 ms at most, if the machine does not stand still."""
+    redis = place.redis()
+    node = place.node(redis=redis)
+    beats = {orders.beat_of(redis, node)}
+    spike.wait("beats", lambda: beats.add(orders.beat_of(redis, node)) or len(beats) > 20)
+    times = sorted(beats)
+    gaps = sorted(after - before for before, after in zip(times, times[1:]))
+    print(gaps)
+    assert gaps[len(gaps) // 4] <= 250
+
+
 class CutsAct:
     """The first act reaches Redis and is done; its reply is thrown away."""
 

@@ -15,13 +15,13 @@ def leave(place, redis, path, **event):
     may still be reading, for all the server knows: he is told.)"""
     proxy = place.proxy(redis)
     node = place.node(redis=proxy, events={"ticket": {**HOLD, **event}})
-    proxy.replies.clear()
+    proxy.keep_reply()
     wire = spike.Wire(node.address)
     wire.send(spike.request("GET", path))
     spike.wait("the order to be deducted", lambda: redis.figure() == 2)
     wire.reset()
     spike.wait("it to be seen", lambda: node.stats()["http"]["connections"] == 0)
-    proxy.replies.set()
+    proxy.let_go()
     return node
 
 

@@ -105,7 +105,7 @@ def test_a_connection_each(node, place):
     sleeps while they come, so that all have asked before it sees the first."""
 
     def measure():
-        node.process.send_signal(signal.SIGSTOP)
+        node.freeze()
         spike.wait("it to stop", lambda: status(worker(node), "State") == "T")
         wires = [Wire(node.address) for _ in range(ASKED)]
         for wire in wires:

@@ -103,7 +103,7 @@ def test_node_hangs(sale):
     """A node that hangs while it has requests: those with a key are answered by another one, in
     time, and when it goes on it finds that they have their order."""
     redis, nodes, front = sale(hurry=True, events={"ticket": {"total": 100}})
-    nodes[3].process.send_signal(signal.SIGSTOP)
+    nodes[3].freeze()
     before = time.monotonic()
     paths = [buy_path(key=f"key-{i}") for i in range(10)]
     try:

@@ -52,7 +52,10 @@ class Sale:
         return self.nodes[-1]
 
     def signal(self, number):
-        self.last.process.send_signal(number)
+        if number == signal.SIGSTOP:
+            self.last.freeze()
+        else:
+            self.last.process.send_signal(number)
 
     def is_refused(self):
         """Everybody who asks now."""

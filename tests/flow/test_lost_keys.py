@@ -125,7 +125,7 @@ def test_an_old_dump_with_a_void_order(place):
     spike.wait("it to be void", lambda: not orders_of_key(redis, "k"))
     order = orders.buy(nodes[1], key="k", buyer="b").data["order"]
     spike.wait("it to be settled", lambda: redis.client.hget(spike.HASH, "2:pending") == "")
-    nodes[0].process.send_signal(signal.SIGSTOP)
+    nodes[0].freeze()
     redis.restart_from_old_dump()
     spike.wait("the second to have told", lambda: redis.client.hget(spike.HASH, "aside") and
                redis.client.hget(spike.HASH, "2:ready") == "1")

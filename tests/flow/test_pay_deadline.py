@@ -117,7 +117,7 @@ def test_many_at_one_moment(place, standalone):
     bought = orders.Crowd(count, lambda caller, i: caller.buy(node).data, threads=30).join()
     try:
         wires += [spike.Wire(node.admin) for _ in range(50)]
-        node.process.send_signal(signal.SIGSTOP)
+        node.freeze()
         for i, data in enumerate(bought):
             wires[i % len(wires)].send(spike.request("POST", f"/order/{data['order']}/pay"))
         orders.past(max(data["pay_by"] for data in bought) + 5)

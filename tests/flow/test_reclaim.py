@@ -73,7 +73,7 @@ def test_stalled_over_the_reclaim(place):
     first, second = nodes_of(place, redis, 2, total=20000)
     load = place.load(second, connections=8)
     spike.wait("some yeses", lambda: len(load.yeses) > 5)
-    second.process.send_signal(signal.SIGSTOP)
+    second.freeze()
     epoch = field(redis, second, "epoch")
     assert reclaim(first, second).code == 1
     last = field(redis, second, "last")

@@ -72,12 +72,12 @@ def test_the_answer_was_on_its_way(place):
     not believe that answer."""
     redis = place.redis()
     first, second, proxy = behind_a_proxy(place, redis)
-    proxy.replies.clear()
+    proxy.keep_reply()
     with spike.Wire(second.address) as buyer:
         buyer.send(spike.request("GET", orders.buy_path(key="mine", n=3)))
         spike.wait("it to be deducted", lambda: redis.figure() == 3)
-        second.process.send_signal(signal.SIGSTOP)
-        proxy.replies.set()
+        second.freeze()
+        proxy.let_go()
         answer = reclaim(first, second, journal="lost")
         assert (answer.data["gone"], answer.data["returned"]) == (0, 3)
         yeses = buy_all(first)
@@ -206,7 +206,7 @@ def test_a_blank_disk_for_a_node_that_sold(place):
     spike.wait("the first to see all", lambda: first.stock()["sold"] == 7)
     second.kill9()
     shutil.rmtree(second.journal)
-    first.process.send_signal(signal.SIGSTOP)  # so that the blank one comes first
+    first.freeze()  # so that the blank one comes first
     redis.client.flushall()
     second.start(healthy=False)
     spike.wait("its sale", lambda: field(redis, second, "ready") == 1)

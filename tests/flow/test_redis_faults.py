@@ -306,10 +306,10 @@ def test_answer_deadline(place):
     redis = place.redis()
     proxy = place.proxy(redis)
     node = place.node(redis=proxy, redis_timeout="60s", answer_timeout="300ms")
-    proxy.replies.clear()
+    proxy.keep_reply()
     load = place.load(node, connections=10, requests=10).join()
     assert load.codes == {-6: 10}
-    proxy.replies.set()
+    proxy.let_go()
     cancelled = lambda: [r for r in node.records() if r["kind"] == "change"]
     spike.wait("cancellations", cancelled)
     spike.wait("their settling", lambda: redis.figure() == 0 and not node.orders())

@@ -93,7 +93,7 @@ def test_stop_answers_the_accept_queue(place, workers):
     """Hundreds have sent their request, and the kernel has let them in, but no worker has accepted
     them when TERM comes: each is answered, none is reset."""
     node = place.node(workers=workers)
-    node.process.send_signal(signal.SIGSTOP)
+    node.freeze()
     wires = [spike.Wire(node.address) for _ in range(400)]
     for wire in wires:
         wire.send(spike.request("GET", "/buy/ticket"))

@@ -86,7 +86,7 @@ def test_a_node_that_hangs(place):
     _, nodes = top.three_nodes(place, events={"ticket": {"total": 1000}})
     console = Console(place, "-d", 10, *top.addresses(nodes))  # it is up, for all that is known
     console.wait_for("OPEN", "3/3 up", "^>1 ")
-    nodes[0].process.send_signal(signal.SIGSTOP)
+    nodes[0].freeze()
     console.press("Enter").wait_for("^node 1 ", "^Journal")
     console.press("p").wait_question(r"^Pause the sale of ticket on all nodes\?")
     console.press("y").wait_for(r"^ pause ticket: asked node 1 \.\.\.$")
@@ -99,7 +99,7 @@ def test_a_node_that_hangs(place):
     nodes[0].process.send_signal(signal.SIGCONT)
     spike.wait("all nodes to pause", lambda: states(nodes) == {"paused"})
 
-    nodes[2].process.send_signal(signal.SIGSTOP)
+    nodes[2].freeze()
     console.press("G").wait_for("^>3 ")
     console.press("d").wait_question(r"^Drain node 3 \(").press("y")
     console.wait_for("^ drain node 3: node 3 did not answer: not known whether it was done, it may$",

@@ -235,7 +235,7 @@ def test_nobody_in_the_last_round(place):
                              stdout=subprocess.PIPE, text=True, preexec_fn=spike.die_with_parent)
     for _ in range(2):
         assert '"state":"up"' in batch.stdout.readline()
-    node.process.send_signal(signal.SIGSTOP)
+    node.freeze()
     last = top.rounds_of(batch.communicate(timeout=spike.SOON_S)[0])[-1]
     node.process.send_signal(signal.SIGCONT)
     assert batch.returncode == 1

@@ -188,7 +188,8 @@ def test_nothing_is_said_of_a_sale_that_was_not_seen(place):
     assert first.buy().code == 1
     proxy = place.proxy(redis)
     gate = AttachesOnly(proxy)
-    second = place.node(2, redis=proxy, healthy=False, events={"ticket": {"total": 5}})
+    second = place.node(2, redis=proxy, healthy=False, events={"ticket": {"total": 5}},
+                        **spike.QUICK_REDIS)
     spike.wait("a step after the attach", lambda: gate.stopped >= 2)
     assert of_the_sale(second) == {}
     assert second.ask("GET", "/stock/ticket").code == -6

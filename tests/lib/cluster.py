@@ -21,8 +21,8 @@ ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin")
 
 
 def free_base(place):
-    """A port with all of PORTS above it free, and below those that the kernel gives away. Other tests
-    that run at the same time on this machine are given others."""
+    """A port with all of PORTS above it free, and below those that the kernel gives away. Tests that
+    run at the same time on this machine get other ports."""
 
     def all_free(base):
         for port in PORTS:

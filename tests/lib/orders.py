@@ -83,8 +83,8 @@ def buy_until(node, code=1, **parameters):
 
 def within_a_beat(redis, node, what, condition, most=3):
     """Waits for what that node must see, and answers its value. "Within a beat" is counted in beats of
-    that node, not in time, which would be that of the machine: one may have begun before, one sees it,
-    and when the next has begun it is seen by all who ask."""
+    that node, not in time: the machine may stand still. One beat may have begun before, the next one
+    sees it, and when the third has begun every request is answered by it."""
     last, passed = beat_of(redis, node), 0
 
     def seen():

@@ -2,7 +2,8 @@
 
   delay_s          every chunk from the server waits that long
   reply_delay_s    every chunk to the server waits that long: it learns late of what Redis has done
-  replies          an Event: while it is cleared, nothing goes to the server
+  keep_reply()     the reply to the next call with orders, and all after it on that connection, wait
+                   here until let_go()
   cut_reply()      the next call with orders reaches Redis and runs; its reply is thrown away, and
                    the connection closed (or, with close=False, silent from then on)
   part(), join()   the network between them is gone, and is back
@@ -36,7 +37,7 @@ class Link:
         self.server = server
         self.upstream = socket.socket(socket.AF_UNIX)
         self.upstream.connect(upstream)
-        self.cut = False
+        self.cut, self.kept = False, False
         self.held = b""
         self.late_reply = b""
 
@@ -53,8 +54,8 @@ class Proxy:
     def __init__(self, upstream):
         self.upstream = upstream
         self.delay_s, self.reply_delay_s = 0.0, 0.0
-        self.lock, self.replies = threading.Lock(), threading.Event()
-        self.replies.set()
+        self.lock = threading.Lock()
+        self.keeping, self.let_replies_go = False, threading.Event()
         self.links, self.connects = [], 0
         self.parted = False
         self.cutting, self.cut_closes, self.holding = False, True, None
@@ -69,6 +70,14 @@ class Proxy:
         self.cut_done.clear()
         self.cut_closes = close
         self.cutting = True
+
+    def keep_reply(self):
+        self.let_replies_go.clear()
+        self.keeping = True
+
+    def let_go(self):
+        self.keeping = False
+        self.let_replies_go.set()
 
     def part(self):
         self.parted = True
@@ -142,6 +151,7 @@ class Proxy:
                 return b""
             if not has_orders(data):
                 return data
+            link.kept |= self.keeping
             if self.cutting:
                 self.cutting, link.cut = False, True
             elif self.holding is not None:
@@ -164,7 +174,8 @@ class Proxy:
                 continue
             if self.reply_delay_s:
                 time.sleep(self.reply_delay_s)
-            self.replies.wait()
+            if link.kept:
+                self.let_replies_go.wait()
             if link is self.held_link:
                 link.late_reply += data
             elif not send(link.server, data):

@@ -29,15 +29,15 @@ from books import journal_records, live_orders
 from load import Load
 from proxy import Proxy
 
-# How long a condition that must come is waited for: nothing is measured by it, so it is long enough for
-# a machine that is busy with other things, and is used up by a failure alone.
+# How long a condition that must come is waited for. Nothing is measured by it: it is long enough for
+# a machine that is busy with other things, and only a failure uses it up.
 SOON_S = 60
 # What a node of the tests waits for its disk, its Redis and the other nodes, unless a test is about
-# just that: a machine that stands still for a second is no fault of what is tested. Such a test
+# just that: a machine that stands still for a second is no fault of what is tested. A test that is
 # names its own time-outs.
 CALM = {"answer_timeout": "20s", "redis_timeout": "10s", "node_timeout": "60s"}
 QUICK_REDIS = {"redis_timeout": "500ms"}
-# What has a set time may come that much later on a busy machine; what has none comes later still.
+# How much later than its set time an answer may come on a busy machine.
 LATE_S = 10
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -381,6 +381,14 @@ class Node:
         self.end_expected = True
         return self.process.wait(seconds * PATIENCE)
 
+    def freeze(self):
+        """SIGSTOP; waits until each of its threads stands still, which takes a busy machine a while."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        wait(f"{self.name} to stand still", lambda: all(
+            (task / "stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+            for task in tasks.iterdir()))
+
     def is_running(self):
         return self.process.poll() is None
 
@@ -446,8 +454,8 @@ class Place:
         return thing
 
     def reserve(self, name):
-        """Until the end of this place nobody else on this machine can reserve that; False: somebody
-        has. An abstract socket leaves nothing behind."""
+        """Reserves that name on this machine until the end of this place; False: it is reserved by
+        another one. An abstract socket leaves nothing behind."""
         sock = socket.socket(socket.AF_UNIX)
         try:
             sock.bind("\0" + name)

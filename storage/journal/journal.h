@@ -1,5 +1,6 @@
 /*
- * journal: the LMDB log of a node, one directory, and the only user of lmdb.h (with verify.c).
+ * journal: the LMDB log of a node, one directory, and with the files beside it the only user of
+ * lmdb.h.
  *
  * Every event has two named databases: seq -> record (record.h), appended, never changed; and an
  * index, order number -> seq of its grant and of the last record that speaks of it, so that any

@@ -1,8 +1,8 @@
 /*
  * verify: reads a whole journal in a child process; why is in verify.h.
  *
- *   parent: fork, wait for the finding (a pipe: words, or what lies behind the newest commit; none:
- *           sound) and for the child's end
+ *   parent: fork, wait for the finding (a pipe: words; or that it is sound, and then what lies
+ *           behind the newest commit) and for the child's end
  *   child:  1 the metas, and every page of the newest commit (metas.c, pages.c)  2 its records and
  *           index (history.c)  3 what hangs on the older meta, if that holds more
  *
@@ -15,7 +15,8 @@
  * record of it was acknowledged, and it is passed over.
  *
  * After step 1 nothing should be able to kill the reader; if something does (a disk that cannot be
- * read gives SIGBUS), it kills the child, and its death is the finding. The child shares no
+ * read gives SIGBUS), it kills the child, and its death is the finding: damage in steps 1 and 2,
+ * and in step 3, when it has said before that the journal is sound, nothing. The child shares no
  * descriptor with the server, ends with it, and may allocate: it is gone before the sale.
  */
 #include "storage/journal/verify.h"
@@ -41,10 +42,11 @@
 /* How long reading may take: a minute, and a second for every two megabytes. */
 #define BOUND_US(bytes) ((UINT64_C(60) + (bytes) / (UINT64_C(2) << 20)) * 1000000u)
 
-/* What the child has found, through the pipe. */
+/* What the child has found, through the pipe: words, or once an empty leftover, which says that the
+ * journal is sound, and then what was found. */
 union finding {
-    struct leftover leftover; /* sound: and behind it this */
-    char text[FAULT_TEXT];    /* damaged: words */
+    struct leftover leftover[2];
+    char text[FAULT_TEXT];
 };
 
 /* Does the older meta hold the commit behind the newest one? It can only if it names more. */
@@ -75,8 +77,15 @@ static bool check_newest(const struct pages *p, const char *dir, struct history 
     return history_check(h, p, m, dir, f);
 }
 
-static bool check_all(const char *dir, const char *path, struct leftover *l, struct fault *f)
+static void say(int pipe, const void *what, size_t len)
 {
+    ssize_t ignored = write(pipe, what, len); /* it is read, or the parent is gone */
+    (void)ignored;
+}
+
+static bool check_all(const char *dir, const char *path, int pipe, struct fault *f)
+{
+    struct leftover l = {0};
     struct pages p;
     struct fault why;
     struct history *h = calloc(1, sizeof *h);
@@ -87,8 +96,11 @@ static bool check_all(const char *dir, const char *path, struct leftover *l, str
         return fault(f, "journal %s" JOURNAL_ADVICE, why.text);
     }
     bool good = check_newest(&p, dir, h, f);
-    if (good)
-        (void)find_leftover(&p, h, l);
+    if (good) {
+        say(pipe, &l, sizeof l);
+        if (find_leftover(&p, h, &l))
+            say(pipe, &l, sizeof l);
+    }
     pages_close(&p);
     free(h);
     return good;
@@ -120,20 +132,12 @@ static void become_reader(pid_t parent, int *pipe)
 
 static _Noreturn void read_in_child(pid_t parent, int pipe, const char *dir, const char *path)
 {
-    union finding found = {.text = ""};
     struct fault f;
-    size_t len = 0;
     become_reader(parent, &pipe);
-    bool good = check_all(dir, path, &found.leftover, &f);
-    if (good) {
-        len = found.leftover.records > 0 ? sizeof found.leftover : 0;
-    } else {
-        len = strlen(f.text);
-        memcpy(found.text, f.text, len);
-    }
-    ssize_t ignored = write(pipe, &found, len); /* it is read, or the parent is gone */
-    (void)ignored;
-    _exit(!good);
+    if (check_all(dir, path, pipe, &f))
+        _exit(0);
+    say(pipe, f.text, strlen(f.text));
+    _exit(1);
 }
 
 /* Reads the finding up to the end of the pipe. False when the time is over. */
@@ -163,17 +167,19 @@ static bool judge(const char *dir, bool in_time, int status, const union finding
 {
     if (!in_time)
         return fault(f, "journal %s: reading it took too long; is the disk in order?", dir);
-    if (WIFSIGNALED(status))
+    bool died = WIFSIGNALED(status);
+    if ((died || WEXITSTATUS(status) == 0) && len >= sizeof *l) {
+        *l = len == 2 * sizeof *l ? found->leftover[1] : found->leftover[0];
+        return true;
+    }
+    if (died)
         return fault(f,
                      "journal %s: reading it died of SIG%s: the file is damaged or the disk cannot "
                      "read it" JOURNAL_ADVICE,
                      dir, sigabbrev_np(WTERMSIG(status)));
-    if (WEXITSTATUS(status) != 0)
-        return len > 0 ? fault(f, "%s", found->text)
-                       : fault(f, "journal %s: it could not be verified", dir);
-    if (len == sizeof *l)
-        *l = found->leftover;
-    return true;
+    return WEXITSTATUS(status) != 0 && len > 0
+               ? fault(f, "%s", found->text)
+               : fault(f, "journal %s: it could not be verified", dir);
 }
 
 /* No signal reaches the child before become_reader(): a handler of the server that ends the process

@@ -107,6 +107,38 @@ def test_first_start(place, disk):
     assert started == [180]
 
 
+def pages_of_last_sale(node):
+    """Sells once more; answers which pages of the file that has changed, but for the metas."""
+    path = node.journal / "data.mdb"
+    sell_one(node, "all")
+    node.start()
+    before = path.read_bytes()
+    assert node.buy().code == 1
+    node.kill9()
+    after = path.read_bytes()
+    return [page for page in range(2, len(after) // PAGE)
+            if before[page * PAGE:][:PAGE] != after[page * PAGE:][:PAGE]]
+
+
+def test_what_cannot_be_read_behind_the_journal(place, disk):
+    """A commit that failed, on pages that the disk cannot read: here, holes for which a full disk has
+    no page, so that reading them is SIGBUS. The journal before it is sound, and is not refused."""
+    node = make_node(place, disk, "holes")
+    pages = pages_of_last_sale(node)
+    with open(node.journal / "data.mdb", "r+b") as file:
+        numbers = [int.from_bytes(os.pread(file.fileno(), 8, at), "little") for at in (144, 4240)]
+        newest = numbers.index(max(numbers))
+        os.pwrite(file.fileno(), (max(numbers) - 2).to_bytes(8, "little"), 144 + 4096 * newest)
+        for page in pages:
+            subprocess.run(["fallocate", "--punch-hole", "-o", str(page * PAGE), "-l", str(PAGE),
+                            file.name], check=True)
+    disk.leave(0)
+    said = spikelog.run_log(*spikelog.confs(node), "audit")
+    assert said.endswith("no breach\n") and "open: journal" not in said
+    disk.make_room()
+    sell_one(node, "all")
+
+
 def test_lost_lock_file(place, disk):
     """A journal that was copied without LMDB's lock file, on a full disk: readers and servers."""
     node = make_node(place, disk, "old")

@@ -220,7 +220,7 @@ static void check_after(const struct place *p)
 /* False: there were fewer calls than that. */
 static bool try_one(const struct place *base, enum phase phase, enum disk_call call, unsigned nth)
 {
-    struct place p;
+    struct place p = {.root = ""};
     int status;
     lay(base, &p, phase);
     disk_fault.nth = nth;
@@ -259,15 +259,15 @@ static unsigned try_all(const struct place *base, enum phase phase, enum disk_ca
 
 static void in_phase(enum phase phase)
 {
-    struct place base;
+    struct place base = {.root = ""};
     unsigned tried = 0;
     place_make(&base);
     make_base(&base);
     for (int call = CALL_WRITE; call < CALLS; call++)
         for (int how = 0; how < FAILURES; how++)
-            for (int stays = 0; stays <= (how != FAIL_KILL && how != FAIL_ENOSPC); stays++) {
+            for (int stays = 0; stays < (how == FAIL_KILL || how == FAIL_ENOSPC ? 1 : 2); stays++) {
                 disk_fault.how = (enum disk_failure)how;
-                disk_fault.stays = stays;
+                disk_fault.stays = stays != 0;
                 tried += try_all(&base, phase, (enum disk_call)call);
             }
     disk_fault.call = CALL_NONE;

@@ -64,7 +64,7 @@ static void a_first_start_begins_again(void **state)
 {
     static const off_t lengths[] = {1,    15,   16,   100,  144,  152,   4095,  4096,
                                     4097, 4200, 8191, 8192, 8193, 12288, 16384, 20479};
-    struct place p;
+    struct place p = {.root = ""};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
         begin(&p, lengths[i], MARK_NEW);
@@ -79,7 +79,7 @@ static void what_may_be_a_journal_is_kept(void **state)
 {
     static const char *const marks[] = {MARK_MADE, NULL, "spike joew    \n", "\0"};
     static const off_t lengths[] = {100, 4096, 8191, 8192};
-    struct place p;
+    struct place p = {.root = ""};
     struct stat st;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(marks); i++)

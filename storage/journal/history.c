@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "storage/journal/home.h"
 #include "storage/journal/record.h"
-#include "storage/journal/verify.h"
 
 /* What the records have said of an order, and what the index says of it. A number that a late
  * payment took is no order: state 0. */

@@ -17,6 +17,11 @@
 
 #define HOME_DATA "data.mdb" /* LMDB's name for it */
 
+/* What every finding of damage ends with. An older copy sells again what was sold since. */
+#define JOURNAL_ADVICE                                                                    \
+    "; leave the directory as it is and check the disk (dmesg, smartctl); an older copy " \
+    "sells tickets twice; what to do: spike-server(8), DIAGNOSTICS"
+
 enum home_content {
     HOME_BLANK,   /* nothing there yet: no file, or one that LMDB has not begun to fill */
     HOME_BEGUN,   /* a file that a first start has left, and that never held a record */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "storage/journal/verify.h"
+#include "storage/journal/home.h"
 
 #define KEY_FORMAT   "meta:format"
 #define KEY_NODE     "meta:node"

@@ -15,11 +15,6 @@
 
 #include "conf/base/fault.h"
 
-/* What every finding of damage ends with. An older copy sells again what was sold since. */
-#define JOURNAL_ADVICE                                                                    \
-    "; leave the directory as it is and check the disk (dmesg, smartctl); an older copy " \
-    "sells tickets twice; what to do: spike-server(8), DIAGNOSTICS"
-
 /* A commit that is whole but for its number: `records` more than the newest one's. */
 struct leftover {
     uint64_t records; /* 0: there is none */

@@ -301,6 +301,7 @@ void ledger_attach(struct ledger *l, uint64_t now_mono_us)
         atomic_fetch_add_explicit(&l->board->stores.redis_reconnects, 1, memory_order_relaxed);
     l->attached = l->started = true;
     l->in_doubt = false;
+    l->attached_mono_us = clock_mono_us();
     l->backoff_us = l->retry_mono_us = 0;
     l->said[0] = '\0';
 }

@@ -36,7 +36,7 @@ struct ledger_event {
     uint64_t nodes_mono_us; /* when `nodes` was asked for */
     uint64_t since,
         since_mono_us;    /* of the repair, and when this was first told; 0: there is none */
-    char waits[128];      /* for whom, as it was last logged */
+    char waits[128];      /* the nodes that it waits for, as last logged */
     uint32_t waits_count; /* how many they are as the last step told; the least of them, rising: */
     uint16_t waits_for[BOARD_WAITS_MAX];
     uint64_t asked_mono_us; /* when the nodes were last asked for at all */
@@ -59,6 +59,7 @@ struct ledger {
     bool attached; /* all events have been, since the connection was made */
     bool started;  /* attached once: from here on another node under our number is an error */
     bool in_doubt; /* a batch was sent and its outcome was never heard */
+    uint64_t attached_mono_us; /* since when; other nodes may have been away as long */
     uint64_t retry_mono_us, backoff_us;
     char said[FAULT_TEXT]; /* the last trouble that was logged, so that it is not said again */
 

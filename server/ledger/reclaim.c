@@ -9,11 +9,12 @@
  *     step     ends the repair, if all others are ready
  *
  * What a node that is given up has sold, holds or has in doubt stays counted. A node that lives is
- * not given up: one whose beat is young or that this node itself has seen alive a moment ago. In a
- * repair beats from before it prove nothing, for what began it (a Redis that came back empty or
- * old) makes every node look silent: there a node is given up only when it has had the time to
- * notice and to attach, by the clock of Redis and by ours. Until then the operator hears which node
- * may still come, and for how long.
+ * not given up: one whose beat is young or that this node itself has seen alive a moment ago. Nor
+ * is one that may be on its way: an outage of Redis makes every node look silent to the first that
+ * is back, and what begins a repair (a Redis that came back empty, or old) has lost all beats. So a
+ * node is given up only when it has had the time to notice and to attach, since this node has
+ * attached and since the repair began. Until then the operator hears which node may still come, and
+ * for how long.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -43,10 +44,13 @@ static uint64_t patience_ms(const struct ledger *l)
                                                               : redis_ms + RECONNECT_MS;
 }
 
-/* Until a node that this repair waits for has had that time, by our clock. */
+/* Until another node has had that time, by our clock. */
 static uint64_t still_to_wait_ms(const struct ledger *l, const struct ledger_event *e)
 {
-    uint64_t now = clock_mono_us(), until = e->since_mono_us + patience_ms(l) * 1000;
+    uint64_t now = clock_mono_us(), from = l->attached_mono_us;
+    if (from < e->since_mono_us)
+        from = e->since_mono_us;
+    uint64_t until = from + patience_ms(l) * 1000;
     return now < until ? (until - now) / 1000 + 1 : 0;
 }
 
@@ -99,32 +103,42 @@ static enum verdict blame(struct message *m, enum verdict v, uint16_t node, uint
     return v;
 }
 
-/* The verdict of one event; node 0: all that its repair waits for. */
-static enum verdict give_up(struct ledger *l, struct ledger_event *e, uint16_t node,
-                            struct message *m)
+/* Asks the stock, of one event; node 0: all that its repair waits for. */
+static enum verdict ask_stock(struct ledger *l, struct ledger_event *e, uint16_t node,
+                              bool only_decide, struct message *m, struct stock_reclaim *rc)
 {
     struct fault f;
-    struct stock_reclaim rc = {.event = e->index,
-                               .epoch = e->epoch,
-                               .seen = e->figures,
-                               .node = node,
-                               .journal_lost = m->kind == MESSAGE_RECLAIM && m->lost,
-                               .patience_ms = patience_ms(l)};
-    if (l->room < NODES_MAX)
-        return VERDICT_BUSY; /* what the journal has left is for returns */
     uint64_t wait_ms = still_to_wait_ms(l, e);
-    rc.waited_since = wait_ms == 0 ? e->since : 0;
-    if (stock_reclaim(l->stock, &rc, &f) != STOCK_OK) {
+    *rc = (struct stock_reclaim){.event = e->index,
+                                 .epoch = e->epoch,
+                                 .seen = e->figures,
+                                 .node = node,
+                                 .journal_lost = m->kind == MESSAGE_RECLAIM && m->lost,
+                                 .patience_ms = patience_ms(l),
+                                 .has_waited = wait_ms == 0,
+                                 .only_decide = only_decide};
+    if (!l->attached || l->room < NODES_MAX)
+        return VERDICT_BUSY; /* what the journal has left is for returns */
+    if (stock_reclaim(l->stock, rc, &f) != STOCK_OK) {
         ledger_detach(l, clock_mono_us(), &f);
         return VERDICT_BUSY;
     }
-    e->figures = rc.figures;
-    if (rc.outcome == STOCK_ALIVE)
-        return blame(m, VERDICT_CONFLICT, rc.of, rc.of_ms);
-    if (rc.outcome == STOCK_EARLY)
-        return blame(m, VERDICT_BUSY, rc.of, rc.of_ms > wait_ms ? rc.of_ms : wait_ms);
-    if (rc.outcome == STOCK_UNKNOWN)
-        return VERDICT_NOT_FOUND;
+    e->figures = rc->figures;
+    if (rc->outcome == STOCK_ALIVE)
+        return blame(m, VERDICT_CONFLICT, rc->of, rc->of_ms);
+    if (rc->outcome == STOCK_EARLY)
+        return blame(m, VERDICT_BUSY, rc->of, rc->of_ms > wait_ms ? rc->of_ms : wait_ms);
+    return rc->outcome == STOCK_UNKNOWN ? VERDICT_NOT_FOUND : VERDICT_YES;
+}
+
+/* The verdict of one event. */
+static enum verdict give_up(struct ledger *l, struct ledger_event *e, uint16_t node,
+                            struct message *m)
+{
+    struct stock_reclaim rc;
+    enum verdict v = ask_stock(l, e, node, false, m, &rc);
+    if (v != VERDICT_YES)
+        return v;
     for (uint32_t i = 0; i < rc.given_up_count; i++) {
         if (rc.given_up[i].is_new)
             journal_reclaim(l, e, m, &rc.given_up[i]);
@@ -145,18 +159,23 @@ void reopen_do(struct ledger *l, struct message *m)
     enum verdict v = VERDICT_BUSY;
     if (l->attached && !e->figures.repair && e->figures.ready)
         v = VERDICT_YES;
-    else if (l->attached)
+    else
         v = give_up(l, e, 0, m);
     m->verdict = (uint8_t)v;
 }
 
-static enum verdict reclaim_in(struct ledger *l, struct ledger_event *e, struct message *m)
+/* May the node be given up in this event? */
+static enum verdict may_reclaim(struct ledger *l, struct ledger_event *e, struct message *m)
 {
-    if (!l->attached)
-        return VERDICT_BUSY;
+    struct stock_reclaim rc;
     uint64_t ms = seen_alive_ms(e, m->node);
     if (!e->figures.repair && ms < l->conf->node_timeout_ms)
         return blame(m, VERDICT_CONFLICT, m->node, ms);
+    return ask_stock(l, e, m->node, true, m, &rc);
+}
+
+static enum verdict do_reclaim(struct ledger *l, struct ledger_event *e, struct message *m)
+{
     return give_up(l, e, m->node, m);
 }
 
@@ -166,17 +185,29 @@ static bool goes_on(enum verdict v)
 }
 
 /* An event that does not know the node has nothing to give up. */
-void reclaim_do(struct ledger *l, struct message *m)
+static enum verdict in_all_events(struct ledger *l, struct message *m,
+                                  enum verdict (*one)(struct ledger *, struct ledger_event *,
+                                                      struct message *))
 {
     enum verdict all = VERDICT_NOT_FOUND;
+    for (uint32_t i = 0; i < l->conf->event_count && goes_on(all); i++) {
+        enum verdict v = one(l, &l->events[i], m);
+        all = v != VERDICT_NOT_FOUND ? v : all;
+    }
+    return all;
+}
+
+/* In all events or in none: decided for all before it is done in the first. */
+void reclaim_do(struct ledger *l, struct message *m)
+{
+    enum verdict v = VERDICT_NOT_FOUND;
     if (m->node == l->conf->node)
-        all = VERDICT_CONFLICT;
+        v = VERDICT_CONFLICT;
     else if (l->conf->redis.len > 0)
-        for (uint32_t i = 0; i < l->conf->event_count && goes_on(all); i++) {
-            enum verdict v = reclaim_in(l, &l->events[i], m);
-            all = v != VERDICT_NOT_FOUND ? v : all;
-        }
-    m->verdict = (uint8_t)all;
+        v = in_all_events(l, m, may_reclaim);
+    if (v == VERDICT_YES)
+        v = in_all_events(l, m, do_reclaim);
+    m->verdict = (uint8_t)v;
 }
 
 /* ---- what is logged of the other nodes ------------------------------------------------------ */

@@ -109,7 +109,8 @@ if sale and sale ~= jsale then
             .. 'lost for good, start it as a node with a number of its own)'}
     end
 end
-if not lost then
+local of_another = lost and sale -- all that the hash says of the nodes
+if not of_another then
     if math.max(int(v[11]), epoch_seen) > own_epoch then
         return {'OTHER', 'epoch ' .. string.format('%.0f', math.max(int(v[11]), epoch_seen))
             .. ' of this node is in use, the journal is at ' .. ARGV[21]}
@@ -120,7 +121,7 @@ if not lost then
 end
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
-local proof = lost and '0 0' or proof_pos .. ' ' .. proof_chain
+local proof = of_another and '0 0' or proof_pos .. ' ' .. proof_chain
 if ARGV[22] == '' then
     return {'OK', proof, v[11] or '0', v[32] or '0', now}
 elseif ARGV[22] ~= proof or ARGV[23] ~= '' and ARGV[23] ~= (v[32] or '0') then
@@ -234,7 +235,7 @@ last = math.min(last, keep)
 -- A node that was silent is not waited for: what was last seen of it stays counted. A hash that is
 -- not an older one shows itself whether the node has come back since; if Redis has forgotten, only
 -- news of just now can be believed. Nor is a node waited for that such a hash has never seen.
-local silent, never, seen, change = {}, {}, {}, 0
+local silent, never, seen, change, comes_again = {}, {}, {}, 0, false
 local newer = not lost and seen_turn > 0 and turn >= seen_turn
 local drop = repair and (v[8] ~= run or not v[7] or wipe)
 -- A dump may have been taken in a repair: who was ready then need not be so now.
@@ -279,7 +280,7 @@ end
 if lost then -- who had come before must attach again, to this sale; what the stream has, it has
     for _, id in ipairs(ids) do
         for _, field in ipairs({'epoch', 'ready', 'last', 'pos', 'done', 'pending', 'held', 'sold',
-            'gone', 'knows', 'rebuild', 'lost', 'seen', 'proof'}) do
+            'gone', 'knows', 'rebuild', 'lost', 'seen', of_another and 'proof' or nil}) do
             redis.call('HDEL', H, id .. ':' .. field)
         end
     end
@@ -326,6 +327,7 @@ for _, id in ipairs(ids) do
     -- Who attached under an older epoch has another journal, or the hash is older. Let him attach.
     if seen[id] and seen[id].older and redis.call('HGET', H, id .. ':fenced') ~= '1' then
         redis.call('HSET', H, id .. ':fenced', 1, id .. ':ready', 0)
+        comes_again = true
     end
     if silent[id] then
         redis.call('HSET', H, id .. ':ready', 1, id .. ':gone', gones[id])
@@ -337,7 +339,7 @@ if aside then
     redis.call('HSET', H, T, -1, 'aside', aside) -- put aside, so that nobody can sell
 end
 local since = tonumber(v[33] or '')
-if unready or aside and not (v[7] and since) then
+if unready or comes_again or aside and not (v[7] and since) then
     since = now
     redis.call('HSET', H, 'since', since)
 end

@@ -1,12 +1,13 @@
 #!lua
--- reclaim: by an operator's word, nodes that are gone are given up: each is fenced, and nobody waits
+-- reclaim: by an operator's word, nodes that are gone are given up: each is fenced, and no repair waits
 -- for it any more. What it sold, holds or has in doubt stays counted, for only its journal can
 -- tell. In repair the hash may have forgotten, so if any node last saw more of it, that counts.
 --
--- A node that lives is not given up: one whose beat is young, and, in a repair, one that may still be
--- on its way. For what began the repair has lost, or made old, everybody's beats: those before it
--- prove nothing, so a node has `patience` from then on to come, by the clock of Redis and by that of
--- the caller.
+-- A node that lives is not given up: one whose beat is young, or one that may still be on its way. For
+-- what kept the caller away from Redis may have kept all nodes away, so it must have been attached for
+-- `patience` itself. And what began a repair has lost, or made old, the beats of all nodes: those from
+-- before prove nothing, so a node has `patience` from then on to come, by the clock of Redis and by
+-- that of the caller.
 --
 -- If its journal is lost for good, what it held or had in doubt comes back, with the keys and the
 -- places within the limit of what was in doubt (whose the holds were, nobody knows any more). Should
@@ -17,7 +18,8 @@
 -- ARGV  1 node  2 epoch  3 total's field  4 sold's field  5 turn that the node has seen
 --       6 milliseconds after which a node is silent  7 the node to give up, or 0: all those that a
 --         repair waits for and that are silent  8 1: its journal is lost for good
---       9 patience in milliseconds  10 the `since` from which on the caller has waited so long, or 0
+--       9 patience in milliseconds  10 '' if the caller has not waited for so long; else the `since`
+--         of the repair as it has seen it, 0 for none  11 1: decide, but do nothing
 --
 -- answers {'OK', 'done' | 'alive' | 'early' | 'unknown', nodes that were given up, with their tickets
 --          that stay counted, those that came back, and 1 if that was not so before:
@@ -44,7 +46,9 @@ elseif redis.call('HGET', requests, '') ~= sale .. ' ' .. (v[9] or '')
 end
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
-local since, patience = v[11] and int(v[13]) or nil, tonumber(ARGV[9])
+local since, patience = v[11] and int(v[13]) or 0, tonumber(ARGV[9])
+local waited = ARGV[10] == (v[11] and v[13] or '0')
+local early_ms = now >= since and math.max(since + patience - now, 0) or 0 -- Redis' clock may jump
 local given_up, outcome, of, ms = {}, target == '0' and 'done' or 'unknown', 0, 0
 for id in string.gmatch(v[5], '%d+') do
     if id ~= node and (target == id or target == '0') then
@@ -55,10 +59,9 @@ for id in string.gmatch(v[5], '%d+') do
         local silent = not beat or math.abs(now - beat) > tonumber(ARGV[6])
         outcome = outcome == 'unknown' and 'done' or outcome
         local was_given_up = f[12] == '1' and f[2] == '1'
-        if asked_for and since and (beat or 0) < since and not was_given_up
-                and (now >= since and now - since < patience or ARGV[10] ~= v[13]) then
-            outcome, of = 'early', tonumber(id)
-            ms = now >= since and math.max(since + patience - now, 0) or 0
+        local unheard = silent or (beat or 0) < since
+        if asked_for and unheard and not was_given_up and (early_ms > 0 or not waited) then
+            outcome, of, ms = 'early', tonumber(id), early_ms
         elseif asked_for and not silent then
             if outcome == 'done' then
                 outcome, of, ms = 'alive', tonumber(id), math.abs(now - beat)
@@ -74,7 +77,7 @@ for id in string.gmatch(v[5], '%d+') do
     end
 end
 
-if outcome == 'early' or #given_up == 0 then
+if outcome == 'early' or #given_up == 0 or ARGV[11] == '1' then
     return {'OK', outcome, '', sold, ours, turn, of, ms}
 end
 

@@ -111,6 +111,10 @@ enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struc
     link_add_number(&r->link, rc->node);
     link_add_number(&r->link, rc->journal_lost ? 1 : 0);
     link_add_number(&r->link, (int64_t)rc->patience_ms);
-    link_add_number(&r->link, (int64_t)rc->waited_since);
+    if (rc->has_waited)
+        link_add_number(&r->link, (int64_t)rc->seen.since);
+    else
+        link_add_text(&r->link, "");
+    link_add_number(&r->link, rc->only_decide ? 1 : 0);
     return redis_finish_script(r, SCRIPT_RECLAIM, take_reclaim, rc, f);
 }

@@ -393,27 +393,28 @@ end
 if ARGV[14] == '1' or not ready or aside or knows < #ids then
     local fields = {}
     for _, id in ipairs(ids) do
-        for _, name in ipairs({':epoch', ':gone', ':beat', ':ready', ':knows'}) do
+        for _, name in ipairs({':epoch', ':gone', ':beat', ':ready', ':knows', ':fenced'}) do
             fields[#fields + 1] = id .. name
         end
     end
     values = redis.call('HMGET', H, unpack(fields))
     for i, id in ipairs(ids) do
-        local k = 5 * (i - 1)
+        local k = 6 * (i - 1)
         local beat = tonumber(values[k + 3] or '')
         nodes[i] = {id = id, epoch = values[k + 1] or '0', gone = values[k + 2] or '0',
             silent = id ~= node and beat ~= nil and math.abs(now - beat) > tonumber(ARGV[13]),
             never = beat == nil, ready = values[k + 4] == '1',
-            knows = tonumber(values[k + 5] or '') or 0}
+            knows = tonumber(values[k + 5] or '') or 0, fenced = values[k + 6] == '1'}
     end
 end
 
--- The end of the journal is reached: ready, once all who are selling know of this node, so that a
+-- The end of the journal is reached: ready, once all nodes that sell know of this one, so that a
 -- repair will wait for it. When all known nodes are ready, the repair is over.
 if ARGV[8] == '1' and not ready then
     ready = true
     for _, n in ipairs(nodes) do
-        if n.id ~= node and n.ready and not n.silent and not n.never and n.knows < #ids then
+        if n.id ~= node and n.ready and not (n.fenced or n.silent or n.never)
+                and n.knows < #ids then
             ready = false
         end
     end

@@ -227,9 +227,11 @@ struct stock_reclaim {
     struct stock_figures seen;
     uint16_t node;     /* 0: all that the repair waits for and that are silent */
     bool journal_lost; /* what it held or had in doubt comes back */
-    /* In a repair a node has this long from `since` on to come, by the stock's clock and by the
-     * caller's, who has waited so long since it saw this `since`; 0: not yet. */
-    uint64_t patience_ms, waited_since;
+    /* A node has so long to come: in a repair from seen.since on, by the stock's clock; and by the
+     * caller's, since it attached and saw that `since`. */
+    uint64_t patience_ms;
+    bool has_waited;
+    bool only_decide; /* nothing is done */
     /* out */
     enum {
         STOCK_RECLAIMED,

@@ -151,7 +151,7 @@ def test_while_it_starts_again(place):
     done.set()
     operator.join()
     load.stop()
-    assert codes == {1, -409}
+    assert {1, -409} <= codes <= {1, -409, -6}  # -6: Redis was slow, the first has just attached again
     sum_up(redis, [first, second], load.yeses, 100000)
 
 

@@ -18,8 +18,8 @@ import socket
 import threading
 import time
 
-WORDS = 3 + 6 + 23  # of a step: EVALSHA, its SHA1, the number of keys; the keys; the arguments
-CHANGES, ITEMS = WORDS - 2, WORDS - 1  # which of them are packed; both are empty without orders
+WORDS = 3 + 6 + 24  # of a step: EVALSHA, its SHA1, the number of keys; the keys; the arguments
+CHANGES, ITEMS = WORDS - 3, WORDS - 1  # which of them are packed; both are empty without orders
 
 
 def has_orders(data):

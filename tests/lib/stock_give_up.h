@@ -8,8 +8,8 @@
 #include "tests/lib/stock_book.h"
 
 static struct stock_reclaim rc;
-static uint64_t patience;     /* ms */
-static uint64_t waited_since; /* ... and, with it, the caller's */
+static uint64_t patience; /* ms */
+static bool has_waited = true;
 
 /* Its last beat was long ago. */
 static inline void silence(uint16_t node)
@@ -36,7 +36,7 @@ static inline enum stock_result give_up(uint16_t node, bool lost)
                                 .node = node,
                                 .journal_lost = lost,
                                 .patience_ms = patience,
-                                .waited_since = patience > 0 ? waited_since : book->figures.since};
+                                .has_waited = has_waited};
     enum stock_result result = stock_reclaim(stock, &rc, &f);
     if (result == STOCK_OK)
         book->figures = rc.figures;

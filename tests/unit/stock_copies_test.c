@@ -1,6 +1,6 @@
 /*
- * Why: whoever restores an old copy of a journal, or starts a node again and again, must never make
- * a ticket be sold twice (P1), and a node with its true journal must never be refused (P3). Each
+ * Why: an operator who restores an old copy of a journal, or starts a node again and again, must never
+ * make a ticket be sold twice (P1), and a node with its true journal must never be refused (P3). Each
  * start alone looks harmless; it is the order of things that oversells. So here all orders are
  * tried: buy, pay, copy, restore, start, kill, a start that dies before it attaches, and Redis
  * away, in every way that fits in six steps, for node 1 with two events, while node 2 sells what is

@@ -1,9 +1,9 @@
 /*
- * Why: what begins a repair (Redis comes back empty, or old) makes every node look silent. An
- * operator who reopens the sale at that moment must not give up a node that lives and is on its
- * way: its tickets would be sold again (P1). So all orders of losing, coming back, dying, waiting,
- * reopening and reclaiming are tried that fit in six steps, with two events and two nodes, of which
- * node 2 is the one that is asked.
+ * Why: a Redis that comes back (empty, old, or only after some seconds) makes every node look
+ * silent. An operator who reopens the sale at that moment, or reclaims a node, must not give up one
+ * that lives and is on its way: its tickets would be sold again (P1). So all orders of losing,
+ * being cut off, coming back, dying, waiting, reopening and reclaiming are tried that fit in six
+ * steps, with two events and two nodes, of which node 2 is the one that is asked.
  *
  * A world goes on from a snapshot of itself and of Redis. Time passes in one step, `patience` and
  * more of it, and only when each node that lives has come: one that does not come in that time is
@@ -25,7 +25,8 @@ static struct world {
     struct book books[EVENTS][2];
     bool lives, came[2]; /* node 1; each node has attached since Redis lost something */
     bool given_up;
-    uint64_t first_seen; /* of the repair, as far as node 2 has waited it out; 0: not yet */
+    bool has_waited; /* node 2, since it attached and saw this `since` */
+    uint64_t since;
 } world;
 
 static uint32_t worlds, early, alive, given_up;
@@ -54,15 +55,21 @@ static void beat(uint16_t node)
 }
 
 /* A process that was started anew remembers nothing of the others. */
+static void forget(struct book *b)
+{
+    memset(&b->figures, 0, sizeof b->figures);
+    b->node_count = 0;
+    b->epoch += 1024;
+}
+
 static bool comes(uint16_t node, bool restarted)
 {
-    for (uint32_t e = 0; e < EVENTS && restarted; e++) {
-        struct book *b = &world.books[e][node - 1];
-        memset(&b->figures, 0, sizeof b->figures);
-        b->node_count = 0;
-        b->epoch += 1024;
+    for (uint32_t e = 0; e < EVENTS && (restarted || !world.came[node - 1]); e++) {
+        if (restarted)
+            forget(&world.books[e][node - 1]);
         at(node, e);
         assert_int_equal(attach(), STOCK_OK);
+        world.has_waited &= node != 2;
     }
     beat(node);
     world.lives |= node == 1;
@@ -86,6 +93,14 @@ static bool is_lost(bool old)
     return true;
 }
 
+/* Nothing is lost, but no node could beat for a while. */
+static bool is_away(void)
+{
+    all_is_long_ago();
+    world.came[0] = world.came[1] = false;
+    return true;
+}
+
 static bool time_passes(void)
 {
     if (!world.came[1] || (world.lives && !world.came[0]))
@@ -94,7 +109,8 @@ static bool time_passes(void)
     if (world.lives)
         beat(1);
     beat(2);
-    world.first_seen = world.books[0][1].figures.since;
+    world.has_waited = true;
+    world.since = world.books[0][1].figures.since;
     return true;
 }
 
@@ -108,7 +124,7 @@ static bool gives_up_node(uint16_t node, bool lost)
     beat(2);
     for (uint32_t e = 0; e < EVENTS; e++) {
         at(2, e);
-        waited_since = world.first_seen == book->figures.since ? world.first_seen : 0;
+        has_waited = world.has_waited && world.since == book->figures.since;
         enum stock_result result = give_up(node, lost);
         if (result == STOCK_ATTACH)
             return true;
@@ -125,7 +141,7 @@ static bool gives_up_node(uint16_t node, bool lost)
     return true;
 }
 
-static const char letters[] = "fo12kt" /* then the operator's */ "rcl";
+static const char letters[] = "fox12kt" /* then the operator's */ "rcl";
 
 static bool play(char step)
 {
@@ -133,6 +149,8 @@ static bool play(char step)
     case 'f':
     case 'o':
         return is_lost(step == 'o');
+    case 'x':
+        return is_away();
     case '1':
     case '2':
         return comes((uint16_t)(step - '0'), step == '2' || !world.lives);
@@ -173,8 +191,8 @@ static void explore(unsigned depth)
     saved[depth] = world;
     snprintf(name, sizeof name, "%u", depth);
     snapshot(name, false);
-    /* The last step is an operator's: the others give nobody up. */
-    for (const char *step = depth + 1 == STEPS ? letters + 6 : letters; *step != '\0'; step++) {
+    /* The last step is an operator's: the others give no node up. */
+    for (const char *step = depth + 1 == STEPS ? letters + 7 : letters; *step != '\0'; step++) {
         story[depth] = *step;
         story[depth + 1] = '\0';
         if ((depth > 0 && story[depth - 1] == *step) || !play(*step))

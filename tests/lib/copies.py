@@ -1,0 +1,82 @@
+"""Journals that are copied, put back, and must stay as they are; and starts that may be refused."""
+
+import hashlib
+import pathlib
+import shutil
+import signal
+
+import orders
+import spike
+
+
+def keep(node, name):
+    """A copy of its journal as of one moment, as a snapshot of the disk has it."""
+    to, is_running = node.dir / name, node.is_running()
+    if is_running:
+        node.process.send_signal(signal.SIGSTOP)
+        spike.wait("it to stand still", lambda: has_stopped(node.process.pid))
+    shutil.copytree(node.journal, to)
+    if is_running:
+        node.process.send_signal(signal.SIGCONT)
+    return to
+
+
+def has_stopped(pid):
+    """Every thread of it."""
+    stats = [path.read_text() for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rsplit(") ", 1)[1][0] == "T" for stat in stats)
+
+
+def put(node, kept):
+    """The copy takes the place of the journal."""
+    shutil.rmtree(node.journal)
+    shutil.copytree(kept, node.journal)
+
+
+def digests(directory):
+    """What every file of a journal holds; those by which it is locked aside."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in pathlib.Path(directory).iterdir() if not path.name.startswith("lock")}
+
+
+def comes_up(node):
+    """Starts it; true if it sells then, false if it ends by itself, which it must do with words."""
+    try:
+        node.start(healthy=False)
+    except AssertionError:
+        if node.is_running():
+            raise
+    return settles_in(node)
+
+
+def settles_in(node):
+    """The same of one that was started already."""
+
+    def verdict():
+        if not node.is_running():
+            return "ended"
+        try:
+            return "sells" if node.health().status == 200 else None
+        except (OSError, EOFError):
+            return None
+
+    if spike.wait(f"{node.name} to sell or to end", verdict) == "sells":
+        return True
+    assert node.wait_end() == 1
+    assert f"node {node.number} must not sell" in node.log_text()
+    return False
+
+
+def pay_out(node, left):
+    """Buys and pays while left() says that there is something; answers how many buyers it took."""
+    count = 0
+
+    def is_out():
+        nonlocal count
+        answer = orders.buy(node)
+        if answer.code == 1:
+            count += orders.pay(node, answer.data["order"]).code == 1
+        return answer.code == -1 and left() <= 0
+
+    spike.wait("all to be sold", is_out)
+    return count

@@ -1,0 +1,205 @@
+"""Why: a node that was killed must come up again at once. Its last call may still be in the network
+then, and reach Redis while the next process looks whether another one beats under its number: one
+late call is no sign of life, and a node that is refused for it is missing in the sale. A twin that
+really lives must still be found, for with it every ticket would be sold twice."""
+
+import collections
+import itertools
+import re
+import threading
+
+import pytest
+
+import copies
+import orders
+import spike
+import spikelog
+from gate import Gate, is_attach, is_sale
+from gone import field
+
+TOTAL = 100000
+EVENTS = ["ticket", "vip"]
+NOT_LOOKS = ("info", "script", "attach", "step", "")
+# A start that finds a beat of just now looks again for 250 ms, every 25 ms.
+LOOKS = 1 + 10
+
+
+def sale(place, gate, events=("ticket",), **settings):
+    rows = {name: {"total": TOTAL} for name in events}
+    return place.node(redis=gate, events=rows, workers=1, **settings)
+
+
+def buyers(place, node, events=("ticket",)):
+    paths = itertools.cycle(f"/buy/{name}" for name in events)
+    return place.load(node, connections=8, path=lambda: next(paths), pause_s=0.002)
+
+
+class Next:
+    """The process to come: counts its calls by kind, and acts before some of them.
+    todo: pairs of a time, as in ("look", 3) before its third look, and a function."""
+
+    def __init__(self, gate, todo=()):
+        self.old, self.todo, self.counts = set(gate.links), dict(todo), collections.Counter()
+        gate.on_call = self.note
+
+    def note(self, call):
+        if call.link in self.old:
+            return
+        kind = "look" if call.kind not in NOT_LOOKS else call.kind
+        self.counts[kind] += 1
+        act = self.todo.pop((kind, self.counts[kind]), None)
+        if act:
+            act()
+
+
+def comes_up_despite(node, gate, late):
+    """late: pairs of a time and the connection on which the dead process had the last word."""
+    Next(gate, [(when, lambda link=link: gate.release(link)) for when, link in late])
+    assert copies.comes_up(node), f"refused for a late call before {[when for when, _ in late]}"
+    gate.on_call = None
+    for link in (link for _, link in late if link.held):
+        gate.release(link)  # it came up sooner
+
+
+def killed_with(node, gate, which):
+    """Dies while such a call of it is under way; answers the connection on which that is."""
+    gate.catch(which)
+    if not node.is_running():
+        node.start(healthy=False)
+    link = gate.wait_caught()
+    node.kill9()
+    return link
+
+
+def test_a_late_step(place):
+    """It was selling; its last step, of one event or the other, comes before, while and after the
+    next process looks."""
+    redis = place.redis()
+    gate = Gate(place, redis)
+    node = sale(place, gate, EVENTS)
+    load = buyers(place, node, EVENTS)
+    names = itertools.cycle(["vip", "ticket", "ticket"])
+    for when in [("look", 1), ("look", 2), ("look", 4), ("look", 9), ("attach", 1), ("step", 1)]:
+        name, before = next(names), load.yes_count()
+        spike.wait("some yeses", lambda: load.yes_count() > before + 5)
+        late = killed_with(node, gate, lambda call: is_sale(call) and call.event == name)
+        comes_up_despite(node, gate, [(when, late)])
+    load.stop()
+    yeses = [row for row in load.rows if row.code == 1]
+    for name in EVENTS:
+        spike.check_promises([node], [row.order for row in yeses if row.path.endswith(name)],
+                             event=name)
+    spikelog.audit(node)
+
+
+def test_a_late_step_at_any_time(place):
+    """The same, so many milliseconds after the first word of the next process."""
+    redis = place.redis()
+    gate = Gate(place, redis)
+    node = sale(place, gate)
+    load = buyers(place, node)
+    for ms in (50, 100, 150, 250):
+        before = load.yes_count()
+        spike.wait("some yeses", lambda: load.yes_count() > before + 5)
+        late = killed_with(node, gate, is_sale)
+        delivery = threading.Timer(ms / 1000, gate.release, (late,))
+        Next(gate, [(("info", 1), delivery.start)])
+        assert copies.comes_up(node), f"refused for a call that came {ms} ms late"
+        delivery.join()
+    load.stop()
+    spike.check_promises([node], load.yeses)
+    spikelog.audit(node)
+
+
+@pytest.mark.parametrize("deaths", [
+    "step@look2 step@look4", "step@look1 attach@look2 attach@look4",
+    "attach@look1 attach@attach1", "attach@look1 attach@step1"])
+def test_late_calls_of_several(place, deaths):
+    """One process after the other has died, selling or on the way to its place in the sale, each
+    with a call that comes when the last one does this or that."""
+    redis = place.redis()
+    gate = Gate(place, redis)
+    node = sale(place, gate)
+    load = buyers(place, node)
+    spike.wait("some yeses", lambda: load.yes_count() > 5)
+    late = []
+    for death in deaths.split():
+        kind, moment, number = re.fullmatch(r"(\w+)@([a-z]+)(\d)", death).groups()
+        if kind == "attach" and node.is_running():
+            node.kill9()
+        link = killed_with(node, gate, is_sale if kind == "step" else is_attach)
+        late.append(((moment, int(number)), link))
+    comes_up_despite(node, gate, late)
+    load.stop()
+    spike.check_promises([node], load.yeses)
+    spikelog.audit(node)
+
+
+@pytest.mark.parametrize("whens", [(2, 4), (1, 2, 4)], ids=str)
+def test_late_calls_of_one(place, whens):
+    """The network lets nothing through: its step is lost on the way, and each time that it attaches
+    again, on another connection, that is lost too. Then it dies, and all of it comes: its beat
+    moves once and again, but each time under another epoch."""
+    redis = place.redis()
+    gate = Gate(place, redis)
+    node = sale(place, gate, redis_timeout="200ms")
+    gate.catch(is_sale)
+    with spike.Wire(node.address) as buyer:
+        buyer.send(spike.request("GET", "/buy/ticket"))
+        late = [(("look", whens[0]), gate.wait_caught())]
+        for number in whens[1:]:
+            gate.catch(is_attach)
+            late.append((("look", number), gate.wait_caught()))
+        assert buyer.answer().code == -6
+    node.kill9()
+    comes_up_despite(node, gate, late)
+    assert orders.buy(node).code == 1
+    spikelog.audit(node)
+
+
+def test_the_start_is_quick(place):
+    """Right after a kill it looks for a quarter of a second; when the last beat is old, once."""
+    redis = place.redis()
+    gate = Gate(place, redis)
+    node = sale(place, gate)
+    assert orders.buy(node).code == 1
+    node.kill9()
+    process = Next(gate)
+    node.start()
+    assert 1 <= process.counts["look"] <= LOOKS
+    node.kill9()
+    orders.past(field(redis, node, "beat") + 1100)
+    process = Next(gate)
+    node.start()
+    assert process.counts["look"] == 1
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_twin_that_lives(place, busy):
+    """Its journal lacks nothing, as of when it was copied: only the first one's beats, or what that
+    has sold since, tell them apart."""
+    redis = place.redis()
+    first = sale(place, redis)
+    load = buyers(place, first)
+    spike.wait("some yeses", lambda: load.yes_count() > 20)
+    if not busy:
+        load.stop()
+        spike.wait("all to be settled", lambda: field(redis, first, "done") ==
+                   field(redis, first, "last"))
+    copy = copies.keep(first, "copy")
+    conf = place.dir / "twin.conf"
+    conf.write_text(first.conf.read_text().replace(str(first.journal), str(copy)))
+    was = copies.digests(copy)
+    for _ in range(3):
+        done = spike.run_server("-c", conf)
+        assert done.code == 1 and "node 1 must not sell" in done.err
+        assert busy or "another server beats under this node's number" in done.err
+        assert copies.digests(copy) == was
+    assert first.is_running()
+    before = load.yes_count()
+    assert orders.buy(first).code == 1
+    if busy:
+        spike.wait("more yeses", lambda: load.yes_count() > before)
+        load.stop()
+    spike.check_promises([first], load.yeses)
+    spikelog.audit(first)

@@ -20,18 +20,17 @@ from gone import field
 TOTAL = 100000
 EVENTS = ["ticket", "vip"]
 NOT_LOOKS = ("info", "script", "attach", "step", "")
-# A start that finds a beat of just now looks again for 250 ms, every 25 ms, and after a beat that
-# has moved for 300 ms more.
-LOOKS, LOOKS_MORE = 1 + 10, 13
+# A start that finds a beat of just now looks again for 250 ms, every 25 ms.
+LOOKS = 1 + 10
 
 
-def sale(place, redis, gate, events=1, **settings):
-    rows = {name: {"total": TOTAL} for name in EVENTS[:events]}
+def sale(place, gate, events=("ticket",), **settings):
+    rows = {name: {"total": TOTAL} for name in events}
     return place.node(redis=gate, events=rows, workers=1, **settings)
 
 
-def buyers(place, node, events=1):
-    paths = itertools.cycle(f"/buy/{name}" for name in EVENTS[:events])
+def buyers(place, node, events=("ticket",)):
+    paths = itertools.cycle(f"/buy/{name}" for name in events)
     return place.load(node, connections=8, path=lambda: next(paths), pause_s=0.002)
 
 
@@ -55,12 +54,11 @@ class Next:
 
 def comes_up_despite(node, gate, late):
     """late: pairs of a time and the connection on which the dead process had the last word."""
-    process = Next(gate, [(when, lambda link=link: gate.release(link)) for when, link in late])
+    Next(gate, [(when, lambda link=link: gate.release(link)) for when, link in late])
     assert copies.comes_up(node), f"refused for a late call before {[when for when, _ in late]}"
     gate.on_call = None
     for link in (link for _, link in late if link.held):
         gate.release(link)  # it came up sooner
-    return process
 
 
 def killed_with(node, gate, which):
@@ -73,23 +71,22 @@ def killed_with(node, gate, which):
     return link
 
 
-@pytest.mark.parametrize("events", [1, 2])
-def test_a_late_step(place, events):
-    """It was selling; its last step comes before, while and after the next process looks."""
+def test_a_late_step(place):
+    """It was selling; its last step, of one event or the other, comes before, while and after the
+    next process looks."""
     redis = place.redis()
     gate = Gate(place, redis)
-    node = sale(place, redis, gate, events)
-    load = buyers(place, node, events)
-    names = itertools.cycle(reversed(EVENTS[:events]))
+    node = sale(place, gate, EVENTS)
+    load = buyers(place, node, EVENTS)
+    names = itertools.cycle(["vip", "ticket", "ticket"])
     for when in [("look", 1), ("look", 2), ("look", 4), ("look", 9), ("attach", 1), ("step", 1)]:
         name, before = next(names), load.yes_count()
         spike.wait("some yeses", lambda: load.yes_count() > before + 5)
         late = killed_with(node, gate, lambda call: is_sale(call) and call.event == name)
-        process = comes_up_despite(node, gate, [(when, late)])
-        assert process.counts["look"] <= 2 * events * (LOOKS + LOOKS_MORE)
+        comes_up_despite(node, gate, [(when, late)])
     load.stop()
     yeses = [row for row in load.rows if row.code == 1]
-    for name in EVENTS[:events]:
+    for name in EVENTS:
         spike.check_promises([node], [row.order for row in yeses if row.path.endswith(name)],
                              event=name)
     spikelog.audit(node)
@@ -99,9 +96,9 @@ def test_a_late_step_at_any_time(place):
     """The same, so many milliseconds after the first word of the next process."""
     redis = place.redis()
     gate = Gate(place, redis)
-    node = sale(place, redis, gate)
+    node = sale(place, gate)
     load = buyers(place, node)
-    for ms in (0, 50, 100, 150, 200, 250):
+    for ms in (50, 100, 150, 250):
         before = load.yes_count()
         spike.wait("some yeses", lambda: load.yes_count() > before + 5)
         late = killed_with(node, gate, is_sale)
@@ -115,14 +112,14 @@ def test_a_late_step_at_any_time(place):
 
 
 @pytest.mark.parametrize("deaths", [
-    "step@look2 step@look4", "step@look1 attach@look2 attach@look4", "attach@look1 attach@look2",
+    "step@look2 step@look4", "step@look1 attach@look2 attach@look4",
     "attach@look1 attach@attach1", "attach@look1 attach@step1"])
 def test_late_calls_of_several(place, deaths):
     """One process after the other has died, selling or on the way to its place in the sale, each
     with a call that comes when the last one does this or that."""
     redis = place.redis()
     gate = Gate(place, redis)
-    node = sale(place, redis, gate)
+    node = sale(place, gate)
     load = buyers(place, node)
     spike.wait("some yeses", lambda: load.yes_count() > 5)
     late = []
@@ -145,7 +142,7 @@ def test_late_calls_of_one(place, whens):
     moves once and again, but each time under another epoch."""
     redis = place.redis()
     gate = Gate(place, redis)
-    node = sale(place, redis, gate, redis_timeout="200ms")
+    node = sale(place, gate, redis_timeout="200ms")
     gate.catch(is_sale)
     with spike.Wire(node.address) as buyer:
         buyer.send(spike.request("GET", "/buy/ticket"))
@@ -164,13 +161,12 @@ def test_the_start_is_quick(place):
     """Right after a kill it looks for a quarter of a second; when the last beat is old, once."""
     redis = place.redis()
     gate = Gate(place, redis)
-    node = sale(place, redis, gate)
+    node = sale(place, gate)
     assert orders.buy(node).code == 1
-    for _ in range(3):
-        node.kill9()
-        process = Next(gate)
-        node.start()
-        assert 1 <= process.counts["look"] <= LOOKS
+    node.kill9()
+    process = Next(gate)
+    node.start()
+    assert 1 <= process.counts["look"] <= LOOKS
     node.kill9()
     orders.past(field(redis, node, "beat") + 1100)
     process = Next(gate)
@@ -183,7 +179,7 @@ def test_a_twin_that_lives(place, busy):
     """Its journal lacks nothing, as of when it was copied: only the first one's beats, or what that
     has sold since, tell them apart."""
     redis = place.redis()
-    first = sale(place, redis, redis)
+    first = sale(place, redis)
     load = buyers(place, first)
     spike.wait("some yeses", lambda: load.yes_count() > 20)
     if not busy:

@@ -20,7 +20,7 @@ import spike
 import spikelog
 
 SECONDS = float(os.environ.get("SPIKE_CHAOS_DEAD", "8"))
-TIMEOUT_S = 2.0 * spike.PATIENCE  # node-timeout; who lives must not stand still for that long
+TIMEOUT_S = 2.0 * spike.PATIENCE  # node-timeout; a living node must not stand still for that long
 STALL_S = 1.0 * spike.PATIENCE  # what a node may have stood still when it was killed
 HOLD_MS, LIMIT, BUYERS, CLIENTS = 800, 6, 400, 12
 TOTAL = 60 + int(SECONDS * 10)  # so that it is sold out before the end

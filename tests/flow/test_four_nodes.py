@@ -106,7 +106,7 @@ class Sale:
         assert not self.waits()
 
     def goes_on(self):
-        """By itself; False: it says for whom it waits."""
+        """By itself; False: it says which nodes it waits for."""
         goal = self.load.yes_count() + 100
         spike.wait("sales, or a wait", lambda: self.load.yes_count() >= goal or self.waits())
         return not self.waits()

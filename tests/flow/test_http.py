@@ -26,7 +26,7 @@ def node(shared_place):
 
 @pytest.fixture(scope="module")
 def hasty(shared_place):
-    """A node that soon loses patience with who is slow; only that is asked of it."""
+    """A node that soon loses patience with slow clients; only that is asked of it."""
     return shared_place.node(name="hasty", events={"gone": {"total": 1}},
                              header_timeout=f"{HEADER_S}s", idle_timeout=f"{IDLE_S}s")
 

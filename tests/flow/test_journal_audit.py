@@ -52,7 +52,7 @@ def audit_code(node):
 
 
 def test_an_index_that_leads_elsewhere(place):
-    """Offline, and beside a server (here: who holds its lock), which has verified it long ago."""
+    """Offline, and beside a server (here: a process that holds its lock), which has verified it long ago."""
     node, records = sell(place)
     data = (node.journal / "data.mdb").read_bytes()
     entry = last_entry(records)

@@ -1,5 +1,5 @@
 """Why: a disk that is nearly full when a journal begins, or when one is opened, must cost words and no
-signal; and once there is room again, a first start that had failed needs nobody to look at it, for
+signal; and once there is room again, a first start that had failed needs no operator, for
 nothing was ever sold from what it left."""
 
 import os

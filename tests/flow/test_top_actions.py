@@ -125,7 +125,7 @@ def test_acts_are_agreed_to_over_the_present(place):
 
 
 def test_an_outcome_goes_when_something_else_comes_of_it(place):
-    """"paused" stands for some seconds, but not once somebody else has resumed the sale. (On a busy
+    """"paused" stands for some seconds, but not once another operator has resumed the sale. (On a busy
     machine the seconds may be over before: then it is done again.)"""
     _, nodes = top.three_nodes(place)
     console = Console(place, *top.addresses(nodes))

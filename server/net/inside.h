@@ -59,6 +59,7 @@ struct worker {
     uint64_t timer_at_us;   /* DEADLINE_NEVER: not armed */
     uint64_t stop_by_us;    /* when stopping */
     uint64_t complain_us;   /* not before: the next line about accept */
+    uint32_t events;        /* of this turn of the loop */
     uint32_t told;          /* refusals of /buy in this turn of the loop, for the latency */
     bool bell_due;          /* something was pushed since the ledger's bell rang */
     bool armed;             /* our own bell */

@@ -194,8 +194,8 @@ static void look_at_clock(struct worker *w)
 static void after_sleep(struct ev_loop *loop, ev_check *check, int revents)
 {
     struct worker *w = check->data;
-    (void)loop;
     (void)revents;
+    w->events = ev_pending_count(loop);
     if (w->armed)
         doorbell_disarm(&w->o.exchange->worker);
     w->armed = false;

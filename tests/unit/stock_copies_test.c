@@ -1,10 +1,10 @@
 /*
- * Why: an operator who restores an old copy of a journal, or starts a node again and again, must never
- * make a ticket be sold twice (P1), and a node with its true journal must never be refused (P3). Each
- * start alone looks harmless; it is the order of things that oversells. So here all orders are
- * tried: buy, pay, copy, restore, start, kill, a start that dies before it attaches, and Redis
- * away, in every way that fits in six steps, for node 1 with two events, while node 2 sells what is
- * left.
+ * Why: an operator who restores an old copy of a journal, or starts a node again and again, must
+ * never make a ticket be sold twice (P1), and a node with its true journal must never be refused
+ * (P3). Each start alone looks harmless; it is the order of things that oversells. So here all
+ * orders are tried: buy, pay, copy, restore, start, kill, a start that dies before it attaches, and
+ * Redis away, in every way that fits in six steps, for node 1 with two events, while node 2 sells
+ * what is left.
  *
  * A world is the disk of node 1, its copy, its process, what buyers and Redis were told. It goes on
  * from a snapshot of itself and of Redis, so that a common beginning is played once. The process

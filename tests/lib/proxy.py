@@ -109,6 +109,8 @@ class Proxy:
         self.listener.close()
         for link in self.links:
             link.close()
+        assert not self.cutting and self.holding is None, \
+            "no step with orders came through the proxy that was to cut or to hold one"
 
     # -- the threads
 

@@ -32,7 +32,7 @@ class Sale:
         self.nodes = gone.nodes_of(place, self.redis, 4, total, silent_ms=silent_ms)
         self.one_key = place.random.choice(KEYS)
         numbers = itertools.count()
-        self.load = place.load(*self.nodes, connections=16, pause_s=0.01, path=lambda: (
+        self.load = place.load(*self.nodes, connections=16, pause_s=0.05, path=lambda: (
             f"/buy/ticket?key=k{next(numbers)}&buyer=b{place.random.randrange(200)}"))
         self.sells(100)
         self.redis.keep_dump()

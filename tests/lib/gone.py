@@ -16,13 +16,14 @@ TOTAL = 60
 
 def nodes_of(place, redis, count, total=TOTAL, caps=None, silent_ms=SILENT_MS, **event):
     """count nodes of one sale, all selling. caps: the local-stock of each. silent_ms: longer where a
-    node must not be taken for a silent one that only stands still for a moment."""
+    node must not be taken for a silent one that only stands still for a moment. redis-timeout is not
+    too long either: a node that lives has a second more than that to come, and is waited for."""
     numbers = list(range(1, count + 1))
     nodes = []
     for i in numbers:
         cap = {"local_stock": caps[i - 1]} if caps else {}
         nodes.append(place.node(i, nodes=numbers, redis=redis, healthy=False, workers=1,
-                                node_timeout=f"{silent_ms}ms",
+                                node_timeout=f"{silent_ms}ms", redis_timeout="2s",
                                 events={"ticket": {"total": total, **cap, **event}}))
     for node in nodes:
         node.wait_healthy()

@@ -194,7 +194,7 @@ def test_with_a_token(place):
 def test_a_dead_node_is_given_up(place):
     """X on its row: the others fence it; while it answers there is nothing to give up. Then Redis forgets
     all, and L gives up what a node takes with it for good."""
-    redis, nodes = top.three_nodes(place, node_timeout="500ms",
+    redis, nodes = top.three_nodes(place, node_timeout="500ms", **spike.QUICK_REDIS,
                                    events={"ticket": {"total": 1000, "hold": "1m"}})
     for node in nodes:
         assert node.buy().code == 1
@@ -206,6 +206,7 @@ def test_a_dead_node_is_given_up(place):
     nodes[2].kill9()
     console.wait_for("^>3 .*DOWN!")
     spike.wait("the others to miss it", lambda: "node 3 is silent" in nodes[0].log_text())
+    spike.wait("node 3 to have had its time", lambda: nodes[0].stats()["uptime_s"] >= 4)
     console.press("X").wait_question(r"^Give up node 3 \(").press("y")
     console.wait_for(r"^\S+ reclaim node 3: asked node 1: given up$")
     assert redis.client.hget(spike.HASH, "3:fenced") == "1" and redis.figure() == 3
@@ -219,11 +220,12 @@ def test_a_dead_node_is_given_up(place):
 
 def test_one_that_died_before_anybody_looked(place):
     """The alarm came first, then the console: Redis knows who was at that address."""
-    redis, nodes = top.three_nodes(place, node_timeout="500ms")
+    redis, nodes = top.three_nodes(place, node_timeout="500ms", **spike.QUICK_REDIS)
     nodes[2].kill9()
     console = Console(place, "-c", nodes[0].conf)
     console.wait_for("2/3 up", "^ 3 .*DOWN!")
     spike.wait("the others to miss it", lambda: "node 3 is silent" in nodes[0].log_text())
+    spike.wait("node 3 to have had its time", lambda: nodes[0].stats()["uptime_s"] >= 4)
     console.press("G", "X").wait_question(r"^Give up node 3 \(").press("y")
     console.wait_for(r"^\S+ reclaim node 3: asked node 1: given up$")
     assert redis.client.hget(spike.HASH, "3:fenced") == "1"

@@ -20,7 +20,7 @@ TOTAL = 10
 def two_nodes(place, redis, way=None, total=TOTAL, **event):
     """The first one's way to Redis may be another. The second's holds last long enough."""
     nodes = [place.node(i, nodes=[1, 2], redis=to, healthy=False, workers=1,
-                        events={"ticket": {"total": total, **holds}})
+                        events={"ticket": {"total": total, **holds}}, **copies.PATIENT)
              for i, to, holds in ((1, way or redis, event), (2, redis, {"hold": "10m"}))]
     for node in nodes:
         node.wait_healthy()
@@ -107,7 +107,7 @@ def test_redis_is_away_while_holds_of_a_copy_are_due(place):
     first, second = two_nodes(place, redis, gate, hold="2s")
     answers = [orders.buy(first).data for _ in range(4)]
     bought = [answer["order"] for answer in answers]
-    spike.wait("all to be settled", lambda: field(redis, first, "done") == 4)
+    copies.settled(redis, first, 4)
     old = copies.keep(first, "old")
     paid(redis, first, bought)
     first.kill9()
@@ -140,7 +140,7 @@ def test_redis_is_away_while_holds_are_due(place):
     first, second = two_nodes(place, redis, gate, hold="2s")
     answers = [orders.buy(first).data for _ in range(3)]
     bought = [answer["order"] for answer in answers]
-    spike.wait("all to be settled", lambda: field(redis, first, "done") == 3)
+    copies.settled(redis, first, 3)
     first.kill9()
     was = copies.digests(first.journal)
     orders.past(answers[-1]["pay_by"])
@@ -168,7 +168,7 @@ def test_a_key_is_lost(place):
     gate = Gate(place, redis)
     first, second = two_nodes(place, redis, gate, hold="10m")
     bought = [orders.buy(first).data["order"] for _ in range(4)]
-    spike.wait("all to be settled", lambda: field(redis, first, "done") == 4)
+    copies.settled(redis, first, 4)
     old = copies.keep(first, "old")
     paid(redis, first, bought)
     gate.catch(is_attach, REST)
@@ -199,14 +199,15 @@ def test_one_event_tells_on_the_copy(place):
     gate = Gate(place, redis)
     events = {"ticket": {"total": 3}, "vip": {"total": 5}}
     first, second = nodes = [place.node(i, nodes=[1, 2], redis=way, healthy=False, workers=1,
-                                        events=events) for i, way in ((1, gate), (2, redis))]
+                                        events=events, **copies.PATIENT)
+                            for i, way in ((1, gate), (2, redis))]
     for node in nodes:
         node.wait_healthy()
     bought = [orders.buy(first).data["order"]]
-    spike.wait("it to be settled", lambda: field(redis, first, "done") == 1)
+    copies.settled(redis, first, 1)
     old = copies.keep(first, "old")
     assert orders.buy(first, "vip").code == 1
-    spike.wait("it to be settled", lambda: redis.client.hget("vip_hash_key", "1:done") == "1")
+    copies.settled(redis, first, 1, "vip")
     gate.catch(lambda call: is_sale(call) and call.event == "ticket", REST)
     bought.append(orders.buy(first).data["order"])
     first.kill9()
@@ -240,11 +241,12 @@ def test_a_copy_with_another_configuration(place):
     """One more event and a larger sale: the journal would get new names, and be written ahead. Not
     before it is known to be the true one."""
     redis = place.redis()
-    first = place.node(redis=redis, events={"ticket": {"total": 100, "stock-max": 200}})
+    first = place.node(redis=redis, **copies.PATIENT,
+                       events={"ticket": {"total": 100, "stock-max": 200}})
     assert orders.buy(first).code == 1
     old = copies.keep(first, "old")
     bought = [orders.buy(first).data["order"] for _ in range(3)]
-    spike.wait("all to be settled", lambda: field(redis, first, "done") == 4)
+    copies.settled(redis, first, 4)
     first.kill9()
     true = copies.keep(first, "true")
     text = first.conf.read_text()
@@ -296,7 +298,7 @@ def test_a_fork(place):
     first, second = two_nodes(place, redis, gate)
     for _ in range(3):
         assert orders.buy(first).code == 1
-    spike.wait("all to be settled", lambda: field(redis, first, "done") == 3)
+    copies.settled(redis, first, 3)
     fork = copies.keep(first, "fork")
     gate.catch(is_sale, REST)
     ann = orders.buy(first, key="ann").data["order"]
@@ -307,7 +309,7 @@ def test_a_fork(place):
     first.start()
     bob = orders.buy(first, key="bob").data["order"]
     assert ann == bob  # which no rule can prevent: it is in CAVEATS
-    spike.wait("it to be settled", lambda: field(redis, first, "done") == 4)
+    copies.settled(redis, first, 4)
     first.kill9()
     fork = copies.keep(first, "fork-sold")
     copies.put(first, first.dir / "forked")
@@ -324,16 +326,16 @@ def test_a_fork(place):
 def test_a_fork_that_lacked_nothing(place):
     """It sells on and settles: now the journal that it was copied from is the old one."""
     redis = place.redis()
-    first = place.node(redis=redis)
+    first = place.node(redis=redis, **copies.PATIENT)
     assert orders.buy(first).code == 1
-    spike.wait("it to be settled", lambda: field(redis, first, "done") == 1)
+    copies.settled(redis, first, 1)
     fork = copies.keep(first, "fork")
     first.kill9()
     was = copies.digests(copies.keep(first, "forked"))
     copies.put(first, fork)
     first.start()
     assert orders.buy(first).code == orders.buy(first).code == 1
-    spike.wait("all to be settled", lambda: field(redis, first, "done") == 3)
+    copies.settled(redis, first, 3)
     first.kill9()
     fork = copies.keep(first, "fork-sold")
     copies.put(first, first.dir / "forked")

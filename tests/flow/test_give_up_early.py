@@ -44,7 +44,7 @@ def two_nodes(place, redis, gate, **settings):
 
 def sold_by(redis, node, count, before=0):
     yeses = [orders.buy(node).data["order"] for _ in range(count)]
-    spike.wait("all to be settled", lambda: field(redis, node, "done") == before + count)
+    copies.settled(redis, node, before + count)
     return yeses
 
 
@@ -106,7 +106,8 @@ def test_on_its_way(place, way, lose, away_s):
     started again and remembers nothing."""
     redis = place.redis()
     gate = Gate(place, redis)
-    first, second = nodes = two_nodes(place, redis, gate, node_timeout=f"{LONG_S}s")
+    first, second = nodes = two_nodes(place, redis, gate, node_timeout=f"{LONG_S}s",
+                                      **copies.PATIENT)
     yeses = sold_by(redis, first, 8)
     gate.refuse = True
     second.kill9()

@@ -6,6 +6,7 @@ really lives must still be found, for with it every ticket would be sold twice."
 import collections
 import itertools
 import re
+import signal
 import threading
 
 import pytest
@@ -174,32 +175,73 @@ def test_the_start_is_quick(place):
     assert process.counts["look"] == 1
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
-def test_a_twin_that_lives(place, busy):
-    """Its journal lacks nothing, as of when it was copied: only the first one's beats, or what that
-    has sold since, tell them apart."""
+def twin_of(place, first, redis, way):
+    """Its conf, with another way to Redis, on a copy of its journal as it is now."""
+    copy, conf = copies.keep(first, "copy"), place.dir / "twin.conf"
+    text = first.conf.read_text().replace(str(first.journal), str(copy))
+    conf.write_text(text.replace(redis.address, way.address))
+    return conf, copy
+
+
+def refused(conf):
+    done = spike.run_server("-c", conf)
+    assert done.code == 1 and "node 1 must not sell" in done.err, done
+    return done.err
+
+
+def sells_on(first, yeses=()):
+    assert first.is_running()
+    assert orders.buy(first).code == 1
+    assert "must not sell" not in first.log_text()
+    spike.check_promises([first], yeses)
+    spikelog.audit(first)
+
+
+def test_a_twin_of_one_that_waits(place):
+    """Its journal lacks nothing: only the beats of the first one tell them apart."""
     redis = place.redis()
-    first = sale(place, redis)
+    first = sale(place, redis, **copies.PATIENT)
+    assert orders.buy(first).code == 1
+    copies.settled(redis, first, 1)
+    conf, _ = twin_of(place, first, redis, redis)
+    for _ in range(3):
+        assert "another server beats under this node's number" in refused(conf)
+    sells_on(first)
+
+
+def test_a_twin_of_one_that_sells(place):
+    """As of when it was copied its journal lacked nothing; now it does."""
+    redis = place.redis()
+    first = sale(place, redis, **copies.PATIENT)
     load = buyers(place, first)
     spike.wait("some yeses", lambda: load.yes_count() > 20)
-    if not busy:
-        load.stop()
-        spike.wait("all to be settled", lambda: field(redis, first, "done") ==
-                   field(redis, first, "last"))
-    copy = copies.keep(first, "copy")
-    conf = place.dir / "twin.conf"
-    conf.write_text(first.conf.read_text().replace(str(first.journal), str(copy)))
-    was = copies.digests(copy)
+    conf, copy = twin_of(place, first, redis, redis)
+    known, was = field(redis, first, "done"), copies.digests(copy)
+    spike.wait("more to be settled", lambda: field(redis, first, "done") > known + 8)
     for _ in range(3):
-        done = spike.run_server("-c", conf)
-        assert done.code == 1 and "node 1 must not sell" in done.err
-        assert busy or "another server beats under this node's number" in done.err
+        refused(conf)
         assert copies.digests(copy) == was
-    assert first.is_running()
     before = load.yes_count()
+    spike.wait("more yeses", lambda: load.yes_count() > before)
+    load.stop()
+    sells_on(first, load.yeses)
+
+
+def test_a_twin_of_one_that_stalls(place):
+    """It stands still all the while that the twin looks, and goes on right before that attaches:
+    the attach itself finds that there was a beat."""
+    redis = place.redis()
+    gate = Gate(place, redis)
+    first = sale(place, redis, **copies.PATIENT)
     assert orders.buy(first).code == 1
-    if busy:
-        spike.wait("more yeses", lambda: load.yes_count() > before)
-        load.stop()
-    spike.check_promises([first], load.yeses)
-    spikelog.audit(first)
+    copies.settled(redis, first, 1)
+    conf, _ = twin_of(place, first, redis, gate)
+
+    def wake():
+        beat = field(redis, first, "beat")
+        first.process.send_signal(signal.SIGCONT)
+        spike.wait("a beat", lambda: field(redis, first, "beat") > beat)
+
+    Next(gate, [(("info", 1), lambda: copies.stop(first)), (("attach", 1), wake)])
+    assert "another server beats under this node's number" in refused(conf)
+    sells_on(first)

@@ -13,18 +13,23 @@ def keep(node, name):
     """A copy of its journal as of one moment, as a snapshot of the disk has it."""
     to, is_running = node.dir / name, node.is_running()
     if is_running:
-        node.process.send_signal(signal.SIGSTOP)
-        spike.wait("it to stand still", lambda: has_stopped(node.process.pid))
+        stop(node)
     shutil.copytree(node.journal, to)
     if is_running:
         node.process.send_signal(signal.SIGCONT)
     return to
 
 
-def has_stopped(pid):
-    """Every thread of it."""
-    stats = [path.read_text() for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
-    return all(stat.rsplit(") ", 1)[1][0] == "T" for stat in stats)
+def stop(node):
+    """Every thread of it stands still, until it gets a SIGCONT."""
+    tasks = pathlib.Path(f"/proc/{node.process.pid}/task")
+
+    def has_stopped():
+        stats = [path.read_text() for path in tasks.glob("*/stat")]
+        return all(stat.rsplit(") ", 1)[1][0] == "T" for stat in stats)
+
+    node.process.send_signal(signal.SIGSTOP)
+    spike.wait("it to stand still", has_stopped)
 
 
 def put(node, kept):
@@ -37,6 +42,21 @@ def digests(directory):
     """What every file of a journal holds; those by which it is locked aside."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in pathlib.Path(directory).iterdir() if not path.name.startswith("lock")}
+
+
+# For nodes of which each order counts: on a machine that stalls for a moment none is given up.
+PATIENT = {"redis_timeout": "5s", "answer_timeout": "8s"}
+
+
+def settled(redis, node, tickets, event="ticket"):
+    """Waits until Redis has heard all that its journal has, and so many tickets are out."""
+
+    def is_settled():
+        fields = [f"{node.number}:{name}" for name in ("last", "done", "gone")]
+        last, done, gone = redis.client.hmget(f"{event}_hash_key", fields)
+        return last == done and gone == str(tickets)
+
+    spike.wait(f"{tickets} tickets to be settled", is_settled)
 
 
 def comes_up(node):

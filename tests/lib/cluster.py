@@ -124,8 +124,9 @@ class Fake:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
-            self.open.append(sock)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+            server = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+            self.open.append((sock, server))
+            server.start()
 
     def _serve(self, sock):
         try:
@@ -139,17 +140,20 @@ class Fake:
         sock.close()
 
     def close(self):
-        """From now on connections are refused, and those that were made are reset."""
+        """From now on connections are refused, and those that were made are closed on both sides: a
+        balancer that has not seen it yet would still send a request into one, and could not know
+        whether it was read."""
         try:
             self.listener.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
         self.listener.close()
-        for sock in self.open:
+        for sock, server in self.open:
             try:
-                sock.shutdown(socket.SHUT_RDWR)
+                sock.shutdown(socket.SHUT_WR)
             except OSError:
-                pass
+                pass  # closed already, by whom it served
+            server.join(spike.SOON_S * spike.PATIENCE)
 
 
 def fake_answer(status, code):

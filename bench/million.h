@@ -34,7 +34,7 @@ enum count {
         COUNT_KINDS
 };
 
-struct tally {
+struct node_totals {
     _Alignas(64) _Atomic uint32_t n[COUNT_KINDS];
     _Atomic uint64_t last_yes_ns, last_answer_ns; /* monotonic; 0: none */
     _Atomic bool failed;                          /* text says why; the process has ended */
@@ -47,7 +47,7 @@ struct common {
     int bell;   /* an eventfd, readable when the word is given: nobody reads it */
     int orders; /* a file, opened to append to: the ids that buyers were told, a line each */
     struct sockaddr_in node[NODES_MAX];
-    struct tally tally[PROCESSES_MAX];
+    struct node_totals tally[PROCESSES_MAX];
 };
 
 /* One process of buyers, from its birth to its end; it is ended by a signal, or when it fails. */

@@ -28,7 +28,7 @@
 
 #define CONNECTS_MAX 32 /* under way at a time */
 #define EVENTS       256
-#define ANSWER_MAX   1024
+#define CANNED_MAX   1024
 #define ORDER_ID     34
 #define TRIES_MAX    8 /* of a connect, and of an ask that is told "busy" */
 #define PAUSE_MS     100
@@ -51,7 +51,7 @@ struct buyer {
 
 static struct {
     struct common *common;
-    struct tally *tally;
+    struct node_totals *tally;
     struct buyer *buyers;
     uint32_t first, count;  /* of all connections, ours are these */
     uint32_t opened, asked; /* those below have had their first turn */
@@ -273,7 +273,7 @@ static const char *whole(const char *text, size_t len)
 
 static void keep_half(struct buyer *b, const char *text, size_t len)
 {
-    if (b->half == NULL && (b->half = malloc(ANSWER_MAX)) == NULL)
+    if (b->half == NULL && (b->half = malloc(CANNED_MAX)) == NULL)
         fail("malloc");
     memcpy(b->half, text, len);
     b->got = (uint16_t)len;
@@ -281,7 +281,7 @@ static void keep_half(struct buyer *b, const char *text, size_t len)
 
 static void read_answer(struct buyer *b)
 {
-    char text[ANSWER_MAX];
+    char text[CANNED_MAX];
     if (b->got > 0)
         memcpy(text, b->half, b->got);
     ssize_t n = recv(b->fd, text + b->got, sizeof text - 1 - b->got, 0);

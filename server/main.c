@@ -28,7 +28,7 @@
 #include "conf/base/log.h"
 #include "server/admin/admin.h"
 #include "server/ledger/ledger.h"
-#include "server/net/evmem.h"
+#include "server/net/ev_alloc.h"
 #include "server/reload.h"
 
 #define EXIT_TROUBLE     1
@@ -37,7 +37,7 @@
 #define TICK_SECONDS     5.
 #define STAT_LOG_SECONDS 2
 
-_Static_assert(WORKER_OPERATORS <= OTHERS_MAX, "every payment may have to wait for the next turn");
+_Static_assert(WORKER_OPERATORS <= OPS_MAX, "every payment may have to wait for the next turn");
 
 /* Everything a node is made of. */
 static struct {
@@ -47,9 +47,9 @@ static struct {
     struct board board;
     struct journal *journal;
     struct ledger *ledger;
-    struct exchange exchanges[WORKERS_MAX + 1]; /* the last one in use is the desk's */
+    struct channel channels[WORKERS_MAX + 1]; /* the last one in use is the desk's */
     struct listener buyers[LISTEN_MAX], operators;
-    struct worker_door buyers_door, operators_door;
+    struct conn_limit buyers_door, operators_door;
     struct worker *workers[WORKERS_MAX], *desk; /* desk: the operators' */
     char names[WORKERS_MAX][16];
     pthread_t ledger_thread, worker_threads[WORKERS_MAX];
@@ -123,9 +123,9 @@ static uint32_t loops(void)
     return node.conf.workers + 1;
 }
 
-static struct exchange *plan_exchange(uint32_t i, enum route_side side)
+static struct channel *plan_channel(uint32_t i, enum route_side side)
 {
-    struct exchange *x = &node.exchanges[i];
+    struct channel *x = &node.channels[i];
     ring_plan(&x->orders, &node.arena, worker_messages(&node.conf, side));
     ring_plan(&x->verdicts, &node.arena, worker_messages(&node.conf, side));
     return x;
@@ -138,7 +138,7 @@ static void plan_worker(uint32_t i)
                                .number = i,
                                .conf = &node.conf,
                                .board = &node.board,
-                               .exchange = plan_exchange(i, ROUTE_BUYERS),
+                               .channel = plan_channel(i, ROUTE_BUYERS),
                                .side = ROUTE_BUYERS,
                                .listeners = node.buyers,
                                .listener_count = node.conf.listen_count,
@@ -153,7 +153,7 @@ static void plan_operators(void)
     struct worker_options o = {.name = "spike-server",
                                .conf = &node.conf,
                                .board = &node.board,
-                               .exchange = plan_exchange(node.conf.workers, ROUTE_OPERATORS),
+                               .channel = plan_channel(node.conf.workers, ROUTE_OPERATORS),
                                .side = ROUTE_OPERATORS,
                                .listeners = &node.operators,
                                .listener_count = has_admin() ? 1 : 0,
@@ -174,8 +174,8 @@ static void make_plan(void)
     plan_operators();
     node.ledger = ledger_plan(&node.conf, &node.arena);
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
-    evmem_plan(&node.arena, loops(), descriptors,
-               node.conf.workers * node.conf.connections + WORKER_OPERATORS);
+    ev_alloc_plan(&node.arena, loops(), descriptors,
+                  node.conf.workers * node.conf.connections + WORKER_OPERATORS);
     node.admin.arena = &node.arena;
     admin_read_plan(&node.admin);
 }
@@ -234,10 +234,10 @@ static bool open_listeners(struct fault *f)
     return !has_admin() || listener_open(&node.operators, &node.conf.admin, 1, f);
 }
 
-static bool init_exchanges(struct fault *f)
+static bool init_channels(struct fault *f)
 {
     for (uint32_t i = 0; i < loops(); i++) {
-        struct exchange *x = &node.exchanges[i];
+        struct channel *x = &node.channels[i];
         ring_init(&x->orders, &node.arena);
         ring_init(&x->verdicts, &node.arena);
         x->ledger = ledger_bell(node.ledger);
@@ -265,13 +265,13 @@ static void start_tick(struct ev_loop *loop)
 static bool init_rooms(struct fault *f)
 {
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
-    if (!arena_map(&node.arena, f) || !init_exchanges(f) ||
-        !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.exchanges, loops(),
+    if (!arena_map(&node.arena, f) || !init_channels(f) ||
+        !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.channels, loops(),
                      f))
         return false;
     if (!stat_log_open(&node.stats, &node.arena, f))
         return false;
-    evmem_init(&node.arena);
+    ev_alloc_init(&node.arena);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         if (!worker_init(node.workers[i], &node.arena, f))
             return false;
@@ -279,9 +279,9 @@ static bool init_rooms(struct fault *f)
         return false;
     start_tick(worker_loop(node.desk));
     for (uint32_t i = 0; i < node.conf.workers; i++)
-        if (!evmem_grow(worker_loop(node.workers[i]), descriptors, node.conf.connections, f))
+        if (!ev_alloc_grow(worker_loop(node.workers[i]), descriptors, node.conf.connections, f))
             return false;
-    return evmem_grow(worker_loop(node.desk), descriptors, WORKER_OPERATORS, f);
+    return ev_alloc_grow(worker_loop(node.desk), descriptors, WORKER_OPERATORS, f);
 }
 
 static bool init_admin(struct fault *f)
@@ -493,7 +493,7 @@ int main(int argc, char **argv)
         !open_listeners(&f) || !init_rooms(&f))
         die(&f);
     arena_seal(&node.arena);
-    evmem_seal();
+    ev_alloc_seal();
     run();
     clean_up();
     return 0;

@@ -9,7 +9,7 @@
 #define SPIKE_RELOAD_H
 
 #include "conf/base/conf.h"
-#include "server/meet/board.h"
+#include "server/shared/board.h"
 
 /* Publishes what may change; events are matched by name, in the order of `running`. */
 void reload_publish(const struct conf *running, const struct conf *fresh, struct board *board);

@@ -11,14 +11,14 @@ floors='
 conf/base        -
 server/mem       conf/base
 server/http      conf/base server/mem
-server/meet      conf/base server/mem
+server/shared      conf/base server/mem
 storage/journal  conf/base
 storage/stock    conf/base server/mem
 storage/log      conf/base storage/journal storage/stock
-server/net       conf/base server/mem server/http server/meet
-server/ledger    conf/base server/mem server/meet storage/journal storage/stock
-server/admin     conf/base server/mem server/http server/meet server/net
-server           conf/base server/mem server/http server/meet server/net server/ledger server/admin storage/journal storage/stock
+server/net       conf/base server/mem server/http server/shared
+server/ledger    conf/base server/mem server/shared storage/journal storage/stock
+server/admin     conf/base server/mem server/http server/shared server/net
+server           conf/base server/mem server/http server/shared server/net server/ledger server/admin storage/journal storage/stock
 admin-tui        conf/base storage/stock
 '
 # Header of a library: the files that may see it.
@@ -116,8 +116,8 @@ self_test() {
     expect bad server/net/a.c '"storage/journal/record.h"'
     expect bad server/ledger/a.c '"server/net/worker.h"'
     expect bad server/admin/a.c '"server/ledger/ledger.h"'
-    expect bad conf/base/a.h '"server/mem/arena.h"'
-    expect bad server/http/a.c '"server/meet/board.h"'
+    expect bad conf/base/a.h '"conf/base/arena.h"'
+    expect bad server/http/a.c '"server/shared/board.h"'
     expect bad storage/journal/a.c '"storage/stock/stock.h"'
     expect bad storage/stock/a.c '"server/ledger/ledger.h"'
     expect bad server/net/a.c '"tests/lib/fake.h"'

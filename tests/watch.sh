@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 page=man/spike-server.8
-table=server/meet/counters.def
+table=server/shared/counters.def
 rules=conf/alerts/spike.rules.yml
 dashboard=conf/grafana/spike.json
 work=$(mktemp -d)

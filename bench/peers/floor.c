@@ -26,10 +26,10 @@
 
 #define FILES_MAX  20000
 #define EVENTS     256
-#define ANSWER_MAX 1024
+#define CANNED_MAX 1024
 #define DEPTH_MAX  64
 
-static char answers[DEPTH_MAX * ANSWER_MAX];
+static char answers[DEPTH_MAX * CANNED_MAX];
 static size_t answer_len, request_len;
 static bool closes;
 static size_t carried[FILES_MAX]; /* bytes of a request that is not complete, by descriptor */
@@ -45,8 +45,8 @@ static void read_answer(const char *path)
     FILE *in = fopen(path, "r");
     if (!in)
         fail(path);
-    answer_len = fread(answers, 1, ANSWER_MAX, in);
-    if (answer_len == 0 || answer_len == ANSWER_MAX)
+    answer_len = fread(answers, 1, CANNED_MAX, in);
+    if (answer_len == 0 || answer_len == CANNED_MAX)
         fail(path);
     fclose(in);
     for (int i = 1; i < DEPTH_MAX; i++)

@@ -22,13 +22,13 @@
 #define BATCH_MAX 512
 /* Messages other than buys (look, cancel, pay, left, admin acts) taken in one turn; each writes one
  * journal record at most. */
-#define OTHERS_MAX 512
+#define OPS_MAX 512
 /* Holds that end in one turn; those that are due beyond that end in the next. */
 #define EXPIRE_MAX 448
 /* Journal records settled in one Redis call: more than a turn can write, so that settling never
  * falls behind selling. 64 are left for epochs, nodes and admin acts. */
-#define SETTLE_MAX (BATCH_MAX + OTHERS_MAX + EXPIRE_MAX + 64)
+#define SETTLE_MAX (BATCH_MAX + OPS_MAX + EXPIRE_MAX + 64)
 /* Marks of granted keys that one Redis call brings: at least what it can grant and re-apply. */
-#define MARKS_MAX 4096
+#define KEY_HASHES_MAX 4096
 
 #endif

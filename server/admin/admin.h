@@ -9,7 +9,7 @@
 #ifndef SPIKE_ADMIN_H
 #define SPIKE_ADMIN_H
 
-#include "server/mem/arena.h"
+#include "conf/base/arena.h"
 #include "server/net/worker.h"
 
 #define ADMIN_TOKEN_MAX 256

@@ -7,8 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "server/admin/metric_totals.h"
 #include "server/admin/process.h"
-#include "server/admin/sums.h"
 
 /* What all families are made from. */
 struct scene {
@@ -304,7 +304,7 @@ void admin_metrics(const struct admin *a, struct response *out)
 #define FIGURE(name, metric, kind, labels, help) \
     put_head(&s, metric, #kind, help);           \
     put_##name(&s, metric);
-#include "server/meet/counters.def"
+#include "server/shared/counters.def"
 #undef COUNTER
 #undef FIGURE
 }

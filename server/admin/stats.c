@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "conf/base/clock.h"
+#include "server/admin/metric_totals.h"
 #include "server/admin/process.h"
-#include "server/admin/sums.h"
 
 static uint64_t refused(const struct sums *s, uint32_t event)
 {
@@ -51,7 +51,7 @@ static void put_event(const struct admin *a, const struct sums *s, uint32_t i, s
                  ",\"left\":%" PRIu32 ",\"node_sold\":%" PRIu32 ",\"node_held\":%" PRIu32
                  ",\"local_stock\":",
                  i > 0 ? "," : "", a->conf->events[i].name,
-                 sale_state_word((enum sale_state)GET(e->state)), total, gone,
+                 sale_state_name((enum sale_state)GET(e->state)), total, gone,
                  total > gone ? total - gone : 0, GET(e->node_sold), GET(e->node_held));
     if (cap == CONF_NO_CAP)
         response_put(out, "null");
@@ -71,7 +71,7 @@ static void put_http(const struct sums *s, struct response *out)
                  s->connections_max);
 #define COUNTER(name, metric, help) response_put(out, ",\"" #name "\":%" PRIu64, s->name);
 #define FIGURE(name, metric, kind, labels, help)
-#include "server/meet/counters.def"
+#include "server/shared/counters.def"
 #undef COUNTER
 #undef FIGURE
     response_put(out, ",\"answers\":{\"2xx\":%" PRIu64 ",\"4xx\":%" PRIu64 ",\"5xx\":%" PRIu64 "}}",

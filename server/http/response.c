@@ -48,18 +48,21 @@ static void put(struct response *r, const char *format, ...)
 }
 
 void response_open(struct response *r, char *buf, size_t size, const char *date,
-                   enum farewell farewell, bool without_body)
+                   enum keepalive_mode keepalive, bool without_body)
 {
-    *r = (struct response){
-        .buf = buf, .size = size, .date = date, .farewell = farewell, .without_body = without_body};
+    *r = (struct response){.buf = buf,
+                           .size = size,
+                           .date = date,
+                           .keepalive = keepalive,
+                           .without_body = without_body};
 }
 
 void response_begin(struct response *r, enum verdict status, const char *content_type)
 {
-    static const char *const words[FAREWELL_COUNT] = {
-        [FAREWELL_KEEP] = "",
-        [FAREWELL_KEEP_10] = "Connection: keep-alive\r\n",
-        [FAREWELL_CLOSE] = "Connection: close\r\n",
+    static const char *const words[KEEPALIVE_MODES] = {
+        [KEEPALIVE_HTTP11] = "",
+        [KEEPALIVE_HTTP10] = "Connection: keep-alive\r\n",
+        [KEEPALIVE_CLOSE] = "Connection: close\r\n",
     };
     ASSERT(r->len == 0 && r->status == 0);
     r->status = verdict_status(status);
@@ -70,7 +73,7 @@ void response_begin(struct response *r, enum verdict status, const char *content
     put(r, "%*s\r\nDate: %.*s\r\n", LENGTH_DIGITS, "", RESPONSE_DATE, r->date);
     if (r->status == 503)
         put(r, "Retry-After: %" PRIu32 "\r\n", r->retry_after_s > 0 ? r->retry_after_s : 1);
-    put(r, "%s", words[r->farewell]);
+    put(r, "%s", words[r->keepalive]);
 }
 
 void response_header(struct response *r, const char *name, const char *value)

@@ -23,11 +23,11 @@
 #define RESPONSE_DATE 29 /* bytes of "Sun, 06 Nov 1994 08:49:37 GMT" */
 
 /* What an answer says about the connection it travels on. */
-enum farewell {
-    FAREWELL_KEEP,    /* HTTP/1.1 stays open without a word */
-    FAREWELL_KEEP_10, /* HTTP/1.0 has to be told */
-    FAREWELL_CLOSE,
-    FAREWELL_COUNT
+enum keepalive_mode {
+    KEEPALIVE_HTTP11, /* HTTP/1.1 stays open without a word */
+    KEEPALIVE_HTTP10, /* HTTP/1.0 has to be told */
+    KEEPALIVE_CLOSE,
+    KEEPALIVE_MODES
 };
 
 struct response {
@@ -35,7 +35,7 @@ struct response {
     size_t size, len;
     size_t length_at, body_at; /* of the Content-Length's digits, of the body */
     const char *date;          /* RESPONSE_DATE bytes */
-    enum farewell farewell;
+    enum keepalive_mode keepalive;
     bool without_body; /* HEAD: the length is told, the body is not sent */
     bool failed;
     uint32_t retry_after_s; /* of a 503; 0: one */
@@ -47,7 +47,7 @@ struct response {
 void response_date(char date[RESPONSE_DATE], uint64_t wall_ms);
 /* The answer goes to buf and never past size bytes. */
 void response_open(struct response *r, char *buf, size_t size, const char *date,
-                   enum farewell farewell, bool without_body);
+                   enum keepalive_mode keepalive, bool without_body);
 /* Status and reason are the verdict's; the body may say something else. */
 void response_begin(struct response *r, enum verdict status, const char *content_type);
 /* A field of its own, before the first byte of the body. */

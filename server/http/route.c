@@ -34,7 +34,7 @@ struct path_row {
 static const struct path_row paths[] = {
     {TEXT("/buy/"), TEXT(""), NAMES_EVENT, ROUTE_BUYERS, ROUTE_BUY, true, true},
     {TEXT("/stock/"), TEXT(""), NAMES_EVENT, ROUTE_BUYERS, ROUTE_STOCK, true, false},
-    {TEXT("/order/"), TEXT(""), NAMES_ORDER, ROUTE_BUYERS, ROUTE_LOOK, true, false},
+    {TEXT("/order/"), TEXT(""), NAMES_ORDER, ROUTE_BUYERS, ROUTE_GET_ORDER, true, false},
     {TEXT("/order/"), TEXT("/cancel"), NAMES_ORDER, ROUTE_BUYERS, ROUTE_CANCEL, false, true},
     {TEXT("/stats"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_STATS, true, false},
     {TEXT("/healthz"), TEXT(""), NAMES_NOTHING, ROUTE_OPERATORS, ROUTE_HEALTHZ, true, false},
@@ -249,7 +249,7 @@ static bool buy_pair_take(struct params *p, const char *word, size_t word_len, c
 static bool journal_take(struct params *p, const char *text, size_t len)
 {
     bool again = p->journal;
-    p->journal = p->route->lost = true;
+    p->journal = p->route->journal_lost = true;
     return !again && is_word("lost", text, len);
 }
 
@@ -393,7 +393,7 @@ enum verdict route_find(struct route *route, const struct request *r, const stru
     route->allow = NULL;
     route->n = 1;
     route->buyer_len = route->key_len = 0;
-    route->lost = false;
+    route->journal_lost = false;
 
     if (side == ROUTE_OPERATORS && (r->origin.ptr != NULL || host_is_foreign(r->host)))
         return VERDICT_FORBIDDEN;

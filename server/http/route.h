@@ -24,7 +24,7 @@ enum route_kind {
     ROUTE_DRAIN, /* done by the operators' desk itself */
     /* what only the ledger can answer: buying, orders, the operators' acts on an event */
     ROUTE_BUY,
-    ROUTE_LOOK,
+    ROUTE_GET_ORDER,
     ROUTE_CANCEL,
     ROUTE_PAY,
     ROUTE_PAUSE,
@@ -46,7 +46,7 @@ struct route {
     uint32_t n;           /* ROUTE_BUY: tickets, default 1 */
     uint32_t total;       /* ROUTE_RESTOCK: 1 .. stock-max */
     uint32_t node;        /* ROUTE_RECLAIM */
-    bool lost;            /* ROUTE_RECLAIM: and its journal, for good */
+    bool journal_lost;    /* ROUTE_RECLAIM: and its journal, for good */
     uint8_t buyer_len, key_len;
     char buyer[PARAM_MAX], key[PARAM_MAX];
 };

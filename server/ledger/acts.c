@@ -75,7 +75,7 @@ static void journal_act(struct ledger *l, struct ledger_event *e, const struct s
 void act_learn(struct ledger *l, struct ledger_event *e, const struct stock_origin *origin)
 {
     const struct stock_figures *g = &e->figures;
-    const struct tally *t = &e->tally;
+    const struct node_totals *t = &e->totals;
     if (g->version < t->version || (g->version == t->version &&
                                     g->state == (enum stock_state)t->state && g->total == t->total))
         return;
@@ -145,5 +145,5 @@ void act_describe(const struct ledger *l, struct message *m, uint64_t now_wall_m
     const struct ledger_event *e = &l->events[m->event];
     m->total = e->figures.total;
     m->gone = e->figures.gone;
-    m->state = sale_state_word(ledger_state(e, now_wall_ms));
+    m->state = sale_state_name(ledger_state(e, now_wall_ms));
 }

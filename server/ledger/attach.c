@@ -67,9 +67,9 @@ static void raise_epochs(struct ledger *l)
 {
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         struct ledger_event *e = &l->events[i];
-        if (e->epoch == 0 || e->epoch == e->tally.epoch) {
-            struct record r = {.kind = RECORD_EPOCH, .epoch = e->tally.epoch + EPOCH_BLOCK};
-            e->epoch = e->tally.epoch;
+        if (e->epoch == 0 || e->epoch == e->totals.epoch) {
+            struct record r = {.kind = RECORD_EPOCH, .epoch = e->totals.epoch + EPOCH_BLOCK};
+            e->epoch = e->totals.epoch;
             ledger_append(l, e, &r);
         }
         e->epoch++;
@@ -102,7 +102,7 @@ static bool has_just_heard(const struct ledger_event *e)
 
 static void describe(const struct ledger *l, const struct ledger_event *e, struct stock_attach *at)
 {
-    const struct tally *t = &e->tally;
+    const struct node_totals *t = &e->totals;
     memset(at, 0, sizeof *at);
     at->event = e->index;
     at->epoch = e->epoch;
@@ -142,7 +142,7 @@ static enum stock_result check_proof(const struct ledger *l, const struct ledger
     fault_say(f,
               "redis %s: event %s: record %llu, which was settled, is another one in this journal",
               l->conf->redis.text, e->conf->name, (unsigned long long)found->proof_pos);
-    return STOCK_OTHER;
+    return STOCK_CONFLICT;
 }
 
 static enum stock_result examine_all(const struct ledger *l, struct stock_found *found,
@@ -190,7 +190,7 @@ static enum stock_result check_no_other_instance(const struct ledger *l, struct 
             if (moves[i] == 2) {
                 fault_say(f, "redis %s: another server beats under this node's number",
                           l->conf->redis.text);
-                result = STOCK_OTHER;
+                result = STOCK_CONFLICT;
             }
         }
         if (result != STOCK_OK)
@@ -204,9 +204,9 @@ static enum stock_result check_no_other_instance(const struct ledger *l, struct 
 void ledger_learn_node(struct ledger *l, struct ledger_event *e, uint16_t node)
 {
     struct record r = {.kind = RECORD_KNOWN, .node = node};
-    if (has_node(e->tally.known, e->tally.known_count, node))
+    if (has_node(e->totals.known, e->totals.known_count, node))
         return;
-    if (e->tally.known_count == NODES_MAX)
+    if (e->totals.known_count == NODES_MAX)
         ledger_die("the sale has more nodes than spike can know (256); attach fewer");
     ledger_append(l, e, &r);
 }
@@ -222,7 +222,7 @@ static void learn_sale(struct ledger *l, struct ledger_event *e, const struct st
     ASSERT(sodium_hex2bin(r.sale, sizeof r.sale, at->sale.id, STOCK_SALE_TEXT, NULL, &len, NULL) ==
            0);
     memcpy(r.secret, at->sale.secret, sizeof r.secret);
-    const struct tally *t = &e->tally;
+    const struct node_totals *t = &e->totals;
     if (!t->has_sale || memcmp(t->sale, r.sale, sizeof r.sale) != 0 ||
         t->unified != (r.state == SALE_UNIFIED))
         ledger_append(l, e, &r);
@@ -243,8 +243,8 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e,
     learn_sale(l, e, &at);
     e->settled = at.pos;
     e->asof_mono_us = 0;
-    e->marks_seen = 0;
-    e->marks_known = false;
+    e->hashes_seen = 0;
+    e->hashes_known = false;
     uint32_t gone = e->figures.gone, foreign = e->figures.foreign;
     e->figures = at.figures;
     e->figures.gone = gone;       /* until the first step tells */
@@ -258,7 +258,7 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e,
         at.voided > 0 ? LOG_WARN : LOG_INFO,
         "event %s: attached, epoch %llu, %u orders in doubt given back, %llu records to settle",
         e->conf->name, (unsigned long long)e->epoch, at.voided,
-        (unsigned long long)(e->tally.end - at.pos));
+        (unsigned long long)(e->totals.end - at.pos));
     if (at.figures.repair)
         log_line(LOG_INFO, "event %s: selling begins when every node of the sale has settled",
                  e->conf->name);
@@ -291,7 +291,7 @@ void ledger_attach(struct ledger *l, uint64_t now_mono_us)
     if (now_mono_us < l->retry_mono_us)
         return;
     enum stock_result result = attach_all(l, &f);
-    if (result == STOCK_OTHER)
+    if (result == STOCK_CONFLICT)
         die_other(l, &f);
     if (result != STOCK_OK) {
         ledger_detach(l, clock_mono_us(), &f);

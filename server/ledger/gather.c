@@ -16,7 +16,7 @@ static bool is_vain(const struct ledger *l, const struct ledger_event *e, const 
 {
     return m->deadline_mono_us < now_mono_us || !event_sells(l, e) ||
            atomic_load_explicit(&l->board->tunables.draining, memory_order_relaxed) ||
-           atomic_load_explicit(&m->left, memory_order_relaxed);
+           atomic_load_explicit(&m->abandoned, memory_order_relaxed);
 }
 
 /* YES: as far as this node is concerned it may buy. */
@@ -36,13 +36,13 @@ static enum verdict admit(const struct ledger *l, const struct ledger_event *e,
 static void into_batch(struct ledger_event *e, struct message *m)
 {
     e->batch[e->batch_count++] = m;
-    if (m->otherwise == VERDICT_YES)
+    if (m->fallback_verdict == VERDICT_YES)
         e->batch_tickets += m->n;
 }
 
 void ledger_put_off(struct ledger *l, struct message *m)
 {
-    ASSERT(l->waiting_count < OTHERS_MAX); /* the operators have no more messages */
+    ASSERT(l->waiting_count < OPS_MAX); /* the operators have no more messages */
     l->waiting[l->waiting_count++] = m;
 }
 
@@ -59,7 +59,7 @@ static void gather_buy(struct ledger *l, struct message *m, uint64_t now_mono_us
         ledger_answer(l, m, v);
         return;
     }
-    m->otherwise = (uint8_t)v;
+    m->fallback_verdict = (uint8_t)v;
     if (v == VERDICT_YES)
         l->room--;
     into_batch(e, m);
@@ -86,11 +86,11 @@ static void gather_other(struct ledger *l, struct message *m)
 {
     l->taken++;
     switch ((enum message_kind)m->kind) {
-    case MESSAGE_LEFT:
+    case MESSAGE_ABANDONED:
         order_left(l, m);
         l->yes_sent[m->worker]--;
         break;
-    case MESSAGE_LOOK:
+    case MESSAGE_GET_ORDER:
         order_look(l, m);
         break;
     case MESSAGE_CANCEL:
@@ -108,7 +108,7 @@ static void gather_other(struct ledger *l, struct message *m)
 
 static bool turn_is_full(const struct ledger *l)
 {
-    if (l->taken == OTHERS_MAX)
+    if (l->taken == OPS_MAX)
         return true;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         if (l->events[i].batch_count == BATCH_MAX)
@@ -149,8 +149,8 @@ bool ledger_gather(struct ledger *l)
     bool more = true, any = gather_waiting(l);
     while (more) {
         more = false;
-        for (uint32_t i = 0; i < l->exchange_count && !turn_is_full(l); i++) {
-            struct message *m = ring_pop(&l->exchanges[i].orders);
+        for (uint32_t i = 0; i < l->channel_count && !turn_is_full(l); i++) {
+            struct message *m = ring_pop(&l->channels[i].orders);
             if (m == NULL)
                 continue;
             m->worker = (uint8_t)i;

@@ -51,19 +51,19 @@ struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
     l->stock = conf->redis.len > 0 ? stock_redis_plan(conf, a) : stock_local_plan(conf, a);
     l->batch_pool =
         arena_plan(a, "ledger", (size_t)conf->event_count * BATCH_MAX, sizeof(struct message *));
-    l->others_pool = arena_plan(a, "ledger", OTHERS_MAX, sizeof(struct message *));
-    l->answers_pool = arena_plan(a, "ledger", (size_t)conf->event_count * BATCH_MAX + OTHERS_MAX,
+    l->others_pool = arena_plan(a, "ledger", OPS_MAX, sizeof(struct message *));
+    l->answers_pool = arena_plan(a, "ledger", (size_t)conf->event_count * BATCH_MAX + OPS_MAX,
                                  sizeof(struct message *));
-    l->waiting_pool = arena_plan(a, "ledger", OTHERS_MAX, sizeof(struct message *));
+    l->waiting_pool = arena_plan(a, "ledger", OPS_MAX, sizeof(struct message *));
     l->told_pool = arena_plan(a, "ledger", NODES_MAX, sizeof(struct stock_node));
     l->records_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct record));
     l->changes_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct stock_change));
     l->items_pool = arena_plan(a, "ledger", BATCH_MAX, sizeof(struct stock_item));
-    l->marks_pool = arena_plan(a, "ledger", MARKS_MAX, sizeof(uint64_t));
+    l->hashes_pool = arena_plan(a, "ledger", KEY_HASHES_MAX, sizeof(uint64_t));
     for (uint32_t i = 0; i < conf->event_count; i++) {
         /* A node holds all tickets at most; every order may have had a key, and as many again that
          * have ended. */
-        holds_plan(&l->events[i].holds, a, conf->events[i].stock_max);
+        hold_queue_plan(&l->events[i].holds, a, conf->events[i].stock_max);
         filter_plan(&l->events[i].filter, a, 2 * conf->events[i].stock_max);
     }
     return l;
@@ -73,15 +73,15 @@ struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
 static bool fold_hold(struct ledger_event *e, const struct record *r)
 {
     if (r->kind == RECORD_GRANT && r->state == ORDER_HELD)
-        return holds_add(&e->holds, r->number, r->pay_by_wall_ms);
+        return hold_queue_add(&e->holds, r->number, r->pay_by_wall_ms);
     if (r->kind == RECORD_CHANGE && r->was == ORDER_HELD)
-        holds_remove(&e->holds, r->number);
+        hold_queue_remove(&e->holds, r->number);
     return true;
 }
 
 bool ledger_fold(struct ledger_event *e, const struct record *r)
 {
-    return tally_fold(&e->tally, r) && fold_hold(e, r);
+    return node_totals_fold(&e->totals, r) && fold_hold(e, r);
 }
 
 static bool fold(void *context, const struct record *r)
@@ -100,16 +100,16 @@ static bool init_event(struct ledger *l, uint32_t index, struct message **batch,
     e->board->filter = &e->filter;
     if (!journal_walk(l->journal, index, fold, e, f))
         return false;
-    if (e->holds.count == e->holds.capacity && e->tally.end != journal_end(l->journal, index))
+    if (e->holds.count == e->holds.capacity && e->totals.end != journal_end(l->journal, index))
         return fault(f,
                      "journal %s: event %s has held more than %u orders, the configured stock-max; "
                      "raise stock-max",
                      l->conf->journal, e->conf->name, e->conf->stock_max);
-    if (e->tally.end != journal_end(l->journal, index))
+    if (e->totals.end != journal_end(l->journal, index))
         return fault(f, "journal %s: event %s: record %llu does not follow from those before",
-                     l->conf->journal, e->conf->name, (unsigned long long)e->tally.end + 1);
-    e->own_epoch = e->tally.epoch;
-    if (e->tally.unified && l->conf->redis.len == 0)
+                     l->conf->journal, e->conf->name, (unsigned long long)e->totals.end + 1);
+    e->own_epoch = e->totals.epoch;
+    if (e->totals.unified && l->conf->redis.len == 0)
         return fault(f,
                      "journal %s: event %s was sold from Redis; this configuration has no redis "
                      "line, and a sale cannot go on without the stock it shares",
@@ -121,10 +121,10 @@ uint64_t ledger_room(struct ledger *l)
 {
     uint64_t open = 0, room = journal_room(l->journal);
     for (uint32_t i = 0; i < l->conf->event_count; i++)
-        open += l->events[i].tally.held;
-    for (uint32_t i = 0; i < l->exchange_count; i++)
+        open += l->events[i].totals.held;
+    for (uint32_t i = 0; i < l->channel_count; i++)
         open +=
-            l->yes_sent[i] - atomic_load_explicit(&l->exchanges[i].yes_done, memory_order_relaxed);
+            l->yes_sent[i] - atomic_load_explicit(&l->channels[i].yes_done, memory_order_relaxed);
     uint64_t reserved = 2 * open + 2 * BATCH_MAX;
     return room > reserved ? (room - reserved) / 3 : 0; /* each new one needs itself and two */
 }
@@ -134,7 +134,7 @@ uint64_t ledger_room(struct ledger *l)
 static bool can_ever_sell(struct ledger *l, struct fault *f)
 {
     for (uint32_t i = 0; i < l->conf->event_count; i++)
-        if (l->events[i].tally.end > 0)
+        if (l->events[i].totals.end > 0)
             return true;
     return ledger_room(l) > 0 ||
            fault(f,
@@ -143,15 +143,15 @@ static bool can_ever_sell(struct ledger *l, struct fault *f)
 }
 
 bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journal,
-                 struct board *board, struct exchange *exchanges, uint32_t exchange_count,
+                 struct board *board, struct channel *channels, uint32_t channel_count,
                  struct fault *f)
 {
-    ASSERT(exchange_count <= WORKERS_MAX + 1);
+    ASSERT(channel_count <= WORKERS_MAX + 1);
     l->journal = journal;
     l->board = board;
     board->stores.commits = &l->commits;
-    l->exchanges = exchanges;
-    l->exchange_count = exchange_count;
+    l->channels = channels;
+    l->channel_count = channel_count;
     stock_init(l->stock, a);
     struct message **batches = arena_block(a, l->batch_pool);
     l->others = arena_block(a, l->others_pool);
@@ -161,9 +161,9 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
     l->records = arena_block(a, l->records_pool);
     l->changes = arena_block(a, l->changes_pool);
     l->items = arena_block(a, l->items_pool);
-    l->marks = arena_block(a, l->marks_pool);
+    l->marks = arena_block(a, l->hashes_pool);
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
-        holds_init(&l->events[i].holds, a);
+        hold_queue_init(&l->events[i].holds, a);
         filter_init(&l->events[i].filter, a);
     }
     if (!doorbell_open(&l->bell, f))
@@ -252,7 +252,7 @@ static void finish_batches(struct ledger *l)
 static void push(struct ledger *l, struct message *m)
 {
     l->ring[m->worker] = true;
-    ring_push(&l->exchanges[m->worker].verdicts, m);
+    ring_push(&l->channels[m->worker].verdicts, m);
 }
 
 void ledger_answer(struct ledger *l, struct message *m, enum verdict v)
@@ -264,7 +264,7 @@ void ledger_answer(struct ledger *l, struct message *m, enum verdict v)
 
 void ledger_answer_later(struct ledger *l, struct message *m)
 {
-    ASSERT(l->answer_count < l->conf->event_count * BATCH_MAX + OTHERS_MAX);
+    ASSERT(l->answer_count < l->conf->event_count * BATCH_MAX + OPS_MAX);
     if (m->verdict == VERDICT_YES && m->kind == MESSAGE_BUY)
         l->yes_sent[m->worker]++;
     l->answers[l->answer_count++] = m;
@@ -278,9 +278,9 @@ static void deliver(struct ledger *l)
     for (uint32_t i = 0; i < l->answer_count; i++)
         push(l, l->answers[i]);
     l->answer_count = 0;
-    for (uint32_t i = 0; i < l->exchange_count; i++) {
+    for (uint32_t i = 0; i < l->channel_count; i++) {
         if (l->ring[i])
-            doorbell_ring(&l->exchanges[i].worker);
+            doorbell_ring(&l->channels[i].worker);
         l->ring[i] = false;
     }
 }
@@ -295,8 +295,8 @@ static void presume_busy(struct ledger *l)
 
 static bool rings_are_empty(struct ledger *l)
 {
-    for (uint32_t i = 0; i < l->exchange_count; i++)
-        if (!ring_is_empty(&l->exchanges[i].orders))
+    for (uint32_t i = 0; i < l->channel_count; i++)
+        if (!ring_is_empty(&l->channels[i].orders))
             return false;
     return true;
 }
@@ -344,7 +344,7 @@ static uint64_t next_due_mono_us(const struct ledger *l, uint64_t now_mono_us)
     uint64_t due = l->attached ? UINT64_MAX : l->retry_mono_us, wall_ms = clock_wall_ms();
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         const struct ledger_event *e = &l->events[i];
-        const struct hold *first = holds_first(&e->holds);
+        const struct hold *first = hold_queue_first(&e->holds);
         if (first != NULL && l->started)
             due = earlier(due, from_wall_ms(first->pay_by_wall_ms + 1, wall_ms, now_mono_us));
         if (!l->attached)
@@ -365,7 +365,7 @@ static bool has_work(const struct ledger *l)
         return false;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         if (l->events[i].settled < journal_committed(l->journal, i) ||
-            l->events[i].asof_mono_us == 0 || !l->events[i].marks_known)
+            l->events[i].asof_mono_us == 0 || !l->events[i].hashes_known)
             return true;
     return false;
 }

@@ -56,7 +56,7 @@ static const struct {
 
 uint64_t ledger_tag(const struct ledger *l, const struct ledger_event *e, uint64_t number)
 {
-    return orderid_tag(l->conf->node, e->slot, number, e->tally.secret);
+    return orderid_tag(l->conf->node, e->slot, number, e->totals.secret);
 }
 
 /* ---- find ----------------------------------------------------------------------------------- */
@@ -83,7 +83,7 @@ static bool read_order(struct ledger *l, struct ledger_event *e, uint64_t number
 static bool find(struct ledger *l, struct message *m, struct order *o)
 {
     struct ledger_event *e = event_at(l, m->slot);
-    if (e == NULL || !e->tally.has_sale || m->number > e->tally.last)
+    if (e == NULL || !e->totals.has_sale || m->number > e->totals.last)
         return false;
     uint64_t tag = ledger_tag(l, e, m->number);
     if (sodium_memcmp(&tag, &m->tag, sizeof tag) != 0)
@@ -129,7 +129,7 @@ static void tell(struct message *m, const struct order *o, enum verdict v)
     m->verdict = (uint8_t)v;
     m->n = o->grant.n;
     m->pay_by_wall_ms = o->grant.pay_by_wall_ms;
-    m->state = order_state_word((enum order_state)o->last.state);
+    m->state = order_state_name((enum order_state)o->last.state);
 }
 
 /* ---- what is asked -------------------------------------------------------------------------- */
@@ -170,7 +170,7 @@ void order_expire(struct ledger *l, uint64_t now_wall_ms)
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         struct ledger_event *e = &l->events[i];
         const struct hold *first;
-        while (ended < EXPIRE_MAX && (first = holds_first(&e->holds)) != NULL &&
+        while (ended < EXPIRE_MAX && (first = hold_queue_first(&e->holds)) != NULL &&
                first->pay_by_wall_ms < now_wall_ms) {
             bool found = read_order(l, e, first->number, &o);
             ASSERT(found && o.last.state == ORDER_HELD); /* which takes it off the list */
@@ -194,7 +194,7 @@ static bool is_in_batch(const struct ledger_event *e, uint64_t number)
 static void ask_again(struct message *m, const struct order *o)
 {
     const struct record *g = &o->grant;
-    m->otherwise = VERDICT_YES;
+    m->fallback_verdict = VERDICT_YES;
     m->n = g->n;
     m->buyer_len = g->buyer_len;
     m->key_len = 0; /* its key stays where it is and lives again when this is settled */
@@ -205,10 +205,10 @@ enum order_paid order_pay(struct ledger *l, struct message *m)
 {
     struct order o;
     m->verdict = l->started ? VERDICT_NOT_FOUND : VERDICT_BUSY;
-    m->otherwise = VERDICT_YES;
+    m->fallback_verdict = VERDICT_YES;
     if (!l->started || !find(l, m, &o))
         return ORDER_ANSWERED;
-    if (o.last.state == ORDER_HELD && o.grant.pay_by_wall_ms < m->asked_wall_ms)
+    if (o.last.state == ORDER_HELD && o.grant.pay_by_wall_ms < m->received_wall_ms)
         (void)apply(l, &o, ACT_EXPIRE); /* its turn to end had not come yet */
     if (o.last.state != ORDER_EXPIRED || o.last.kind == RECORD_REFUSAL) {
         enum verdict v = apply(l, &o, ACT_PAY);
@@ -243,7 +243,7 @@ static void sell_again(struct ledger *l, struct order *o)
     r.state = ORDER_SOLD;
     r.was = ORDER_EXPIRED;
     r.of = o->grant.number;
-    r.number = o->event->tally.last + 1;
+    r.number = o->event->totals.last + 1;
     ledger_append(l, o->event, &r);
     o->last = r;
 }

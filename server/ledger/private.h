@@ -6,10 +6,10 @@
 #ifndef SPIKE_LEDGER_PRIVATE_H
 #define SPIKE_LEDGER_PRIVATE_H
 
-#include "server/ledger/holds.h"
+#include "server/ledger/hold_queue.h"
 #include "server/ledger/ledger.h"
-#include "server/meet/counters.h"
-#include "storage/journal/tally.h"
+#include "server/shared/counters.h"
+#include "storage/journal/node_totals.h"
 #include "storage/stock/stock.h"
 
 struct ledger_event {
@@ -17,11 +17,11 @@ struct ledger_event {
     struct board_event *board;
     uint32_t index; /* in the configuration */
     uint8_t slot;   /* in the journal */
-    struct tally tally;
-    struct holds holds;
+    struct node_totals totals;
+    struct hold_queue holds;
     struct filter filter; /* of granted keys */
-    uint64_t marks_seen;  /* how far it has read */
-    bool marks_known;     /* ... all, as of the last step */
+    uint64_t hashes_seen; /* how far it has read */
+    bool hashes_known;    /* ... all, as of the last step */
     uint64_t epoch;       /* in use; at most the journal's */
     uint64_t own_epoch;   /* the last that Redis may have of us: of the journal as it was opened, or
                            * of the last attach */
@@ -50,8 +50,8 @@ struct ledger {
     struct board *board;
     struct journal *journal;
     struct stock *stock;
-    struct exchange *exchanges;
-    uint32_t exchange_count; /* the workers' and the operators' */
+    struct channel *channels;
+    uint32_t channel_count; /* the workers' and the operators' */
     struct doorbell bell;
     _Atomic bool stop;
 
@@ -84,7 +84,7 @@ struct ledger {
     uint64_t *marks;
     struct stock_node *told;
     size_t told_pool, waiting_pool, batch_pool, others_pool, answers_pool, records_pool,
-        changes_pool, items_pool, marks_pool;
+        changes_pool, items_pool, hashes_pool;
 };
 
 _Noreturn void ledger_die(const char *what);
@@ -174,7 +174,7 @@ static inline bool event_sells(const struct ledger *l, const struct ledger_event
 
 static inline uint32_t event_out(const struct ledger_event *e)
 {
-    return e->tally.held + e->tally.sold;
+    return e->totals.held + e->totals.sold;
 }
 
 static inline uint32_t event_left(const struct ledger_event *e)

@@ -27,29 +27,29 @@ static uint64_t gate_of(const struct ledger *l, const struct ledger_event *e, en
     uint64_t beat_ms = e->asof_mono_us / 1000 + BEAT_PROMISE_MS;
     uint32_t cap = atomic_load_explicit(&e->board->local_stock, memory_order_relaxed);
     if (!event_sells(l, e))
-        return gate_word(VERDICT_BUSY, GATE_FOREVER);
+        return gate_value(VERDICT_BUSY, GATE_FOREVER);
     switch (state) {
     case SALE_CLOSED:
-        return gate_word(VERDICT_CLOSED, beat_ms);
+        return gate_value(VERDICT_CLOSED, beat_ms);
     case SALE_PAUSED:
-        return gate_word(VERDICT_PAUSED, beat_ms);
+        return gate_value(VERDICT_PAUSED, beat_ms);
     case SALE_SOLDOUT:
-        return gate_word(VERDICT_SOLD_OUT, beat_ms);
+        return gate_value(VERDICT_SOLD_OUT, beat_ms);
     case SALE_WAITING: {
         uint64_t opens_ms = clock_mono_us() / 1000 + (e->conf->open_wall_ms - now_wall_ms);
-        return gate_word(VERDICT_NOT_OPEN, beat_ms < opens_ms ? beat_ms : opens_ms - 1);
+        return gate_value(VERDICT_NOT_OPEN, beat_ms < opens_ms ? beat_ms : opens_ms - 1);
     }
     default:
         break;
     }
     if (l->full)
-        return gate_word(VERDICT_BUSY, GATE_FOREVER);
+        return gate_value(VERDICT_BUSY, GATE_FOREVER);
     if (cap != CONF_NO_CAP && event_out(e) >= cap)
-        return gate_word(VERDICT_SOLD_OUT_HERE, beat_ms);
-    return gate_word(VERDICT_YES, GATE_FOREVER);
+        return gate_value(VERDICT_SOLD_OUT_HERE, beat_ms);
+    return gate_value(VERDICT_YES, GATE_FOREVER);
 }
 
-static void publish_orders(struct board_orders *b, const struct tally_orders *o)
+static void publish_orders(struct board_orders *b, const struct order_totals *o)
 {
     atomic_store_explicit(&b->granted, o->granted, memory_order_relaxed);
     atomic_store_explicit(&b->granted_tickets, o->granted_tickets, memory_order_relaxed);
@@ -75,9 +75,9 @@ static void publish_event(struct ledger *l, struct ledger_event *e)
     atomic_store_explicit(&b->figures, (uint64_t)e->figures.total << 32 | e->figures.gone,
                           memory_order_relaxed);
     atomic_store_explicit(&b->state, (int)state, memory_order_release); /* the figures before it */
-    atomic_store_explicit(&b->node_sold, e->tally.sold, memory_order_relaxed);
-    atomic_store_explicit(&b->node_held, e->tally.held, memory_order_relaxed);
-    publish_orders(&b->orders, &e->tally.orders);
+    atomic_store_explicit(&b->node_sold, e->totals.sold, memory_order_relaxed);
+    atomic_store_explicit(&b->node_held, e->totals.held, memory_order_relaxed);
+    publish_orders(&b->orders, &e->totals.orders);
     publish_waits(b, e);
     uint64_t marks = e->filter.count;
     atomic_store_explicit(&b->holds, e->holds.count, memory_order_relaxed);
@@ -85,10 +85,10 @@ static void publish_event(struct ledger *l, struct ledger_event *e)
     atomic_store_explicit(&b->marks,
                           marks < e->filter.capacity ? (uint32_t)marks : e->filter.capacity,
                           memory_order_relaxed);
-    atomic_store_explicit(&b->marks_max, e->filter.capacity, memory_order_relaxed);
+    atomic_store_explicit(&b->key_hashes_max, e->filter.capacity, memory_order_relaxed);
     atomic_store_explicit(&b->gate,
                           gate_of(l, e, state, now_wall_ms) |
-                              (event_sells(l, e) && e->marks_known ? GATE_KEYS : 0),
+                              (event_sells(l, e) && e->hashes_known ? GATE_KEYS : 0),
                           memory_order_release); /* the marks before it */
 }
 
@@ -112,7 +112,7 @@ static void publish_stores(struct ledger *l)
                           memory_order_relaxed);
     uint64_t records = 0;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
-        records += l->events[i].tally.end;
+        records += l->events[i].totals.end;
     atomic_store_explicit(&s->journal_records, records, memory_order_relaxed);
     atomic_store_explicit(&s->journal_used_bytes, journal_used_bytes(l->journal),
                           memory_order_relaxed);

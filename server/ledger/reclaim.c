@@ -73,11 +73,11 @@ static enum reclaim_how how_of(const struct message *m)
 {
     if (m->kind == MESSAGE_REOPEN)
         return RECLAIM_REOPEN;
-    return m->lost ? RECLAIM_LOST : RECLAIM_NODE;
+    return m->journal_lost ? RECLAIM_LOST : RECLAIM_NODE;
 }
 
 static void journal_reclaim(struct ledger *l, struct ledger_event *e, const struct message *m,
-                            const struct stock_given_up *g)
+                            const struct stock_evicted *g)
 {
     struct record r = {.kind = RECORD_RECLAIM,
                        .state = (uint8_t)how_of(m),
@@ -91,15 +91,16 @@ static void journal_reclaim(struct ledger *l, struct ledger_event *e, const stru
              "event %s: node %u is given up by an operator (%.*s): %" PRIu32
              " of its tickets stay counted, %" PRIu32 " came back%s",
              e->conf->name, (unsigned)g->node, (int)m->buyer_len, m->buyer, g->gone, g->back,
-             m->lost ? "; if a buyer was told that he has one of those, no oversell (P1) does not "
-                       "cover it"
-                     : "");
+             m->journal_lost
+                 ? "; if a buyer was told that he has one of those, no oversell (P1) does not "
+                   "cover it"
+                 : "");
 }
 
 static enum verdict blame(struct message *m, enum verdict v, uint16_t node, uint64_t ms)
 {
-    m->about = node;
-    m->about_ms = (uint32_t)ms;
+    m->subject_node = node;
+    m->subject_ms = (uint32_t)ms;
     return v;
 }
 
@@ -113,7 +114,7 @@ static enum verdict ask_stock(struct ledger *l, struct ledger_event *e, uint16_t
                                  .epoch = e->epoch,
                                  .seen = e->figures,
                                  .node = node,
-                                 .journal_lost = m->kind == MESSAGE_RECLAIM && m->lost,
+                                 .journal_lost = m->kind == MESSAGE_RECLAIM && m->journal_lost,
                                  .patience_ms = patience_ms(l),
                                  .has_waited = wait_ms == 0,
                                  .only_decide = only_decide};
@@ -128,7 +129,7 @@ static enum verdict ask_stock(struct ledger *l, struct ledger_event *e, uint16_t
         return blame(m, VERDICT_CONFLICT, rc->of, rc->of_ms);
     if (rc->outcome == STOCK_EARLY)
         return blame(m, VERDICT_BUSY, rc->of, rc->of_ms > wait_ms ? rc->of_ms : wait_ms);
-    return rc->outcome == STOCK_UNKNOWN ? VERDICT_NOT_FOUND : VERDICT_YES;
+    return rc->outcome == STOCK_NO_SUCH_NODE ? VERDICT_NOT_FOUND : VERDICT_YES;
 }
 
 /* The verdict of one event. */
@@ -139,11 +140,11 @@ static enum verdict give_up(struct ledger *l, struct ledger_event *e, uint16_t n
     enum verdict v = ask_stock(l, e, node, false, m, &rc);
     if (v != VERDICT_YES)
         return v;
-    for (uint32_t i = 0; i < rc.given_up_count; i++) {
-        if (rc.given_up[i].is_new)
-            journal_reclaim(l, e, m, &rc.given_up[i]);
-        m->out += rc.given_up[i].gone;
-        m->back += rc.given_up[i].back;
+    for (uint32_t i = 0; i < rc.evicted_count; i++) {
+        if (rc.evicted[i].is_new)
+            journal_reclaim(l, e, m, &rc.evicted[i]);
+        m->node_gone += rc.evicted[i].gone;
+        m->node_returned += rc.evicted[i].back;
     }
     uint32_t judged = e->batch_count; /* in this turn: they must not be deducted again */
     e->batch_count = 0;

@@ -96,20 +96,21 @@ static void read_changes(struct ledger *l, struct ledger_event *e, struct stock_
 
 static void add_items(const struct ledger *l, const struct ledger_event *e, struct stock_step *st)
 {
-    st->first = e->tally.last + 1;
+    st->first = e->totals.last + 1;
     if (!st->end)
         return; /* settle first: what is granted must not pile up unsettled */
     st->item_count = e->batch_count;
     for (uint32_t i = 0; i < e->batch_count; i++) {
         const struct message *m = e->batch[i];
-        l->items[i] = (struct stock_item){.how = m->kind == MESSAGE_PAY        ? STOCK_LATE
-                                                 : m->otherwise == VERDICT_YES ? STOCK_BUY
-                                                                               : STOCK_PROBE,
-                                          .n = m->n,
-                                          .buyer = m->buyer,
-                                          .buyer_len = m->buyer_len,
-                                          .key = m->key,
-                                          .key_len = m->key_len};
+        l->items[i] =
+            (struct stock_item){.how = m->kind == MESSAGE_PAY               ? STOCK_LATE
+                                       : m->fallback_verdict == VERDICT_YES ? STOCK_BUY
+                                                                            : STOCK_LOOKUP,
+                                .n = m->n,
+                                .buyer = m->buyer,
+                                .buyer_len = m->buyer_len,
+                                .key = m->key,
+                                .key_len = m->key_len};
     }
 }
 
@@ -121,7 +122,7 @@ static void say_yes(const struct ledger_event *e, struct message *m, const struc
     m->node = id->node;
     m->slot = id->slot;
     m->number = id->number;
-    m->tag = orderid_tag(id->node, id->slot, id->number, e->tally.secret);
+    m->tag = orderid_tag(id->node, id->slot, id->number, e->totals.secret);
     m->pay_by_wall_ms = pay_by_wall_ms;
 }
 
@@ -130,7 +131,7 @@ static void grant(struct ledger *l, struct ledger_event *e, struct message *m,
 {
     struct record r = {.kind = RECORD_GRANT,
                        .state = pay_by_wall_ms > 0 ? ORDER_HELD : ORDER_SOLD,
-                       .number = e->tally.last + 1,
+                       .number = e->totals.last + 1,
                        .pay_by_wall_ms = pay_by_wall_ms,
                        .n = m->n,
                        .buyer_len = m->buyer_len,
@@ -152,17 +153,17 @@ static void judge_buy(struct ledger *l, struct ledger_event *e, struct message *
         [STOCK_IS_CLOSED] = VERDICT_CLOSED,
         [STOCK_BUSY] = VERDICT_BUSY,
         [STOCK_LIMIT] = VERDICT_LIMIT,
-        [STOCK_SAME] = VERDICT_YES,
+        [STOCK_DUPLICATE] = VERDICT_YES,
         [STOCK_ENDED] = VERDICT_ENDED,
-        [STOCK_UNLIKE] = VERDICT_BAD_REQUEST,
+        [STOCK_KEY_MISMATCH] = VERDICT_BAD_REQUEST,
     };
     if (item->verdict == STOCK_YES)
         grant(l, e, m, pay_by_wall_ms);
-    else if (item->verdict == STOCK_SAME)
-        say_yes(e, m, &item->same, item->same_pay_by_wall_ms);
+    else if (item->verdict == STOCK_DUPLICATE)
+        say_yes(e, m, &item->order, item->order_pay_by_wall_ms);
     else
         m->verdict =
-            item->verdict == STOCK_NO_KEY ? m->otherwise : (uint8_t)verdicts[item->verdict];
+            item->verdict == STOCK_NO_KEY ? m->fallback_verdict : (uint8_t)verdicts[item->verdict];
 }
 
 static void judge_payment(struct ledger *l, struct ledger_event *e, uint32_t i,
@@ -186,14 +187,14 @@ static void judge(struct ledger *l, struct ledger_event *e, const struct stock_s
 }
 
 /* Keys that were granted anywhere. An attach reads them all again, so most are there already. */
-static void take_marks(struct ledger_event *e, const struct stock_step *st)
+static void add_key_hashes(struct ledger_event *e, const struct stock_step *st)
 {
-    for (uint32_t i = 0; i < st->mark_count; i++)
+    for (uint32_t i = 0; i < st->hash_count; i++)
         if (!filter_may_have(&e->filter, st->marks[i]))
             filter_add(&e->filter, st->marks[i]);
-    bool again = st->marks_total < e->marks_seen; /* there were more once: they are told anew */
-    e->marks_seen = (again ? 0 : e->marks_seen) + st->mark_count;
-    e->marks_known = e->marks_seen == st->marks_total;
+    bool again = st->hashes_total < e->hashes_seen; /* there were more once: they are told anew */
+    e->hashes_seen = (again ? 0 : e->hashes_seen) + st->hash_count;
+    e->hashes_known = e->hashes_seen == st->hashes_total;
 }
 
 /* The event has its place (again): "selling", if that is what it does. */
@@ -201,7 +202,7 @@ static void tell_ready(const struct ledger_event *e)
 {
     enum sale_state state = ledger_state(e, clock_wall_ms());
     log_line(LOG_INFO, "event %s: %s, %u of %u left", e->conf->name,
-             state == SALE_OPEN ? "selling" : sale_state_word(state), event_left(e),
+             state == SALE_OPEN ? "selling" : sale_state_name(state), event_left(e),
              e->figures.total);
 }
 
@@ -248,24 +249,24 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
                             .slot = e->slot,
                             .pay_by_wall_ms = hold_ms > 0 ? clock_wall_ms() + hold_ms : 0,
                             .limit = e->conf->limit,
-                            .marks_seen = e->marks_seen,
+                            .hashes_seen = e->hashes_seen,
                             .marks = l->marks,
                             .changes = l->changes,
                             .items = l->items,
                             .seen = e->figures,
-                            .knows = e->tally.known_count,
-                            .version = e->tally.version,
+                            .knows = e->totals.known_count,
+                            .version = e->totals.version,
                             .nodes = l->told};
     read_changes(l, e, &st);
     add_items(l, e, &st);
     uint64_t asked = clock_mono_us();
-    st.ask_nodes = asked >= e->asked_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
+    st.want_nodes = asked >= e->asked_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
     enum stock_result result = stock_step(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
-    if (result == STOCK_OTHER)
+    if (result == STOCK_CONFLICT)
         ledger_die(f.text);
     if (result != STOCK_OK) {
-        l->in_doubt |= result == STOCK_DOUBT && st.item_count > 0;
+        l->in_doubt |= result == STOCK_UNKNOWN && st.item_count > 0;
         ledger_detach(l, after, &f);
         return false;
     }
@@ -273,7 +274,7 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
                           memory_order_relaxed);
     take_figures(e, &st, asked);
     take_nodes(l, e, &st, asked);
-    take_marks(e, &st);
+    add_key_hashes(e, &st);
     act_learn(l, e, &st.origin);
     judge(l, e, &st);
     return st.item_count < e->batch_count;

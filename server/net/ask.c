@@ -23,14 +23,14 @@
 
 void ask_push(struct worker *w, struct message *m)
 {
-    ring_push(&w->o.exchange->orders, m);
+    ring_push(&w->o.channel->orders, m);
     w->bell_due = true; /* rung once, at the end of the turn */
 }
 
 static enum message_kind kind_of(const struct route *route)
 {
     static const uint8_t kinds[] = {
-        [ROUTE_BUY] = MESSAGE_BUY,       [ROUTE_LOOK] = MESSAGE_LOOK,
+        [ROUTE_BUY] = MESSAGE_BUY,       [ROUTE_GET_ORDER] = MESSAGE_GET_ORDER,
         [ROUTE_CANCEL] = MESSAGE_CANCEL, [ROUTE_PAY] = MESSAGE_PAY,
         [ROUTE_PAUSE] = MESSAGE_PAUSE,   [ROUTE_RESUME] = MESSAGE_RESUME,
         [ROUTE_CLOSE] = MESSAGE_CLOSE,   [ROUTE_RESTOCK] = MESSAGE_RESTOCK,
@@ -94,7 +94,7 @@ static void fill_order(struct message *m, const struct orderid *order)
     m->slot = order->slot;
     m->number = order->number;
     m->tag = order->tag;
-    m->asked_wall_ms = clock_wall_ms();
+    m->received_wall_ms = clock_wall_ms();
 }
 
 static void fill_act(const struct connection *c, struct message *m, const struct route *route)
@@ -104,7 +104,7 @@ static void fill_act(const struct connection *c, struct message *m, const struct
     else
         m->event = (uint8_t)route->event;
     m->total = route->kind == ROUTE_RESTOCK ? route->total : 0;
-    m->lost = route->lost;
+    m->journal_lost = route->journal_lost;
     fill_origin(c, m);
 }
 
@@ -113,14 +113,15 @@ static void fill(const struct worker *w, struct connection *c, struct message *m
 {
     m->conn = c;
     m->deadline_mono_us = w->now_us + life_limit_us(w, LIFE_ORDERED);
-    m->number = m->tag = m->pay_by_wall_ms = m->asked_wall_ms = 0;
+    m->number = m->tag = m->pay_by_wall_ms = m->received_wall_ms = 0;
     m->state = NULL;
-    m->n = m->total = m->gone = m->out = m->back = m->about_ms = m->about = 0;
+    m->n = m->total = m->gone = m->node_gone = m->node_returned = m->subject_ms = m->subject_node =
+        0;
     m->node = w->o.conf->node;
     m->kind = (uint8_t)kind_of(route);
     m->event = m->slot = 0;
     m->verdict = VERDICT_BUSY;
-    atomic_store_explicit(&m->left, false, memory_order_relaxed);
+    atomic_store_explicit(&m->abandoned, false, memory_order_relaxed);
     m->buyer_len = m->key_len = 0;
     if (LIKELY(route->kind == ROUTE_BUY))
         fill_buy(m, route);
@@ -131,7 +132,7 @@ static void fill(const struct worker *w, struct connection *c, struct message *m
 }
 
 enum asked ask_ledger(struct worker *w, struct connection *c, const struct route *route,
-                      enum farewell farewell)
+                      enum keepalive_mode keepalive)
 {
     if (!output_flush(w, c))
         return ASK_WAITS;
@@ -141,7 +142,7 @@ enum asked ask_ledger(struct worker *w, struct connection *c, const struct route
     ASSERT(c->message == NULL);
     fill(w, c, m, route);
     c->message = m;
-    c->farewell = (uint8_t)farewell;
+    c->keepalive = (uint8_t)keepalive;
     life_move(w, c, LIFE_ORDERED);
     ask_push(w, m);
     return ASK_ORDERED;
@@ -149,9 +150,9 @@ enum asked ask_ledger(struct worker *w, struct connection *c, const struct route
 
 /* ---- and back ------------------------------------------------------------------------------- */
 
-static enum farewell last_word(const struct worker *w, const struct connection *c)
+static enum keepalive_mode last_word(const struct worker *w, const struct connection *c)
 {
-    return w->stopping ? FAREWELL_CLOSE : (enum farewell)c->farewell;
+    return w->stopping ? KEEPALIVE_CLOSE : (enum keepalive_mode)c->keepalive;
 }
 
 static void deliver(struct worker *w, struct connection *c, struct message *m)
@@ -176,13 +177,13 @@ static void come_to_nobody(struct worker *w, struct message *m)
     if (m->kind == MESSAGE_BUY)
         buy_orphan(w, m);
     else
-        pool_put(&w->messages, m); /* MESSAGE_LEFT has done its errand, too */
+        pool_put(&w->messages, m); /* MESSAGE_ABANDONED has done its errand, too */
 }
 
 void ask_verdicts(struct worker *w)
 {
     struct message *m;
-    while ((m = ring_pop(&w->o.exchange->verdicts)) != NULL) {
+    while ((m = ring_pop(&w->o.channel->verdicts)) != NULL) {
         if (m->conn == NULL)
             come_to_nobody(w, m);
         else
@@ -194,7 +195,7 @@ void ask_verdicts(struct worker *w)
 static void leave(struct message *m)
 {
     m->conn = NULL;
-    atomic_store_explicit(&m->left, true, memory_order_relaxed);
+    atomic_store_explicit(&m->abandoned, true, memory_order_relaxed);
 }
 
 void ask_too_late(struct worker *w, struct connection *c)

@@ -12,15 +12,15 @@
  * what was granted, and the next attach (ledger/attach.c) what becomes of it.
  */
 #include "conf/base/clock.h"
-#include "conf/base/mark.h"
+#include "conf/base/key_hash.h"
 #include "server/net/inside.h"
 
 static void refuse(struct worker *w, struct connection *c, uint32_t event, enum verdict v,
-                   enum farewell farewell)
+                   enum keepalive_mode keepalive)
 {
-    ASSERT(w->out_len + ANSWER_MAX <= w->buffer_bytes);
-    w->out_len += (uint32_t)answers_put(&w->answers, w->out + w->out_len, event, v, farewell);
-    if (farewell == FAREWELL_CLOSE)
+    ASSERT(w->out_len + CANNED_MAX <= w->buffer_bytes);
+    w->out_len += (uint32_t)canned_put(&w->canned, w->out + w->out_len, event, v, keepalive);
+    if (keepalive == KEEPALIVE_CLOSE)
         c->closing = true;
     serve_count(w, (int)event, v);
 }
@@ -33,21 +33,21 @@ static enum verdict gate(const struct worker *w, const struct route *route)
         return VERDICT_BUSY;
     if (route->key_len == 0)
         return board_gate(e, now_ms);
-    return board_gate_key(e, now_ms, mark_of(route->key, route->key_len));
+    return board_gate_key(e, now_ms, key_hash(route->key, route->key_len));
 }
 
 enum asked buy(struct worker *w, struct connection *c, const struct route *route,
-               enum farewell farewell)
+               enum keepalive_mode keepalive)
 {
     ASSERT(route->event >= 0 && (uint32_t)route->event < w->o.conf->event_count);
     enum verdict v = gate(w, route);
     if (v == VERDICT_YES) {
-        enum asked asked = ask_ledger(w, c, route, farewell);
+        enum asked asked = ask_ledger(w, c, route, keepalive);
         if (asked != ASK_NO_ROOM)
             return asked;
         v = VERDICT_BUSY;
     }
-    refuse(w, c, (uint32_t)route->event, v, farewell);
+    refuse(w, c, (uint32_t)route->event, v, keepalive);
     w->told++;
     return ASK_ANSWERED;
 }
@@ -55,7 +55,7 @@ enum asked buy(struct worker *w, struct connection *c, const struct route *route
 /* This yes will not come back as LEFT: the ledger need not keep room for its return. */
 static void yes_is_done(struct worker *w)
 {
-    COUNT(w->o.exchange->yes_done, 1);
+    COUNT(w->o.channel->yes_done, 1);
 }
 
 void buy_orphan(struct worker *w, struct message *m)
@@ -66,18 +66,18 @@ void buy_orphan(struct worker *w, struct message *m)
         pool_put(&w->messages, m);
         return;
     }
-    m->kind = MESSAGE_LEFT;
+    m->kind = MESSAGE_ABANDONED;
     COUNT(w->counters.left, 1);
     ask_push(w, m);
 }
 
 static void answer_yes(struct worker *w, struct connection *c, const struct message *m,
-                       enum farewell farewell)
+                       enum keepalive_mode keepalive)
 {
     const struct orderid id = {m->node, m->slot, m->number, m->tag};
-    w->out_len = (uint32_t)answers_put_yes(&w->answers, w->out, m->event, farewell, &id, m->n,
-                                           m->pay_by_wall_ms);
-    if (farewell == FAREWELL_CLOSE)
+    w->out_len = (uint32_t)canned_put_yes(&w->canned, w->out, m->event, keepalive, &id, m->n,
+                                          m->pay_by_wall_ms);
+    if (keepalive == KEEPALIVE_CLOSE)
         c->closing = true;
     serve_count(w, m->event, VERDICT_YES);
 }
@@ -85,13 +85,13 @@ static void answer_yes(struct worker *w, struct connection *c, const struct mess
 /* What is no verdict of the sale (the key came with another n or buyer) has no ready-made answer
  * and is no refusal to be counted as one. */
 static void answer_wrong(struct worker *w, struct connection *c, const struct message *m,
-                         enum farewell farewell)
+                         enum keepalive_mode keepalive)
 {
     struct response out;
-    serve_open(w, &out, farewell, false);
+    serve_open(w, &out, keepalive, false);
     response_begin(&out, (enum verdict)m->verdict, RESPONSE_JSON);
     response_refusal(&out, (enum verdict)m->verdict);
-    response_pad(&out, w->answers.body_length[m->event]);
+    response_pad(&out, w->canned.body_length[m->event]);
     serve_finish(w, c, &out, m->event);
 }
 
@@ -102,22 +102,23 @@ static void measure(struct worker *w, const struct connection *c)
 }
 
 bool buy_answer(struct worker *w, struct connection *c, const struct message *m,
-                enum farewell farewell)
+                enum keepalive_mode keepalive)
 {
     measure(w, c);
     if (m->verdict == VERDICT_YES)
-        answer_yes(w, c, m, farewell);
+        answer_yes(w, c, m, keepalive);
     else if (m->verdict < VERDICT_SALE_COUNT)
-        refuse(w, c, m->event, (enum verdict)m->verdict, farewell);
+        refuse(w, c, m->event, (enum verdict)m->verdict, keepalive);
     else
-        answer_wrong(w, c, m, farewell);
+        answer_wrong(w, c, m, keepalive);
     return m->verdict == VERDICT_YES; /* see buy_told */
 }
 
-void buy_too_late(struct worker *w, struct connection *c, uint32_t event, enum farewell farewell)
+void buy_too_late(struct worker *w, struct connection *c, uint32_t event,
+                  enum keepalive_mode keepalive)
 {
     measure(w, c);
-    refuse(w, c, event, VERDICT_BUSY, farewell);
+    refuse(w, c, event, VERDICT_BUSY, keepalive);
 }
 
 void buy_told(struct worker *w, struct connection *c)

@@ -48,7 +48,7 @@ void connection_close(struct worker *w, struct connection *c)
 /* Neither a buffer for the rest of the input nor, perhaps, a place to say so. */
 static void no_buffer(struct worker *w, struct connection *c)
 {
-    c->farewell = FAREWELL_CLOSE; /* of the verdict, if one is awaited */
+    c->keepalive = KEEPALIVE_CLOSE; /* of the verdict, if one is awaited */
     if (c->life != LIFE_ORDERED && c->out == NULL && w->out_len + w->answer_room <= w->buffer_bytes)
         serve_refusal(w, c, VERDICT_BUSY);
     c->closing = c->rude = true;

@@ -43,7 +43,7 @@ static void complain(struct worker *w, const char *why)
              w->o.door->limit);
 }
 
-static bool enter(struct worker_door *door)
+static bool enter(struct conn_limit *door)
 {
     if (atomic_fetch_add_explicit(&door->open, 1, memory_order_relaxed) < door->limit)
         return true;

@@ -17,8 +17,8 @@
 
 #include <ev.h>
 
-#include "server/http/answers.h"
-#include "server/mem/pool.h"
+#include "conf/base/pool.h"
+#include "server/http/canned.h"
 #include "server/net/deadline.h"
 #include "server/net/worker.h"
 
@@ -33,7 +33,7 @@ struct connection {
     uint32_t out_at, out_len; /* what of out is not sent yet */
     uint32_t lingered;        /* bytes thrown away */
     uint8_t life;             /* enum life */
-    uint8_t farewell;         /* ORDERED: enum farewell of the answer to come */
+    uint8_t keepalive;        /* ORDERED: enum keepalive_mode of the answer to come */
     bool ended;               /* the peer sends no more */
     bool closing;             /* after what is being sent */
     bool rude;                /* it may have sent what nobody reads: linger */
@@ -48,7 +48,7 @@ struct worker {
     struct request_limits limits;
     struct deadline_list lives[LIFE_COUNT];
     struct pool connections, messages, buffers;
-    struct answers answers;
+    struct canned canned;
     char *in, *out; /* shared by whoever is being served */
     uint32_t buffer_bytes;
     uint32_t answer_room; /* free bytes of out that suffice for any answer */
@@ -104,7 +104,7 @@ uint32_t serve_requests(struct worker *w, struct connection *c, const char *buf,
 void serve_refusal(struct worker *w, struct connection *c, enum verdict v);
 /* One answer behind those in w->out: open, fill with response_*, finish (which counts it, for an
  * event of /buy or NO_EVENT). */
-void serve_open(const struct worker *w, struct response *out, enum farewell farewell,
+void serve_open(const struct worker *w, struct response *out, enum keepalive_mode keepalive,
                 bool without_body);
 void serve_finish(struct worker *w, struct connection *c, struct response *out, int event);
 /* Counts an answer, and notes it for the stat log. event: of /buy; NO_EVENT: another request. */
@@ -125,7 +125,7 @@ enum asked {
     ASK_NO_ROOM, /* of ask_ledger alone: all messages are out, the caller is to answer busy */
 };
 enum asked ask_ledger(struct worker *w, struct connection *c, const struct route *route,
-                      enum farewell farewell);
+                      enum keepalive_mode keepalive);
 void ask_push(struct worker *w, struct message *m);
 /* Takes the ledger's verdicts off the ring. */
 void ask_verdicts(struct worker *w);
@@ -136,11 +136,12 @@ void ask_abandon(struct worker *w, struct connection *c);
 
 /* buy.c: what is special to buying. */
 enum asked buy(struct worker *w, struct connection *c, const struct route *route,
-               enum farewell farewell);
+               enum keepalive_mode keepalive);
 /* True: a yes; it stays the connection's until buy_told. */
 bool buy_answer(struct worker *w, struct connection *c, const struct message *m,
-                enum farewell farewell);
-void buy_too_late(struct worker *w, struct connection *c, uint32_t event, enum farewell farewell);
+                enum keepalive_mode keepalive);
+void buy_too_late(struct worker *w, struct connection *c, uint32_t event,
+                  enum keepalive_mode keepalive);
 /* A verdict for which no buyer waits any more: what was bought is given back. */
 void buy_orphan(struct worker *w, struct message *m);
 /* The first byte of a yes has been sent. */
@@ -148,10 +149,11 @@ void buy_told(struct worker *w, struct connection *c);
 
 /* reply.c: orders and acts. */
 enum asked reply_ask(struct worker *w, struct connection *c, const struct route *route,
-                     enum farewell farewell);
+                     enum keepalive_mode keepalive);
 void reply_answer(struct worker *w, struct connection *c, const struct message *m,
-                  enum farewell farewell);
-void reply_refusal(struct worker *w, struct connection *c, enum verdict v, enum farewell farewell);
+                  enum keepalive_mode keepalive);
+void reply_refusal(struct worker *w, struct connection *c, enum verdict v,
+                   enum keepalive_mode keepalive);
 /* The whole answer of /stock, and of an act. */
 void reply_event(struct response *out, const char *name, const char *state, uint32_t total,
                  uint32_t gone);

@@ -51,19 +51,20 @@ static void put_reclaimed(const struct conf *conf, const struct message *m, stru
         response_put(out, ",");
     }
     response_put(out, "\"node\":%u,\"gone\":%" PRIu32 ",\"returned\":%" PRIu32, (unsigned)m->node,
-                 m->out, m->back);
-    if (m->back > 0)
+                 m->node_gone, m->node_returned);
+    if (m->node_returned > 0)
         response_put(out,
                      ",\"warning\":\"no oversell (P1) does not cover %" PRIu32
                      " tickets: a buyer who was told that he has one may find it sold again\"",
-                     m->back);
+                     m->node_returned);
     response_put(out, "}}");
 }
 
-void reply_refusal(struct worker *w, struct connection *c, enum verdict v, enum farewell farewell)
+void reply_refusal(struct worker *w, struct connection *c, enum verdict v,
+                   enum keepalive_mode keepalive)
 {
     struct response out;
-    serve_open(w, &out, farewell, false);
+    serve_open(w, &out, keepalive, false);
     response_begin(&out, v, RESPONSE_JSON);
     response_refusal(&out, v);
     serve_finish(w, c, &out, NO_EVENT);
@@ -71,39 +72,40 @@ void reply_refusal(struct worker *w, struct connection *c, enum verdict v, enum 
 
 /* A node that is not given up: it lives, or it may still come. */
 static void reply_node(struct worker *w, struct connection *c, const struct message *m,
-                       enum farewell farewell)
+                       enum keepalive_mode keepalive)
 {
     enum verdict v = (enum verdict)m->verdict;
-    uint32_t seconds = m->about_ms / 1000 + 1;
+    uint32_t seconds = m->subject_ms / 1000 + 1;
     struct response out;
-    serve_open(w, &out, farewell, false);
+    serve_open(w, &out, keepalive, false);
     out.retry_after_s = seconds;
     response_begin(&out, v, RESPONSE_JSON);
-    response_put(&out, "{\"code\":%d,\"msg\":\"node %u ", verdict_code(v), (unsigned)m->about);
+    response_put(&out, "{\"code\":%d,\"msg\":\"node %u ", verdict_code(v),
+                 (unsigned)m->subject_node);
     if (v == VERDICT_BUSY)
         response_put(&out, "may still come back: try again in %" PRIu32 " s", seconds);
     else
-        response_put(&out, "was heard %" PRIu32 ".%" PRIu32 " s ago", m->about_ms / 1000,
-                     m->about_ms / 100 % 10);
+        response_put(&out, "was heard %" PRIu32 ".%" PRIu32 " s ago", m->subject_ms / 1000,
+                     m->subject_ms / 100 % 10);
     response_put(&out, "\",\"data\":null}");
     serve_finish(w, c, &out, NO_EVENT);
 }
 
 void reply_answer(struct worker *w, struct connection *c, const struct message *m,
-                  enum farewell farewell)
+                  enum keepalive_mode keepalive)
 {
     struct response out;
-    if (m->about != 0 && (m->verdict == VERDICT_BUSY || m->verdict == VERDICT_CONFLICT)) {
-        reply_node(w, c, m, farewell);
+    if (m->subject_node != 0 && (m->verdict == VERDICT_BUSY || m->verdict == VERDICT_CONFLICT)) {
+        reply_node(w, c, m, keepalive);
         return;
     }
     if (m->verdict != VERDICT_YES) {
-        reply_refusal(w, c, (enum verdict)m->verdict, farewell);
+        reply_refusal(w, c, (enum verdict)m->verdict, keepalive);
         return;
     }
     ASSERT(m->event < w->o.conf->event_count && m->state != NULL);
     const char *event = w->o.conf->events[m->event].name;
-    serve_open(w, &out, farewell, false);
+    serve_open(w, &out, keepalive, false);
     if (m->kind == MESSAGE_RECLAIM)
         put_reclaimed(w->o.conf, m, &out);
     else if (m->kind >= MESSAGE_PAUSE)
@@ -114,14 +116,14 @@ void reply_answer(struct worker *w, struct connection *c, const struct message *
 }
 
 enum asked reply_ask(struct worker *w, struct connection *c, const struct route *route,
-                     enum farewell farewell)
+                     enum keepalive_mode keepalive)
 {
     /* When the server stops, the ledger ends before the operators' desk does. */
     bool is_ending =
         w->stopping || atomic_load_explicit(&w->o.board->stopping, memory_order_relaxed);
-    enum asked asked = is_ending ? ASK_NO_ROOM : ask_ledger(w, c, route, farewell);
+    enum asked asked = is_ending ? ASK_NO_ROOM : ask_ledger(w, c, route, keepalive);
     if (asked == ASK_NO_ROOM) {
-        reply_refusal(w, c, VERDICT_BUSY, farewell);
+        reply_refusal(w, c, VERDICT_BUSY, keepalive);
         return ASK_ANSWERED;
     }
     return asked;

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum farewell farewell_of(const struct worker *w, const struct request *r)
+static enum keepalive_mode keepalive_of(const struct worker *w, const struct request *r)
 {
     if (!r->keep_alive || w->stopping)
-        return FAREWELL_CLOSE;
-    return r->minor == 0 ? FAREWELL_KEEP_10 : FAREWELL_KEEP;
+        return KEEPALIVE_CLOSE;
+    return r->minor == 0 ? KEEPALIVE_HTTP10 : KEEPALIVE_HTTP11;
 }
 
 static void note(const struct worker *w, int event, enum verdict v)
@@ -35,10 +35,10 @@ void serve_count(struct worker *w, int event, enum verdict v)
         note(w, event, v);
 }
 
-void serve_open(const struct worker *w, struct response *out, enum farewell farewell,
+void serve_open(const struct worker *w, struct response *out, enum keepalive_mode keepalive,
                 bool without_body)
 {
-    response_open(out, w->out + w->out_len, w->buffer_bytes - w->out_len, w->answers.date, farewell,
+    response_open(out, w->out + w->out_len, w->buffer_bytes - w->out_len, w->canned.date, keepalive,
                   without_body);
 }
 
@@ -46,11 +46,11 @@ void serve_open(const struct worker *w, struct response *out, enum farewell fare
 static void refuse_unread(struct worker *w, struct connection *c, enum verdict v, int event)
 {
     struct response out;
-    serve_open(w, &out, FAREWELL_CLOSE, false);
+    serve_open(w, &out, KEEPALIVE_CLOSE, false);
     response_begin(&out, v, RESPONSE_JSON);
     response_refusal(&out, v);
     if (event >= 0)
-        response_pad(&out, w->answers.body_length[event]);
+        response_pad(&out, w->canned.body_length[event]);
     bool fits = response_end(&out);
     ASSERT(fits); /* answer_room */
     w->out_len += (uint32_t)out.len;
@@ -84,7 +84,7 @@ static void refuse(const struct worker *w, const struct route *route, enum verdi
     put_hints(route, v, out);
     response_refusal(out, v);
     if (route->kind == ROUTE_BUY && route->event >= 0)
-        response_pad(out, w->answers.body_length[route->event]);
+        response_pad(out, w->canned.body_length[route->event]);
 }
 
 static void stock(const struct worker *w, const struct route *route, struct response *out)
@@ -98,7 +98,7 @@ static void stock(const struct worker *w, const struct route *route, struct resp
         response_refusal(out, VERDICT_BUSY);
         return;
     }
-    reply_event(out, w->o.conf->events[route->event].name, sale_state_word(state),
+    reply_event(out, w->o.conf->events[route->event].name, sale_state_name(state),
                 (uint32_t)(figures >> 32), (uint32_t)figures);
 }
 
@@ -109,7 +109,7 @@ void serve_finish(struct worker *w, struct connection *c, struct response *out, 
         return;
     }
     w->out_len += (uint32_t)out->len;
-    if (out->farewell == FAREWELL_CLOSE)
+    if (out->keepalive == KEEPALIVE_CLOSE)
         c->closing = true;
     serve_count(w, event, out->verdict);
 }
@@ -128,12 +128,12 @@ static enum asked serve_one(struct worker *w, struct connection *c, const struct
     route.allow = NULL;
     enum verdict v = route_find(&route, r, w->o.conf, w->o.side);
     if (LIKELY(v == VERDICT_YES && route.kind == ROUTE_BUY))
-        return buy(w, c, &route, farewell_of(w, r));
+        return buy(w, c, &route, keepalive_of(w, r));
     if (is_unauthorized(w, r, v))
         v = VERDICT_UNAUTHORIZED;
     if (v == VERDICT_YES && route_is_for_ledger(&route))
-        return reply_ask(w, c, &route, farewell_of(w, r));
-    serve_open(w, &out, farewell_of(w, r), r->method == METHOD_HEAD);
+        return reply_ask(w, c, &route, keepalive_of(w, r));
+    serve_open(w, &out, keepalive_of(w, r), r->method == METHOD_HEAD);
     if (v != VERDICT_YES)
         refuse(w, &route, v, &out);
     else if (route.kind == ROUTE_STOCK)

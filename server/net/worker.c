@@ -16,7 +16,7 @@
 
 #include "conf/base/clock.h"
 #include "conf/base/log.h"
-#include "server/net/evmem.h"
+#include "server/net/ev_alloc.h"
 #include "server/net/inside.h"
 
 #define MESSAGES_MAX       16384u
@@ -31,7 +31,7 @@
 #define DESCRIPTORS_WORKER 4u        /* epoll, libev's pipe, bell */
 #define ROUNDS_A_TURN      8
 
-_Static_assert(ANSWER_MAX <= ANSWER_ROOM && ANSWER_ROOM * 2 <= BUFFER_LEAST, "an answer fits");
+_Static_assert(CANNED_MAX <= ANSWER_ROOM && ANSWER_ROOM * 2 <= BUFFER_LEAST, "an answer fits");
 
 static struct worker places[WORKERS_MAX + 1]; /* and the operators' */
 static uint32_t planned;
@@ -69,7 +69,7 @@ static void plan_pools(struct worker *w, struct arena *a)
               (sizeof(struct message) + unit - 1) / unit * unit);
     pool_plan(&w->buffers, a, "buffers", buffers, w->buffer_bytes);
     w->shared_pool = arena_plan(a, "worker buffers", 2, w->buffer_bytes);
-    answers_plan(&w->answers, a, w->o.conf);
+    canned_plan(&w->canned, a, w->o.conf);
 }
 
 struct worker *worker_plan(const struct worker_options *options, struct arena *a)
@@ -120,7 +120,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 static void ring_ledger(struct worker *w)
 {
     if (w->bell_due)
-        doorbell_ring(w->o.exchange->ledger);
+        doorbell_ring(w->o.channel->ledger);
     w->bell_due = false;
 }
 
@@ -128,7 +128,7 @@ static void ring_ledger(struct worker *w)
  * our own bell is rung, so that the loop looks at the sockets and comes back. */
 static void exchange_messages(struct worker *w)
 {
-    struct exchange *x = w->o.exchange;
+    struct channel *x = w->o.channel;
     for (int round = 0; atomic_load_explicit(&w->messages.used, memory_order_relaxed) > 0;
          round++) {
         ask_verdicts(w);
@@ -187,7 +187,7 @@ static void look_at_clock(struct worker *w)
     if (LIKELY(w->now_us < w->date_until_us))
         return;
     uint64_t wall_ms = clock_wall_ms();
-    answers_date(&w->answers, wall_ms);
+    canned_date(&w->canned, wall_ms);
     w->date_until_us = w->now_us + (1000 - wall_ms % 1000) * 1000;
 }
 
@@ -197,7 +197,7 @@ static void after_sleep(struct ev_loop *loop, ev_check *check, int revents)
     (void)revents;
     w->events = ev_pending_count(loop);
     if (w->armed)
-        doorbell_disarm(&w->o.exchange->worker);
+        doorbell_disarm(&w->o.channel->worker);
     w->armed = false;
     look_at_clock(w);
 }
@@ -208,7 +208,7 @@ static void on_bell(struct ev_loop *loop, ev_io *io, int revents)
     struct worker *w = io->data;
     (void)loop;
     (void)revents;
-    doorbell_hush(&w->o.exchange->worker);
+    doorbell_clear(&w->o.channel->worker);
 }
 
 /* Who has sent a request already is answered; who has not is let go. */
@@ -248,7 +248,7 @@ static void start_watchers(struct worker *w)
     ev_prepare_start(w->loop, &w->prepare);
     ev_check_start(w->loop, &w->check);
     ev_async_start(w->loop, &w->stop);
-    ev_io_init(&w->bell, on_bell, w->o.exchange->worker.fd, EV_READ);
+    ev_io_init(&w->bell, on_bell, w->o.channel->worker.fd, EV_READ);
     w->bell.data = w;
     ev_io_start(w->loop, &w->bell);
     door_start(w);
@@ -259,7 +259,7 @@ static void init_memory(struct worker *w, const struct arena *a)
     pool_init(&w->connections, a);
     pool_init(&w->messages, a);
     pool_init(&w->buffers, a);
-    answers_init(&w->answers, a, w->o.conf, clock_wall_ms());
+    canned_init(&w->canned, a, w->o.conf, clock_wall_ms());
     w->in = arena_block(a, w->shared_pool);
     w->out = w->in + w->buffer_bytes;
     for (int life = 0; life < LIFE_COUNT; life++)
@@ -275,7 +275,7 @@ bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
     w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
     if (w->loop == NULL)
         return fault(f, "%s: no event loop (epoll): %s", w->o.name, strerror(errno));
-    if (!evmem_grow(w->loop, descriptors, w->o.door->limit, f))
+    if (!ev_alloc_grow(w->loop, descriptors, w->o.door->limit, f))
         return false;
     w->now_us = clock_mono_us();
     w->timer_at_us = w->now_us + TIMER_US;

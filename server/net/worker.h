@@ -7,7 +7,7 @@
  * operators' desk is the same machine on the main thread, with `may` at its door and `serve` for
  * its own answers.
  *
- *     worker_plan .. arena_map .. evmem_init .. worker_init .. arena_seal .. worker_run
+ *     worker_plan .. arena_map .. ev_alloc_init .. worker_init .. arena_seal .. worker_run
  *
  * Owner: main until worker_run(); then the thread that runs it. Any thread: worker_stop, and the
  * figures.
@@ -18,17 +18,17 @@
 #include "conf/base/conf.h"
 #include "server/http/response.h"
 #include "server/http/route.h"
-#include "server/meet/board.h"
-#include "server/meet/counters.h"
-#include "server/meet/exchange.h"
-#include "server/meet/stat_log.h"
 #include "server/net/listener.h"
+#include "server/shared/board.h"
+#include "server/shared/channel.h"
+#include "server/shared/counters.h"
+#include "server/stat/stat_log.h"
 
 struct worker;
 struct ev_loop;
 
 /* How many connections may be open, over all workers behind the same addresses. */
-struct worker_door {
+struct conn_limit {
     _Alignas(CACHE_LINE) _Atomic uint32_t open;
     uint32_t limit;
 };
@@ -38,12 +38,12 @@ struct worker_options {
     uint32_t number;  /* which of each listener's sockets is this worker's */
     const struct conf *conf;
     const struct board *board;
-    struct exchange *exchange; /* its own; rings of worker_messages() */
+    struct channel *channel; /* its own; rings of worker_messages() */
     enum route_side side;
     struct listener *listeners;
     uint32_t listener_count;
-    struct stat_ring *stats;  /* NULL: no stat log */
-    struct worker_door *door; /* its limit also sizes the pool of connections */
+    struct stat_ring *stats; /* NULL: no stat log */
+    struct conn_limit *door; /* its limit also sizes the pool of connections */
     /* Operators: whether this request may be answered at all. Asked before anything is done. */
     bool (*may)(void *context, const struct request *r);
     /* Operators: writes the whole answer of /stats and the like, with response_begin ..

@@ -23,15 +23,15 @@
 #include "conf/base/limits.h"
 #include "storage/journal/layout.h"
 
-#define LOCK_NAME    "lock"
-#define MARK_NEW     "spike new    \n"
-#define MARK_MADE    "spike journal\n"
-#define MARK_BYTES   (sizeof MARK_MADE - 1)
-#define BLANK_MAX    (2 * 65536) /* LMDB begins with two pages, at most of this size */
-#define FIRST_NUMBER (off_t)(sizeof(struct head) + offsetof(struct meta, txnid))
-#define LMDB_LOCK    "lock.mdb"
-#define LMDB_HEAD    256 /* of lock.mdb, before its readers, or more */
-#define LMDB_SLOT    64  /* of one reader */
+#define LOCK_NAME      "lock"
+#define MARK_NEW       "spike new    \n"
+#define MARK_MADE      "spike journal\n"
+#define KEY_HASH_BYTES (sizeof MARK_MADE - 1)
+#define BLANK_MAX      (2 * 65536) /* LMDB begins with two pages, at most of this size */
+#define FIRST_NUMBER   (off_t)(sizeof(struct head) + offsetof(struct meta, txnid))
+#define LMDB_LOCK      "lock.mdb"
+#define LMDB_HEAD      256 /* of lock.mdb, before its readers, or more */
+#define LMDB_SLOT      64  /* of one reader */
 
 _Static_assert(sizeof MARK_NEW == sizeof MARK_MADE, "rewritten in place");
 
@@ -53,21 +53,21 @@ static bool write_lock(int lock, const char *mark)
     char text[64];
     int n = snprintf(text, sizeof text, "pid %10ld\n", (long)getpid());
     ASSERT(n > 0 && n < (int)sizeof text);
-    return (mark == NULL || write_at(lock, mark, MARK_BYTES, 0)) &&
-           write_at(lock, text, (size_t)n, MARK_BYTES);
+    return (mark == NULL || write_at(lock, mark, KEY_HASH_BYTES, 0)) &&
+           write_at(lock, text, (size_t)n, KEY_HASH_BYTES);
 }
 
 static long holder(int lock)
 {
     char text[64] = {0};
-    if (pread(lock, text, sizeof text - 1, MARK_BYTES) <= 4 || strncmp(text, "pid ", 4) != 0)
+    if (pread(lock, text, sizeof text - 1, KEY_HASH_BYTES) <= 4 || strncmp(text, "pid ", 4) != 0)
         return 0;
     return strtol(text + 4, NULL, 10);
 }
 
 static bool is_marked(int lock, const char *mark)
 {
-    char text[MARK_BYTES];
+    char text[KEY_HASH_BYTES];
     return pread(lock, text, sizeof text, 0) == (ssize_t)sizeof text &&
            memcmp(text, mark, sizeof text) == 0;
 }

@@ -95,7 +95,7 @@ MUST_CHECK bool journal_walk(struct journal *j, uint32_t event, journal_visit *v
                              struct fault *f);
 
 /* How many more records of RECORD_BYTES_MAX surely fit, in however many commits that each change at
- * most OTHERS_MAX + EXPIRE_MAX + BATCH_MAX orders (and grant any number), beyond the pages that
+ * most OPS_MAX + EXPIRE_MAX + BATCH_MAX orders (and grant any number), beyond the pages that
  * commits themselves need to work in. What it has once answered holds for that many records, even
  * if its later answers fall faster. Rises only when the disk was what lacked and has room again. (A
  * process that stays in one LMDB read transaction keeps pages from being used again; our readers

@@ -20,7 +20,7 @@
  * of free pages, with lists that grow with what a commit frees; and the leaves of the index where
  * orders change, each of them copied; all of it for each commit under way. */
 /* Orders that change in a commit; of a batch, those that were paid late. */
-#define CHANGES_MAX  (OTHERS_MAX + EXPIRE_MAX + BATCH_MAX)
+#define CHANGES_MAX  (OPS_MAX + EXPIRE_MAX + BATCH_MAX)
 #define NAME_PAGES   2
 #define COMMON_PAGES 8
 #define LIST_PART    64 /* a page lists over five hundred; runs of pages break up */

@@ -34,7 +34,7 @@ _Static_assert(AT_BODY + SALE_ID_BYTES + SALE_SECRET_BYTES + 8 == RECORD_BYTES,
                "a SALE fills the body");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers are copied as they lie");
 
-const char *order_state_word(enum order_state s)
+const char *order_state_name(enum order_state s)
 {
     static const char *const words[] = {
         [ORDER_HELD] = "held",

@@ -61,7 +61,7 @@ enum reclaim_how { RECLAIM_NODE = 1, RECLAIM_LOST /* and its journal */, RECLAIM
 enum order_state { ORDER_HELD = 1, ORDER_SOLD, ORDER_CANCELLED, ORDER_EXPIRED };
 
 /* "held", "sold", "cancelled", "expired". */
-const char *order_state_word(enum order_state s);
+const char *order_state_name(enum order_state s);
 
 struct record {
     uint8_t kind;  /* enum record_kind */

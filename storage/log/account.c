@@ -99,7 +99,7 @@ static bool check_late(struct account *a, const struct record *r)
 /* A sale that has orders keeps its id and its secret. */
 static bool check_sale(struct account *a, const struct record *r)
 {
-    const struct tally *t = &a->tally;
+    const struct node_totals *t = &a->tally;
     if (t->last > 0 && (memcmp(t->sale, r->sale, sizeof t->sale) != 0 ||
                         memcmp(t->secret, r->secret, sizeof t->secret) != 0))
         return wrong(a, r, "it begins another sale, and this one has orders");
@@ -204,7 +204,7 @@ bool account_fold(struct account *a, const struct record *r)
     if (!check(a, r))
         return false;
     bool begins = r->kind == RECORD_SALE && memcmp(a->tally.sale, r->sale, sizeof r->sale) != 0;
-    if (!tally_fold(&a->tally, r))
+    if (!node_totals_fold(&a->tally, r))
         return wrong(a, r, "its sums cannot be");
     if (record_is_order(r))
         keep_order(a, r);
@@ -221,7 +221,7 @@ bool account_fold(struct account *a, const struct record *r)
 
 /* ---- the sum over journals ------------------------------------------------------------------ */
 
-void account_add(struct account_sum *sum, const struct tally *t)
+void account_add(struct account_sum *sum, const struct node_totals *t)
 {
     sum->journals++;
     sum->held += t->held;

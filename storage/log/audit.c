@@ -137,14 +137,14 @@ static void find_nodes(struct event_audit *e)
                 e->list[i].redis = &e->hash.nodes[k];
 }
 
-static void ask_redis(struct event_audit *e, struct look *look, struct findings *to)
+static void ask_redis(struct event_audit *e, struct redis_inspect *look, struct findings *to)
 {
     struct fault f;
     if (look == NULL)
         return;
-    if (!look_event(look, e->name, &e->hash, &f)) {
+    if (!inspect_event(look, e->name, &e->hash, &f)) {
         audit_say(to, "redis: event %s: %s; its journals alone are audited", e->name, f.text);
-        e->hash = (struct look_event){0};
+        e->hash = (struct inspect_event){0};
         return;
     }
     e->has_hash = e->hash.exists;
@@ -163,7 +163,8 @@ static bool find_ends(struct event_audit *e, bool before, struct fault *f)
     return true;
 }
 
-static bool read_all(struct event_audit *e, struct look *look, struct findings *to, struct fault *f)
+static bool read_all(struct event_audit *e, struct redis_inspect *look, struct findings *to,
+                     struct fault *f)
 {
     if (!find_ends(e, true, f))
         return false;
@@ -189,7 +190,7 @@ static uint32_t limit_of(const struct source *s, const char *event)
     return 0;
 }
 
-static bool audit_event(const struct sources *all, const char *name, struct look *look,
+static bool audit_event(const struct sources *all, const char *name, struct redis_inspect *look,
                         struct findings *to, struct fault *f)
 {
     struct event_audit *e = calloc(1, sizeof *e);
@@ -219,13 +220,13 @@ static bool audit_event(const struct sources *all, const char *name, struct look
     return good;
 }
 
-static struct look *reach_redis(const struct sources *all, struct findings *to)
+static struct redis_inspect *reach_redis(const struct sources *all, struct findings *to)
 {
     struct fault f;
     for (uint32_t i = 0; i < all->count; i++) {
         if (all->at[i].conf.redis.len == 0)
             continue;
-        struct look *look = look_open(&all->at[i].conf, &f);
+        struct redis_inspect *look = inspect_open(&all->at[i].conf, &f);
         if (look == NULL)
             audit_say(to, "redis: cannot be reached, the journals alone are audited: %s", f.text);
         return look;
@@ -257,7 +258,7 @@ static bool audit_all(const struct sources *all, struct findings *to, struct fau
 {
     for (uint32_t i = 0; i < all->count; i++)
         say_source(to, &all->at[i]);
-    struct look *look = reach_redis(all, to);
+    struct redis_inspect *look = reach_redis(all, to);
     bool good = true;
     for (uint32_t i = 0; good && i < all->count; i++)
         for (uint32_t k = 0; good && k < journal_event_count(all->at[i].journal); k++) {
@@ -266,7 +267,7 @@ static bool audit_all(const struct sources *all, struct findings *to, struct fau
                 good = audit_event(all, name, look, to, f);
         }
     if (look != NULL)
-        look_close(look);
+        inspect_close(look);
     return good;
 }
 

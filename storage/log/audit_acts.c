@@ -140,18 +140,18 @@ void audit_acts(struct findings *to, const struct event_audit *e)
 /* ---- the hash ------------------------------------------------------------------------------- */
 
 /* Is it another run of Redis than a node last attached to? Then the next attach begins a repair. */
-static bool was_restarted(struct look *look, const struct look_event *hash)
+static bool was_restarted(struct redis_inspect *look, const struct inspect_event *hash)
 {
-    char run[LOOK_RUN_TEXT];
+    char run[INSPECT_RUN_TEXT];
     struct fault why;
-    return !look_run(look, run, &why) || strcmp(run, hash->run) != 0;
+    return !inspect_run(look, run, &why) || strcmp(run, hash->run) != 0;
 }
 
 /* The hash says less than a journal had before we looked. */
-static void judge_behind(struct findings *to, struct look *look, const struct event_audit *e,
-                         const struct audited *ahead)
+static void judge_behind(struct findings *to, struct redis_inspect *look,
+                         const struct event_audit *e, const struct audited *ahead)
 {
-    const struct look_event *h = &e->hash;
+    const struct inspect_event *h = &e->hash;
     uint32_t version = ahead->account.mark_version;
     if (h->repair || was_restarted(look, h))
         audit_say(to,
@@ -169,7 +169,7 @@ static void judge_behind(struct findings *to, struct look *look, const struct ev
 static void say_hash(struct findings *to, const struct event_audit *e,
                      const struct account_said *said)
 {
-    const struct look_event *h = &e->hash;
+    const struct inspect_event *h = &e->hash;
     char text[EVENT_TEXT];
     bool same_state = !knows_state(said) || strcmp(h->state, word_of(said->state)) == 0;
     if (h->version > said->version)
@@ -184,7 +184,7 @@ static void say_hash(struct findings *to, const struct event_audit *e,
                   e->name, h->state, h->total, text_of(text, said));
 }
 
-void audit_acts_redis(struct findings *to, struct look *look, const struct event_audit *e)
+void audit_acts_redis(struct findings *to, struct redis_inspect *look, const struct event_audit *e)
 {
     const struct audited *best = newest(e), *ahead = NULL;
     if (best == NULL)

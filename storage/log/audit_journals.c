@@ -67,7 +67,7 @@ static void judge_total(const struct event_audit *e, struct findings *to)
                 e->name, sum.sold, held, sum.total, sum.journals, plural(sum.journals));
 }
 
-static const struct tally *tally_at(const struct event_audit *e, uint32_t i)
+static const struct node_totals *tally_at(const struct event_audit *e, uint32_t i)
 {
     return &e->list[i].account.tally;
 }
@@ -157,10 +157,10 @@ static void judge_limit(const struct event_audit *e, struct findings *to)
 
 static void judge_sale(const struct event_audit *e, struct findings *to)
 {
-    const struct tally *first = NULL;
+    const struct node_totals *first = NULL;
     uint32_t count = 0, others = 0;
     for (uint32_t i = 0; i < e->count; i++) {
-        const struct tally *t = tally_at(e, i);
+        const struct node_totals *t = tally_at(e, i);
         if (!t->has_sale)
             continue;
         first = first != NULL ? first : t;

@@ -21,9 +21,9 @@ struct marks {
 struct names {
     struct event_audit *e;
     struct marks marks;
-    struct look_event after; /* the hash, once all was read */
-    uint64_t strange_keys;   /* no journal has them */
-    uint64_t wrong_buyers;   /* ... or another count */
+    struct inspect_event after; /* the hash, once all was read */
+    uint64_t strange_keys;      /* no journal has them */
+    uint64_t wrong_buyers;      /* ... or another count */
     bool whole;
     bool failed; /* no memory */
 };
@@ -73,25 +73,27 @@ static void take_mark(void *context, uint64_t mark)
 }
 
 /* Is it of the sale, and stamped between what the hash said before and after? */
-static bool is_whole(const struct names *n, const struct look_guard *guard, enum look_names what)
+static bool is_whole(const struct names *n, const struct inspect_guard *guard,
+                     enum inspect_names what)
 {
-    const struct look_event *before = &n->e->hash, *after = &n->after;
+    const struct inspect_event *before = &n->e->hash, *after = &n->after;
     return strcmp(guard->sale, before->sale) == 0 && strcmp(guard->sale, after->sale) == 0 &&
            guard->stamp >= before->stamps[what] && guard->stamp <= after->stamps[what];
 }
 
-static bool read_names(struct names *n, struct look *look, struct fault *why)
+static bool read_names(struct names *n, struct redis_inspect *look, struct fault *why)
 {
     const struct event_audit *e = n->e;
-    struct look_guard guards[LOOK_NAMES];
-    if (!look_names(look, e->name, LOOK_KEYS, &guards[LOOK_KEYS], take_key, n, why) ||
-        !look_names(look, e->name, LOOK_BUYERS, &guards[LOOK_BUYERS], take_buyer, n, why) ||
-        !look_marks(look, e->name, &guards[LOOK_MARKS], take_mark, n, why) ||
-        !look_event(look, e->name, &n->after, why))
+    struct inspect_guard guards[INSPECT_NAMES];
+    if (!inspect_names(look, e->name, INSPECT_KEYS, &guards[INSPECT_KEYS], take_key, n, why) ||
+        !inspect_names(look, e->name, INSPECT_BUYERS, &guards[INSPECT_BUYERS], take_buyer, n,
+                       why) ||
+        !inspect_marks(look, e->name, &guards[INSPECT_MARKS], take_mark, n, why) ||
+        !inspect_event(look, e->name, &n->after, why))
         return false;
     n->whole = e->hash.rebuild != 0 && n->after.rebuild == e->hash.rebuild;
-    for (int i = 0; i < LOOK_NAMES; i++)
-        n->whole = n->whole && is_whole(n, &guards[i], (enum look_names)i);
+    for (int i = 0; i < INSPECT_NAMES; i++)
+        n->whole = n->whole && is_whole(n, &guards[i], (enum inspect_names)i);
     return true;
 }
 
@@ -108,7 +110,7 @@ static const struct audited *audited_of(const struct event_audit *e, uint16_t no
 /* Redis has all that the journal holds, and had it while we looked. */
 static bool is_still(const struct names *n, const struct audited *a)
 {
-    const struct look_node *was = a->redis;
+    const struct inspect_node *was = a->redis;
     if (was == NULL || !audit_has_told(n->e, was) || was->pos != a->end)
         return false;
     for (uint32_t i = 0; i < n->after.node_count; i++)
@@ -236,7 +238,8 @@ static void judge_names(struct names *n, struct findings *to)
                       e->name, (unsigned)e->hash.nodes[i].node);
 }
 
-bool audit_names(struct findings *to, struct look *look, struct event_audit *e, struct fault *f)
+bool audit_names(struct findings *to, struct redis_inspect *look, struct event_audit *e,
+                 struct fault *f)
 {
     struct names *n = calloc(1, sizeof *n);
     struct fault why;

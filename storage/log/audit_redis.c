@@ -30,7 +30,7 @@ static const struct audited *audited_of(const struct audited *list, uint32_t cou
 
 /* What the fields say of each other. A node that has not come back since Redis has lost writes is
  * counted as the others last saw it, whatever its other fields say. */
-static void judge_fields(struct findings *to, const char *event, const struct look_node *n,
+static void judge_fields(struct findings *to, const char *event, const struct inspect_node *n,
                          bool may_be_away)
 {
     uint64_t parts = n->held + n->sold + n->pending;
@@ -54,7 +54,7 @@ static void judge_fields(struct findings *to, const char *event, const struct lo
 /* What they say of the journal up to pos. */
 static void judge_settled(struct findings *to, const char *event, const struct audited *a)
 {
-    const struct look_node *n = a->redis;
+    const struct inspect_node *n = a->redis;
     const struct account *j = &a->account;
     if (n->pos > a->end) {
         audit_breach(to,
@@ -75,7 +75,7 @@ static void judge_settled(struct findings *to, const char *event, const struct a
 /* What is under way, or waits for the node to attach again. */
 static void say_open(struct findings *to, const char *event, const struct audited *a)
 {
-    const struct look_node *n = a->redis;
+    const struct inspect_node *n = a->redis;
     if (n->pos < a->end)
         audit_say(to, "open: event %s: node %u: %" PRIu64 " records are not settled yet", event,
                   n->node, a->end - n->pos);
@@ -90,7 +90,7 @@ static void say_open(struct findings *to, const char *event, const struct audite
                   event, n->node, n->last, a->account.mark_last);
 }
 
-static void judge_node(struct findings *to, const char *event, const struct look_node *n,
+static void judge_node(struct findings *to, const char *event, const struct inspect_node *n,
                        const struct audited *a)
 {
     judge_fields(to, event, n, n->epoch == 0 || a == NULL || n->last < a->account.mark_last);
@@ -121,7 +121,7 @@ struct hash_sum {
     uint64_t more; /* of nodes that are away: gone, and nobody knows how */
 };
 
-static void judge_gone(struct findings *to, const char *event, const struct look_event *h,
+static void judge_gone(struct findings *to, const char *event, const struct inspect_event *h,
                        const struct hash_sum *sum)
 {
     if (h->ours != sum->gone)
@@ -141,7 +141,7 @@ static void judge_gone(struct findings *to, const char *event, const struct look
                   event, h->gone, h->total, h->gone - h->ours);
 }
 
-static void judge_sum(struct findings *to, const char *event, const struct look_event *h,
+static void judge_sum(struct findings *to, const char *event, const struct inspect_event *h,
                       const struct hash_sum *sum)
 {
     uint64_t left = h->total > h->gone ? h->total - h->gone : 0;
@@ -161,11 +161,11 @@ static void judge_sum(struct findings *to, const char *event, const struct look_
                 foreign, pending, more);
 }
 
-static void judge_sums(struct findings *to, const char *event, const struct look_event *h)
+static void judge_sums(struct findings *to, const char *event, const struct inspect_event *h)
 {
     struct hash_sum sum = {0};
     for (uint32_t i = 0; i < h->node_count; i++) {
-        const struct look_node *n = &h->nodes[i];
+        const struct inspect_node *n = &h->nodes[i];
         uint64_t parts = n->held + n->sold + n->pending;
         sum.more += n->gone > parts ? n->gone - parts : 0;
         sum.held += n->held;
@@ -183,12 +183,12 @@ static void judge_sums(struct findings *to, const char *event, const struct look
 }
 
 /* False: it is another sale, or none of ours; nothing else can be compared. */
-static bool judge_sale(struct findings *to, const char *event, const struct look_event *h,
+static bool judge_sale(struct findings *to, const char *event, const struct inspect_event *h,
                        const struct audited *list, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const struct tally *t = &list[i].account.tally;
-        char text[LOOK_SALE_TEXT + 1];
+        const struct node_totals *t = &list[i].account.tally;
+        char text[INSPECT_SALE_TEXT + 1];
         if (!t->has_sale)
             continue;
         for (size_t k = 0; k < sizeof t->sale; k++)
@@ -248,7 +248,8 @@ static bool is_text(const char *text, const char *wanted, size_t len)
     return strlen(text) == len && memcmp(text, wanted, len) == 0;
 }
 
-static bool agrees(const struct row_from *from, const struct record *r, const struct look_entry *e)
+static bool agrees(const struct row_from *from, const struct record *r,
+                   const struct inspect_entry *e)
 {
     char order[ORDERID_TEXT];
     if (!row_is_order(r))
@@ -256,11 +257,11 @@ static bool agrees(const struct row_from *from, const struct record *r, const st
     row_order(order, from, r);
     return is_text(e->order, order, sizeof order) && is_text(e->buyer, r->buyer, r->buyer_len) &&
            strcmp(e->event, from->event) == 0 &&
-           strcmp(e->state, order_state_word((enum order_state)r->state)) == 0 && e->n == r->n &&
+           strcmp(e->state, order_state_name((enum order_state)r->state)) == 0 && e->n == r->n &&
            e->time_wall_ms == r->time_wall_ms;
 }
 
-static void check_entry(void *context, const struct look_entry *e)
+static void check_entry(void *context, const struct inspect_entry *e)
 {
     struct stream_check *c = context;
     struct reading *r = NULL;
@@ -334,7 +335,7 @@ static struct told count_told(const struct reading *r, bool has_told)
 /* Does the hash show that Redis has lost something of the node? */
 static bool shows_loss(const struct event_audit *e, const struct audited *a)
 {
-    const struct look_node *n = a->redis;
+    const struct inspect_node *n = a->redis;
     return n == NULL || e->hash.repair || !audit_has_told(e, n) || n->told != n->told_registry ||
            n->last < a->account.mark_last;
 }
@@ -343,7 +344,7 @@ static bool shows_loss(const struct event_audit *e, const struct audited *a)
 static void judge_told(const struct stream_check *c, const struct reading *r, bool trimmed,
                        struct told *open)
 {
-    const struct look_node *n = r->a->redis;
+    const struct inspect_node *n = r->a->redis;
     struct told t = count_told(r, n != NULL && audit_has_told(c->e, n));
     unsigned node = journal_node(r->a->source->journal);
     open->settled += t.settled;
@@ -414,17 +415,17 @@ static bool prepare(struct stream_check *c, const struct audited *list, uint32_t
     return true;
 }
 
-static bool judge_stream(struct findings *to, struct look *look, const struct event_audit *e,
-                         struct fault *f)
+static bool judge_stream(struct findings *to, struct redis_inspect *look,
+                         const struct event_audit *e, struct fault *f)
 {
     const char *event = e->name;
     struct stream_check c = {.to = to, .event = event, .e = e, .fault = f};
     struct fault why;
     uint64_t length, added, length_after, added_after;
     bool good = prepare(&c, e->list, e->count) || fault(f, "no memory for the stream");
-    if (good && look_stream_size(look, event, &length, &added, &why) &&
-        look_stream(look, event, check_entry, &c, &why) &&
-        look_stream_size(look, event, &length_after, &added_after, &why)) {
+    if (good && inspect_stream_size(look, event, &length, &added, &why) &&
+        inspect_stream(look, event, check_entry, &c, &why) &&
+        inspect_stream_size(look, event, &length_after, &added_after, &why)) {
         good = !c.failed;
         if (good)
             say_stream(&c, added > length, added - length != added_after - length_after);
@@ -436,9 +437,10 @@ static bool judge_stream(struct findings *to, struct look *look, const struct ev
     return good;
 }
 
-bool audit_redis(struct findings *to, struct look *look, struct event_audit *e, struct fault *f)
+bool audit_redis(struct findings *to, struct redis_inspect *look, struct event_audit *e,
+                 struct fault *f)
 {
-    const struct look_event *hash = &e->hash;
+    const struct inspect_event *hash = &e->hash;
     bool whole = true;
     if (!judge_sale(to, e->name, hash, e->list, e->count))
         return true;

@@ -24,9 +24,9 @@
 #include "conf/base/conf.h"
 #include "conf/base/orderid.h"
 #include "storage/journal/journal.h"
-#include "storage/journal/tally.h"
+#include "storage/journal/node_totals.h"
 #include "storage/journal/verify.h"
-#include "storage/stock/look.h"
+#include "storage/stock/redis_inspect.h"
 
 #define EXIT_BREACH  1
 #define EXIT_TROUBLE 2
@@ -120,7 +120,7 @@ struct account_said {
 };
 
 struct account {
-    struct tally tally;
+    struct node_totals tally;
     struct account_order *orders; /* by number - 1; the caller's, zeroed, as many as records */
     uint64_t order_max;
     uint64_t pos;                          /* in: up to where Redis has settled */
@@ -149,7 +149,7 @@ struct account_sum {
     uint64_t held, sold, orders, total, version;
 };
 
-void account_add(struct account_sum *sum, const struct tally *t);
+void account_add(struct account_sum *sum, const struct node_totals *t);
 /* P1. */
 bool account_fits(const struct account_sum *sum);
 
@@ -252,9 +252,9 @@ struct audited {
     const struct source *source;
     uint32_t event;       /* its index there */
     uint64_t before, end; /* its end before Redis was asked, and the end of what is audited */
-    const struct look_node *redis; /* what Redis says of this node, or NULL */
-    uint32_t limit;                /* of a buyer, as the configuration says; 0 none */
-    struct account account;        /* its orders are gone after the walk */
+    const struct inspect_node *redis; /* what Redis says of this node, or NULL */
+    uint32_t limit;                   /* of a buyer, as the configuration says; 0 none */
+    struct account account;           /* its orders are gone after the walk */
     struct above above;
     uint8_t *order_seqs; /* a bit for each record that has a row */
     bool still;          /* Redis has all of it, and nothing moved while we looked */
@@ -265,7 +265,7 @@ struct event_audit {
     const char *name;
     struct audited *list;
     uint32_t count;
-    struct look_event hash;
+    struct inspect_event hash;
     bool has_hash; /* Redis was asked and has it */
     struct account_sum sum;
     struct keys keys;
@@ -276,12 +276,12 @@ struct event_audit {
 void audit_journals(struct findings *to, struct event_audit *e);
 /* What operators have done: the journals of each other, and the hash against them. */
 void audit_acts(struct findings *to, const struct event_audit *e);
-void audit_acts_redis(struct findings *to, struct look *look, const struct event_audit *e);
+void audit_acts_redis(struct findings *to, struct redis_inspect *look, const struct event_audit *e);
 /* Holds what Redis says of the event against its journals. */
-MUST_CHECK bool audit_redis(struct findings *to, struct look *look, struct event_audit *e,
+MUST_CHECK bool audit_redis(struct findings *to, struct redis_inspect *look, struct event_audit *e,
                             struct fault *f);
 /* ... its part for keys, buyers and marks; the keys are sorted. */
-MUST_CHECK bool audit_names(struct findings *to, struct look *look, struct event_audit *e,
+MUST_CHECK bool audit_names(struct findings *to, struct redis_inspect *look, struct event_audit *e,
                             struct fault *f);
 
 static inline bool audit_is_given(const struct event_audit *e, uint16_t node)
@@ -293,7 +293,7 @@ static inline bool audit_is_given(const struct event_audit *e, uint16_t node)
 }
 
 /* Has Redis heard this node's keys, since it was last found that some were lost? */
-static inline bool audit_has_told(const struct event_audit *e, const struct look_node *n)
+static inline bool audit_has_told(const struct event_audit *e, const struct inspect_node *n)
 {
     return e->hash.rebuild != 0 && n->rebuild == e->hash.rebuild;
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/base/mark.h"
+#include "conf/base/key_hash.h"
 #include "storage/log/inside.h"
 
 #define KEYS_FIRST   4096
@@ -69,7 +69,7 @@ struct key *keys_add(struct keys *k, const struct record *grant, uint16_t node, 
         return NULL;
     struct key *key = &k->at[k->count++];
     *key = (struct key){.value = value_of(grant, node, slot),
-                        .mark = mark_of(grant->key, grant->key_len),
+                        .mark = key_hash(grant->key, grant->key_len),
                         .number = grant->number,
                         .node = node,
                         .slot = slot};
@@ -156,7 +156,7 @@ void buyers_begin(struct buyers *b, uint32_t limit)
 static void take(struct buyers *b, struct buyer *buyer, const struct record *r)
 {
     int32_t held, sold;
-    tally_delta(r, &held, &sold);
+    node_totals_delta(r, &held, &sold);
     int32_t change = held + sold;
     buyer->tickets = (uint64_t)((int64_t)buyer->tickets + change);
     buyer->here = (uint32_t)((int64_t)buyer->here + change);

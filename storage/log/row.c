@@ -121,7 +121,7 @@ void row_order(char *out, const struct row_from *from, const struct record *r)
 size_t row_print(char out[ROW_BYTES], const struct row_from *from, const struct record *r)
 {
     struct row row = {.at = out, .format = from->format};
-    const char *state = order_state_word((enum order_state)r->state);
+    const char *state = order_state_name((enum order_state)r->state);
     char order[ORDERID_TEXT];
     ASSERT(record_is_order(r));
     row_order(order, from, r);

@@ -40,7 +40,7 @@ static void print_number(const char *name, uint64_t value)
     printf("  %-9s %" PRIu64 "\n", name, value);
 }
 
-static void print_sale(const struct tally *t)
+static void print_sale(const struct node_totals *t)
 {
     if (!t->has_sale) {
         puts("  sale      none yet");
@@ -62,7 +62,7 @@ static int by_number(const void *a, const void *b)
     return x - y;
 }
 
-static void print_nodes(const struct tally *t)
+static void print_nodes(const struct node_totals *t)
 {
     uint16_t known[NODES_MAX];
     printf("  nodes    ");
@@ -82,7 +82,7 @@ static void print_event(const char *event, const struct account *a)
     print_number("records", a->tally.end);
     print_number("orders", a->tally.orders.granted);
     for (int state = ORDER_HELD; state <= ORDER_EXPIRED; state++)
-        print_number(order_state_word((enum order_state)state), a->in_state[state]);
+        print_number(order_state_name((enum order_state)state), a->in_state[state]);
     printf("  %-9s %" PRIu64 " granted, %u held, %u sold\n", "tickets", a->tickets, a->tally.held,
            a->tally.sold);
     printf("  %-9s %" PRIu64 " sold again, %" PRIu64 " refused%s\n", "late", a->late, a->refused,

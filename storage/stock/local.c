@@ -13,7 +13,7 @@
  */
 #include <string.h>
 
-#include "conf/base/mark.h"
+#include "conf/base/key_hash.h"
 #include "storage/stock/private.h"
 #include "storage/stock/table.h"
 
@@ -90,7 +90,7 @@ static enum stock_result local_connect(struct stock *s, struct fault *f)
 
 static uint64_t buyer_mark(const char *buyer, uint8_t len)
 {
-    return len > 0 ? mark_of(buyer, len) | 1 : 0;
+    return len > 0 ? key_hash(buyer, len) | 1 : 0;
 }
 
 /* False: no place. *place: TABLE_NONE without a buyer. */
@@ -131,8 +131,8 @@ static bool remember(struct local *l, uint32_t event, const char *key, uint8_t l
     if (*place == TABLE_NONE)
         return false;
     l->keys[*place] = *order;
-    ASSERT(st->mark_count < MARKS_MAX);
-    st->marks[st->mark_count++] = mark_of(key, len);
+    ASSERT(st->hash_count < KEY_HASHES_MAX);
+    st->marks[st->hash_count++] = key_hash(key, len);
     return true;
 }
 
@@ -168,12 +168,12 @@ static enum stock_result local_examine(struct stock *s, struct stock_attach *at,
     if (e->epoch > at->own_epoch) {
         fault_say(f, "epoch %lu of this node is in use, the journal is at %lu",
                   (unsigned long)e->epoch, (unsigned long)at->own_epoch);
-        return STOCK_OTHER;
+        return STOCK_CONFLICT;
     }
     if (e->pos > at->end || e->done > at->last) {
         fault_say(f, "settled up to record %lu, the journal ends at %lu", (unsigned long)e->pos,
                   (unsigned long)at->end);
-        return STOCK_OTHER;
+        return STOCK_CONFLICT;
     }
     return STOCK_OK;
 }
@@ -259,12 +259,12 @@ static enum stock_verdict judge_key(const struct local *l, uint32_t place, const
 {
     const struct local_key *k = &l->keys[place];
     if (k->n != item->n || k->buyer != buyer_mark(item->buyer, item->buyer_len))
-        return STOCK_UNLIKE;
+        return STOCK_KEY_MISMATCH;
     if (k->ended)
         return STOCK_ENDED;
-    item->same = (struct orderid){.node = s->conf->node, .slot = st->slot, .number = k->number};
-    item->same_pay_by_wall_ms = k->pay_by_wall_ms;
-    return STOCK_SAME;
+    item->order = (struct orderid){.node = s->conf->node, .slot = st->slot, .number = k->number};
+    item->order_pay_by_wall_ms = k->pay_by_wall_ms;
+    return STOCK_DUPLICATE;
 }
 
 static bool is_over_limit(const struct local *l, const struct stock_step *st,
@@ -308,7 +308,7 @@ static enum stock_verdict judge(struct stock *s, struct stock_step *st, struct s
                        : TABLE_NONE;
     if (key != TABLE_NONE)
         return judge_key(l, key, s, st, item);
-    if (item->how == STOCK_PROBE)
+    if (item->how == STOCK_LOOKUP)
         return STOCK_NO_KEY;
     if (e->state != STOCK_OPEN)
         return e->state == STOCK_PAUSED ? STOCK_IS_PAUSED : STOCK_IS_CLOSED;
@@ -334,7 +334,7 @@ static enum stock_result local_step(struct stock *s, struct stock_step *st, stru
         fault_say(f, "%s", why);
         return STOCK_ATTACH;
     }
-    st->mark_count = st->node_count = 0;
+    st->hash_count = st->node_count = 0;
     memset(&st->origin, 0, sizeof st->origin);
     for (uint32_t i = 0; i < st->change_count; i++) {
         if (!settle(l, st->event, &st->changes[i], st)) {
@@ -342,7 +342,7 @@ static enum stock_result local_step(struct stock *s, struct stock_step *st, stru
                       "event %s: the journal names more keys or buyers than there are places for; "
                       "raise the journal's `size`, or `stock-max`",
                       s->conf->events[st->event].name);
-            return STOCK_OTHER;
+            return STOCK_CONFLICT;
         }
     }
     e->pos = st->to;
@@ -350,7 +350,7 @@ static enum stock_result local_step(struct stock *s, struct stock_step *st, stru
         st->items[i].verdict = judge(s, st, &st->items[i]);
     e->ready = e->ready || st->end;
     st->figures = figures_of(e);
-    st->marks_total = st->marks_seen + st->mark_count;
+    st->hashes_total = st->hashes_seen + st->hash_count;
     return STOCK_OK;
 }
 

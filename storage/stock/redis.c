@@ -43,8 +43,8 @@ static enum stock_result doubt(struct redis *r, const redisReply *reply, const c
     else
         fault_say(f, "redis %s: %s: the answer is not of the expected form", r->link.addr->text,
                   doing);
-    link_close(&r->link);
-    return STOCK_DOUBT;
+    redis_conn_close(&r->link);
+    return STOCK_UNKNOWN;
 }
 
 /* ---- connect -------------------------------------------------------------------------------- */
@@ -69,10 +69,10 @@ static bool info_field(const redisReply *info, const char *field, char *out, siz
 static bool learn_run(struct redis *r, struct fault *f)
 {
     char version[32];
-    link_begin(&r->link);
-    link_add_text(&r->link, "INFO");
-    link_add_text(&r->link, "server");
-    redisReply *info = link_call(&r->link, deadline_of(r), f);
+    redis_conn_begin(&r->link);
+    redis_conn_add_text(&r->link, "INFO");
+    redis_conn_add_text(&r->link, "server");
+    redisReply *info = redis_conn_call(&r->link, deadline_of(r), f);
     if (info == NULL)
         return false;
     bool good = info_field(info, "run_id:", r->run, sizeof r->run) &&
@@ -84,17 +84,17 @@ static bool learn_run(struct redis *r, struct fault *f)
                      version);
     freeReplyObject(info);
     if (!good)
-        link_close(&r->link);
+        redis_conn_close(&r->link);
     return good;
 }
 
 static bool load_script(struct redis *r, enum script which, struct fault *f)
 {
-    link_begin(&r->link);
-    link_add_text(&r->link, "SCRIPT");
-    link_add_text(&r->link, "LOAD");
-    link_add_text(&r->link, scripts[which].text);
-    redisReply *reply = link_call(&r->link, deadline_of(r), f);
+    redis_conn_begin(&r->link);
+    redis_conn_add_text(&r->link, "SCRIPT");
+    redis_conn_add_text(&r->link, "LOAD");
+    redis_conn_add_text(&r->link, scripts[which].text);
+    redisReply *reply = redis_conn_call(&r->link, deadline_of(r), f);
     if (reply == NULL)
         return false;
     bool good = reply->type == REDIS_REPLY_STRING && reply->len == SHA1_TEXT;
@@ -109,19 +109,19 @@ static bool load_script(struct redis *r, enum script which, struct fault *f)
 static enum stock_result redis_connect(struct stock *s, struct fault *f)
 {
     struct redis *r = redis_of(s);
-    if (link_is_open(&r->link))
+    if (redis_conn_is_open(&r->link))
         return STOCK_OK;
-    if (!link_open(&r->link, deadline_of(r), f) || !learn_run(r, f))
-        return STOCK_DOUBT;
+    if (!redis_conn_open(&r->link, deadline_of(r), f) || !learn_run(r, f))
+        return STOCK_UNKNOWN;
     for (int i = 0; i < SCRIPT_COUNT; i++)
         if (!load_script(r, (enum script)i, f))
-            return STOCK_DOUBT;
+            return STOCK_UNKNOWN;
     return STOCK_OK;
 }
 
 static void redis_disconnect(struct stock *s)
 {
-    link_close(&redis_of(s)->link);
+    redis_conn_close(&redis_of(s)->link);
 }
 
 /* ---- scripts -------------------------------------------------------------------------------- */
@@ -129,22 +129,22 @@ static void redis_disconnect(struct stock *s)
 void redis_begin_script(struct redis *r, enum script which, uint32_t event, uint64_t epoch)
 {
     struct redis_event *e = &r->events[event];
-    link_begin(&r->link);
-    link_add_text(&r->link, "EVALSHA");
-    link_add(&r->link, r->sha1[which], SHA1_TEXT);
-    link_add_number(&r->link, KEY_COUNT);
+    redis_conn_begin(&r->link);
+    redis_conn_add_text(&r->link, "EVALSHA");
+    redis_conn_add(&r->link, r->sha1[which], SHA1_TEXT);
+    redis_conn_add_number(&r->link, KEY_COUNT);
     for (int i = 0; i < KEY_COUNT; i++)
-        link_add_text(&r->link, e->keys[i]);
-    link_add_text(&r->link, r->node);
-    link_add_number(&r->link, (int64_t)epoch);
-    link_add_text(&r->link, e->total);
-    link_add_text(&r->link, e->sold);
+        redis_conn_add_text(&r->link, e->keys[i]);
+    redis_conn_add_text(&r->link, r->node);
+    redis_conn_add_number(&r->link, (int64_t)epoch);
+    redis_conn_add_text(&r->link, e->total);
+    redis_conn_add_text(&r->link, e->sold);
 }
 
 /* The reply to the script. NULL: in doubt. */
 static redisReply *call_script(struct redis *r, enum script which, struct fault *f)
 {
-    redisReply *reply = link_call(&r->link, deadline_of(r), f);
+    redisReply *reply = redis_conn_call(&r->link, deadline_of(r), f);
     if (reply == NULL || reply->type != REDIS_REPLY_ERROR ||
         strncmp(reply->str, "NOSCRIPT", strlen("NOSCRIPT")) != 0)
         return reply;
@@ -153,7 +153,7 @@ static redisReply *call_script(struct redis *r, enum script which, struct fault 
     r->link.args.lens[0] = strlen("EVAL");
     r->link.args.argv[1] = scripts[which].text;
     r->link.args.lens[1] = strlen(scripts[which].text);
-    return link_call(&r->link, deadline_of(r), f);
+    return redis_conn_call(&r->link, deadline_of(r), f);
 }
 
 /* What all scripts may say instead of OK; STOCK_OK if it is OK. */
@@ -171,7 +171,7 @@ static enum stock_result status_of(struct redis *r, const redisReply *reply, con
     if (strcmp(status, "ATTACH") == 0)
         return STOCK_ATTACH;
     if (strcmp(status, "OTHER") == 0)
-        return STOCK_OTHER;
+        return STOCK_CONFLICT;
     return doubt(r, reply, doing, f);
 }
 
@@ -182,7 +182,7 @@ static void add_known(struct redis *r, const struct stock_attach *at)
         used += (size_t)snprintf(r->known + used, sizeof r->known - used, "%u ",
                                  (unsigned)at->known[i]);
     ASSERT(used < sizeof r->known);
-    link_add(&r->link, r->known, used);
+    redis_conn_add(&r->link, r->known, used);
 }
 
 /* "id:epoch:gone:silent " of each node, as we have last heard. */
@@ -196,7 +196,7 @@ static void add_nodes(struct redis *r, const struct stock_attach *at)
                                  n->gone, n->silent ? 1 : 0);
     }
     ASSERT(used < sizeof r->nodes);
-    link_add(&r->link, r->nodes, used);
+    redis_conn_add(&r->link, r->nodes, used);
 }
 
 /* "version node time_ms from" of the journal's last act. */
@@ -208,7 +208,7 @@ static void add_origin(struct redis *r, const struct stock_attach *at)
         len = snprintf(r->act, sizeof r->act, "%" PRIu32 " %u %" PRIu64 " %.*s", at->version,
                        (unsigned)o->node, o->wall_ms, (int)o->from_len, o->from);
     ASSERT(len >= 0 && (size_t)len < sizeof r->act);
-    link_add(&r->link, r->act, (size_t)len);
+    redis_conn_add(&r->link, r->act, (size_t)len);
 }
 
 static void add_attach(struct redis *r, const struct stock_attach *at)
@@ -217,23 +217,23 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     sodium_bin2hex(r->secret[0], sizeof r->secret[0], at->sale.secret, ORDERID_SECRET);
     sodium_bin2hex(r->secret[1], sizeof r->secret[1], r->fresh.secret, ORDERID_SECRET);
     redis_begin_script(r, SCRIPT_ATTACH, at->event, at->epoch);
-    link_add_text(&r->link, r->run);
-    link_add_text(&r->link, at->sale.id);
-    link_add_text(&r->link, at->sale.id[0] != '\0' ? r->secret[0] : "");
-    link_add_text(&r->link, r->fresh.id);
-    link_add_text(&r->link, r->secret[1]);
-    link_add_number(&r->link, (int64_t)at->last);
-    link_add_number(&r->link, (int64_t)at->end);
-    link_add_number(&r->link, at->total);
-    link_add_number(&r->link, at->version);
-    link_add_text(&r->link, stock_state_words[at->state]);
-    link_add_number(&r->link, at->seen.foreign);
-    link_add_number(&r->link, (int64_t)at->seen.turn);
+    redis_conn_add_text(&r->link, r->run);
+    redis_conn_add_text(&r->link, at->sale.id);
+    redis_conn_add_text(&r->link, at->sale.id[0] != '\0' ? r->secret[0] : "");
+    redis_conn_add_text(&r->link, r->fresh.id);
+    redis_conn_add_text(&r->link, r->secret[1]);
+    redis_conn_add_number(&r->link, (int64_t)at->last);
+    redis_conn_add_number(&r->link, (int64_t)at->end);
+    redis_conn_add_number(&r->link, at->total);
+    redis_conn_add_number(&r->link, at->version);
+    redis_conn_add_text(&r->link, stock_state_names[at->state]);
+    redis_conn_add_number(&r->link, at->seen.foreign);
+    redis_conn_add_number(&r->link, (int64_t)at->seen.turn);
     add_known(r, at);
     add_nodes(r, at);
-    link_add_number(&r->link, at->just_heard ? 1 : 0);
+    redis_conn_add_number(&r->link, at->just_heard ? 1 : 0);
     add_origin(r, at);
-    link_add_number(&r->link, (int64_t)at->own_epoch);
+    redis_conn_add_number(&r->link, (int64_t)at->own_epoch);
 }
 
 /* "1 2 3" */
@@ -283,7 +283,7 @@ enum stock_result redis_finish_script(struct redis *r, enum script which,
     const char *doing = scripts[which].name;
     redisReply *reply = call_script(r, which, f);
     if (reply == NULL)
-        return STOCK_DOUBT;
+        return STOCK_UNKNOWN;
     enum stock_result result = status_of(r, reply, doing, f);
     if (result == STOCK_OK && !take(reply, into))
         result = doubt(r, reply, doing, f);
@@ -309,8 +309,8 @@ static enum stock_result redis_examine(struct stock *s, struct stock_attach *at,
 {
     struct redis *r = redis_of(s);
     add_attach(r, at);
-    link_add_text(&r->link, "");
-    link_add_text(&r->link, "");
+    redis_conn_add_text(&r->link, "");
+    redis_conn_add_text(&r->link, "");
     return redis_finish_script(r, SCRIPT_ATTACH, take_found, &at->found, f);
 }
 
@@ -320,11 +320,11 @@ static enum stock_result redis_attach(struct stock *s, struct stock_attach *at, 
     add_attach(r, at);
     snprintf(r->proof, sizeof r->proof, "%" PRIu64 " %" PRIu32, at->found.proof_pos,
              at->found.proof_chain);
-    link_add_text(&r->link, r->proof);
+    redis_conn_add_text(&r->link, r->proof);
     if (at->first)
-        link_add_number(&r->link, (int64_t)at->found.beat);
+        redis_conn_add_number(&r->link, (int64_t)at->found.beat);
     else
-        link_add_text(&r->link, "");
+        redis_conn_add_text(&r->link, "");
     return redis_finish_script(r, SCRIPT_ATTACH, take_attach, at, f);
 }
 
@@ -353,7 +353,7 @@ static void name_node(struct redis *r, const struct conf *conf)
 static void redis_init(struct stock *s, const struct arena *a)
 {
     struct redis *r = redis_of(s);
-    link_init(&r->link, a);
+    redis_conn_init(&r->link, a);
     r->pack.bytes = arena_block(a, r->pack_pool);
 }
 
@@ -376,7 +376,7 @@ struct stock *stock_redis_plan(const struct conf *conf, struct arena *a)
     name_node(&redis, conf);
     for (uint32_t i = 0; i < conf->event_count; i++)
         name_event(&redis.events[i], conf->events[i].name);
-    link_plan(&redis.link, &conf->redis, a, ARGS);
+    redis_conn_plan(&redis.link, &conf->redis, a, ARGS);
     redis.pack.max = SETTLE_MAX * CHANGE_BYTES + BATCH_MAX * ITEM_BYTES;
     redis.pack_pool = arena_plan(a, "redis arguments", redis.pack.max, 1);
     return &redis.stock;

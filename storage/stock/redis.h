@@ -5,20 +5,20 @@
 #ifndef SPIKE_STOCK_REDIS_H
 #define SPIKE_STOCK_REDIS_H
 
-#include "storage/stock/link.h"
 #include "storage/stock/pack.h"
 #include "storage/stock/private.h"
+#include "storage/stock/redis_conn.h"
 
-#define SHA1_TEXT  40
-#define RUN_TEXT   40
-#define KEY_COUNT  6
-#define FIELD_TEXT (EVENT_NAME_MAX + 24)
-#define ARGS       (3 + KEY_COUNT + 24) /* of a step, which has the most */
-#define KNOWN_TEXT (NODES_MAX * 6)
-#define NODES_TEXT (NODES_MAX * 40)
-#define MARK_BYTES 8
+#define SHA1_TEXT      40
+#define RUN_TEXT       40
+#define KEY_COUNT      6
+#define FIELD_TEXT     (EVENT_NAME_MAX + 24)
+#define ARGS           (3 + KEY_COUNT + 24) /* of a step, which has the most */
+#define KNOWN_TEXT     (NODES_MAX * 6)
+#define NODES_TEXT     (NODES_MAX * 40)
+#define KEY_HASH_BYTES 8
 /* The most that one of them can take in a pack, each in a run of its own. */
-#define NAMES_BYTES  (4 + PARAM_MAX + MARK_BYTES + PARAM_MAX) /* buyer, mark, key */
+#define NAMES_BYTES  (4 + PARAM_MAX + KEY_HASH_BYTES + PARAM_MAX) /* buyer, mark, key */
 #define ITEM_BYTES   (1 + 2 + 1 + PACK_DIGITS + NAMES_BYTES)
 #define RUN_BYTES    (1 + 2 + 4 + 4 + 8 + 8 + 1 + PACK_DIGITS)
 #define CHANGE_BYTES (RUN_BYTES + ORDERID_TEXT + 3 * (1 + PACK_DIGITS) + NAMES_BYTES)
@@ -32,7 +32,7 @@ enum script { SCRIPT_ATTACH, SCRIPT_STEP, SCRIPT_ACT, SCRIPT_RECLAIM, SCRIPT_COU
 
 struct redis {
     struct stock stock;
-    struct link link;
+    struct redis_conn link;
     char node[8];
     char advertise[sizeof(((struct conf_addr *)0)->text)]; /* or "-" */
     char run[RUN_TEXT + 1];

@@ -49,31 +49,31 @@ enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault
     memcpy(r->from, act->origin.from, act->origin.from_len);
     r->from[act->origin.from_len] = '\0';
     redis_begin_script(r, SCRIPT_ACT, act->event, act->epoch);
-    link_add_number(&r->link, act->seen.version);
-    link_add_text(&r->link, stock_state_words[act->state]);
-    link_add_number(&r->link, act->total);
-    link_add_number(&r->link, (int64_t)act->origin.wall_ms);
-    link_add_text(&r->link, r->from);
-    link_add_number(&r->link, (int64_t)act->seen.turn);
+    redis_conn_add_number(&r->link, act->seen.version);
+    redis_conn_add_text(&r->link, stock_state_names[act->state]);
+    redis_conn_add_number(&r->link, act->total);
+    redis_conn_add_number(&r->link, (int64_t)act->origin.wall_ms);
+    redis_conn_add_text(&r->link, r->from);
+    redis_conn_add_number(&r->link, (int64_t)act->seen.turn);
     return redis_finish_script(r, SCRIPT_ACT, take_act, act, f);
 }
 
 /* "id:gone:back:new ..." */
 static bool take_given_up(const char *text, struct stock_reclaim *rc)
 {
-    rc->given_up_count = 0;
+    rc->evicted_count = 0;
     while (text != NULL && *text != '\0') {
-        struct stock_given_up *g = &rc->given_up[rc->given_up_count];
+        struct stock_evicted *g = &rc->evicted[rc->evicted_count];
         unsigned id, is_new;
         int used = 0;
-        if (rc->given_up_count == NODES_MAX ||
+        if (rc->evicted_count == NODES_MAX ||
             sscanf(text, "%5u:%10" SCNu32 ":%10" SCNu32 ":%1u%n", &id, &g->gone, &g->back, &is_new,
                    &used) != 4 ||
             id < 1 || id > NODE_MAX)
             return false;
         g->node = (uint16_t)id;
         g->is_new = is_new == 1;
-        rc->given_up_count++;
+        rc->evicted_count++;
         text += used + (text[used] == ' ' ? 1 : 0);
     }
     return text != NULL;
@@ -85,7 +85,7 @@ static bool take_reclaim(const redisReply *reply, void *into)
         [STOCK_RECLAIMED] = "done",
         [STOCK_ALIVE] = "alive",
         [STOCK_EARLY] = "early",
-        [STOCK_UNKNOWN] = "unknown",
+        [STOCK_NO_SUCH_NODE] = "unknown",
     };
     struct stock_reclaim *rc = into;
     struct stock_figures *g = &rc->figures;
@@ -106,15 +106,15 @@ enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struc
 {
     struct redis *r = redis_of(s);
     redis_begin_script(r, SCRIPT_RECLAIM, rc->event, rc->epoch);
-    link_add_number(&r->link, (int64_t)rc->seen.turn);
-    link_add_number(&r->link, (int64_t)r->stock.conf->node_timeout_ms);
-    link_add_number(&r->link, rc->node);
-    link_add_number(&r->link, rc->journal_lost ? 1 : 0);
-    link_add_number(&r->link, (int64_t)rc->patience_ms);
+    redis_conn_add_number(&r->link, (int64_t)rc->seen.turn);
+    redis_conn_add_number(&r->link, (int64_t)r->stock.conf->node_timeout_ms);
+    redis_conn_add_number(&r->link, rc->node);
+    redis_conn_add_number(&r->link, rc->journal_lost ? 1 : 0);
+    redis_conn_add_number(&r->link, (int64_t)rc->patience_ms);
     if (rc->has_waited)
-        link_add_number(&r->link, (int64_t)rc->seen.since);
+        redis_conn_add_number(&r->link, (int64_t)rc->seen.since);
     else
-        link_add_text(&r->link, "");
-    link_add_number(&r->link, rc->only_decide ? 1 : 0);
+        redis_conn_add_text(&r->link, "");
+    redis_conn_add_number(&r->link, rc->only_decide ? 1 : 0);
     return redis_finish_script(r, SCRIPT_RECLAIM, take_reclaim, rc, f);
 }

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/base/mark.h"
+#include "conf/base/key_hash.h"
 #include "storage/stock/redis.h"
 #include "storage/stock/reply.h"
 
@@ -25,7 +25,7 @@ static void pack_rest(struct pack *p, const struct stock_change *c)
     pack_integer(p, 0, 1);
     pack_digits(p, c->pay_by_wall_ms);
     if (c->key_len > 0) {
-        pack_integer(p, mark_of(c->key, c->key_len), MARK_BYTES);
+        pack_integer(p, key_hash(c->key, c->key_len), KEY_HASH_BYTES);
         pack_bytes(p, c->key, c->key_len);
     }
     pack_integer_at(p, len_at, p->len - len_at - 1, 1);
@@ -89,9 +89,9 @@ static uint32_t pack_items(struct pack *p, const struct stock_item *item, uint32
     pack_integer(p, count, 2);
     pack_digits(p, item->n);
     pack_text(p, item->buyer, item->buyer_len);
-    pack_integer(p, item->key_len > 0 ? MARK_BYTES : 0, 1);
+    pack_integer(p, item->key_len > 0 ? KEY_HASH_BYTES : 0, 1);
     if (item->key_len > 0)
-        pack_integer(p, mark_of(item->key, item->key_len), MARK_BYTES);
+        pack_integer(p, key_hash(item->key, item->key_len), KEY_HASH_BYTES);
     pack_text(p, item->key, item->key_len);
     return count;
 }
@@ -105,34 +105,34 @@ static void add_packed(struct redis *r, const struct stock_step *st)
     uint32_t items_at = p->len;
     for (uint32_t i = 0; i < st->item_count;)
         i += pack_items(p, &st->items[i], st->item_count - i);
-    link_add(&r->link, (const char *)p->bytes, items_at);
-    link_add_number(&r->link, st->chain);
-    link_add(&r->link, (const char *)p->bytes + items_at, p->len - items_at);
+    redis_conn_add(&r->link, (const char *)p->bytes, items_at);
+    redis_conn_add_number(&r->link, st->chain);
+    redis_conn_add(&r->link, (const char *)p->bytes + items_at, p->len - items_at);
 }
 
 static void add_step(struct redis *r, const struct stock_step *st)
 {
-    struct link *l = &r->link;
+    struct redis_conn *l = &r->link;
     snprintf(r->prefix, sizeof r->prefix, "%04x-%02x", (unsigned)r->stock.conf->node,
              (unsigned)st->slot);
     redis_begin_script(r, SCRIPT_STEP, st->event, st->epoch);
-    link_add_text(l, r->stock.conf->events[st->event].name);
-    link_add_number(l, (int64_t)st->from);
-    link_add_number(l, (int64_t)st->to);
-    link_add_number(l, st->end ? 1 : 0);
-    link_add_number(l, (int64_t)st->first);
-    link_add_number(l, (int64_t)st->seen.turn);
-    link_add_number(l, st->seen.foreign);
-    link_add_number(l, st->knows);
-    link_add_number(l, (int64_t)r->stock.conf->node_timeout_ms);
-    link_add_number(l, st->ask_nodes ? 1 : 0);
-    link_add_text(l, r->prefix);
-    link_add_number(l, (int64_t)st->pay_by_wall_ms);
-    link_add_number(l, st->limit);
-    link_add_number(l, (int64_t)st->marks_seen);
-    link_add_number(l, MARKS_MAX);
-    link_add_number(l, st->version);
-    link_add_text(l, r->advertise);
+    redis_conn_add_text(l, r->stock.conf->events[st->event].name);
+    redis_conn_add_number(l, (int64_t)st->from);
+    redis_conn_add_number(l, (int64_t)st->to);
+    redis_conn_add_number(l, st->end ? 1 : 0);
+    redis_conn_add_number(l, (int64_t)st->first);
+    redis_conn_add_number(l, (int64_t)st->seen.turn);
+    redis_conn_add_number(l, st->seen.foreign);
+    redis_conn_add_number(l, st->knows);
+    redis_conn_add_number(l, (int64_t)r->stock.conf->node_timeout_ms);
+    redis_conn_add_number(l, st->want_nodes ? 1 : 0);
+    redis_conn_add_text(l, r->prefix);
+    redis_conn_add_number(l, (int64_t)st->pay_by_wall_ms);
+    redis_conn_add_number(l, st->limit);
+    redis_conn_add_number(l, (int64_t)st->hashes_seen);
+    redis_conn_add_number(l, KEY_HASHES_MAX);
+    redis_conn_add_number(l, st->version);
+    redis_conn_add_text(l, r->advertise);
     add_packed(r, st);
 }
 
@@ -142,9 +142,10 @@ static bool take_verdicts(const redisReply *reply, struct stock_step *st)
         char letter;
         enum stock_verdict verdict;
     } letters[] = {
-        {'y', STOCK_YES},    {'s', STOCK_SOLD_OUT}, {'p', STOCK_IS_PAUSED}, {'c', STOCK_IS_CLOSED},
-        {'b', STOCK_BUSY},   {'l', STOCK_LIMIT},    {'k', STOCK_SAME},      {'e', STOCK_ENDED},
-        {'x', STOCK_UNLIKE}, {'n', STOCK_NO_KEY},
+        {'y', STOCK_YES},       {'s', STOCK_SOLD_OUT}, {'p', STOCK_IS_PAUSED},
+        {'c', STOCK_IS_CLOSED}, {'b', STOCK_BUSY},     {'l', STOCK_LIMIT},
+        {'k', STOCK_DUPLICATE}, {'e', STOCK_ENDED},    {'x', STOCK_KEY_MISMATCH},
+        {'n', STOCK_NO_KEY},
     };
     const char *text = reply_text(reply, 1);
     if (text == NULL || strlen(text) != st->item_count)
@@ -167,33 +168,34 @@ static bool take_same(const char *text, struct stock_step *st)
         struct stock_item *item = &st->items[i];
         unsigned node, slot;
         int used = 0;
-        if (item->verdict != STOCK_SAME)
+        if (item->verdict != STOCK_DUPLICATE)
             continue;
-        if (sscanf(text, "%5u %3u %20" SCNu64 " %20" SCNu64 "%n", &node, &slot, &item->same.number,
-                   &item->same_pay_by_wall_ms, &used) != 4 ||
-            node < 1 || node > NODE_MAX || slot > UINT8_MAX || item->same.number < 1 ||
-            item->same.number > ORDER_NUMBER_MAX)
+        if (sscanf(text, "%5u %3u %20" SCNu64 " %20" SCNu64 "%n", &node, &slot, &item->order.number,
+                   &item->order_pay_by_wall_ms, &used) != 4 ||
+            node < 1 || node > NODE_MAX || slot > UINT8_MAX || item->order.number < 1 ||
+            item->order.number > ORDER_NUMBER_MAX)
             return false;
-        item->same.node = (uint16_t)node;
-        item->same.slot = (uint8_t)slot;
+        item->order.node = (uint16_t)node;
+        item->order.slot = (uint8_t)slot;
         text += used + (text[used] == ' ' ? 1 : 0);
     }
     return text != NULL;
 }
 
-static bool take_marks(const redisReply *reply, struct stock_step *st)
+static bool add_key_hashes(const redisReply *reply, struct stock_step *st)
 {
     const char *bytes = reply_text(reply, 13);
-    if (bytes == NULL || !reply_number(reply, 12, INT64_MAX, &st->marks_total))
+    if (bytes == NULL || !reply_number(reply, 12, INT64_MAX, &st->hashes_total))
         return false;
     size_t len = reply->element[13]->len;
-    if (len % MARK_BYTES != 0 || len / MARK_BYTES > MARKS_MAX)
+    if (len % KEY_HASH_BYTES != 0 || len / KEY_HASH_BYTES > KEY_HASHES_MAX)
         return false;
-    st->mark_count = (uint32_t)(len / MARK_BYTES);
-    for (uint32_t i = 0; i < st->mark_count; i++) {
+    st->hash_count = (uint32_t)(len / KEY_HASH_BYTES);
+    for (uint32_t i = 0; i < st->hash_count; i++) {
         st->marks[i] = 0;
-        for (int k = 0; k < MARK_BYTES; k++)
-            st->marks[i] |= (uint64_t)(unsigned char)bytes[i * MARK_BYTES + (uint32_t)k] << (8 * k);
+        for (int k = 0; k < KEY_HASH_BYTES; k++)
+            st->marks[i] |= (uint64_t)(unsigned char)bytes[i * KEY_HASH_BYTES + (uint32_t)k]
+                            << (8 * k);
     }
     return true;
 }
@@ -231,7 +233,7 @@ static bool take_step(const redisReply *reply, void *into)
         !reply_u32(reply, 5, &g->gone) || !reply_u32(reply, 6, &ours) ||
         !reply_number(reply, 7, 1, &repair) || !reply_number(reply, 8, 1, &ready) ||
         !reply_number(reply, 9, INT64_MAX, &g->turn) || !take_nodes(reply_text(reply, 10), st) ||
-        !take_same(reply_text(reply, 11), st) || !take_marks(reply, st) ||
+        !take_same(reply_text(reply, 11), st) || !add_key_hashes(reply, st) ||
         !reply_origin(reply_text(reply, 14), &st->origin) ||
         !reply_number(reply, 15, INT64_MAX, &g->since))
         return false;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "conf/base/clock.h"
-#include "storage/stock/link.h"
+#include "storage/stock/redis_conn.h"
 
 #define ARGS_MAX   2
 #define KEY_TEXT   (EVENT_NAME_MAX + 32)
@@ -84,15 +84,15 @@ static bool take_reply(struct registry *r, const redisReply *reply)
     return true;
 }
 
-static bool read_event(struct link *l, const char *event, uint64_t deadline_mono_us,
+static bool read_event(struct redis_conn *l, const char *event, uint64_t deadline_mono_us,
                        struct registry *out, struct fault *f)
 {
     char key[KEY_TEXT];
     snprintf(key, sizeof key, "{%s_hash_key}:nodes", event);
-    link_begin(l);
-    link_add_text(l, "HGETALL");
-    link_add_text(l, key);
-    redisReply *reply = link_call(l, deadline_mono_us, f);
+    redis_conn_begin(l);
+    redis_conn_add_text(l, "HGETALL");
+    redis_conn_add_text(l, key);
+    redisReply *reply = redis_conn_call(l, deadline_mono_us, f);
     if (reply == NULL)
         return false;
     bool good = take_reply(out, reply);
@@ -108,16 +108,16 @@ bool registry_read(const struct conf *conf, uint64_t timeout_us, struct registry
 {
     const char *argv[ARGS_MAX];
     size_t lens[ARGS_MAX];
-    char buffer[LINK_BUFFER];
-    struct link l = {.addr = &conf->redis,
-                     .args = {.argv = argv, .lens = lens, .max = ARGS_MAX},
-                     .buffer = buffer};
+    char buffer[REDIS_CONN_BUFFER];
+    struct redis_conn l = {.addr = &conf->redis,
+                           .args = {.argv = argv, .lens = lens, .max = ARGS_MAX},
+                           .buffer = buffer};
     uint64_t deadline = clock_mono_us() + timeout_us;
     ASSERT(conf->redis.len > 0);
     out->count = 0;
-    bool good = link_open(&l, deadline, f);
+    bool good = redis_conn_open(&l, deadline, f);
     for (uint32_t i = 0; good && i < conf->event_count; i++)
         good = read_event(&l, conf->events[i].name, deadline, out, f);
-    link_close(&l);
+    redis_conn_close(&l);
     return good;
 }

@@ -6,7 +6,7 @@
 
 #define STATES 3
 
-const char *const stock_state_words[STATES] = {
+const char *const stock_state_names[STATES] = {
     [STOCK_OPEN] = "open", [STOCK_PAUSED] = "paused", [STOCK_CLOSED] = "closed"};
 
 const char *reply_text(const redisReply *reply, size_t i)
@@ -41,7 +41,7 @@ bool reply_state(const redisReply *reply, size_t i, enum stock_state *out)
 {
     const char *word = reply_text(reply, i);
     for (size_t k = 0; word != NULL && k < STATES; k++) {
-        if (strcmp(word, stock_state_words[k]) == 0) {
+        if (strcmp(word, stock_state_names[k]) == 0) {
             *out = (enum stock_state)k;
             return true;
         }

@@ -12,7 +12,7 @@
 #include "storage/stock/stock.h"
 
 /* The words of enum stock_state. */
-extern const char *const stock_state_words[];
+extern const char *const stock_state_names[];
 
 /* Element i of an array; NULL: it is no string. */
 const char *reply_text(const redisReply *reply, size_t i);

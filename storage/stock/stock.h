@@ -25,19 +25,19 @@
 
 #include <stdint.h>
 
+#include "conf/base/arena.h"
 #include "conf/base/conf.h"
 #include "conf/base/fault.h"
 #include "conf/base/orderid.h"
-#include "server/mem/arena.h"
 
 #define STOCK_SALE_TEXT 32 /* a sale id in hex */
 
 enum stock_result {
     STOCK_OK,
-    STOCK_DOUBT,  /* no answer, or an error: closed; connect and attach again */
-    STOCK_ATTACH, /* nothing was done: fenced, or Redis has lost something, or changed since it
-                   * was examined; attach again */
-    STOCK_OTHER,  /* this journal is not the one of this node in this sale; exit 1 */
+    STOCK_UNKNOWN,  /* no answer, or an error: closed; connect and attach again */
+    STOCK_ATTACH,   /* nothing was done: fenced, or Redis has lost something, or changed since it
+                     * was examined; attach again */
+    STOCK_CONFLICT, /* this journal is not the one of this node in this sale; exit 1 */
 };
 
 enum stock_state { STOCK_OPEN, STOCK_PAUSED, STOCK_CLOSED };
@@ -49,17 +49,17 @@ enum stock_verdict {
     STOCK_IS_CLOSED,
     STOCK_BUSY, /* repair, or another node's order of this key is in doubt */
     STOCK_LIMIT,
-    STOCK_SAME,   /* the key has an order: item.same */
-    STOCK_ENDED,  /* ... which has ended */
-    STOCK_UNLIKE, /* ... for another n or buyer */
-    STOCK_NO_KEY, /* to a PROBE: nobody has bought with this key */
+    STOCK_DUPLICATE,    /* the key has an order: item.order */
+    STOCK_ENDED,        /* ... which has ended */
+    STOCK_KEY_MISMATCH, /* ... for another n or buyer */
+    STOCK_NO_KEY,       /* to a PROBE: nobody has bought with this key */
 };
 
 /* How an item is meant. */
 enum stock_how {
     STOCK_BUY,
-    STOCK_PROBE, /* only look whether the key has an order */
-    STOCK_LATE,  /* an expired order was paid: its tickets once more */
+    STOCK_LOOKUP, /* only look whether the key has an order */
+    STOCK_LATE,   /* an expired order was paid: its tickets once more */
 };
 
 /* One sale: its id in hex and the secret of its order ids. */
@@ -161,8 +161,8 @@ struct stock_item {
     uint8_t buyer_len, key_len;
     const char *buyer, *key;
     enum stock_verdict verdict; /* out */
-    struct orderid same;        /* out, with STOCK_SAME: but for its tag */
-    uint64_t same_pay_by_wall_ms;
+    struct orderid order;       /* out, with STOCK_DUPLICATE: but for its tag */
+    uint64_t order_pay_by_wall_ms;
 };
 
 struct stock_step {
@@ -180,17 +180,17 @@ struct stock_step {
     uint8_t slot;            /* of the event in the journal: part of order ids */
     uint64_t pay_by_wall_ms; /* of the orders granted now; 0: sold outright */
     uint32_t limit;          /* tickets of a buyer; 0 none */
-    uint64_t marks_seen;     /* marks of granted keys that were read so far; 0 after an attach */
+    uint64_t hashes_seen;    /* marks of granted keys that were read so far; 0 after an attach */
     struct stock_figures seen;
     uint32_t knows;   /* nodes that the journal knows */
     uint32_t version; /* ... and the event's version */
-    bool ask_nodes;
+    bool want_nodes;
     /* out */
     struct stock_figures figures;
     struct stock_origin origin; /* only if figures.version is not `version` */
-    uint64_t *marks;            /* MARKS_MAX places of the caller's: those behind marks_seen */
-    uint32_t mark_count;
-    uint64_t marks_total;     /* marks_seen + mark_count: these were all */
+    uint64_t *marks; /* KEY_HASHES_MAX places of the caller's: those behind hashes_seen */
+    uint32_t hash_count;
+    uint64_t hashes_total;    /* hashes_seen + hash_count: these were all */
     struct stock_node *nodes; /* NODES_MAX places of the caller's */
     uint32_t node_count;      /* 0: not told this time */
 };
@@ -214,7 +214,7 @@ struct stock_fill {
 };
 
 /* A node that was given up: its tickets that stay counted, and those that came back. */
-struct stock_given_up {
+struct stock_evicted {
     uint16_t node;
     uint32_t gone, back;
     bool is_new; /* that was not so before */
@@ -237,12 +237,12 @@ struct stock_reclaim {
         STOCK_RECLAIMED,
         STOCK_ALIVE, /* node `of` was heard of_ms ago */
         STOCK_EARLY, /* node `of` may still come, for of_ms */
-        STOCK_UNKNOWN
+        STOCK_NO_SUCH_NODE
     } outcome;
     uint16_t of;
     uint32_t of_ms;
-    struct stock_given_up given_up[NODES_MAX];
-    uint32_t given_up_count;
+    struct stock_evicted evicted[NODES_MAX];
+    uint32_t evicted_count;
     struct stock_figures figures; /* as seen, but for what this has changed */
 };
 

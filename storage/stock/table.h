@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/mem/arena.h"
+#include "conf/base/arena.h"
 
 #define TABLE_NONE UINT32_MAX
 

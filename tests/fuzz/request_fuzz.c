@@ -89,7 +89,7 @@ static void check_kind(const struct route *route, enum route_side side)
     case ROUTE_BUY:
         check_buy(route);
         break;
-    case ROUTE_LOOK:
+    case ROUTE_GET_ORDER:
     case ROUTE_CANCEL:
     case ROUTE_PAY:
         ASSERT(route->order.node == conf.node && route->order.number > 0);

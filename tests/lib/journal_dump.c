@@ -12,7 +12,7 @@
  * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
  * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/tally.c
+ * storage/journal/node_totals.c
  *        storage/journal/verify.c -llmdb -lsodium -ldeflate */
 #include <inttypes.h>
 #include <stdio.h>
@@ -59,10 +59,10 @@ static void print_order(const struct dump *d, const struct record *r)
     orderid_print(text, &id);
     printf(",\"number\":%" PRIu64
            ",\"order\":\"%.*s\",\"state\":\"%s\",\"n\":%u,\"pay_by\":%" PRIu64,
-           r->number, ORDERID_TEXT, text, order_state_word((enum order_state)r->state), r->n,
+           r->number, ORDERID_TEXT, text, order_state_name((enum order_state)r->state), r->n,
            r->pay_by_wall_ms);
     if (r->was != 0)
-        printf(",\"was\":\"%s\"", order_state_word((enum order_state)r->was));
+        printf(",\"was\":\"%s\"", order_state_name((enum order_state)r->was));
     if (r->kind == RECORD_LATE)
         printf(",\"of\":%" PRIu64, r->of);
     print_text("buyer", r->buyer, r->buyer_len);

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "conf/base/mark.h"
+#include "conf/base/key_hash.h"
 #include "storage/stock/redis.h"
 #include "tests/lib/stock_in_redis.h"
 
@@ -49,15 +49,15 @@ static struct book {
     struct stock_node nodes[NODES_MAX];
     uint32_t node_count, voided;
     uint64_t marks[MARKS_ALL];
-    uint32_t mark_count;
-    bool marks_known;
+    uint32_t hash_count;
+    bool hashes_known;
     struct stock_change journal[RECORDS];
 } books[BOOKS], *book;
 
 static struct stock_change changes[SETTLE_MAX];
 static struct stock_item items[BATCH_MAX];
 static uint64_t late_of[BATCH_MAX]; /* the order that a late payment is for */
-static uint64_t marks_told[MARKS_MAX];
+static uint64_t marks_told[KEY_HASHES_MAX];
 static struct stock_node nodes_told[NODES_MAX];
 static uint32_t event; /* in the configuration */
 static uint32_t limit, total;
@@ -148,7 +148,7 @@ static inline uint32_t chain_of(const struct book *b, uint64_t seq)
     for (uint64_t i = 0; i < seq; i++) {
         const struct stock_change *c = &b->journal[i];
         const uint64_t said[] = {chain, c->what, c->number, c->time_wall_ms, c->n};
-        chain = mark_of((const char *)said, sizeof said);
+        chain = key_hash((const char *)said, sizeof said);
     }
     return (uint32_t)chain;
 }
@@ -162,7 +162,7 @@ static inline enum stock_result examine(struct stock_attach *at)
         result = stock_examine(stock, at, &f);
     if (result == STOCK_OK && at->found.proof_chain != chain_of(book, at->found.proof_pos)) {
         fault_say(&f, "record %lu is another one", (unsigned long)at->found.proof_pos);
-        result = STOCK_OTHER;
+        result = STOCK_CONFLICT;
     }
     return result;
 }
@@ -198,7 +198,7 @@ static inline void take_attached(const struct stock_attach *at)
     book->figures.gone = gone;
     book->figures.foreign = foreign;
     book->origin = at->origin;
-    book->mark_count = 0;
+    book->hash_count = 0;
     learn(&at->figures);
 }
 
@@ -316,11 +316,11 @@ static inline uint32_t read_changes(uint64_t to)
     return count;
 }
 
-static inline void take_marks(const struct stock_step *st)
+static inline void add_key_hashes(const struct stock_step *st)
 {
-    for (uint32_t i = 0; i < st->mark_count; i++)
-        book->marks[book->mark_count++] = st->marks[i];
-    book->marks_known = book->mark_count == st->marks_total;
+    for (uint32_t i = 0; i < st->hash_count; i++)
+        book->marks[book->hash_count++] = st->marks[i];
+    book->hashes_known = book->hash_count == st->hashes_total;
 }
 
 /* Settles up to record `to` and asks for the first `count` items. */
@@ -341,11 +341,11 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
                             .slot = SLOT,
                             .pay_by_wall_ms = pay_by,
                             .limit = limit,
-                            .marks_seen = book->mark_count,
+                            .hashes_seen = book->hash_count,
                             .marks = marks_told,
                             .seen = book->figures,
                             .knows = 1 + book->others_count,
-                            .ask_nodes = !between_beats,
+                            .want_nodes = !between_beats,
                             .nodes = nodes_told};
     enum stock_result result = stock_step(stock, &st, &f);
     if (result == STOCK_OK) {
@@ -360,7 +360,7 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
             book->origins++;
         }
         learn(&st.figures);
-        take_marks(&st);
+        add_key_hashes(&st);
     }
     return result;
 }
@@ -406,7 +406,7 @@ static inline enum stock_verdict buy(uint32_t n, const char *buyer, const char *
 
 static inline enum stock_verdict probe(uint32_t n, const char *buyer, const char *key)
 {
-    want(0, STOCK_PROBE, n, buyer, key);
+    want(0, STOCK_LOOKUP, n, buyer, key);
     assert_int_equal(ask(1), STOCK_OK);
     return items[0].verdict;
 }
@@ -483,18 +483,18 @@ static inline enum stock_result act(enum stock_state to, uint32_t new_total, str
 /* The order that the item heard of. */
 static inline void assert_same(uint32_t i, uint16_t node, uint64_t number, uint64_t due)
 {
-    assert_int_equal(items[i].verdict, STOCK_SAME);
-    assert_int_equal(items[i].same.node, node);
-    assert_int_equal(items[i].same.slot, SLOT);
-    assert_int_equal(items[i].same.number, number);
-    assert_int_equal(items[i].same_pay_by_wall_ms, due);
+    assert_int_equal(items[i].verdict, STOCK_DUPLICATE);
+    assert_int_equal(items[i].order.node, node);
+    assert_int_equal(items[i].order.slot, SLOT);
+    assert_int_equal(items[i].order.number, number);
+    assert_int_equal(items[i].order_pay_by_wall_ms, due);
 }
 
 static inline uint32_t times_marked(const char *key)
 {
     uint32_t times = 0;
-    for (uint32_t i = 0; i < book->mark_count; i++)
-        times += book->marks[i] == mark_of(key, strlen(key));
+    for (uint32_t i = 0; i < book->hash_count; i++)
+        times += book->marks[i] == key_hash(key, strlen(key));
     return times;
 }
 

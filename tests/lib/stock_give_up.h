@@ -46,10 +46,10 @@ static inline enum stock_result give_up(uint16_t node, bool lost)
 static inline void assert_given_up(uint16_t node, uint32_t gone, uint32_t back)
 {
     assert_int_equal(rc.outcome, STOCK_RECLAIMED);
-    assert_int_equal(rc.given_up_count, 1);
-    assert_int_equal(rc.given_up[0].node, node);
-    assert_int_equal(rc.given_up[0].gone, gone);
-    assert_int_equal(rc.given_up[0].back, back);
+    assert_int_equal(rc.evicted_count, 1);
+    assert_int_equal(rc.evicted[0].node, node);
+    assert_int_equal(rc.evicted[0].gone, gone);
+    assert_int_equal(rc.evicted[0].back, back);
 }
 
 /* By node 1. */

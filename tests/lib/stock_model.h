@@ -142,10 +142,10 @@ static inline enum stock_verdict judge_key(const struct view *v, uint16_t me,
                                            const struct view_key *k, const struct stock_item *item)
 {
     if (k->n != item->n || k->buyer != buyer_of(item->buyer, item->buyer_len))
-        return STOCK_UNLIKE;
+        return STOCK_KEY_MISMATCH;
     if (k->ended)
         return STOCK_ENDED;
-    return k->node != me && k->number > v->nodes[k->node].done ? STOCK_BUSY : STOCK_SAME;
+    return k->node != me && k->number > v->nodes[k->node].done ? STOCK_BUSY : STOCK_DUPLICATE;
 }
 
 /* The verdict that an item must have; a grant changes the view. */
@@ -156,7 +156,7 @@ static inline enum stock_verdict judge(struct view *v, uint16_t me, uint64_t *la
     uint32_t buyer = buyer_of(item->buyer, item->buyer_len);
     if (key != NOBODY && v->keys[key].node != 0)
         return judge_key(v, me, &v->keys[key], item);
-    if (item->how == STOCK_PROBE)
+    if (item->how == STOCK_LOOKUP)
         return STOCK_NO_KEY;
     if (now_state != STOCK_OPEN)
         return now_state == STOCK_PAUSED ? STOCK_IS_PAUSED : STOCK_IS_CLOSED;
@@ -242,7 +242,7 @@ static inline void check_redis(const struct view *v)
 /* Every granted key is among the marks that a node has read, once it has read them all. */
 static inline void check_marks(const struct view *v)
 {
-    if (!book->marks_known)
+    if (!book->hashes_known)
         return;
     for (uint32_t k = 0; k < KEYS; k++)
         if (v->keys[k].node != 0)

@@ -22,7 +22,7 @@ static bool under_feet; /* ... with an old dump, in a Redis that runs on */
 static bool has_dump;   /* database 1 has a copy of all keys ... */
 static bool dump_seen;  /* ... and every node has written since and remembers it */
 static bool dump_step[BOOKS];
-static bool given_up[BOOKS]; /* and has not attached since */
+static bool evicted[BOOKS]; /* and has not attached since */
 /* Of a node that was given up together with what the stock knew of it, 0 for none: its tickets that
  * came back. Until it attaches again nobody buys with a key or a name, for its own are forgotten.
  */
@@ -76,7 +76,7 @@ static inline void comes_back(void)
         unsettle();
         since[1].came = since[2].came = false;
     }
-    given_up[conf.node] = false;
+    evicted[conf.node] = false;
 }
 
 /* ---- a node is given up --------------------------------------------------------------------- */
@@ -112,13 +112,13 @@ static inline void random_reclaim(uint16_t other)
     if (silent)
         silence(other);
     assert_int_equal(give_up(other, lost), STOCK_OK);
-    if (!silent && !given_up[other]) {
+    if (!silent && !evicted[other]) {
         assert_int_equal(rc.outcome, STOCK_ALIVE);
         return;
     }
     say(lost ? "gives up the other and its journal" : "gives up the other", "");
     assert_given_up(other, lost ? sold : out, lost ? out - sold : 0);
-    given_up[other] = true;
+    evicted[other] = true;
     reclaims++;
     lost_journals += lost;
     if (lost)
@@ -131,7 +131,7 @@ static inline void random_reopen(uint16_t other)
     assert_non_null(heard);
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_given_up(other, heard->gone, 0);
-    given_up[other] = true;
+    evicted[other] = true;
     say("reopens without the other", "");
     reopens++;
     goes_away(other, 0);
@@ -143,7 +143,7 @@ static inline void random_reopen(uint16_t other)
 static inline void random_give_up(void)
 {
     uint16_t other = (uint16_t)(3 - conf.node);
-    if (away != 0 || given_up[conf.node])
+    if (away != 0 || evicted[conf.node])
         return;
     if (!troubled)
         random_reclaim(other);
@@ -169,7 +169,7 @@ static inline bool nobody_is_silent(void)
 {
     for (uint16_t node = 1; node <= node_count; node++) {
         const struct stock_node *heard = heard_of((uint16_t)(3 - node), node);
-        if (given_up[node] || (heard != NULL && heard->silent))
+        if (evicted[node] || (heard != NULL && heard->silent))
             return false;
     }
     return true;

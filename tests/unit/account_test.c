@@ -3,12 +3,12 @@
  * pass, a broken promise is called kept; if it stumbles over a sound one, nobody will believe it.
  */
 /* needs: storage/log/account.c storage/log/names.c
- *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
- *        storage/journal/home.c storage/journal/journal.c storage/journal/journal_ahead.c
- * storage/journal/journal_open.c storage/journal/journal_room.c storage/journal/names.c
- * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+ *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/key_hash.c
+ * conf/base/orderid.c storage/journal/home.c storage/journal/journal.c
+ * storage/journal/journal_ahead.c storage/journal/journal_open.c storage/journal/journal_room.c
+ * storage/journal/names.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/tally.c storage/journal/verify.c
+ * storage/journal/node_totals.c storage/journal/verify.c
  * -llmdb -lsodium -ldeflate */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "conf/base/mark.h"
+#include "conf/base/key_hash.h"
 #include "storage/log/inside.h"
 #include "storage/stock/stock.h"
 
@@ -289,14 +289,15 @@ static void test_as_of_pos(void **state)
 static void test_p1_over_journals(void **state)
 {
     struct account_sum sum = {0};
-    struct tally a = {.has_sale = true, .total = 10, .version = 1, .sold = 6};
-    struct tally b = {.has_sale = true, .total = 12, .version = 2, .sold = 5, .held = 1};
+    struct node_totals a = {.has_sale = true, .total = 10, .version = 1, .sold = 6};
+    struct node_totals b = {.has_sale = true, .total = 12, .version = 2, .sold = 5, .held = 1};
     (void)state;
     account_add(&sum, &a);
     account_add(&sum, &b);
     assert_int_equal(sum.total, 12);
     assert_true(account_fits(&sum)); /* 12 of 12 */
-    account_add(&sum, &(struct tally){.has_sale = true, .total = 99, .version = 1, .held = 1});
+    account_add(&sum,
+                &(struct node_totals){.has_sale = true, .total = 99, .version = 1, .held = 1});
     assert_int_equal(sum.total, 12);
     assert_false(account_fits(&sum)); /* 13 of 12 */
 }
@@ -385,7 +386,7 @@ static void test_keys(void **state)
     assert_int_equal(count, 3);
     uint64_t numbers = 0;
     for (uint64_t i = 0; i < count; i++) {
-        assert_int_equal(a[i].mark, mark_of("a", 1));
+        assert_int_equal(a[i].mark, key_hash("a", 1));
         numbers |= UINT64_C(1) << a[i].number;
     }
     assert_int_equal(numbers, 1u << 1 | 1u << 3 | 1u << 6);

@@ -11,13 +11,13 @@
  * storage/log/export.c storage/log/names.c storage/log/row.c storage/log/source.c
  * storage/log/stat.c storage/log/tail.c conf/base/conf.c conf/base/conf_addr.c
  * conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c conf/base/conf_value.c
- * conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
+ * conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/key_hash.c conf/base/orderid.c
  * storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
  * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
  * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/tally.c storage/journal/verify.c storage/stock/look.c storage/stock/link.c
- * server/mem/arena.c -lhiredis -llmdb -lsodium -ldeflate */
+ * storage/journal/node_totals.c storage/journal/verify.c storage/stock/redis_inspect.c
+ * storage/stock/redis_conn.c conf/base/arena.c -lhiredis -llmdb -lsodium -ldeflate */
 #include "tests/unit/journal_dir.h"
 
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * Why: operators judge a sale by p50, p99 and max of the last ten seconds; a bucket off by one or a
  * second that is not forgotten would show them another sale.
  */
-/* needs: server/meet/counters.c conf/base/check.c */
+/* needs: server/shared/counters.c conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "server/meet/counters.h"
+#include "server/shared/counters.h"
 
 #define SECOND UINT64_C(1000000)
 

@@ -4,7 +4,7 @@
  * So "no" must be certain, from another thread too, and "maybe" must stay rare, or every refusal
  * crosses the ring. Run with two threads under ThreadSanitizer.
  */
-/* needs: server/meet/filter.c conf/base/mark.c server/mem/arena.c conf/base/fault.c
+/* needs: server/shared/filter.c conf/base/key_hash.c conf/base/arena.c conf/base/fault.c
  *        conf/base/check.c -lsodium */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "conf/base/mark.h"
-#include "server/meet/filter.h"
+#include "conf/base/key_hash.h"
+#include "server/shared/filter.h"
 
 #define WORST   32768u /* a power of two: 16 bits a mark and no more */
 #define FOREIGN 400000u
@@ -38,7 +38,7 @@ static void make(struct filter *filter, uint32_t marks)
 static uint64_t mark_number(uint32_t number)
 {
     char key[16];
-    return mark_of(key, (size_t)snprintf(key, sizeof key, "key-%u", number));
+    return key_hash(key, (size_t)snprintf(key, sizeof key, "key-%u", number));
 }
 
 static double share_of_foreign(const struct filter *filter)
@@ -56,9 +56,9 @@ static void a_mark_is_the_same_everywhere(void **state)
     char longest[64];
     (void)state;
     memset(longest, 'x', sizeof longest);
-    assert_true(mark_of("a", 1) == UINT64_C(0x3728afb66aecf0d7));
-    assert_true(mark_of("order-4711", 10) == UINT64_C(0x6d8144b8c67a4e9c));
-    assert_true(mark_of(longest, sizeof longest) == UINT64_C(0x9a83bc7f04bdc11c));
+    assert_true(key_hash("a", 1) == UINT64_C(0x3728afb66aecf0d7));
+    assert_true(key_hash("order-4711", 10) == UINT64_C(0x6d8144b8c67a4e9c));
+    assert_true(key_hash(longest, sizeof longest) == UINT64_C(0x9a83bc7f04bdc11c));
 }
 
 static void what_was_added_may_be_there(void **state)

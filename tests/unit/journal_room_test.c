@@ -273,7 +273,7 @@ static void shop_close(struct shop *s, uint64_t most)
     free(s->open);
 }
 
-#define CHANGES_MOST (OTHERS_MAX + EXPIRE_MAX)
+#define CHANGES_MOST (OPS_MAX + EXPIRE_MAX)
 
 static void sales_stop_and_returns_never_do(void **state)
 {

@@ -2,7 +2,7 @@
  * Why: P6. Every byte a request needs is planned and mapped at start; a pool that hands out one
  * object twice would mix two buyers, one that forgets an object shrinks for ever.
  */
-/* needs: server/mem/arena.c server/mem/pool.c conf/base/fault.c conf/base/check.c */
+/* needs: conf/base/arena.c conf/base/pool.c conf/base/fault.c conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/mem/pool.h"
+#include "conf/base/pool.h"
 
 #define COUNT 100u
 

@@ -2,10 +2,10 @@
  * Why: a monitoring system drops a page that breaks its format, and an answer that does not fit is
  * 503: both would leave the operator blind in just the hour with the largest figures.
  */
-/* needs: server/admin/admin.c server/admin/metrics.c server/admin/stats.c server/admin/sums.c
- *        server/admin/process.c server/http/response.c server/meet/board.c server/meet/counters.c
- *        server/meet/stat_log.c server/meet/doorbell.c server/mem/arena.c conf/base/check.c
- *        conf/base/fault.c conf/base/log.c conf/base/verdict.c -lsodium */
+/* needs: server/admin/admin.c server/admin/metrics.c server/admin/stats.c
+ * server/admin/metric_totals.c server/admin/process.c server/http/response.c server/shared/board.c
+ * server/shared/counters.c server/stat/stat_log.c server/shared/doorbell.c conf/base/arena.c
+ * conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/verdict.c -lsodium */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "conf/base/clock.h"
-#include "server/admin/sums.h"
+#include "server/admin/metric_totals.h"
 
 /* Workers that have counted what the test wants. */
 struct worker {
@@ -91,7 +91,7 @@ static const char *ask(enum route_kind kind)
 {
     struct route route = {.kind = kind};
     struct response out;
-    response_open(&out, body, WORKER_SERVES_MAX, date, FAREWELL_KEEP, false);
+    response_open(&out, body, WORKER_SERVES_MAX, date, KEEPALIVE_HTTP11, false);
     admin_serve(&admin, &route, &out);
     if (!response_end(&out))
         return NULL;
@@ -127,7 +127,7 @@ static void figures_add_up(void **state)
     atomic_store(&board.events[0].orders.granted_tickets, 5);
     atomic_store(&board.events[0].node_held, 3);
     atomic_store(&board.events[0].holds, 3);
-    atomic_store(&board.events[0].marks_max, 40);
+    atomic_store(&board.events[0].key_hashes_max, 40);
     atomic_store(&board.stores.redis, REDIS_UP);
     atomic_store(&board.stores.redis_rtt_us, 1234);
     const char *text = ask(ROUTE_METRICS);
@@ -306,7 +306,7 @@ static void fill_worker(struct worker *w)
     const uint64_t much = UINT64_MAX / WORKERS_MAX;
 #define COUNTER(name, metric, help) atomic_store(&c->name, much);
 #define FIGURE(name, metric, kind, labels, help)
-#include "server/meet/counters.def"
+#include "server/shared/counters.def"
 #undef COUNTER
 #undef FIGURE
     atomic_store(&c->connections, 1000000);

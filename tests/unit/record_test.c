@@ -309,10 +309,10 @@ static void the_chain_finds_missing_and_moved_records(void **state)
 static void states_have_words(void **state)
 {
     (void)state;
-    assert_string_equal(order_state_word(ORDER_HELD), "held");
-    assert_string_equal(order_state_word(ORDER_SOLD), "sold");
-    assert_string_equal(order_state_word(ORDER_CANCELLED), "cancelled");
-    assert_string_equal(order_state_word(ORDER_EXPIRED), "expired");
+    assert_string_equal(order_state_name(ORDER_HELD), "held");
+    assert_string_equal(order_state_name(ORDER_SOLD), "sold");
+    assert_string_equal(order_state_name(ORDER_CANCELLED), "cancelled");
+    assert_string_equal(order_state_name(ORDER_EXPIRED), "expired");
 }
 
 int main(void)

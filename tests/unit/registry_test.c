@@ -3,7 +3,7 @@
  * other versions and by hand. A node must be found once, where it last was, whatever else lies
  * there; and a Redis that does not answer must not hold the console up.
  */
-/* needs: storage/stock/registry.c storage/stock/link.c server/mem/arena.c conf/base/fault.c
+/* needs: storage/stock/registry.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
  *        conf/base/check.c tests/lib/redis_fixture.c -lhiredis */
 #include <setjmp.h>
 #include <stdarg.h>

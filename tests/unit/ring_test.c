@@ -3,7 +3,7 @@
  * there is an order without an answer, one that is doubled is a ticket sold twice. Run with two
  * threads, and under ThreadSanitizer.
  */
-/* needs: server/meet/ring.c server/meet/doorbell.c server/mem/arena.c conf/base/fault.c
+/* needs: server/shared/ring.c server/shared/doorbell.c conf/base/arena.c conf/base/fault.c
  *        conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/meet/doorbell.h"
-#include "server/meet/ring.h"
+#include "server/shared/doorbell.h"
+#include "server/shared/ring.h"
 
 #define OBJECTS 64u
 #define ROUNDS  200000u

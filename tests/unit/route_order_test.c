@@ -45,8 +45,8 @@ static void test_orders(void **state)
         enum route_side side;
         enum route_kind kind;
     } rows[] = {
-        {"GET /order/" ORDER, ROUTE_BUYERS, ROUTE_LOOK},
-        {"GET /order/" ORDER "?event=x&n=0", ROUTE_BUYERS, ROUTE_LOOK},
+        {"GET /order/" ORDER, ROUTE_BUYERS, ROUTE_GET_ORDER},
+        {"GET /order/" ORDER "?event=x&n=0", ROUTE_BUYERS, ROUTE_GET_ORDER},
         {"POST /order/" ORDER "/cancel", ROUTE_BUYERS, ROUTE_CANCEL},
         {"POST /order/" ORDER "/pay", ROUTE_OPERATORS, ROUTE_PAY},
     };

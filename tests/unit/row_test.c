@@ -8,7 +8,7 @@
  * storage/journal/journal_open.c storage/journal/journal_room.c storage/journal/names.c
  * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/tally.c storage/journal/verify.c
+ * storage/journal/node_totals.c storage/journal/verify.c
  * -llmdb -lsodium -ldeflate */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * Why: the stat log must never cost a sale: a full disk, a renamed file or a burst may lose lines,
  * and then the count of what was lost must be right, or whoever counts by it counts wrong.
  */
-/* needs: server/meet/stat_log.c server/meet/doorbell.c server/mem/arena.c conf/base/check.c
+/* needs: server/stat/stat_log.c server/shared/doorbell.c conf/base/arena.c conf/base/check.c
  *        conf/base/fault.c conf/base/log.c conf/base/verdict.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "conf/base/clock.h"
-#include "server/meet/stat_log.h"
+#include "server/stat/stat_log.h"
 
 #define WORKERS 2
 

@@ -5,9 +5,9 @@
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
  *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+ *        storage/stock/redis_conn.c conf/base/arena.c
+ *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
+ * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 
 #define LONGEST "!#$%&'()*+,-./:;<=>?@[]^_`{|}~%s%n:::ticket:requests{0}~01234567"
@@ -49,17 +49,17 @@ static void test_a_key_comes_before_state_limit_and_stock(void **state)
     limit = 2;
     opened();
     assert_int_equal(buy(2, "ann", "k1"), STOCK_YES);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(buy(1, "ann", "k2"), STOCK_LIMIT);
     assert_int_equal(buy(1, "ann", "k2"), STOCK_LIMIT); /* a refusal is no order */
     assert_int_equal(sell(9, 1), 8);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(buy(1, "bob", "k3"), STOCK_SOLD_OUT);
     assert_int_equal(act(STOCK_PAUSED, 10, &a), STOCK_OK);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(buy(1, "bob", "k3"), STOCK_IS_PAUSED);
     assert_int_equal(act(STOCK_CLOSED, 10, &a), STOCK_OK);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_same(0, 1, 1, 0);
     assert_int_equal(buy(1, "bob", "k3"), STOCK_IS_CLOSED);
     assert_int_equal(book->figures.gone, 10);
@@ -70,16 +70,16 @@ static void test_a_key_is_for_one_n_and_one_buyer(void **state)
     (void)state;
     opened();
     assert_int_equal(buy(2, "ann", "k1"), STOCK_YES);
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_UNLIKE);
-    assert_int_equal(buy(2, "bob", "k1"), STOCK_UNLIKE);
-    assert_int_equal(buy(2, "", "k1"), STOCK_UNLIKE);
-    assert_int_equal(buy(2, "ann:", "k1"), STOCK_UNLIKE);
-    assert_int_equal(probe(1, "ann", "k1"), STOCK_UNLIKE);
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_KEY_MISMATCH);
+    assert_int_equal(buy(2, "bob", "k1"), STOCK_KEY_MISMATCH);
+    assert_int_equal(buy(2, "", "k1"), STOCK_KEY_MISMATCH);
+    assert_int_equal(buy(2, "ann:", "k1"), STOCK_KEY_MISMATCH);
+    assert_int_equal(probe(1, "ann", "k1"), STOCK_KEY_MISMATCH);
     assert_int_equal(buy(2, "", "k2"), STOCK_YES);
-    assert_int_equal(buy(2, "ann", "k2"), STOCK_UNLIKE);
+    assert_int_equal(buy(2, "ann", "k2"), STOCK_KEY_MISMATCH);
     note(STOCK_UNDONE, 1);
     settle();
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_UNLIKE); /* ended or not */
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_KEY_MISMATCH); /* ended or not */
     assert_int_equal(buy(2, "ann", "k1"), STOCK_ENDED);
     assert_int_equal(book->figures.gone, 2);
 }
@@ -100,7 +100,7 @@ static void test_a_key_whose_order_ended(void **state)
     assert_int_equal(book->figures.gone, 1);
     assert_int_equal(buy(1, "ann", "k1"), STOCK_ENDED);
     assert_int_equal(buy(1, "ann", "k2"), STOCK_ENDED);
-    assert_int_equal(buy(1, "ann", "k3"), STOCK_SAME);
+    assert_int_equal(buy(1, "ann", "k3"), STOCK_DUPLICATE);
     again();
     assert_int_equal(buy(1, "ann", "k1"), STOCK_ENDED);
     assert_int_equal(probe(1, "ann", "k2"), STOCK_ENDED);
@@ -138,11 +138,11 @@ static void test_a_late_payment_revives_the_key(void **state)
     assert_int_equal(pay_late(1), STOCK_YES);
     assert_int_equal(book->last, 2);
     assert_int_equal(book->figures.gone, 2);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_same(0, 1, 1, 777); /* the order's number, not that of its second deduction */
     assert_int_equal(buy(1, "ann", "k2"), STOCK_LIMIT);
     again();
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(book->figures.gone, 2);
 }
 
@@ -198,11 +198,11 @@ static void test_a_probe_buys_nothing(void **state)
     assert_int_equal(probe(1, "ann", "k1"), STOCK_NO_KEY);
     assert_int_equal(book->figures.gone, 0);
     assert_int_equal(buy(1, "ann", "k1"), STOCK_YES);
-    assert_int_equal(probe(1, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(probe(1, "ann", "k1"), STOCK_DUPLICATE);
     assert_same(0, 1, 1, 777);
-    want(0, STOCK_PROBE, 1, "ann", "k2"); /* and a grant behind it in the batch is found */
+    want(0, STOCK_LOOKUP, 1, "ann", "k2"); /* and a grant behind it in the batch is found */
     want(1, STOCK_BUY, 1, "ann", "k2");
-    want(2, STOCK_PROBE, 1, "ann", "k2");
+    want(2, STOCK_LOOKUP, 1, "ann", "k2");
     assert_int_equal(ask(3), STOCK_OK);
     assert_int_equal(items[0].verdict, STOCK_NO_KEY);
     assert_int_equal(items[1].verdict, STOCK_YES);
@@ -228,7 +228,7 @@ static void test_a_void_order_forgets_its_key(void **state)
     again();
     assert_int_equal(book->voided, 3);
     assert_int_equal(book->figures.gone, 1);
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_SAME); /* not in doubt, not forgotten */
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_DUPLICATE); /* not in doubt, not forgotten */
     assert_int_equal(probe(2, "ann", "k2"), STOCK_NO_KEY);
     assert_int_equal(buy(1, "", "k2"), STOCK_YES); /* for another buyer even: nobody has it */
     assert_int_equal(buy(2, "ann", "k4"), STOCK_YES);
@@ -248,7 +248,7 @@ static void test_part_of_a_batch_is_void(void **state)
     assert_int_equal(commit(1), 1); /* a commit is all or nothing, but Redis need not know that */
     again();
     assert_int_equal(book->voided, 2);
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(buy(2, "ann", "k2"), STOCK_LIMIT);
     assert_int_equal(buy(1, "ann", "k2"), STOCK_YES);
     assert_int_equal(buy(2, "bob", "k3"), STOCK_YES);
@@ -274,7 +274,7 @@ static void test_odd_names(void **state)
         }
         commit(1);
         if (i < 10) {
-            assert_int_equal(buy(1, names[i], names[i]), STOCK_SAME);
+            assert_int_equal(buy(1, names[i], names[i]), STOCK_DUPLICATE);
             assert_same(0, 1, i + 1, 0);
             assert_int_equal(buy(1, names[i], ""), STOCK_LIMIT);
         }
@@ -371,7 +371,7 @@ static void test_no_place_for_a_key(void **state)
     assert_int_equal(buy(1, "bob", "k4"), STOCK_BUSY);
     assert_int_equal(buy(1, "cis", "k4"), STOCK_BUSY);
     assert_int_equal(book->figures.gone, 3);
-    assert_int_equal(buy(1, "bob", "k3"), STOCK_SAME);
+    assert_int_equal(buy(1, "bob", "k3"), STOCK_DUPLICATE);
     assert_int_equal(buy(1, "bob", ""), STOCK_YES); /* the refusal took nothing of his limit */
     assert_int_equal(buy(2, "cis", ""), STOCK_YES);
     assert_int_equal(book->figures.gone, 6);
@@ -389,8 +389,8 @@ static void test_each_key_is_marked_once(void **state)
     buy(1, "ann", "k2");
     probe(1, "ann", "k3");
     settle();
-    assert_true(book->marks_known);
-    assert_int_equal(book->mark_count, 2);
+    assert_true(book->hashes_known);
+    assert_int_equal(book->hash_count, 2);
     assert_int_equal(times_marked("k1"), 1);
     assert_int_equal(times_marked("k2"), 1);
 }

@@ -11,9 +11,9 @@
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
  *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+ *        storage/stock/redis_conn.c conf/base/arena.c
+ *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
+ * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -73,7 +73,7 @@ static void random_item(uint32_t i)
     uint32_t key = below(KEYS), buyer = chance(95) ? key % NAMES : below(NAMES);
     uint32_t n = chance(95) ? 1 + key % 3 : 1 + below(3);
     bool keyed = chance(80), probes = keyed && chance(15);
-    want(i, probes ? STOCK_PROBE : STOCK_BUY, n, chance(85) ? buyer_names[buyer] : "",
+    want(i, probes ? STOCK_LOOKUP : STOCK_BUY, n, chance(85) ? buyer_names[buyer] : "",
          keyed ? key_names[key] : "");
 }
 
@@ -83,12 +83,12 @@ static void check_in_repair(const struct stock_item *item)
     uint32_t key = key_of(item->key, item->key_len);
     switch (item->verdict) {
     case STOCK_BUSY:
-    case STOCK_UNLIKE:
+    case STOCK_KEY_MISMATCH:
     case STOCK_ENDED:
         return;
-    case STOCK_SAME:
-        assert_true(key != NOBODY && item->same.node >= 1 && item->same.node <= node_count);
-        const struct stock_change *c = grant_of(&books[item->same.node], item->same.number);
+    case STOCK_DUPLICATE:
+        assert_true(key != NOBODY && item->order.node >= 1 && item->order.node <= node_count);
+        const struct stock_change *c = grant_of(&books[item->order.node], item->order.number);
         assert_true(key_of(c->key, c->key_len) == key && c->n == item->n);
         return;
     default:
@@ -99,11 +99,11 @@ static void check_in_repair(const struct stock_item *item)
 static void check_item(uint32_t i, enum stock_verdict expected, const struct view *v)
 {
     const struct stock_item *item = &items[i];
-    if (troubled && item->verdict == STOCK_BUSY && expected == STOCK_SAME)
+    if (troubled && item->verdict == STOCK_BUSY && expected == STOCK_DUPLICATE)
         return; /* the other node's count of what is settled was lost */
     assert_int_equal(item->verdict, expected);
     seen_verdicts[expected]++;
-    if (expected != STOCK_SAME)
+    if (expected != STOCK_DUPLICATE)
         return;
     const struct view_key *k = &v->keys[key_of(item->key, item->key_len)];
     assert_same(i, k->node, k->number, k->due);
@@ -149,11 +149,11 @@ static void random_step(void)
     for (uint32_t i = 0; i < count; i++)
         expected[i] = judge(&v, conf.node, &last, &items[i]);
     enum stock_result result = ask_up_to(to, count);
-    if (result != STOCK_OK || given_up[conf.node]) {
-        if (!given_up[conf.node] && (!troubled || away != 0))
+    if (result != STOCK_OK || evicted[conf.node]) {
+        if (!evicted[conf.node] && (!troubled || away != 0))
             fail_msg("%s", f.text);
         assert_int_not_equal(result, STOCK_OK);
-        assert_int_not_equal(result, STOCK_OTHER);
+        assert_int_not_equal(result, STOCK_CONFLICT);
         say("hears", f.text);
         unsettle();
         s->attached = false;
@@ -189,14 +189,14 @@ static void random_step(void)
 static void random_attach(void)
 {
     struct at_stake *s = &stakes[conf.node];
-    uint32_t lost = s->lost_count, marks = book->mark_count;
+    uint32_t lost = s->lost_count, marks = book->hash_count;
     comes_back();
     enum stock_result result = attach();
     if (result != STOCK_OK)
         fail_msg("%s", f.text);
     say("attaches", book->figures.repair ? "to repair" : "");
     if (node_count == 1)
-        book->mark_count = marks; /* told once, and the ledger's filter keeps them */
+        book->hash_count = marks; /* told once, and the ledger's filter keeps them */
     if (!troubled) {
         assert_int_equal(book->voided, lost);
         assert_int_equal(book->figures.repair, node_count == 1);
@@ -237,7 +237,7 @@ static void random_act(void)
     enum stock_state to = now_state == STOCK_CLOSED || chance(5) ? STOCK_CLOSED : states[below(4)];
     uint32_t new_total = chance(50) ? book->figures.total : 10 + below(60);
     uint32_t seen = book->figures.version;
-    if (troubled || given_up[conf.node])
+    if (troubled || evicted[conf.node])
         return;
     enum stock_result result = act(to, new_total, &a);
     assert_int_equal(result, STOCK_OK);
@@ -270,7 +270,7 @@ static void restart(void)
     dump_seen = knows_other[conf.node] = false;
     if (node_count == 1) {
         use(stock_local_plan);
-        book->pos = s->last = book->mark_count = 0;
+        book->pos = s->last = book->hash_count = 0;
         s->lost_count = 0;
     }
 }
@@ -345,7 +345,7 @@ static void begin(uint16_t nodes)
     memset(stakes, 0, sizeof stakes);
     memset(since, 0, sizeof since);
     memset(dump_step, 0, sizeof dump_step);
-    memset(given_up, 0, sizeof given_up);
+    memset(evicted, 0, sizeof evicted);
     memset(knows_other, 0, sizeof knows_other);
     troubled = has_dump = dump_seen = false;
     away = 0;

@@ -4,9 +4,9 @@
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
  *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+ *        storage/stock/redis_conn.c conf/base/arena.c
+ *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
+ * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 
 static void test_flushed_redis_is_rebuilt(void **state)
@@ -429,9 +429,9 @@ static void test_each_lost_key_is_told_again(void **state)
         assert_int_equal(count_of("LLEN " GRANTS), marks);
         assert_int_equal(count_of("XLEN " ORDERS), entries);
         assert_int_equal(book->figures.gone, gone);
-        assert_int_equal(book->mark_count, marks - 1); /* read from the first again */
+        assert_int_equal(book->hash_count, marks - 1); /* read from the first again */
         assert_sums();
-        assert_int_equal(buy(1, "ann", "a1"), STOCK_SAME);
+        assert_int_equal(buy(1, "ann", "a1"), STOCK_DUPLICATE);
     }
 }
 
@@ -495,7 +495,7 @@ static void test_telling_again_in_parts(void **state)
     settle();
     assert_false(book->figures.repair);
     assert_int_equal(buy(1, "ann", "k1"), STOCK_ENDED);
-    assert_int_equal(buy(1, "bob", "k2"), STOCK_SAME);
+    assert_int_equal(buy(1, "bob", "k2"), STOCK_DUPLICATE);
 }
 
 /* ---- an operator's acts --------------------------------------------------------------------- */

@@ -5,9 +5,9 @@
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
  *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+ *        storage/stock/redis_conn.c conf/base/arena.c
+ *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
+ * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_give_up.h"
 
 static char before[8192], after[8192];
@@ -37,12 +37,12 @@ static void test_what_it_answers(void **state)
     opened_by_two();
     contents(H, before, sizeof before);
     assert_int_equal(give_up(7, false), STOCK_OK);
-    assert_int_equal(rc.outcome, STOCK_UNKNOWN);
+    assert_int_equal(rc.outcome, STOCK_NO_SUCH_NODE);
     assert_int_equal(give_up(2, true), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
-    assert_int_equal(rc.given_up_count, 0);
+    assert_int_equal(rc.evicted_count, 0);
     assert_int_equal(give_up(1, false), STOCK_OK);
-    assert_int_equal(rc.outcome, STOCK_UNKNOWN);
+    assert_int_equal(rc.outcome, STOCK_NO_SUCH_NODE);
     contents(H, after, sizeof after);
     assert_string_equal(before, after);
     node_2_dies();
@@ -143,7 +143,7 @@ static void test_its_journal_is_lost(void **state)
     assert_int_equal(tickets_of("bob"), 1); /* whose the held ones were, nobody knows */
     assert_int_equal(tickets_of("ann"), 2);
     assert_int_equal(buy(3, "bob", "doubt"), STOCK_YES);
-    assert_int_equal(buy(2, "ann", "sold"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "sold"), STOCK_DUPLICATE);
     settle();
     gives_up(2, true, 2, 0); /* again */
     assert_int_equal(sell(9, 1), 5);
@@ -222,10 +222,10 @@ static void test_the_lost_journal_turns_up(void **state)
     all_is_well(6);
     assert_int_equal(tickets_of("bob"), 4);
     assert_int_equal(field("2:sold"), 3);
-    assert_int_equal(buy(3, "bob", "doubt"), STOCK_SAME);
+    assert_int_equal(buy(3, "bob", "doubt"), STOCK_DUPLICATE);
     assert_int_equal(buy(1, "bob", "more"), STOCK_LIMIT);
     be(2);
-    assert_int_equal(buy(1, "bob", "held"), STOCK_SAME);
+    assert_int_equal(buy(1, "bob", "held"), STOCK_DUPLICATE);
 }
 
 /* A blank one under the same number would give the same order ids again, also if not one order of
@@ -242,7 +242,7 @@ static void test_no_blank_journal_takes_the_number(void **state)
     memset(&books[2], 0, sizeof books[2]);
     be(2);
     book->epoch = 5000;
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
 /* Who never gave an order may come, blank or not. */
@@ -355,7 +355,7 @@ static void test_wrong_types(void **state)
         opened_by_two();
         node_2_dies();
         redis_fixture_do(&redis, "SET %s text", keys[i]);
-        nothing_is_given_up(STOCK_DOUBT);
+        nothing_is_given_up(STOCK_UNKNOWN);
     }
 }
 

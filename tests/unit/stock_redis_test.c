@@ -4,9 +4,9 @@
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
  *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+ *        storage/stock/redis_conn.c conf/base/arena.c
+ *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
+ * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 
 static void test_a_prototype_hash_is_adopted(void **state)
@@ -102,7 +102,7 @@ static void test_a_sale_has_256_nodes_at_most(void **state)
     assert_non_null(reply);
     freeReplyObject(reply);
     be(2);
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
     assert_int_equal(field("2:epoch"), -12345);
 }
 
@@ -120,7 +120,7 @@ static void test_two_sales_on_one_hash(void **state)
     book->others_count = 1;
     strcpy(book->sale.id, "fedcba9876543210fedcba9876543210");
     note_grant(1);
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
 /* Who is already selling must have journaled a newcomer before it sells: else a repair would not
@@ -152,7 +152,7 @@ static void test_another_sale_is_refused(void **state)
     sell(1, 1);
     settle();
     strcpy(book->sale.id, "0123456789abcdef0123456789abcdef");
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
 static void test_a_fenced_node_attaches_again(void **state)
@@ -183,7 +183,7 @@ static void test_a_wrong_type_changes_nothing(void **state)
     sell(2, 1);
     redis_fixture_do(&redis, "DEL " ORDERS);
     redis_fixture_do(&redis, "SET {" H "}:orders x");
-    assert_int_equal(step(1, 1), STOCK_DOUBT);
+    assert_int_equal(step(1, 1), STOCK_UNKNOWN);
     assert_int_equal(field("1:gone"), 2);
     redis_fixture_do(&redis, "DEL " ORDERS);
     assert_int_equal(attach(), STOCK_OK);
@@ -297,7 +297,7 @@ static void test_a_wrong_registry_changes_nothing(void **state)
     assert_int_equal(sell(2, 1), 2);
     redis_fixture_do(&redis, "DEL {" H "}:nodes");
     redis_fixture_do(&redis, "SET {" H "}:nodes x");
-    assert_int_equal(step(1, 1), STOCK_DOUBT);
+    assert_int_equal(step(1, 1), STOCK_UNKNOWN);
     assert_int_equal(field("1:gone"), 2);
     assert_int_equal(field("1:pos"), 0);
     redis_fixture_do(&redis, "DEL {" H "}:nodes");
@@ -322,9 +322,9 @@ static void test_a_key_of_another_node(void **state)
     be(1);
     settle();
     be(2);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_same(0, 1, 1, 777);
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_UNLIKE);
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_KEY_MISMATCH);
     be(1);
     note(STOCK_EXPIRED, 1);
     settle();
@@ -334,7 +334,7 @@ static void test_a_key_of_another_node(void **state)
     assert_int_equal(pay_late(1), STOCK_YES);
     settle();
     be(2);
-    assert_int_equal(probe(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(probe(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_same(0, 1, 1, 777);
     assert_int_equal(book->figures.gone, 2);
     assert_sums();
@@ -356,7 +356,7 @@ static void test_a_void_key_goes_to_another_node(void **state)
     assert_int_equal(buy(1, "ann", "k1"), STOCK_YES);
     settle();
     be(1);
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_DUPLICATE);
     assert_same(0, 2, 1, 0);
     assert_int_equal(book->figures.gone, 1);
 }
@@ -406,16 +406,16 @@ static void test_marks_reach_the_other_node(void **state)
     buy(1, "bob", "k2");
     buy(1, "ann", "k1");
     settle();
-    assert_true(book->marks_known);
-    assert_int_equal(book->mark_count, 2);
+    assert_true(book->hashes_known);
+    assert_int_equal(book->hash_count, 2);
     assert_true(times_marked("k1") == 1 && times_marked("k2") == 1);
     be(1);
     settle();
-    assert_int_equal(book->mark_count, 2);
+    assert_int_equal(book->hash_count, 2);
     again(); /* from the first, after an attach */
-    assert_int_equal(book->mark_count, 2);
+    assert_int_equal(book->hash_count, 2);
     settle();
-    assert_int_equal(book->mark_count, 2);
+    assert_int_equal(book->hash_count, 2);
 }
 
 static void test_marks_come_in_portions(void **state)
@@ -434,11 +434,11 @@ static void test_marks_come_in_portions(void **state)
     }
     be(2);
     settle();
-    assert_int_equal(book->mark_count, MARKS_MAX);
-    assert_false(book->marks_known);
+    assert_int_equal(book->hash_count, KEY_HASHES_MAX);
+    assert_false(book->hashes_known);
     settle();
-    assert_int_equal(book->mark_count, 10 * BATCH_MAX);
-    assert_true(book->marks_known);
+    assert_int_equal(book->hash_count, 10 * BATCH_MAX);
+    assert_true(book->hashes_known);
     for (uint32_t k = 0; k < 10; k++)
         assert_int_equal(times_marked(names[k][17]), 1);
 }

@@ -5,9 +5,9 @@
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
  *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+ *        storage/stock/redis_conn.c conf/base/arena.c
+ *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
+ * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_give_up.h"
 
 /* ---- in repair ------------------------------------------------------------------------------ */
@@ -138,7 +138,7 @@ static void test_reopen_leaves_those_who_settle(void **state)
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
     assert_int_equal(rc.of, 2);
-    assert_int_equal(rc.given_up_count, 0);
+    assert_int_equal(rc.evicted_count, 0);
     all_is_well(4);
 }
 
@@ -164,7 +164,7 @@ static void test_reopen_of_one_alone(void **state)
     assert_true(book->figures.repair);
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_RECLAIMED);
-    assert_int_equal(rc.given_up_count, 0);
+    assert_int_equal(rc.evicted_count, 0);
 }
 
 /* ---- too early ------------------------------------------------------------------------------ */
@@ -230,7 +230,7 @@ static void test_a_blank_journal_comes_first(void **state)
     for (int start = 0; start < 4; start++) {
         be(2);
         book->epoch += 5000; /* a journal skips epochs at every start */
-        assert_int_equal(attach(), STOCK_OTHER);
+        assert_int_equal(attach(), STOCK_CONFLICT);
     }
     be(1);
     settle();
@@ -248,7 +248,7 @@ static void test_a_blank_journal_comes_later(void **state)
     be(2);
     memset(book, 0, sizeof *book);
     book->epoch = 5000;
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
 /* Node 1 began anew, so it lets the old copy in; node 3 knows better before the repair is over. */
@@ -279,7 +279,7 @@ static void test_an_older_copy_of_a_journal(void **state)
     assert_true(book->figures.repair);
     be(2);
     assert_int_equal(step(1, 1), STOCK_ATTACH);
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
     silence(2);
     be(1);
     settle(); /* the repair began once more */

@@ -4,8 +4,8 @@
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
  *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- * conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
+ *        storage/stock/redis_conn.c conf/base/arena.c
+ * conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
  * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 
@@ -97,7 +97,7 @@ static void test_an_old_epoch_does_nothing(void **state)
     opened();
     book->epoch--;
     assert_int_equal(step(1, 1), STOCK_ATTACH);
-    assert_int_equal(attach(), STOCK_OTHER); /* the epoch in use, again */
+    assert_int_equal(attach(), STOCK_CONFLICT); /* the epoch in use, again */
 }
 
 static void test_a_wrong_position_or_number_does_nothing(void **state)
@@ -131,7 +131,7 @@ static void test_a_journal_that_is_behind_is_another(void **state)
     settle();
     book->last = 3;
     book->end = 3;
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
 /* ---- an operator's acts --------------------------------------------------------------------- */

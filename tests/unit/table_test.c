@@ -3,7 +3,7 @@
  * ticket for one key (P4) or one more than the limit; a place that leaks is, in a long sale, a full
  * table. A full one must say so and go on.
  */
-/* needs: storage/stock/table.c server/mem/arena.c conf/base/fault.c conf/base/check.c -lsodium */
+/* needs: storage/stock/table.c conf/base/arena.c conf/base/fault.c conf/base/check.c -lsodium */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

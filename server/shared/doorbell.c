@@ -1,0 +1,60 @@
+#include "server/shared/doorbell.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+bool doorbell_open(struct doorbell *d, struct fault *f)
+{
+    atomic_init(&d->asleep, 0);
+    d->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (d->fd < 0)
+        return fault(f, "eventfd: %s", strerror(errno));
+    return true;
+}
+
+void doorbell_close(struct doorbell *d)
+{
+    close(d->fd);
+    d->fd = -1;
+}
+
+void doorbell_arm(struct doorbell *d)
+{
+    atomic_exchange_explicit(&d->asleep, 1, memory_order_acq_rel);
+}
+
+void doorbell_disarm(struct doorbell *d)
+{
+    atomic_exchange_explicit(&d->asleep, 0, memory_order_acq_rel);
+}
+
+void doorbell_clear(struct doorbell *d)
+{
+    uint64_t rings;
+    ssize_t ignored = read(d->fd, &rings, sizeof rings);
+    (void)ignored; /* EAGAIN: nobody rang, which is as good */
+}
+
+void doorbell_wait(struct doorbell *d, uint64_t timeout_us)
+{
+    struct pollfd p = {.fd = d->fd, .events = POLLIN};
+    struct timespec t = {.tv_sec = (time_t)(timeout_us / 1000000),
+                         .tv_nsec = (long)(timeout_us % 1000000) * 1000};
+    /* A ringer may be put aside between the word and the write, and its ring arrive after its owner
+     * has long been up: whenever the bell sounds it is hushed, or the next wait would not sleep. */
+    if (ppoll(&p, 1, &t, NULL) > 0)
+        doorbell_clear(d);
+}
+
+void doorbell_ring(struct doorbell *d)
+{
+    if (atomic_exchange_explicit(&d->asleep, 0, memory_order_acq_rel) == 0)
+        return;
+    uint64_t one = 1;
+    ssize_t ignored = write(d->fd, &one, sizeof one);
+    (void)ignored; /* EAGAIN: the counter is full, so the owner is awake anyway */
+}

@@ -98,6 +98,7 @@ static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 
 void accept_start(struct worker *w)
 {
+    ASSERT(w->o.listener_count <= LISTEN_MAX);
     for (uint32_t i = 0; i < w->o.listener_count; i++) {
         ev_io_init(&w->accepts[i], on_acceptable, w->o.listeners[i].fds[w->o.number], EV_READ);
         w->accepts[i].data = w;
@@ -109,6 +110,7 @@ void accept_start(struct worker *w)
 
 void accept_stop(struct worker *w)
 {
+    ASSERT(w->stopping);
     for (uint32_t i = 0; i < w->o.listener_count; i++) {
         ev_io_stop(w->loop, &w->accepts[i]);
         for (uint32_t k = 0; k < w->o.limit->max && accept_one(w, w->accepts[i].fd, false); k++)

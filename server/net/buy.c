@@ -51,6 +51,7 @@ static void answer_yes(struct worker *w, struct connection *c, const struct mess
                        enum keepalive_mode keepalive)
 {
     const struct orderid id = {m->node, m->slot, m->number, m->tag};
+    ASSERT(w->out_len == 0); /* so that its first byte is the first that is sent */
     w->out_len = (uint32_t)canned_put_yes(&w->canned, w->out, m->event, keepalive, &id, m->n,
                                           m->pay_by_wall_ms);
     if (keepalive == KEEPALIVE_CLOSE)
@@ -80,6 +81,7 @@ static void measure(struct worker *w, const struct connection *c)
 bool buy_answer(struct worker *w, struct connection *c, const struct message *m,
                 enum keepalive_mode keepalive)
 {
+    ASSERT(m->kind == MESSAGE_BUY && m->event < w->o.conf->event_count);
     measure(w, c);
     if (m->verdict == VERDICT_YES)
         answer_yes(w, c, m, keepalive);

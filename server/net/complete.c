@@ -28,6 +28,7 @@ static void complete_one(struct worker *w, struct connection *c, struct message 
 void complete_verdicts(struct worker *w)
 {
     struct message *m;
+    ASSERT_OWNER(w);
     while ((m = ring_pop(&w->o.channel->verdicts)) != NULL) {
         if (m->conn == NULL)
             inflight_reap(w, m);

@@ -29,6 +29,7 @@ static void watch(struct worker *w, struct connection *c, int events)
 
 void connection_close(struct worker *w, struct connection *c)
 {
+    ASSERT(c->state < CONN_STATES && c->io.fd >= 0);
     if (c->message != NULL)
         inflight_abandon(w, c);
     if (c->in != NULL)
@@ -63,6 +64,7 @@ static void drop_input(struct worker *w, struct connection *c)
 
 static void keep_input(struct worker *w, struct connection *c, const char *rest, uint32_t len)
 {
+    ASSERT(len < w->buffer_bytes || c->closing);
     if (LIKELY(len == 0) || c->closing) {
         c->discard_input = c->discard_input || len > 0;
         drop_input(w, c);
@@ -82,6 +84,7 @@ static void keep_input(struct worker *w, struct connection *c, const char *rest,
  * last answer: so only our side is shut, and input is discarded for a moment. */
 static void shutdown_write(struct worker *w, struct connection *c)
 {
+    ASSERT(c->out == NULL && c->message == NULL); /* all is sent */
     if (!c->discard_input || c->peer_eof || shutdown(c->io.fd, SHUT_WR) != 0) {
         connection_close(w, c);
         return;
@@ -148,6 +151,7 @@ void connection_readable(struct worker *w, struct connection *c)
 static void peek_eof(struct worker *w, struct connection *c)
 {
     char byte;
+    ASSERT(c->message != NULL && c->out == NULL);
     ssize_t n = recv(c->io.fd, &byte, 1, MSG_PEEK);
     if (is_passing(n))
         return;
@@ -204,6 +208,7 @@ static void count_connection(struct worker *w)
  * kernel only when the loop sleeps next, never if its connection is closed by then. */
 void connection_open(struct worker *w, int fd)
 {
+    ASSERT_OWNER(w);
     struct connection *c = pool_get(&w->connections);
     ASSERT(c != NULL); /* conn_limit.max is the pool's size */
     memset(c, 0, sizeof *c);

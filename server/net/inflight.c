@@ -10,7 +10,7 @@
  * once more, to be cancelled; with a key it stands for the retry. The ledger keeps room in the
  * journal for each such return until this file counts the YES as done.
  *
- * If the process dies with messages in flight: no buyer was told anything; the journal says what
+ * If the process dies with messages in flight: no buyer has had an answer; the journal says what
  * was granted, and the next attach (ledger/attach.c) what becomes of it.
  */
 #include "server/net/worker_private.h"

@@ -23,6 +23,7 @@ static uint32_t send_some(struct worker *w, struct connection *c, const char *fr
 
 static void keep_rest(struct worker *w, struct connection *c, uint32_t from, uint32_t len)
 {
+    ASSERT(from < len && c->out == NULL);
     c->out = pool_get(&w->buffers);
     if (c->out == NULL) {
         c->write_error = true; /* all buffers are out: a peer that does not read goes first */
@@ -36,6 +37,7 @@ static void keep_rest(struct worker *w, struct connection *c, uint32_t from, uin
 bool output_flush(struct worker *w, struct connection *c)
 {
     uint32_t len = w->out_len;
+    ASSERT(len <= w->buffer_bytes);
     if (c->write_error || c->out != NULL)
         return false;
     if (len == 0)

@@ -58,7 +58,7 @@ static void put_reclaimed(const struct conf *conf, const struct message *m, stru
     response_put(out, "}}");
 }
 
-/* A node that is not given up: it lives, or it may still come. */
+/* A node that is not evicted: it lives, or it may still come back. */
 static void reply_node(struct worker *w, struct connection *c, const struct message *m,
                        enum keepalive_mode keepalive)
 {
@@ -106,7 +106,7 @@ void reply_answer(struct worker *w, struct connection *c, const struct message *
 enum submitted reply_submit(struct worker *w, struct connection *c, const struct route *route,
                             enum keepalive_mode keepalive)
 {
-    /* When the server stops, the ledger ends before the operators' desk does. */
+    /* When the server stops, the ledger ends before the admin worker does. */
     bool is_ending =
         w->stopping || atomic_load_explicit(&w->o.board->stopping, memory_order_relaxed);
     enum submitted submitted = is_ending ? SUBMIT_NO_MESSAGE : submit(w, c, route, keepalive);

@@ -53,7 +53,7 @@ static void stock(const struct worker *w, const struct route *route, struct resp
                 (uint32_t)(figures >> 32), (uint32_t)figures);
 }
 
-/* Who may not ask learns nothing, not even which paths there are. */
+/* An unauthorized client learns nothing, not even which paths there are. */
 static bool is_unauthorized(const struct worker *w, const struct request *r, enum verdict v)
 {
     return w->o.authorize != NULL && v != VERDICT_FORBIDDEN && !w->o.authorize(w->o.context, r);
@@ -128,6 +128,7 @@ static uint32_t serve_next(struct worker *w, struct connection *c, const char *b
 uint32_t serve_requests(struct worker *w, struct connection *c, const char *buf, uint32_t len)
 {
     uint32_t used = 0;
+    ASSERT(len <= w->buffer_bytes);
     while (used < len) {
         uint32_t n = serve_next(w, c, buf + used, len - used);
         if (n == 0)

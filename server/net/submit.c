@@ -36,15 +36,15 @@ static void print_peer(const struct connection *c, char text[PARAM_MAX])
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } peer = {.any = {.sa_family = AF_UNSPEC}};
-    struct ucred who = {.uid = (uid_t)-1}; /* nobody */
-    socklen_t len = sizeof peer, who_len = sizeof who;
+    struct ucred user = {.uid = (uid_t)-1}; /* unknown */
+    socklen_t len = sizeof peer, user_len = sizeof user;
     char host[INET6_ADDRSTRLEN] = "";
     if (getpeername(c->io.fd, &peer.any, &len) != 0)
         peer.any.sa_family = AF_UNSPEC;
     switch (peer.any.sa_family) {
     case AF_UNIX:
-        getsockopt(c->io.fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len);
-        snprintf(text, PARAM_MAX, "unix:uid=%u", (unsigned)who.uid);
+        getsockopt(c->io.fd, SOL_SOCKET, SO_PEERCRED, &user, &user_len);
+        snprintf(text, PARAM_MAX, "unix:uid=%u", (unsigned)user.uid);
         break;
     case AF_INET:
         inet_ntop(AF_INET, &peer.v4.sin_addr, host, sizeof host);
@@ -65,6 +65,7 @@ static void fill_origin(const struct connection *c, struct message *m)
     char text[PARAM_MAX];
     print_peer(c, text);
     m->buyer_len = (uint8_t)strlen(text);
+    ASSERT(m->buyer_len < PARAM_MAX);
     memcpy(m->buyer, text, m->buyer_len);
 }
 
@@ -125,6 +126,7 @@ enum submitted submit(struct worker *w, struct connection *c, const struct route
 {
     if (!output_flush(w, c))
         return SUBMIT_BLOCKED;
+    ASSERT(w->out_len == 0 && c->state != CONN_WAITING);
     struct message *m = pool_get(&w->messages);
     if (m == NULL)
         return SUBMIT_NO_MESSAGE;

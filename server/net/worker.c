@@ -226,6 +226,7 @@ static void on_stop(struct ev_loop *loop, ev_async *async, int revents)
     (void)revents;
     if (w->stopping)
         return;
+    ASSERT_OWNER(w);
     w->stopping = true;
     w->stop_by_us = w->now_us + conn_state_limit_us(w, CONN_WAITING) + STOP_GRACE_US;
     accept_stop(w);
@@ -266,6 +267,8 @@ static void init_memory(struct worker *w, const struct arena *a)
  * arena is sealed; nothing happens until the loop runs. */
 bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
 {
+    ASSERT_MAIN();
+    ASSERT(w->loop == NULL);
     uint32_t descriptors = worker_descriptors(w->o.conf, WORKER_OPERATORS);
     init_memory(w, a);
     w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
@@ -282,6 +285,7 @@ void worker_run(struct worker *w)
 {
     if (w->o.side == ROUTE_BUYERS) /* the admin worker runs on main */
         thread_is(THREAD_WORKER, w->o.name);
+    ASSERT_OWNER(w);
     ev_run(w->loop, 0);
 }
 

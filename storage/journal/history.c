@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/journal/home.h"
+#include "storage/journal/journal_dir.h"
 #include "storage/journal/record.h"
 
 /* What the records have said of an order, and what the index says of it. A number that a late
@@ -184,36 +184,36 @@ static bool check_event(struct event_check *c, const struct pages *p, const stru
 }
 
 /* Names as they come, and judged; none at all is a journal that has not begun. */
-static bool read_names(struct names *n, const struct pages *p, const struct tree *names,
+static bool read_names(struct catalog *n, const struct pages *p, const struct tree *names,
                        const char *dir, struct fault *f)
 {
     struct leaves l;
     struct bytes key, data;
     struct tree tree;
-    char text[2][NAMES_TREE_TEXT];
+    char text[2][CATALOG_DBI_TEXT];
     bool whole = true;
     if (names->entries == 0)
         return true;
     leaves_begin(&l, p, names);
     while (whole && leaves_next(&l, &key, &data))
-        whole = names_take(n, key, data);
+        whole = catalog_parse(n, key, data);
     for (uint32_t slot = 0; whole && slot < n->count; slot++) {
-        names_of_trees(n, slot, text[0], text[1]);
+        catalog_dbi_names(n, slot, text[0], text[1]);
         whole = leaves_find(p, names, text[0], &tree) && leaves_find(p, names, text[1], &tree);
     }
-    return names_judge(n, whole, dir, f);
+    return catalog_check(n, whole, dir, f);
 }
 
 bool history_check(struct history *h, const struct pages *p, const struct meta *m, const char *dir,
                    struct fault *f)
 {
-    if (!read_names(&h->names, p, &m->names, dir, f))
+    if (!read_names(&h->catalog, p, &m->names, dir, f))
         return false;
-    for (uint32_t slot = 0; slot < h->names.count; slot++) {
+    for (uint32_t slot = 0; slot < h->catalog.count; slot++) {
         struct event_check c = {.at = h->events[slot].at};
         struct tree trees[2];
-        char text[2][NAMES_TREE_TEXT];
-        names_of_trees(&h->names, slot, text[0], text[1]);
+        char text[2][CATALOG_DBI_TEXT];
+        catalog_dbi_names(&h->catalog, slot, text[0], text[1]);
         bool good = leaves_find(p, &m->names, text[0], &trees[0]) &&
                     leaves_find(p, &m->names, text[1], &trees[1]) &&
                     check_event(&c, p, &trees[0], &trees[1]);
@@ -221,7 +221,7 @@ bool history_check(struct history *h, const struct pages *p, const struct meta *
         if (!good)
             return fault(f,
                          "journal %s: damaged: record %" PRIu64 " of event %s: %s" JOURNAL_ADVICE,
-                         dir, c.seq, h->names.events[slot], c.wrong);
+                         dir, c.seq, h->catalog.events[slot], c.wrong);
         h->events[slot].end = c.seq;
         h->events[slot].crc = c.crc;
         h->events[slot].at_crc = c.at_crc;
@@ -232,10 +232,10 @@ bool history_check(struct history *h, const struct pages *p, const struct meta *
 /* Event by event: the same slot, and the same records up to where the other one ends. */
 static bool goes_on(const struct history *h, const struct history *before)
 {
-    if (h->names.node != before->names.node || h->names.count < before->names.count)
+    if (h->catalog.node != before->catalog.node || h->catalog.count < before->catalog.count)
         return false;
-    for (uint32_t slot = 0; slot < before->names.count; slot++)
-        if (strcmp(h->names.events[slot], before->names.events[slot]) != 0 ||
+    for (uint32_t slot = 0; slot < before->catalog.count; slot++)
+        if (strcmp(h->catalog.events[slot], before->catalog.events[slot]) != 0 ||
             h->events[slot].end < before->events[slot].end ||
             h->events[slot].at_crc != before->events[slot].crc)
             return false;
@@ -250,10 +250,10 @@ uint64_t history_more(const struct history *before, const struct pages *p, const
     struct history *h = calloc(1, sizeof *h);
     if (h == NULL)
         return 0;
-    for (uint32_t slot = 0; slot < before->names.count; slot++)
+    for (uint32_t slot = 0; slot < before->catalog.count; slot++)
         h->events[slot].at = before->events[slot].end;
     if (history_check(h, p, m, dir, &why) && goes_on(h, before))
-        for (uint32_t slot = 0; slot < h->names.count; slot++)
+        for (uint32_t slot = 0; slot < h->catalog.count; slot++)
             more += h->events[slot].end - before->events[slot].end;
     free(h);
     return more;

@@ -10,12 +10,12 @@
 #ifndef SPIKE_HISTORY_H
 #define SPIKE_HISTORY_H
 
-#include "storage/journal/names.h"
+#include "storage/journal/catalog.h"
 #include "storage/journal/pages.h"
 
 /* How far the events of a commit go, by slot. */
 struct history {
-    struct names names;
+    struct catalog catalog;
     struct {
         uint64_t end;    /* seq of the last record */
         uint32_t crc;    /* ... its chain */

@@ -18,7 +18,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "storage/journal/inside.h"
+#include "storage/journal/journal_private.h"
 
 /* A reader that was killed keeps its snapshot until somebody looks; look now and then. */
 #define COMMITS_BETWEEN_LOOKS 64
@@ -47,7 +47,7 @@ const char *journal_event_name(const struct journal *j, uint32_t event)
 
 uint16_t journal_node(const struct journal *j)
 {
-    return (uint16_t)j->names.node;
+    return (uint16_t)j->catalog.node;
 }
 
 uint8_t journal_slot(const struct journal *j, uint32_t event)
@@ -74,7 +74,7 @@ static int get(MDB_txn *txn, MDB_dbi tree, uint64_t number, MDB_val *data)
 static int get_entry(MDB_txn *txn, const struct event *e, uint64_t number, struct index_entry *out)
 {
     MDB_val data;
-    int rc = get(txn, e->trees.index, number, &data);
+    int rc = get(txn, e->dbis.index, number, &data);
     if (rc != MDB_SUCCESS)
         return rc;
     if (data.mv_size != sizeof *out)
@@ -92,12 +92,12 @@ static int put_entry(MDB_txn *txn, const struct event *e, const struct record *r
     struct index_entry entry = {r->seq, r->seq};
     MDB_val key = {sizeof number, &number}, data = {sizeof entry, &entry};
     if (r->kind == RECORD_GRANT)
-        return mdb_cursor_put(e->tails.index, &key, &data, MDB_APPEND);
+        return mdb_cursor_put(e->append.index, &key, &data, MDB_APPEND);
     int rc = get_entry(txn, e, number, &entry);
     if (rc != MDB_SUCCESS)
         return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
     entry.last = r->seq;
-    return mdb_put(txn, e->trees.index, &key, &data, 0);
+    return mdb_put(txn, e->dbis.index, &key, &data, 0);
 }
 
 /* The event is written to for the first time since the last commit. */
@@ -107,9 +107,9 @@ static int begin_write(struct journal *j, struct event *e)
     if (j->writer == NULL)
         rc = mdb_txn_begin(j->env, NULL, 0, &j->writer);
     if (rc == MDB_SUCCESS)
-        rc = mdb_cursor_open(j->writer, e->trees.records, &e->tails.records);
+        rc = mdb_cursor_open(j->writer, e->dbis.records, &e->append.records);
     if (rc == MDB_SUCCESS)
-        rc = mdb_cursor_open(j->writer, e->trees.index, &e->tails.index);
+        rc = mdb_cursor_open(j->writer, e->dbis.index, &e->append.index);
     return rc;
 }
 
@@ -118,9 +118,9 @@ static int put(struct journal *j, struct event *e, const struct record *r, unsig
 {
     uint64_t seq = r->seq;
     MDB_val key = {sizeof seq, &seq}, data = {len, bytes};
-    int rc = e->tails.records ? MDB_SUCCESS : begin_write(j, e);
+    int rc = e->append.records ? MDB_SUCCESS : begin_write(j, e);
     if (rc == MDB_SUCCESS)
-        rc = mdb_cursor_put(e->tails.records, &key, &data, MDB_APPEND);
+        rc = mdb_cursor_put(e->append.records, &key, &data, MDB_APPEND);
     if (rc == MDB_SUCCESS && record_is_order(r))
         rc = put_entry(j->writer, e, r);
     return rc;
@@ -149,9 +149,10 @@ static int finish(struct journal *j)
         rc = mdb_txn_commit(j->writer);
     else if (j->writer)
         mdb_txn_abort(j->writer);
-    j->writer = NULL; /* and with it the tails: LMDB closes cursors with their transaction */
+    j->writer =
+        NULL; /* and with it the append cursors: LMDB closes cursors with their transaction */
     for (uint32_t i = 0; i < j->event_count; i++)
-        j->events[i].tails = (struct tails){NULL, NULL};
+        j->events[i].append = (struct append_cursors){NULL, NULL};
     return rc;
 }
 
@@ -299,7 +300,7 @@ static int get_chain(MDB_txn *txn, const struct event *e, uint64_t seq, uint32_t
     *crc = 0;
     if (seq == 1)
         return MDB_SUCCESS;
-    int rc = get(txn, e->trees.records, seq - 1, &data);
+    int rc = get(txn, e->dbis.records, seq - 1, &data);
     if (rc == MDB_SUCCESS && data.mv_size < RECORD_BYTES)
         rc = MDB_CORRUPTED;
     if (rc == MDB_SUCCESS)
@@ -314,7 +315,7 @@ static int get_record(MDB_txn *txn, const struct event *e, uint64_t seq, struct 
     uint32_t crc;
     int rc = get_chain(txn, e, seq, &crc);
     if (rc == MDB_SUCCESS)
-        rc = get(txn, e->trees.records, seq, &data);
+        rc = get(txn, e->dbis.records, seq, &data);
     if (rc != MDB_SUCCESS)
         return rc == MDB_NOTFOUND ? MDB_CORRUPTED : rc;
     bool good = record_decode(out, &crc, data.mv_data, data.mv_size) && out->seq == seq;

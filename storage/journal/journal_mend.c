@@ -25,14 +25,14 @@
 #include <unistd.h>
 
 #include "conf/base/log.h"
-#include "storage/journal/home.h"
-#include "storage/journal/inside.h"
+#include "storage/journal/journal_dir.h"
+#include "storage/journal/journal_private.h"
 
 static bool write_number(const char *dir, const struct leftover *l, struct fault *f)
 {
     char path[PATH_TEXT_MAX + 16];
     const uint64_t ends[] = {l->last_page, l->txnid};
-    snprintf(path, sizeof path, "%s/" HOME_DATA, dir);
+    snprintf(path, sizeof path, "%s/" JOURNAL_DIR_DATA, dir);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     errno = fd < 0 ? errno : ENOSPC; /* what a short write means */
     bool good = fd >= 0 && pwrite(fd, ends, sizeof ends, (off_t)l->at) == (ssize_t)sizeof ends &&
@@ -50,7 +50,7 @@ static bool become_writer(const char *dir, struct fault *f)
 {
     MDB_env *env;
     MDB_txn *txn;
-    if (!home_reserve(dir, READERS_MAX, f))
+    if (!journal_dir_reserve(dir, READERS_MAX, f))
         return false;
     int rc = mdb_env_create(&env);
     if (rc == MDB_SUCCESS)

@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "conf/base/log.h"
-#include "storage/journal/home.h"
-#include "storage/journal/inside.h"
+#include "storage/journal/journal_dir.h"
+#include "storage/journal/journal_private.h"
 
 static bool lmdb_fault(const struct journal *j, const char *what, int rc, struct fault *f)
 {
@@ -54,13 +54,13 @@ static bool open_env(struct journal *j, uint64_t size, unsigned flags, struct fa
 {
     MDB_stat stat;
     int dead;
-    if (!home_reserve(j->dir, READERS_MAX, f))
+    if (!journal_dir_reserve(j->dir, READERS_MAX, f))
         return false;
     int rc = mdb_env_create(&j->env);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "make an environment", rc, f);
     (void)mdb_env_set_assert(j->env, lmdb_failed);
-    rc = mdb_env_set_maxdbs(j->env, JOURNAL_TREES_MAX);
+    rc = mdb_env_set_maxdbs(j->env, JOURNAL_DBIS_MAX);
     if (rc == MDB_SUCCESS)
         rc = mdb_env_set_maxreaders(j->env, READERS_MAX);
     if (rc == MDB_SUCCESS && size > 0)
@@ -88,7 +88,7 @@ static uint64_t round_up(uint64_t size)
  * ever was. */
 static bool keep_size(struct journal *j, uint64_t size, uint32_t events, struct fault *f)
 {
-    uint64_t reserve = journal_reserve_pages(j, events, journal_index_most(j->used_pages));
+    uint64_t reserve = journal_reserve_pages(j, events, journal_index_leaves_max(j->used_pages));
     if (j->used_pages + reserve <= j->map_pages)
         return true;
     int rc = mdb_env_set_mapsize(j->env, 0);
@@ -107,38 +107,38 @@ static bool keep_size(struct journal *j, uint64_t size, uint32_t events, struct 
 /* What a first start has left and is not sound holds nothing: it begins again. */
 static bool begin_again(const struct journal *j, struct fault *f)
 {
-    if (home_look(j->dir) != HOME_BEGUN)
+    if (journal_dir_inspect(j->dir) != JOURNAL_DIR_UNFINISHED)
         return false;
     log_line(LOG_WARN, "%s", f->text);
     log_line(LOG_WARN,
              "journal %s: its first start had not ended, and nothing was sold: begun again",
              j->dir);
-    return home_clear(j->dir, f);
+    return journal_dir_clear(j->dir, f);
 }
 
 static bool open_home(struct journal *j, struct fault *f)
 {
     struct leftover l;
-    j->lock = home_lock(j->dir, f);
+    j->lock = journal_dir_lock(j->dir, f);
     if (j->lock < 0)
         return false;
     if (!journal_verify(j->dir, &l, f))
         return begin_again(j, f);
-    if (home_look(j->dir) == HOME_BLANK)
-        return home_clear(j->dir, f);
+    if (journal_dir_inspect(j->dir) == JOURNAL_DIR_BLANK)
+        return journal_dir_clear(j->dir, f);
     j->mended = l.txnid;
     return l.records == 0 || journal_mend(j->dir, &l, f);
 }
 
 static bool check_names(struct journal *j, MDB_txn *txn, uint16_t node, struct fault *f)
 {
-    if (!names_read(&j->names, txn, j->dir, f))
+    if (!catalog_read(&j->catalog, txn, j->dir, f))
         return false;
-    if (!journal_is_new(j) && j->names.node != node)
+    if (!journal_is_new(j) && j->catalog.node != node)
         return fault(f,
                      "journal %s: belongs to node %u and this is node %u; every node has a "
                      "directory of its own",
-                     j->dir, j->names.node, node);
+                     j->dir, j->catalog.node, node);
     return true;
 }
 
@@ -146,7 +146,7 @@ int journal_find_end(MDB_txn *txn, struct event *e)
 {
     MDB_cursor *cursor;
     MDB_val key, data;
-    int rc = mdb_cursor_open(txn, e->trees.records, &cursor);
+    int rc = mdb_cursor_open(txn, e->dbis.records, &cursor);
     if (rc != MDB_SUCCESS)
         return rc;
     rc = mdb_cursor_get(cursor, &key, &data, MDB_LAST);
@@ -164,7 +164,7 @@ int journal_find_end(MDB_txn *txn, struct event *e)
 int journal_count_leaves(MDB_txn *txn, struct event *e)
 {
     MDB_stat stat;
-    int rc = mdb_stat(txn, e->trees.index, &stat);
+    int rc = mdb_stat(txn, e->dbis.index, &stat);
     if (rc == MDB_SUCCESS)
         e->leaves = stat.ms_leaf_pages;
     return rc;
@@ -174,9 +174,9 @@ int journal_count_leaves(MDB_txn *txn, struct event *e)
 static bool open_event(struct journal *j, MDB_txn *txn, uint32_t slot, struct fault *f)
 {
     struct event *e = &j->events[j->event_count++];
-    e->name = j->names.events[slot];
+    e->name = j->catalog.events[slot];
     e->slot = (uint8_t)slot;
-    int rc = names_open(&j->names, txn, slot, &e->trees);
+    int rc = catalog_open(&j->catalog, txn, slot, &e->dbis);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "open an event", rc, f);
     rc = journal_find_end(txn, e);
@@ -189,7 +189,7 @@ static bool open_event(struct journal *j, MDB_txn *txn, uint32_t slot, struct fa
 static bool open_named(struct journal *j, MDB_txn *txn, const char *name, uint32_t *slots,
                        struct fault *f)
 {
-    int slot = names_find(&j->names, name);
+    int slot = catalog_find(&j->catalog, name);
     if (slot >= 0)
         return open_event(j, txn, (uint32_t)slot, f);
     if (*slots == JOURNAL_SLOTS_MAX)
@@ -209,7 +209,7 @@ static bool open_events(struct journal *j, const struct journal_options *o, stru
     bool good = (j->mended == 0 || mdb_txn_id(txn) == j->mended + 1 ||
                  fault(f, "journal %s: LMDB does not go on from its last commit", j->dir)) &&
                 check_names(j, txn, o->node, f);
-    uint32_t slots = j->names.count;
+    uint32_t slots = j->catalog.count;
     for (uint32_t i = 0; good && i < o->event_count; i++)
         good = open_named(j, txn, o->events[i], &slots, f);
     if (!good) {
@@ -226,10 +226,10 @@ static bool open_all_events(struct journal *j, struct fault *f)
     int rc = mdb_txn_begin(j->env, NULL, MDB_RDONLY, &txn);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "read it", rc, f);
-    bool good = names_read(&j->names, txn, j->dir, f);
-    if (good && j->names.format == 0)
+    bool good = catalog_read(&j->catalog, txn, j->dir, f);
+    if (good && j->catalog.format == 0)
         good = fault(f, "journal %s: there is no journal yet", j->dir);
-    for (uint32_t slot = 0; good && slot < j->names.count; slot++)
+    for (uint32_t slot = 0; good && slot < j->catalog.count; slot++)
         good = open_event(j, txn, slot, f);
     /* An abort would close the databases again. */
     rc = mdb_txn_commit(txn);
@@ -241,7 +241,7 @@ static int open_cursors(struct journal *j)
     int rc = MDB_SUCCESS;
     for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
         if (j->events[i].cursor == NULL && !j->events[i].is_new)
-            rc = mdb_cursor_open(j->reader, j->events[i].trees.records, &j->events[i].cursor);
+            rc = mdb_cursor_open(j->reader, j->events[i].dbis.records, &j->events[i].cursor);
     return rc;
 }
 
@@ -288,15 +288,15 @@ struct journal *journal_open(const struct journal_options *o, struct fault *f)
 
 bool journal_is_new(const struct journal *j)
 {
-    return j->names.format == 0;
+    return j->catalog.format == 0;
 }
 
 /* ---- begin ---------------------------------------------------------------------------------- */
 
 static int add_event(struct journal *j, MDB_txn *txn, struct event *e)
 {
-    ASSERT(e->slot == j->names.count);
-    int rc = names_add(&j->names, txn, e->name, &e->trees);
+    ASSERT(e->slot == j->catalog.count);
+    int rc = catalog_add(&j->catalog, txn, e->name, &e->dbis);
     if (rc == MDB_SUCCESS)
         rc = journal_count_leaves(txn, e);
     return rc;
@@ -309,7 +309,7 @@ static int add_names(struct journal *j)
     if (rc != MDB_SUCCESS)
         return rc;
     if (journal_is_new(j))
-        rc = names_begin(&j->names, txn, j->options.node);
+        rc = catalog_create(&j->catalog, txn, j->options.node);
     for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
         if (j->events[i].is_new)
             rc = add_event(j, txn, &j->events[i]);
@@ -341,7 +341,7 @@ bool journal_begin(struct journal *j, struct fault *f)
         rc = read_new_events(j);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "begin it", rc, f);
-    j->begun = journal_write_ahead(j, f) && home_mark(j->dir, j->lock, f);
+    j->begun = journal_preallocate(j, f) && journal_dir_confirm(j->dir, j->lock, f);
     journal_measure(j);
     return j->begun;
 }

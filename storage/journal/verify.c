@@ -37,7 +37,7 @@
 
 #include "conf/base/clock.h"
 #include "storage/journal/history.h"
-#include "storage/journal/home.h"
+#include "storage/journal/journal_dir.h"
 
 /* How long reading may take: a minute, and a second for every two megabytes. */
 #define BOUND_US(bytes) ((UINT64_C(60) + (bytes) / (UINT64_C(2) << 20)) * 1000000u)
@@ -227,20 +227,20 @@ bool journal_verify(const char *dir, struct leftover *l, struct fault *f)
 {
     char path[PATH_TEXT_MAX + 16];
     struct stat st;
-    int n = snprintf(path, sizeof path, "%s/%s", dir, HOME_DATA);
+    int n = snprintf(path, sizeof path, "%s/%s", dir, JOURNAL_DIR_DATA);
     ASSERT(n > 0 && n < (int)sizeof path);
     *l = (struct leftover){0};
-    switch (home_look(dir)) {
-    case HOME_BLANK:
+    switch (journal_dir_inspect(dir)) {
+    case JOURNAL_DIR_BLANK:
         return true;
-    case HOME_LOST:
+    case JOURNAL_DIR_LOST:
         return fault(f, "journal %s: %s is empty or gone, and it held a journal" JOURNAL_ADVICE,
-                     dir, HOME_DATA);
-    case HOME_BEGUN:
-    case HOME_JOURNAL:
+                     dir, JOURNAL_DIR_DATA);
+    case JOURNAL_DIR_UNFINISHED:
+    case JOURNAL_DIR_JOURNAL:
         break;
     }
     if (stat(path, &st) != 0)
-        return fault(f, "journal %s: %s: %s", dir, HOME_DATA, strerror(errno));
+        return fault(f, "journal %s: %s: %s", dir, JOURNAL_DIR_DATA, strerror(errno));
     return verify_file(dir, path, (uint64_t)st.st_size, l, f);
 }

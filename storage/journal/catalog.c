@@ -2,20 +2,20 @@
  * names: see names.h. Everything is written in the transaction that makes it, together with the
  * event's databases, and never again: a journal that dies before that commit has none of it.
  */
-#include "storage/journal/names.h"
+#include "storage/journal/catalog.h"
 
 #include <libdeflate.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "storage/journal/home.h"
+#include "storage/journal/journal_dir.h"
 
 #define KEY_FORMAT   "meta:format"
 #define KEY_NODE     "meta:node"
 #define PREFIX_SLOT  "slot:"
 #define PREFIX_EVENT "event:"
 #define PREFIX_INDEX "index:"
-#define KEY_TEXT     NAMES_TREE_TEXT
+#define KEY_TEXT     CATALOG_DBI_TEXT
 
 /* Little-endian in the file, as the records. */
 struct number {
@@ -82,7 +82,7 @@ static bool is_key(struct bytes key, const char *name)
     return key.len == strlen(name) && begins(key, name);
 }
 
-static bool take_slot(struct names *n, struct bytes key, uint32_t slot)
+static bool take_slot(struct catalog *n, struct bytes key, uint32_t slot)
 {
     size_t len = key.len - strlen(PREFIX_SLOT);
     if (slot >= JOURNAL_SLOTS_MAX || n->events[slot][0] != '\0' || len == 0 || len > EVENT_NAME_MAX)
@@ -92,11 +92,11 @@ static bool take_slot(struct names *n, struct bytes key, uint32_t slot)
     return true;
 }
 
-bool names_take(struct names *n, struct bytes key, struct bytes data)
+bool catalog_parse(struct catalog *n, struct bytes key, struct bytes data)
 {
     uint32_t value;
     if (begins(key, PREFIX_EVENT) || begins(key, PREFIX_INDEX)) {
-        n->trees++;
+        n->dbis++;
         return true;
     }
     if (!get_number(key, data, &value))
@@ -111,15 +111,15 @@ bool names_take(struct names *n, struct bytes key, struct bytes data)
 }
 
 /* Slots without gaps, as many databases as they need, and a node. */
-static bool is_complete(const struct names *n)
+static bool is_complete(const struct catalog *n)
 {
     for (uint32_t slot = 0; slot < n->count; slot++)
         if (n->events[slot][0] == '\0')
             return false;
-    return n->trees == 2 * n->count && n->node >= 1 && n->node <= NODE_MAX;
+    return n->dbis == 2 * n->count && n->node >= 1 && n->node <= NODE_MAX;
 }
 
-bool names_judge(const struct names *n, bool whole, const char *dir, struct fault *f)
+bool catalog_check(const struct catalog *n, bool whole, const char *dir, struct fault *f)
 {
     /* Another format may have other names: only the number counts. */
     if (n->format != 0 && n->format != JOURNAL_FORMAT)
@@ -132,15 +132,15 @@ bool names_judge(const struct names *n, bool whole, const char *dir, struct faul
     return true;
 }
 
-void names_of_trees(const struct names *n, uint32_t slot, char records[NAMES_TREE_TEXT],
-                    char index[NAMES_TREE_TEXT])
+void catalog_dbi_names(const struct catalog *n, uint32_t slot, char records[CATALOG_DBI_TEXT],
+                       char index[CATALOG_DBI_TEXT])
 {
     ASSERT(slot < n->count);
     (void)key_of(records, PREFIX_EVENT, n->events[slot]);
     (void)key_of(index, PREFIX_INDEX, n->events[slot]);
 }
 
-static int take_all(struct names *n, MDB_txn *txn, MDB_dbi main)
+static int take_all(struct catalog *n, MDB_txn *txn, MDB_dbi main)
 {
     MDB_cursor *cursor;
     MDB_val key, data;
@@ -148,7 +148,7 @@ static int take_all(struct names *n, MDB_txn *txn, MDB_dbi main)
     if (rc != MDB_SUCCESS)
         return rc;
     while ((rc = mdb_cursor_get(cursor, &key, &data, MDB_NEXT)) == MDB_SUCCESS)
-        if (!names_take(n, bytes_of(&key), bytes_of(&data))) {
+        if (!catalog_parse(n, bytes_of(&key), bytes_of(&data))) {
             rc = MDB_CORRUPTED;
             break;
         }
@@ -156,11 +156,11 @@ static int take_all(struct names *n, MDB_txn *txn, MDB_dbi main)
     return rc;
 }
 
-static bool has_trees(const struct names *n, MDB_txn *txn, MDB_dbi main)
+static bool has_dbis(const struct catalog *n, MDB_txn *txn, MDB_dbi main)
 {
-    char text[2][NAMES_TREE_TEXT];
+    char text[2][CATALOG_DBI_TEXT];
     for (uint32_t slot = 0; slot < n->count; slot++) {
-        names_of_trees(n, slot, text[0], text[1]);
+        catalog_dbi_names(n, slot, text[0], text[1]);
         for (int i = 0; i < 2; i++) {
             MDB_val key = {strlen(text[i]), text[i]}, data;
             if (mdb_get(txn, main, &key, &data) != MDB_SUCCESS)
@@ -170,7 +170,7 @@ static bool has_trees(const struct names *n, MDB_txn *txn, MDB_dbi main)
     return true;
 }
 
-bool names_read(struct names *n, MDB_txn *txn, const char *dir, struct fault *f)
+bool catalog_read(struct catalog *n, MDB_txn *txn, const char *dir, struct fault *f)
 {
     MDB_dbi main;
     MDB_stat stat;
@@ -182,11 +182,11 @@ bool names_read(struct names *n, MDB_txn *txn, const char *dir, struct fault *f)
         return fault(f, "journal %s: its names cannot be read: %s", dir, mdb_strerror(rc));
     if (stat.ms_entries == 0)
         return true;
-    bool whole = take_all(n, txn, main) == MDB_NOTFOUND && has_trees(n, txn, main);
-    return names_judge(n, whole, dir, f);
+    bool whole = take_all(n, txn, main) == MDB_NOTFOUND && has_dbis(n, txn, main);
+    return catalog_check(n, whole, dir, f);
 }
 
-int names_begin(struct names *n, MDB_txn *txn, uint16_t node)
+int catalog_create(struct catalog *n, MDB_txn *txn, uint16_t node)
 {
     MDB_dbi main;
     ASSERT(n->format == 0 && n->count == 0);
@@ -198,7 +198,7 @@ int names_begin(struct names *n, MDB_txn *txn, uint16_t node)
     return rc != MDB_SUCCESS ? rc : put_number(txn, main, KEY_NODE, "", n->node);
 }
 
-int names_find(const struct names *n, const char *event)
+int catalog_find(const struct catalog *n, const char *event)
 {
     for (uint32_t slot = 0; slot < n->count; slot++)
         if (strcmp(n->events[slot], event) == 0)
@@ -206,24 +206,24 @@ int names_find(const struct names *n, const char *event)
     return -1;
 }
 
-static int open_trees(MDB_txn *txn, const char *event, unsigned flags, struct trees *trees)
+static int open_dbis(MDB_txn *txn, const char *event, unsigned flags, struct dbis *dbis)
 {
     char text[KEY_TEXT];
     (void)key_of(text, PREFIX_EVENT, event);
-    int rc = mdb_dbi_open(txn, text, MDB_INTEGERKEY | flags, &trees->records);
+    int rc = mdb_dbi_open(txn, text, MDB_INTEGERKEY | flags, &dbis->records);
     if (rc != MDB_SUCCESS)
         return rc;
     (void)key_of(text, PREFIX_INDEX, event);
-    return mdb_dbi_open(txn, text, MDB_INTEGERKEY | flags, &trees->index);
+    return mdb_dbi_open(txn, text, MDB_INTEGERKEY | flags, &dbis->index);
 }
 
-int names_open(const struct names *n, MDB_txn *txn, uint32_t slot, struct trees *trees)
+int catalog_open(const struct catalog *n, MDB_txn *txn, uint32_t slot, struct dbis *dbis)
 {
     ASSERT(slot < n->count);
-    return open_trees(txn, n->events[slot], 0, trees);
+    return open_dbis(txn, n->events[slot], 0, dbis);
 }
 
-int names_add(struct names *n, MDB_txn *txn, const char *event, struct trees *trees)
+int catalog_add(struct catalog *n, MDB_txn *txn, const char *event, struct dbis *dbis)
 {
     MDB_dbi main;
     ASSERT(n->count < JOURNAL_SLOTS_MAX && strlen(event) <= EVENT_NAME_MAX);
@@ -233,5 +233,5 @@ int names_add(struct names *n, MDB_txn *txn, const char *event, struct trees *tr
     if (rc != MDB_SUCCESS)
         return rc;
     strcpy(n->events[n->count++], event);
-    return open_trees(txn, event, MDB_CREATE, trees);
+    return open_dbis(txn, event, MDB_CREATE, dbis);
 }

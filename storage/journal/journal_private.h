@@ -1,33 +1,33 @@
 /*
  * inside: what journal.c and the files beside it share. Not for other rooms.
  */
-#ifndef SPIKE_JOURNAL_INSIDE_H
-#define SPIKE_JOURNAL_INSIDE_H
+#ifndef SPIKE_JOURNAL_PRIVATE_H
+#define SPIKE_JOURNAL_PRIVATE_H
 
 #include <lmdb.h>
 
+#include "storage/journal/catalog.h"
 #include "storage/journal/journal.h"
-#include "storage/journal/names.h"
 #include "storage/journal/verify.h"
 
 #define WALK_CHUNK  64 /* records that journal_walk reads at a time */
 #define READERS_MAX 64 /* spike-log processes at one time, and ourselves */
 
 /* Cursors that stay at the ends of an event's two databases. */
-struct tails {
+struct append_cursors {
     MDB_cursor *records, *index;
 };
 
 struct event {
     const char *name;
     uint8_t slot;
-    struct trees trees;
-    MDB_cursor *cursor;      /* over the records, of the reading transaction */
-    struct tails tails;      /* of the writing transaction, from the event's first append on */
-    bool is_new;             /* its databases are not there yet: see journal_begin */
-    uint64_t end, committed; /* seq */
-    uint64_t leaves;         /* of the index, as of the last commit */
-    uint32_t crc;            /* of the record at `end` */
+    struct dbis dbis;
+    MDB_cursor *cursor;           /* over the records, of the reading transaction */
+    struct append_cursors append; /* of the writing transaction, from the event's first append on */
+    bool is_new;                  /* its databases are not there yet: see journal_begin */
+    uint64_t end, committed;      /* seq */
+    uint64_t leaves;              /* of the index, as of the last commit */
+    uint32_t crc;                 /* of the record at `end` */
 };
 
 struct journal {
@@ -47,7 +47,7 @@ struct journal {
     uint64_t disk_pages;  /* what the disk had for us at the last commit */
     uint32_t event_count;
     struct event events[JOURNAL_SLOTS_MAX];
-    struct names names;
+    struct catalog catalog;
     struct journal_options options;
     char dir[PATH_TEXT_MAX];
     struct record chunk[WALK_CHUNK];
@@ -62,7 +62,7 @@ uint64_t journal_reserve_pages(const struct journal *j, uint32_t events, uint64_
 uint64_t journal_index_leaves(const struct journal *j);
 /* How many leaves an index may have in so many pages: its entry takes 34 bytes, the record of its
  * grant 82 at least. */
-static inline uint64_t journal_index_most(uint64_t pages)
+static inline uint64_t journal_index_leaves_max(uint64_t pages)
 {
     return pages / 3;
 }
@@ -76,7 +76,7 @@ uint64_t journal_leaves(const struct journal *j, uint64_t orders);
 MUST_CHECK bool journal_find_ready(struct journal *j, struct fault *f);
 /* Makes the file as long as the orders to come need. False: nothing has been sold yet, and the disk
  * has no room for it. */
-MUST_CHECK bool journal_write_ahead(struct journal *j, struct fault *f);
+MUST_CHECK bool journal_preallocate(struct journal *j, struct fault *f);
 
 /* Finishes a commit: from then on it is the newest one. */
 MUST_CHECK bool journal_mend(const char *dir, const struct leftover *l, struct fault *f);

@@ -23,13 +23,13 @@
 #include <unistd.h>
 
 #include "conf/base/log.h"
-#include "storage/journal/inside.h"
+#include "storage/journal/journal_private.h"
 
 /* What a start may add: a disk writes that in a second or two. Whoever sells more orders than it
  * holds, about a million, goes on as if there were none. */
-#define AHEAD_MAX     (UINT64_C(256) << 20)
-#define WRITE_BYTES   65536
-#define SPARE_RECORDS (2 * BATCH_MAX + 3) /* the ledger keeps two batches free besides */
+#define PREALLOCATE_MAX (UINT64_C(256) << 20)
+#define WRITE_BYTES     65536
+#define SPARE_RECORDS   (2 * BATCH_MAX + 3) /* the ledger keeps two batches free besides */
 
 /* Records for which the journal must have room so that all orders of an event can be made: each its
  * own, and of those that are held, two more that stay reserved for what becomes of it. */
@@ -56,7 +56,7 @@ static uint64_t pages_needed(const struct journal *j, const struct journal_optio
     uint64_t pages = journal_pages(j, sold, 1) +
                      journal_pages(j, reserved + SPARE_RECORDS, 1 + COMMITS_AT_ONCE) +
                      journal_reserve_pages(j, o->event_count, leaves);
-    uint64_t most = AHEAD_MAX / j->page_size;
+    uint64_t most = PREALLOCATE_MAX / j->page_size;
     pages = j->used_pages + (pages < most ? pages : most);
     return pages < j->map_pages ? pages : j->map_pages;
 }
@@ -141,7 +141,7 @@ bool journal_find_ready(struct journal *j, struct fault *f)
     return look_at_file(j, &fd, &length, &gap, f) && take_ready(j, fd, gap, f);
 }
 
-bool journal_write_ahead(struct journal *j, struct fault *f)
+bool journal_preallocate(struct journal *j, struct fault *f)
 {
     int fd;
     uint64_t length, gap;

@@ -4,7 +4,7 @@
  */
 #include <sys/statvfs.h>
 
-#include "storage/journal/inside.h"
+#include "storage/journal/journal_private.h"
 
 /* What fits: a record of RECORD_BYTES_MAX takes a node with its key and an offset, and if it is a
  * grant, an entry of the index. Appending fills leaves to the end, so less than one node's room is
@@ -123,7 +123,8 @@ uint64_t journal_room(const struct journal *j)
     if (j->poisoned)
         return 0;
     uint64_t now = journal_reserve_pages(j, j->event_count, journal_index_leaves(j));
-    uint64_t most = journal_reserve_pages(j, j->event_count, journal_index_most(j->map_pages));
+    uint64_t most =
+        journal_reserve_pages(j, j->event_count, journal_index_leaves_max(j->map_pages));
     uint64_t growing = fit(j, pages, now, 1 + COMMITS_AT_ONCE), grown = fit(j, pages, most, 1);
     uint64_t room = growing > grown ? growing : grown;
     return room > j->appended ? room - j->appended : 0;

@@ -8,7 +8,7 @@
  *
  * The lock file is two lines of fixed length, rewritten in place: the mark, and the process.
  */
-#include "storage/journal/home.h"
+#include "storage/journal/journal_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,15 +23,15 @@
 #include "conf/base/limits.h"
 #include "storage/journal/layout.h"
 
-#define LOCK_NAME      "lock"
-#define MARK_NEW       "spike new    \n"
-#define MARK_MADE      "spike journal\n"
-#define KEY_HASH_BYTES (sizeof MARK_MADE - 1)
-#define BLANK_MAX      (2 * 65536) /* LMDB begins with two pages, at most of this size */
-#define FIRST_NUMBER   (off_t)(sizeof(struct head) + offsetof(struct meta, txnid))
-#define LMDB_LOCK      "lock.mdb"
-#define LMDB_HEAD      256 /* of lock.mdb, before its readers, or more */
-#define LMDB_SLOT      64  /* of one reader */
+#define LOCK_NAME    "lock"
+#define MARK_NEW     "spike new    \n"
+#define MARK_MADE    "spike journal\n"
+#define STATE_BYTES  (sizeof MARK_MADE - 1)
+#define BLANK_MAX    (2 * 65536) /* LMDB begins with two pages, at most of this size */
+#define FIRST_NUMBER (off_t)(sizeof(struct head) + offsetof(struct meta, txnid))
+#define LMDB_LOCK    "lock.mdb"
+#define LMDB_HEAD    256 /* of lock.mdb, before its readers, or more */
+#define LMDB_SLOT    64  /* of one reader */
 
 _Static_assert(sizeof MARK_NEW == sizeof MARK_MADE, "rewritten in place");
 
@@ -53,21 +53,21 @@ static bool write_lock(int lock, const char *mark)
     char text[64];
     int n = snprintf(text, sizeof text, "pid %10ld\n", (long)getpid());
     ASSERT(n > 0 && n < (int)sizeof text);
-    return (mark == NULL || write_at(lock, mark, KEY_HASH_BYTES, 0)) &&
-           write_at(lock, text, (size_t)n, KEY_HASH_BYTES);
+    return (mark == NULL || write_at(lock, mark, STATE_BYTES, 0)) &&
+           write_at(lock, text, (size_t)n, STATE_BYTES);
 }
 
 static long holder(int lock)
 {
     char text[64] = {0};
-    if (pread(lock, text, sizeof text - 1, KEY_HASH_BYTES) <= 4 || strncmp(text, "pid ", 4) != 0)
+    if (pread(lock, text, sizeof text - 1, STATE_BYTES) <= 4 || strncmp(text, "pid ", 4) != 0)
         return 0;
     return strtol(text + 4, NULL, 10);
 }
 
 static bool is_marked(int lock, const char *mark)
 {
-    char text[KEY_HASH_BYTES];
+    char text[STATE_BYTES];
     return pread(lock, text, sizeof text, 0) == (ssize_t)sizeof text &&
            memcmp(text, mark, sizeof text) == 0;
 }
@@ -94,7 +94,7 @@ static bool is_blank(int fd)
 static int open_data(const char *dir)
 {
     char path[PATH_TEXT_MAX + 16];
-    path_in(path, dir, HOME_DATA);
+    path_in(path, dir, JOURNAL_DIR_DATA);
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -118,7 +118,7 @@ static bool is_begun(const char *dir)
     return begun;
 }
 
-enum home_content home_look(const char *dir)
+enum journal_dir_content journal_dir_inspect(const char *dir)
 {
     char path[PATH_TEXT_MAX + 16];
     bool data = has_data(dir);
@@ -129,8 +129,8 @@ enum home_content home_look(const char *dir)
     if (lock >= 0)
         close(lock);
     if (data)
-        return fresh && is_begun(dir) ? HOME_BEGUN : HOME_JOURNAL;
-    return made ? HOME_LOST : HOME_BLANK;
+        return fresh && is_begun(dir) ? JOURNAL_DIR_UNFINISHED : JOURNAL_DIR_JOURNAL;
+    return made ? JOURNAL_DIR_LOST : JOURNAL_DIR_BLANK;
 }
 
 static bool sync_directory(const char *path)
@@ -154,7 +154,7 @@ static bool mark_first(const char *dir, int lock)
     return write_lock(lock, MARK_NEW) && fsync(lock) == 0 && sync_directory(dir);
 }
 
-int home_lock(const char *dir, struct fault *f)
+int journal_dir_lock(const char *dir, struct fault *f)
 {
     char path[PATH_TEXT_MAX + 16];
     if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
@@ -181,9 +181,9 @@ int home_lock(const char *dir, struct fault *f)
     return -1;
 }
 
-bool home_clear(const char *dir, struct fault *f)
+bool journal_dir_clear(const char *dir, struct fault *f)
 {
-    static const char *const names[] = {HOME_DATA, LMDB_LOCK};
+    static const char *const names[] = {JOURNAL_DIR_DATA, LMDB_LOCK};
     char path[PATH_TEXT_MAX + 16];
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         path_in(path, dir, names[i]);
@@ -200,7 +200,7 @@ static bool can_do_without(int error)
     return error == EOPNOTSUPP || error == ENOSYS || error == EINVAL;
 }
 
-bool home_reserve(const char *dir, uint64_t readers, struct fault *f)
+bool journal_dir_reserve(const char *dir, uint64_t readers, struct fault *f)
 {
     char path[PATH_TEXT_MAX + 16];
     off_t bytes = (off_t)(LMDB_HEAD + readers * LMDB_SLOT);
@@ -217,7 +217,7 @@ bool home_reserve(const char *dir, uint64_t readers, struct fault *f)
                  (long)bytes, path, strerror(error));
 }
 
-bool home_mark(const char *dir, int lock, struct fault *f)
+bool journal_dir_confirm(const char *dir, int lock, struct fault *f)
 {
     char path[PATH_TEXT_MAX + 16];
     if (!write_lock(lock, MARK_MADE) || fsync(lock) != 0 || !sync_directory(dir))

@@ -119,7 +119,7 @@ static bool init_event(struct ledger *l, uint32_t index, struct message **batch,
 
 uint64_t ledger_room(struct ledger *l)
 {
-    uint64_t open = 0, room = journal_room(l->journal);
+    uint64_t open = 0, room = journal_free_records(l->journal);
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         open += l->events[i].totals.held;
     for (uint32_t i = 0; i < l->channel_count; i++)

@@ -12,8 +12,8 @@
  * order ids).
  *
  * A failed commit is final: the struct is poisoned, the caller says why and exits. What has reached
- * the disk is then settled by the next start. A full map is no failure: journal_room() tells
- * before, and the ledger sells nothing that would not fit.
+ * the disk is then settled by the next start. A full map is no failure: journal_free_records()
+ * tells before, and the ledger sells nothing that would not fit.
  *
  * Owner: the ledger thread (journal_open and journal_begin may run on main, before the ledger
  * starts). Readers in
@@ -100,7 +100,7 @@ MUST_CHECK bool journal_walk(struct journal *j, uint32_t event, journal_visit *v
  * if its later answers fall faster. Rises only when the disk was what lacked and has room again. (A
  * process that stays in one LMDB read transaction keeps pages from being used again; our readers
  * leave it after every call.) */
-uint64_t journal_room(const struct journal *j);
+uint64_t journal_free_records(const struct journal *j);
 uint64_t journal_used_bytes(const struct journal *j);
 uint64_t journal_size_bytes(const struct journal *j);
 

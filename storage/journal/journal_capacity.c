@@ -113,7 +113,7 @@ uint64_t journal_leaves(const struct journal *j, uint64_t orders)
 
 /* The reserve grows with the index, up to a point. So each record pays for its part of a leaf and
  * for its copies; or else the greatest reserve is kept from now on. Either is enough. */
-uint64_t journal_room(const struct journal *j)
+uint64_t journal_free_records(const struct journal *j)
 {
     uint64_t pages = j->map_pages > j->used_pages ? j->map_pages - j->used_pages : 0;
     if (j->disk_pages < pages) {

@@ -260,7 +260,7 @@ static bool start_reading(struct journal *j, struct fault *f)
 static struct journal *opened(struct journal *j)
 {
     journal_measure(j);
-    if (journal_room(j) == 0)
+    if (journal_free_records(j) == 0)
         log_line(LOG_WARN,
                  "journal %s: no room for sales: %" PRIu64 " of %" PRIu64
                  " bytes are used and %" PRIu64 " are kept for "

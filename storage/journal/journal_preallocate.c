@@ -39,9 +39,9 @@ static uint64_t records_left(const struct journal *j, const struct journal_optio
     return records > j->events[i].end ? records - j->events[i].end : 0;
 }
 
-/* Where the file has to end, so that journal_room() goes on saying yes to the last order, however
- * full the disk has become. Of what is reserved each record may copy a leaf of the index in each
- * commit under way. */
+/* Where the file has to end, so that journal_free_records() goes on saying yes to the last order,
+ * however full the disk has become. Of what is reserved each record may copy a leaf of the index in
+ * each commit under way. */
 static uint64_t pages_needed(const struct journal *j, const struct journal_options *o)
 {
     uint64_t sold = 0, reserved = 0, leaves = 0;

@@ -1,8 +1,9 @@
 /*
  * Why: a journal that is full must stop sales, never returns: the ledger sells only what
- * journal_room() says will fit. So whatever was within the room must be committed, in batches of
- * any size, up to the last record, and pages that commits leave behind must be used again. The
- * index makes that hard: orders change in any order, and each change copies another page.
+ * journal_free_records() says will fit. So whatever was within the room must be committed, in
+ * batches of any size, up to the last record, and pages that commits leave behind must be used
+ * again. The index makes that hard: orders change in any order, and each change copies another
+ * page.
  */
 /* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
  * storage/journal/journal_open.c storage/journal/journal_capacity.c storage/journal/catalog.c
@@ -40,12 +41,12 @@ static void append_large(struct journal *j, uint32_t event, uint64_t count)
 /* Fills the journal in batches of up to `most`, shared out to both events. */
 static void fill(struct journal *j, uint64_t most)
 {
-    for (uint64_t room; (room = journal_room(j)) > 0;) {
+    for (uint64_t room; (room = journal_free_records(j)) > 0;) {
         uint64_t batch = 1 + below(most < room ? most : room);
         uint64_t ours = below(batch + 1);
         append_large(j, 0, ours);
         append_large(j, 1, batch - ours);
-        assert_true(journal_room(j) <= room - batch);
+        assert_true(journal_free_records(j) <= room - batch);
         commit(j);
     }
 }
@@ -71,7 +72,7 @@ static void what_fits_can_be_committed(void **state)
             struct test_dir p = {.root = ""};
             test_dir_make(&p);
             struct journal *j = test_dir_open(&p, sizes[s]);
-            uint64_t promised = journal_room(j);
+            uint64_t promised = journal_free_records(j);
             fill(j, batches[i]);
             keep_promise(j, promised);
             journal_close(j);
@@ -87,8 +88,8 @@ static void one_commit_may_take_it_all(void **state)
     commit(j);
     journal_close(j);
     j = test_dir_open(*state, 16 * MEGABYTE);
-    append_large(j, 0, journal_room(j));
-    assert_int_equal(journal_room(j), 0);
+    append_large(j, 0, journal_free_records(j));
+    assert_int_equal(journal_free_records(j), 0);
     commit(j);
     journal_close(j);
     journal_close(test_dir_open(*state, 16 * MEGABYTE));
@@ -106,8 +107,8 @@ static void many_events_share_the_room(void **state)
     memcpy(o.events, names, sizeof names);
     struct journal *j = journal_open(&o, &f);
     assert_non_null(j);
-    assert_true(journal_room(j) > 1000);
-    for (uint64_t room, i = 0; (room = journal_room(j)) > 0; i++) {
+    assert_true(journal_free_records(j) > 1000);
+    for (uint64_t room, i = 0; (room = journal_free_records(j)) > 0; i++) {
         uint64_t batch = i == 0 ? room - 100 : 40;
         for (uint64_t k = 0; k < batch && k < room; k++)
             append_large(j, (uint32_t)(k % EVENTS_MAX), 1);
@@ -124,12 +125,12 @@ static void a_promised_rest_may_come_one_by_one(void **state)
 {
     struct journal *j = test_dir_open(*state, MEGABYTE);
     uint64_t rest = 600;
-    while (journal_room(j) > rest) {
-        uint64_t batch = journal_room(j) - rest;
+    while (journal_free_records(j) > rest) {
+        uint64_t batch = journal_free_records(j) - rest;
         append_large(j, 0, batch < 50 ? batch : 50);
         commit(j);
     }
-    rest = journal_room(j);
+    rest = journal_free_records(j);
     for (uint64_t i = 0; i < rest; i++) {
         append_large(j, i % 2, 1);
         commit(j);
@@ -161,17 +162,17 @@ static void a_smaller_size_takes_nothing_away(void **state)
     struct journal *j = test_dir_open(p, 3 * MEGABYTE);
     append_large(j, 0, 6000);
     commit(j);
-    uint64_t room = journal_room(j);
+    uint64_t room = journal_free_records(j);
     journal_close(j);
     j = test_dir_open(p, MEGABYTE);
     assert_int_equal(journal_size_bytes(j), 3 * MEGABYTE);
-    assert_int_equal(journal_room(j), room);
+    assert_int_equal(journal_free_records(j), room);
     append_large(j, 0, room);
     commit(j);
     journal_close(j);
     j = test_dir_open(p, 6 * MEGABYTE);
     assert_int_equal(journal_size_bytes(j), 6 * MEGABYTE);
-    assert_true(journal_room(j) > 3000);
+    assert_true(journal_free_records(j) > 3000);
     assert_int_equal(stat(p->data, &st), 0);
     assert_int_equal(st.st_size, journal_used_bytes(j));
     journal_close(j);
@@ -203,7 +204,7 @@ static void shop_append(struct shop *s, const struct open *o, struct record r)
 
 static bool shop_may_sell(const struct shop *s)
 {
-    return journal_room(s->j) >= 1 + 2 * (s->count + 1);
+    return journal_free_records(s->j) >= 1 + 2 * (s->count + 1);
 }
 
 static void shop_sell(struct shop *s)
@@ -320,13 +321,13 @@ static void promise_and_keep(uint64_t size, uint64_t part, uint64_t grants, uint
     struct test_dir p = {.root = ""};
     test_dir_make(&p);
     struct journal *j = test_dir_open(&p, size);
-    uint64_t last = 0, stop = 1 + journal_room(j) * part / 8;
-    for (; last == 0 || journal_room(j) > stop; commit(j))
+    uint64_t last = 0, stop = 1 + journal_free_records(j) * part / 8;
+    for (; last == 0 || journal_free_records(j) > stop; commit(j))
         for (uint64_t n = 0; n < 64; n++) {
             struct record r = {.kind = RECORD_GRANT, .state = ORDER_SOLD, .n = 1, .number = ++last};
             journal_append(j, 0, &r, 1);
         }
-    for (uint64_t left = journal_room(j); left > 0; commit(j))
+    for (uint64_t left = journal_free_records(j); left > 0; commit(j))
         for (uint64_t n = 1 + below(most); n > 0 && left > 0; n--, left--) {
             struct record r = {.kind = RECORD_CHANGE, .state = ORDER_SOLD, .n = 1, .key_len = 1};
             bool grant = below(8) < grants;

@@ -50,6 +50,8 @@ finish() {
     local status=$? i
     trap '' INT TERM HUP
     exec 2>/dev/null # bash would tell of each that it was terminated
+    # A signal may come between a start and its entry in the list.
+    [ -z "${!-}" ] || [[ " ${pids[*]} " == *" $! "* ]] || pids+=("$!")
     for ((i = ${#pids[@]} - 1; i >= 0; i--)); do stop "${pids[i]}"; done
     wait 2>/dev/null || true
     exit "$status"

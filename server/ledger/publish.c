@@ -4,9 +4,9 @@
  * only this ledger can change stays until it is published anew.
  */
 #include "conf/base/clock.h"
-#include "server/ledger/private.h"
+#include "server/ledger/ledger_private.h"
 
-enum sale_state ledger_state(const struct ledger_event *e, uint64_t now_wall_ms)
+enum sale_state publish_state(const struct ledger_event *e, uint64_t now_wall_ms)
 {
     if (!e->is_known)
         return SALE_UNKNOWN;
@@ -42,7 +42,7 @@ static uint64_t gate_of(const struct ledger *l, const struct ledger_event *e, en
     default:
         break;
     }
-    if (l->full)
+    if (book_is_full(l))
         return gate_value(VERDICT_BUSY, GATE_FOREVER);
     if (cap != CONF_NO_CAP && event_out(e) >= cap)
         return gate_value(VERDICT_SOLD_OUT_HERE, beat_ms);
@@ -60,17 +60,19 @@ static void publish_orders(struct board_orders *b, const struct order_totals *o)
     atomic_store_explicit(&b->late_refused, o->late_refused, memory_order_relaxed);
 }
 
-static void publish_waits(struct board_event *b, const struct ledger_event *e)
+static void publish_awaited(struct board_event *b, const struct nodes *n)
 {
-    for (uint32_t i = 0; i < e->waits_count && i < BOARD_WAITS_MAX; i++)
-        atomic_store_explicit(&b->waits_for[i], e->waits_for[i], memory_order_relaxed);
-    atomic_store_explicit(&b->waits_count, e->waits_count, memory_order_release); /* them first */
+    uint32_t count;
+    const uint16_t *awaited = nodes_awaited(n, &count);
+    for (uint32_t i = 0; i < count && i < BOARD_WAITS_MAX; i++)
+        atomic_store_explicit(&b->waits_for[i], awaited[i], memory_order_relaxed);
+    atomic_store_explicit(&b->waits_count, count, memory_order_release); /* them first */
 }
 
 static void publish_event(struct ledger *l, struct ledger_event *e)
 {
     uint64_t now_wall_ms = clock_wall_ms();
-    enum sale_state state = ledger_state(e, now_wall_ms);
+    enum sale_state state = publish_state(e, now_wall_ms);
     struct board_event *b = e->board;
     atomic_store_explicit(&b->figures, (uint64_t)e->figures.total << 32 | e->figures.gone,
                           memory_order_relaxed);
@@ -78,7 +80,7 @@ static void publish_event(struct ledger *l, struct ledger_event *e)
     atomic_store_explicit(&b->node_sold, e->totals.sold, memory_order_relaxed);
     atomic_store_explicit(&b->node_held, e->totals.held, memory_order_relaxed);
     publish_orders(&b->orders, &e->totals.orders);
-    publish_waits(b, e);
+    publish_awaited(b, e->nodes);
     uint64_t marks = e->filter.count;
     atomic_store_explicit(&b->holds, e->holds.count, memory_order_relaxed);
     atomic_store_explicit(&b->holds_max, e->holds.capacity, memory_order_relaxed);
@@ -106,9 +108,9 @@ static void publish_stores(struct ledger *l)
     struct board_stores *s = &l->board->stores;
     bool off = l->conf->redis.len == 0;
     atomic_store_explicit(&s->redis,
-                          off           ? REDIS_OFF
-                          : l->attached ? REDIS_UP
-                                        : REDIS_DOWN,
+                          off                               ? REDIS_OFF
+                          : session_is_attached(l->session) ? REDIS_UP
+                                                            : REDIS_DOWN,
                           memory_order_relaxed);
     uint64_t records = 0;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
@@ -119,12 +121,7 @@ static void publish_stores(struct ledger *l)
     atomic_store_explicit(&s->journal_size_bytes, journal_size_bytes(l->journal),
                           memory_order_relaxed);
     publish_fill(l, s);
-    uint64_t now = clock_mono_us();
-    if (now / 1000000 == l->summed_second)
-        return;
-    l->summed_second = now / 1000000;
-    const struct latency *owners[] = {&l->commits};
-    atomic_store_explicit(&s->commit_p99_us, latency_sum(owners, 1, now).p99_us,
+    atomic_store_explicit(&s->commit_p99_us, book_commit_p99_us(l, clock_mono_us()),
                           memory_order_relaxed);
 }
 
@@ -133,7 +130,7 @@ static void publish_stores(struct ledger *l)
  * node out for that would refuse connections where buyers are told to try again. */
 static enum node_state node_state_of(const struct ledger *l, enum node_state was)
 {
-    enum node_state state = l->started ? NODE_UP : NODE_STARTING;
+    enum node_state state = session_has_started(l->session) ? NODE_UP : NODE_STARTING;
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         if (!l->events[i].figures.ready && was == NODE_STARTING)
             return NODE_STARTING;
@@ -143,8 +140,10 @@ static enum node_state node_state_of(const struct ledger *l, enum node_state was
     return state;
 }
 
-void ledger_publish(struct ledger *l)
+void publish_run(struct ledger *l)
 {
+    ASSERT(thread_role() == THREAD_LEDGER ||
+           thread_role() == THREAD_MAIN); /* main: before it runs */
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         publish_event(l, &l->events[i]);
     publish_stores(l);

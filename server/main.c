@@ -441,6 +441,7 @@ static void run(void)
     pthread_t waiter;
     watch_signals(worker_loop(node.desk));
     mask_signals(SIG_BLOCK, true); /* threads inherit it, and libev has unblocked them */
+    journal_hand_over(node.journal, THREAD_LEDGER);
     must_start(&node.ledger_thread, ledger_run, node.ledger);
     if (stat_log_is_on(&node.stats))
         must_start(&node.stat_thread, stat_log_run, &node.stats);

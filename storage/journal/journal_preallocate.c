@@ -1,20 +1,20 @@
 /*
- * journal_ahead: before a server writes to its journal, data.mdb is written ahead: zeros behind
- * LMDB's last page, as far as the sale that is configured will need and the map may grow.
+ * journal_preallocate: before a server writes to its journal, data.mdb is extended with zeros
+ * behind LMDB's last page, as far as the configured sale will need and the map may grow.
  *
- * Why: a sync of a file that has grown, or into blocks that were only set aside, has to commit the
- * file system's own journal as well. Blocks that have been written once are simply written again:
- * a commit takes two thirds of the time. And a disk on which the sale has no room is found before
- * the first ticket is sold.
+ * Why: a sync of a file that has grown, or into blocks that were only reserved, has to commit the
+ * file system's own journal as well. Blocks that have been written once are simply written again: a
+ * commit takes two thirds of the time. And a disk without space for the sale is found before the
+ * first ticket is sold.
  *
- * To LMDB, to the verifier and to `used` the zeros are nothing: they go by the last page that the
- * meta pages name, and ask of the file's length only that it reaches so far.
+ * LMDB, the verifier and `used` ignore the zeros: they go by the last page that the meta pages
+ * name, and of the file's length they require only that it reaches that far.
  *
- * Order: the directory is locked, what is there verified, opened and committed; then the zeros, one
- * sync, then the mark. Dying in the middle leaves a file that is longer; the next start goes on
- * where the first block is missing, be that the end or (in a copy that left them out) a hole. When
- * the disk is full, the file gets its old length back. A journal that has sold nothing yet is then
- * refused; one that has must start, to settle and to take returns.
+ * Order: the directory is locked, its journal verified, opened and committed to; then the zeros and
+ * one sync, then the lock file's confirmation. Dying in the middle leaves a file that is longer;
+ * the next start continues where the first block is missing, be that the end or (in a copy that
+ * left zeros out) a hole. If the disk is full, the file gets its old length back. Then a journal
+ * that has sold nothing yet is refused; one that has must start, to settle and to record returns.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,40 +25,43 @@
 #include "conf/base/log.h"
 #include "storage/journal/journal_private.h"
 
-/* What a start may add: a disk writes that in a second or two. Whoever sells more orders than it
- * holds, about a million, goes on as if there were none. */
+/* What one start may add: a disk writes that in a second or two. It holds about a million orders;
+ * a larger sale lets the file grow after them. */
 #define PREALLOCATE_MAX (UINT64_C(256) << 20)
 #define WRITE_BYTES     65536
-#define SPARE_RECORDS   (2 * BATCH_MAX + 3) /* the ledger keeps two batches free besides */
+#define SPARE_RECORDS   (2 * BATCH_MAX + 3) /* the ledger keeps two batches free */
 
-/* Records for which the journal must have room so that all orders of an event can be made: each its
- * own, and of those that are held, two more that stay reserved for what becomes of it. */
-static uint64_t records_left(const struct journal *j, const struct journal_options *o, uint32_t i)
+/* Records that all orders of an event will still need: each order its grant, and one that is held
+ * two more, which stay reserved for what becomes of it. */
+static uint64_t records_to_come(const struct journal *j, const struct journal_options *o,
+                                uint32_t i)
 {
+    ASSERT(i < j->event_count);
     uint64_t records = o->orders[i] * (o->holds[i] ? 3 : 1);
     return records > j->events[i].end ? records - j->events[i].end : 0;
 }
 
-/* Where the file has to end, so that journal_free_records() goes on saying yes to the last order,
- * however full the disk has become. Of what is reserved each record may copy a leaf of the index in
- * each commit under way. */
-static uint64_t pages_needed(const struct journal *j, const struct journal_options *o)
+/* The first page behind the file's target length: journal_free_records() then covers the sale up
+ * to its last order, however full the disk has become. Each reserved record may copy a leaf of the
+ * index in every commit under way. */
+static uint64_t target_pages(const struct journal *j, const struct journal_options *o)
 {
+    const struct capacity *c = j->capacity;
     uint64_t sold = 0, reserved = 0, leaves = 0;
     for (uint32_t i = 0; i < o->event_count; i++) {
-        uint64_t left = records_left(j, o, i);
-        sold += o->holds[i] ? 0 : left;
-        reserved += o->holds[i] ? left : 0;
-        leaves += journal_leaves(j, o->orders[i]);
+        uint64_t records = records_to_come(j, o, i);
+        sold += o->holds[i] ? 0 : records;
+        reserved += o->holds[i] ? records : 0;
+        leaves += capacity_index_leaves(c, o->orders[i]);
     }
     if (sold + reserved == 0)
         return 0;
-    uint64_t pages = journal_pages(j, sold, 1) +
-                     journal_pages(j, reserved + SPARE_RECORDS, 1 + COMMITS_AT_ONCE) +
-                     journal_reserve_pages(j, o->event_count, leaves);
-    uint64_t most = PREALLOCATE_MAX / j->page_size;
-    pages = j->used_pages + (pages < most ? pages : most);
-    return pages < j->map_pages ? pages : j->map_pages;
+    uint64_t pages = capacity_pages(c, sold, 1) +
+                     capacity_pages(c, reserved + SPARE_RECORDS, 1 + COMMITS_AT_ONCE) +
+                     capacity_reserve(c, o->event_count, leaves);
+    uint64_t pages_max = PREALLOCATE_MAX / capacity_page_size(c);
+    pages = capacity_used_pages(c) + (pages < pages_max ? pages : pages_max);
+    return pages < capacity_map_pages(c) ? pages : capacity_map_pages(c);
 }
 
 /* The first byte from `from` on that has no block. */
@@ -93,34 +96,35 @@ static bool has_records(const struct journal *j)
     return false;
 }
 
-/* The disk would not have it. */
-static bool do_without(const struct journal *j, uint64_t bytes, struct fault *f)
+/* True: the journal holds orders and must start all the same. */
+static bool continue_without(const struct journal *j, uint64_t bytes, struct fault *f)
 {
     int error = errno;
     (void)fault(f,
                 "journal %s: the disk cannot take %" PRIu64
-                " more bytes, which the orders to come need: %s; make room there, or lower "
+                " more bytes, which the orders to come need: %s; free space there, or lower "
                 "local-stock",
                 j->dir, bytes, strerror(error));
     if (!has_records(j))
         return false;
-    log_line(LOG_WARN, "%s; going on, for it holds orders", f->text);
+    log_line(LOG_WARN, "%s; starting without them, for the journal holds orders", f->text);
     return true;
 }
 
-/* Counts only what the file system says it has: one that compresses keeps no block for zeros. */
-static bool take_ready(struct journal *j, int fd, uint64_t end, struct fault *f)
+/* Counts only blocks that the file system reports: one that compresses keeps none for zeros. `end`
+ * is the first byte without a block. */
+static bool note_allocated(struct journal *j, int fd, uint64_t end, struct fault *f)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return fault(f, "journal %s: fstat: %s", j->dir, strerror(errno));
-    uint64_t has = (uint64_t)st.st_blocks * 512;
-    j->ready_pages = (has < end ? has : end) / j->page_size;
+    uint64_t blocks = (uint64_t)st.st_blocks * 512;
+    capacity_set_allocated(j->capacity, blocks < end ? blocks : end);
     return true;
 }
 
-/* The file, its length, and where its first block is missing. */
-static bool look_at_file(struct journal *j, int *fd, uint64_t *length, uint64_t *gap,
+/* The file, its length, and its first byte behind LMDB's last page that has no block. */
+static bool measure_file(struct journal *j, int *fd, uint64_t *length, uint64_t *gap,
                          struct fault *f)
 {
     struct stat st;
@@ -128,33 +132,34 @@ static bool look_at_file(struct journal *j, int *fd, uint64_t *length, uint64_t 
     ASSERT(rc == MDB_SUCCESS);
     if (fstat(*fd, &st) != 0)
         return fault(f, "journal %s: fstat: %s", j->dir, strerror(errno));
-    journal_measure(j);
+    capacity_measure(j->capacity);
     *length = (uint64_t)st.st_size;
     *gap = find_gap(*fd, journal_used_bytes(j), *length);
     return true;
 }
 
-bool journal_find_ready(struct journal *j, struct fault *f)
+bool journal_find_allocated(struct journal *j, struct fault *f)
 {
     int fd;
     uint64_t length, gap;
-    return look_at_file(j, &fd, &length, &gap, f) && take_ready(j, fd, gap, f);
+    return measure_file(j, &fd, &length, &gap, f) && note_allocated(j, fd, gap, f);
 }
 
 bool journal_preallocate(struct journal *j, struct fault *f)
 {
     int fd;
     uint64_t length, gap;
-    if (!look_at_file(j, &fd, &length, &gap, f))
+    ASSERT(j->lock >= 0 && !j->begun);
+    if (!measure_file(j, &fd, &length, &gap, f))
         return false;
-    uint64_t to = pages_needed(j, &j->options) * j->page_size;
-    if (gap < to && !write_zeros(fd, gap, to)) {
-        bool good = do_without(j, to - gap, f);
+    uint64_t target = target_pages(j, &j->options) * capacity_page_size(j->capacity);
+    if (gap < target && !write_zeros(fd, gap, target)) {
+        bool good = continue_without(j, target - gap, f);
         if (ftruncate(fd, (off_t)length) != 0)
             log_line(LOG_WARN, "journal %s: ftruncate: %s", j->dir, strerror(errno));
         return good;
     }
-    if (gap < to)
-        log_line(LOG_INFO, "journal %s: written ahead by %" PRIu64 " bytes", j->dir, to - gap);
-    return take_ready(j, fd, gap < to ? to : gap, f);
+    if (gap < target)
+        log_line(LOG_INFO, "journal %s: preallocated %" PRIu64 " bytes", j->dir, target - gap);
+    return note_allocated(j, fd, gap < target ? target : gap, f);
 }

@@ -5,11 +5,12 @@
  * it too easily reads pages that have been written over since.
  */
 /* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
- * storage/journal/journal_open.c storage/journal/journal_capacity.c storage/journal/catalog.c
- * storage/journal/journal_dir.c storage/journal/verify.c storage/journal/pages.c
- * storage/journal/metas.c storage/journal/leaves.c storage/journal/history.c
- * storage/journal/journal_mend.c storage/journal/record.c conf/base/check.c conf/base/fault.c
- * conf/base/log.c -llmdb -ldeflate */
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+ * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
+ * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_sample.h"
 
 #include <signal.h>

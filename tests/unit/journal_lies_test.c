@@ -4,11 +4,12 @@
  * said with what is possible, and a reader, who does not verify, must not believe the index alone.
  */
 /* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
- * storage/journal/journal_open.c storage/journal/journal_capacity.c storage/journal/catalog.c
- * storage/journal/journal_dir.c storage/journal/verify.c storage/journal/pages.c
- * storage/journal/metas.c storage/journal/leaves.c storage/journal/history.c
- * storage/journal/journal_mend.c storage/journal/record.c conf/base/check.c conf/base/fault.c
- * conf/base/log.c -llmdb -ldeflate */
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+ * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
+ * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_sample.h"
 
 static void drop_entry(struct surgery *g, uint64_t number)
@@ -36,11 +37,11 @@ static void lies_of_the_index_are_refused(void **state)
     put_entry(&g, 2, b[0], b[1]);
     put_entry(&g, 1, a[0], a[0]); /* still held? */
     sew_up(&g);
-    must_refuse(s, "the index knows nothing of it");
+    must_refuse(s, "the index does not know it");
     cut_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 1, a[0], a[1] - 1); /* another order's record */
     sew_up(&g);
-    must_refuse(s, "the index knows nothing of it");
+    must_refuse(s, "the index does not know it");
     cut_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 1, a[0], s->seats + 1);
     sew_up(&g);

@@ -155,6 +155,7 @@ uint64_t capacity_pages(const struct capacity *c, uint64_t records, uint64_t cop
 static uint64_t fit(const struct capacity *c, uint64_t pages, uint64_t reserve, uint64_t copies)
 {
     uint64_t records = records_per_leaf(c), entries = entries_per_leaf(c);
+    ASSERT(copies >= 1);
     if (pages <= reserve)
         return 0;
     pages -= reserve;

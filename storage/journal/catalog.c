@@ -172,6 +172,7 @@ static bool is_complete(const struct catalog *c)
 
 bool catalog_check(const struct catalog *c, bool whole, const char *dir, struct fault *f)
 {
+    ASSERT(c->count <= JOURNAL_SLOTS_MAX);
     /* Another format may have other names; so its number decides alone. */
     if (c->format != 0 && c->format != JOURNAL_FORMAT)
         return fault(f, "journal %s: has format %u, this program reads format %d; use its own", dir,

@@ -60,6 +60,7 @@ static int commit(struct journal *j)
 static void note_commit(struct journal *j)
 {
     int cleared;
+    ASSERT(writer_count(j->writer) == 0 && writer_txn(j->writer) == NULL);
     for (uint32_t i = 0; i < j->event_count; i++)
         j->events[i].committed = j->events[i].end;
     capacity_measure(j->capacity);
@@ -280,6 +281,7 @@ bool journal_walk(struct journal *j, uint32_t event, journal_visit *visit, void 
         int count = journal_read(j, event, from, j->chunk, WALK_CHUNK, f);
         if (count <= 0)
             return count == 0;
+        ASSERT(count <= WALK_CHUNK);
         for (int i = 0; i < count; i++)
             if (!visit(context, &j->chunk[i]))
                 return true;

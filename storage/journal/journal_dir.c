@@ -69,6 +69,7 @@ static long holder(int lock)
 static bool has_state(int lock, const char *state)
 {
     char text[STATE_BYTES];
+    ASSERT(lock >= 0);
     return pread(lock, text, sizeof text, 0) == (ssize_t)sizeof text &&
            memcmp(text, state, sizeof text) == 0;
 }

@@ -76,6 +76,7 @@ static uint64_t find_gap(int fd, uint64_t from, uint64_t length)
 static bool write_zeros(int fd, uint64_t from, uint64_t to)
 {
     static const unsigned char zeros[WRITE_BYTES];
+    ASSERT(from < to);
     while (from < to) {
         size_t part = to - from < sizeof zeros ? (size_t)(to - from) : sizeof zeros;
         ssize_t n = pwrite(fd, zeros, part, (off_t)from);

@@ -70,6 +70,7 @@ static bool read_metas(struct pages *p, struct fault *f)
 static bool check_metas(const struct pages *p, struct fault *f)
 {
     const struct meta *newer = &p->metas[p->newest], *older = &p->metas[!p->newest];
+    ASSERT(newer->txnid >= older->txnid);
     if (newer->txnid % 2 != p->newest)
         return damaged(p, p->newest, "its commit belongs on the other meta page", f);
     if (newer->txnid != 0 && newer->txnid - older->txnid != 1)
@@ -123,7 +124,7 @@ struct pages *pages_open(const char *path, struct fault *f)
 void pages_close(struct pages *p)
 {
     void *map;
-    memcpy(&map, &p->file, sizeof map);
+    memcpy(&map, &p->file, sizeof map); /* without its const */
     if (map != NULL)
         munmap(map, p->size);
     free(p);

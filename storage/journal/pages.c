@@ -85,6 +85,7 @@ static bool check_free_list(struct tree_walk *t, uint64_t page, struct bytes key
 {
     struct walk *w = t->walk;
     uint64_t txnid, count, number, above = NO_PAGE;
+    ASSERT(key.len == sizeof txnid);
     memcpy(&txnid, key.ptr, sizeof txnid);
     if (txnid == 0 || txnid > w->meta->txnid)
         return damaged(w, page, "pages were freed by a commit that does not exist");
@@ -109,6 +110,7 @@ static bool check_name(struct tree_walk *t, uint64_t page, uint16_t flags, struc
 {
     struct walk *w = t->walk;
     struct tree tree;
+    ASSERT(t->content == CONTENT_NAMES);
     w->total++;
     if (flags == 0)
         return true;
@@ -173,12 +175,13 @@ static bool check_bounds(struct tree_walk *t, uint64_t page, struct bytes key, s
 }
 
 /* One node whose head and key lie inside the page; `capacity` is what the page has from the node to
- * its end. *taken becomes the size of the node. */
+ * its end. *node_bytes becomes the size of the node. */
 static bool check_leaf_node(struct tree_walk *t, uint64_t page, const struct node *n,
                             size_t capacity, struct bytes key, struct bytes low, struct bytes high,
-                            size_t *taken)
+                            size_t *node_bytes)
 {
     struct bytes data = {NULL, 0};
+    ASSERT(sizeof *n + key.len <= capacity);
     if (!check_bounds(t, page, key, low, high))
         return false;
     if (t->last.ptr && compare(t, key, t->last) <= 0)
@@ -186,10 +189,10 @@ static bool check_leaf_node(struct tree_walk *t, uint64_t page, const struct nod
     t->last = key;
     if ((n->flags & NODE_BIG) && capacity < sizeof *n + key.len + sizeof(uint64_t))
         return damaged(t->walk, page, "a node reaches over its end");
-    if (!find_data(t, page, n, key.ptr + key.len, &data, taken))
+    if (!find_data(t, page, n, key.ptr + key.len, &data, node_bytes))
         return false;
-    *taken += sizeof *n + key.len;
-    if (*taken > capacity)
+    *node_bytes += sizeof *n + key.len;
+    if (*node_bytes > capacity)
         return damaged(t->walk, page, "a node reaches over its end");
     return check_entry(t, page, n->flags & (uint16_t)~NODE_BIG, key, data);
 }
@@ -199,6 +202,7 @@ static bool find_node(const struct walk *w, const unsigned char *page, const str
                       size_t i, struct node *n, struct bytes *key, size_t *capacity)
 {
     uint16_t offset;
+    ASSERT(sizeof *head + (i + 1) * sizeof offset <= head->lower);
     memcpy(&offset, page + sizeof *head + i * sizeof offset, sizeof offset);
     if (offset < head->upper || offset % 2 != 0 || offset + sizeof *n > w->page_size)
         return false;
@@ -215,7 +219,7 @@ static uint64_t child_of(const struct node *n)
 
 /* A branch: the key of a node is the lowest one below it; LMDB ignores that of the first node. */
 static bool walk_branch(struct tree_walk *t, uint64_t number, const struct head *head, size_t count,
-                        uint32_t level, struct bytes low, struct bytes high, size_t *taken)
+                        uint32_t level, struct bytes low, struct bytes high, size_t *node_bytes)
 {
     const unsigned char *page = page_at(t->walk, number);
     struct node n;
@@ -234,7 +238,7 @@ static bool walk_branch(struct tree_walk *t, uint64_t number, const struct head 
         }
         if (!walk_page(t, child_of(&n), level + 1, from, to))
             return false;
-        *taken += (sizeof n + n.key_size + 1) & ~(size_t)1;
+        *node_bytes += (sizeof n + n.key_size + 1) & ~(size_t)1;
         n = next;
         key = to;
     }
@@ -242,7 +246,7 @@ static bool walk_branch(struct tree_walk *t, uint64_t number, const struct head 
 }
 
 static bool walk_leaf(struct tree_walk *t, uint64_t number, const struct head *head, size_t count,
-                      struct bytes low, struct bytes high, size_t *taken)
+                      struct bytes low, struct bytes high, size_t *node_bytes)
 {
     const unsigned char *page = page_at(t->walk, number);
     for (size_t i = 0; i < count; i++) {
@@ -253,7 +257,7 @@ static bool walk_leaf(struct tree_walk *t, uint64_t number, const struct head *h
             return damaged(t->walk, number, "a node lies outside it");
         if (!check_leaf_node(t, number, &n, capacity, key, low, high, &size))
             return false;
-        *taken += (size + 1) & ~(size_t)1;
+        *node_bytes += (size + 1) & ~(size_t)1;
     }
     return true;
 }
@@ -274,14 +278,14 @@ static bool walk_page(struct tree_walk *t, uint64_t number, uint32_t level, stru
     if (head.lower < sizeof head || head.lower % 2 != 0 || head.lower > head.upper ||
         head.upper > w->page_size)
         return damaged(w, number, "its bounds are wrong");
-    size_t count = (head.lower - sizeof head) / 2, taken = 0;
+    size_t count = (head.lower - sizeof head) / 2, node_bytes = 0;
     /* LMDB itself allows a lone node while it rebalances its own tree. */
     if (count < (leaf || t->content == CONTENT_FREE ? 1u : 2u))
         return damaged(w, number, "it has too few nodes");
-    if (leaf ? !walk_leaf(t, number, &head, count, low, high, &taken)
-             : !walk_branch(t, number, &head, count, level, low, high, &taken))
+    if (leaf ? !walk_leaf(t, number, &head, count, low, high, &node_bytes)
+             : !walk_branch(t, number, &head, count, level, low, high, &node_bytes))
         return false;
-    if (taken != w->page_size - head.upper)
+    if (node_bytes != w->page_size - head.upper)
         return damaged(w, number, "its nodes do not fill their space");
     return true;
 }

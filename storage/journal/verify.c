@@ -59,6 +59,7 @@ static bool find_leftover(const struct pages *p, const struct history *newest, s
     struct meta m = pages_next(p);
     uint64_t count, more, last;
     uint64_t last_before = pages_newest(p)->last_page;
+    ASSERT(m.txnid == pages_newest(p)->txnid + 1);
     *l = (struct leftover){0};
     if (!pages_count(p, pages_newest(p), &count, &why) || !pages_count(p, &m, &more, &why) ||
         more <= count || !pages_walk(p, &m, &last, &why))

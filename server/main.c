@@ -252,7 +252,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)timer;
     (void)events;
-    log_tell_repeated(false);
+    log_report_repeated(false);
 }
 
 /* Before the seal, so that libev has the place. */
@@ -405,7 +405,7 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
     struct fault f;
     if (error == 0)
         return;
-    fault_say(&f, "cannot start a thread: %s", strerror(error));
+    fault_set(&f, "cannot start a thread: %s", strerror(error));
     die(&f);
 }
 
@@ -465,7 +465,7 @@ static void clean_up(void)
     if (has_admin())
         listener_close(&node.operators);
     journal_close(node.journal);
-    log_tell_repeated(true);
+    log_report_repeated(true);
     log_line(LOG_INFO, "stopped");
 }
 

@@ -19,7 +19,7 @@ _Noreturn void check_failed(const char *file, int line, const char *what)
     abort();
 }
 
-void thread_is(enum thread_role role, const char *name)
+void thread_set_role(enum thread_role role, const char *name)
 {
     current_role = role;
     if (role != THREAD_MAIN)

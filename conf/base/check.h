@@ -26,7 +26,7 @@ _Noreturn void check_failed(const char *file, int line, const char *what);
 enum thread_role { THREAD_MAIN, THREAD_WORKER, THREAD_LEDGER, THREAD_STAT_LOG };
 
 /* Names the calling thread, for ASSERT_* here and for the system's tools (prctl). */
-void thread_is(enum thread_role role, const char *name);
+void thread_set_role(enum thread_role role, const char *name);
 enum thread_role thread_role(void);
 
 #define ASSERT_LEDGER() ASSERT(thread_role() == THREAD_LEDGER)

@@ -41,8 +41,8 @@ struct statement {
     const char *words[WORDS_MAX + 1]; /* one more than is ever right, so that it is seen */
     int lines[WORDS_MAX + 1];
     uint32_t count;
-    enum token_kind end; /* SEMICOLON, OPEN; without words also CLOSE, END */
-    struct place at;     /* of its first word, or of the end */
+    enum token_kind end;       /* SEMICOLON, OPEN; without words also CLOSE, END */
+    struct source_location at; /* of its first word, or of the end */
     size_t used;
     char bytes[STATEMENT_BYTES]; /* the words, each with a NUL */
 };
@@ -63,9 +63,9 @@ static struct reader *reader_now(void)
     return &parser.readers[parser.depth - 1];
 }
 
-static struct place place_of(int line)
+static struct source_location location_of(int line)
 {
-    return (struct place){.path = reader_now()->file->path, .line = line};
+    return (struct source_location){.path = reader_now()->file->path, .line = line};
 }
 
 /* A word on a new line that is the name of a setting: the ';' before it was forgotten. */
@@ -78,15 +78,17 @@ static bool looks_forgotten(const struct statement *st, const struct token *t, c
 static bool missing_semicolon(const struct statement *st)
 {
     ASSERT(st->count > 0);
-    struct place at = place_of(st->lines[st->count - 1]);
-    return place_fault(parser.f, &at, "a ';' is missing after '%.60s'", st->words[st->count - 1]);
+    struct source_location at = location_of(st->lines[st->count - 1]);
+    return location_fault(parser.f, &at, "a ';' is missing after '%.60s'",
+                          st->words[st->count - 1]);
 }
 
 static bool add_word(struct statement *st, const struct token *t)
 {
-    struct place at = place_of(t->line);
+    struct source_location at = location_of(t->line);
     if (st->count > WORDS_MAX || st->used + t->len + 1 > sizeof st->bytes)
-        return place_fault(parser.f, &at, "%.40s: too many words; is a ';' missing?", st->words[0]);
+        return location_fault(parser.f, &at, "%.40s: too many words; is a ';' missing?",
+                              st->words[0]);
     char *word = st->bytes + st->used;
     memcpy(word, t->text, t->len);
     word[t->len] = '\0';
@@ -113,13 +115,13 @@ static bool next_statement(struct statement *st)
             return false;
     }
     bool ends_block = t.kind == TOKEN_CLOSE || t.kind == TOKEN_END;
-    st->at = place_of(st->count > 0 ? st->lines[0] : t.line);
+    st->at = location_of(st->count > 0 ? st->lines[0] : t.line);
     st->end = t.kind;
     if (ends_block && st->count > 0)
         return missing_semicolon(st);
     if (!ends_block && st->count == 0)
-        return place_fault(parser.f, &st->at, "a '%c' with nothing before it",
-                           t.kind == TOKEN_OPEN ? '{' : ';');
+        return location_fault(parser.f, &st->at, "a '%c' with nothing before it",
+                              t.kind == TOKEN_OPEN ? '{' : ';');
     return true;
 }
 
@@ -128,17 +130,17 @@ static bool unknown_name(const struct statement *st, const struct block *b)
     const char *name = st->words[0];
     const struct setting *elsewhere = setting_find_anywhere(name);
     if (elsewhere != NULL && elsewhere->block != BLOCK_TOP)
-        return place_fault(parser.f, &st->at, "'%s' belongs in the block of %s", name,
-                           block_word(elsewhere->block));
+        return location_fault(parser.f, &st->at, "'%s' belongs in the block of %s", name,
+                              block_name(elsewhere->block));
     if (elsewhere != NULL)
-        return place_fault(parser.f, &st->at,
-                           "'%s' does not belong in the block of %s; is a '}' missing?", name,
-                           block_word(b->kind));
+        return location_fault(parser.f, &st->at,
+                              "'%s' does not belong in the block of %s; is a '}' missing?", name,
+                              block_name(b->kind));
     const char *nearest = setting_nearest(b->kind, name);
     if (nearest == NULL)
-        return place_fault(parser.f, &st->at, "unknown setting '%.60s'", name);
-    return place_fault(parser.f, &st->at, "unknown setting '%.60s' (did you mean '%s'?)", name,
-                       nearest);
+        return location_fault(parser.f, &st->at, "unknown setting '%.60s'", name);
+    return location_fault(parser.f, &st->at, "unknown setting '%.60s' (did you mean '%s'?)", name,
+                          nearest);
 }
 
 /* How many words follow the name, and that none of them is empty. */
@@ -146,35 +148,35 @@ static bool check_words(const struct statement *st, bool many)
 {
     const char *name = st->words[0];
     if (st->count == 1)
-        return place_fault(parser.f, &st->at, "%s: a value is missing", name);
+        return location_fault(parser.f, &st->at, "%s: a value is missing", name);
     for (uint32_t i = 1; i < st->count; i++) {
-        struct place at = place_of(st->lines[i]);
+        struct source_location at = location_of(st->lines[i]);
         if (st->words[i][0] == '\0')
-            return place_fault(parser.f, &at, "%s: an empty value", name);
+            return location_fault(parser.f, &at, "%s: an empty value", name);
     }
     if (many || st->count == 2)
         return true;
-    struct place at = place_of(st->lines[1]);
-    return place_fault(parser.f, &at, "%s: one value, not %u; is a ';' missing after '%.40s'?",
-                       name, st->count - 1, st->words[1]);
+    struct source_location at = location_of(st->lines[1]);
+    return location_fault(parser.f, &at, "%s: one value, not %u; is a ';' missing after '%.40s'?",
+                          name, st->count - 1, st->words[1]);
 }
 
 static bool check_repeated(const struct setting *s, const struct statement *st,
                            const struct block *b)
 {
-    const struct place *first = &b->set[s - settings];
+    const struct source_location *first = &b->set[s - settings];
     if (first->line == 0 || setting_repeats(s))
         return true;
-    return place_fault(parser.f, &st->at, "'%s' is set twice; the first time at %s:%d", s->name,
-                       first->path, first->line);
+    return location_fault(parser.f, &st->at, "'%s' is set twice; the first time at %s:%d", s->name,
+                          first->path, first->line);
 }
 
 static bool check_block(const struct setting *s, const struct statement *st)
 {
     if (st->end == TOKEN_OPEN && s->kind != KIND_JOURNAL && s->kind != KIND_EVENT)
-        return place_fault(parser.f, &st->at, "'%s' has no block; end it with ';'", s->name);
+        return location_fault(parser.f, &st->at, "'%s' has no block; end it with ';'", s->name);
     if (st->end == TOKEN_SEMICOLON && s->kind == KIND_EVENT)
-        return place_fault(parser.f, &st->at, "event %.40s needs a block { ... }", st->words[1]);
+        return location_fault(parser.f, &st->at, "event %.40s needs a block { ... }", st->words[1]);
     return true;
 }
 
@@ -195,12 +197,13 @@ static struct conf_event *add_event(const struct statement *st)
     const char *name = st->words[1];
     size_t len = strlen(name);
     if (len > EVENT_NAME_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != len)
-        place_fault(parser.f, &st->at, "event '%.60s': a name has 1 to %d of a-z, 0-9, '_' and '-'",
-                    name, EVENT_NAME_MAX);
+        location_fault(parser.f, &st->at,
+                       "event '%.60s': a name has 1 to %d of a-z, 0-9, '_' and '-'", name,
+                       EVENT_NAME_MAX);
     else if (is_known_event(name))
-        place_fault(parser.f, &st->at, "event '%s' stands there twice", name);
+        location_fault(parser.f, &st->at, "event '%s' stands there twice", name);
     else if (conf->event_count == EVENTS_MAX)
-        place_fault(parser.f, &st->at, "%d events at most", EVENTS_MAX);
+        location_fault(parser.f, &st->at, "%d events at most", EVENTS_MAX);
     else {
         struct conf_event *e = &conf->events[conf->event_count++];
         memcpy(e->name, name, len + 1);
@@ -237,9 +240,9 @@ static bool apply(const struct statement *st, struct block *b)
         b->set[s - settings] = st->at;
     if (s->kind == KIND_EVENT)
         return read_event(st);
-    struct place value = place_of(st->lines[1]);
+    struct source_location value = location_of(st->lines[1]);
     if (!setting_store(s, b->base, st->words + 1, st->count - 1, value.path, &why))
-        return place_fault(parser.f, &value, "%s: %s", s->name, why.text);
+        return location_fault(parser.f, &value, "%s: %s", s->name, why.text);
     return s->kind != KIND_JOURNAL || read_journal(st);
 }
 
@@ -280,16 +283,16 @@ static bool read_include(const struct statement *st, struct block *b)
 {
     char path[PATH_TEXT_MAX];
     struct fault why;
-    struct place named;
+    struct source_location named;
     if (st->end == TOKEN_OPEN)
-        return place_fault(parser.f, &st->at, "'include' has no block; end it with ';'");
+        return location_fault(parser.f, &st->at, "'include' has no block; end it with ';'");
     if (!check_words(st, false))
         return false;
-    named = place_of(st->lines[1]);
+    named = location_of(st->lines[1]);
     if (!value_path(st->words[1], named.path, path, sizeof path, &why))
-        return place_fault(parser.f, &named, "include: %s", why.text);
+        return location_fault(parser.f, &named, "include: %s", why.text);
     if (!push_file(path, &why))
-        return place_fault(parser.f, &named, "include %s %s", path, why.text);
+        return location_fault(parser.f, &named, "include %s %s", path, why.text);
     if (!read_statements(b, false))
         return false;
     parser.depth--;
@@ -310,16 +313,16 @@ static bool read_statements(struct block *b, bool braced)
     }
     b->end = st->at;
     if (st->end == TOKEN_CLOSE && !braced)
-        return place_fault(parser.f, &st->at, "a '}' that closes nothing");
+        return location_fault(parser.f, &st->at, "a '}' that closes nothing");
     if (st->end == TOKEN_END && braced)
-        return place_fault(parser.f, &st->at, "the block of %s opened at line %d is not closed",
-                           block_word(b->kind), b->opened.line);
+        return location_fault(parser.f, &st->at, "the block of %s opened at line %d is not closed",
+                              block_name(b->kind), b->opened.line);
     return true;
 }
 
 bool conf_load(struct conf *conf, const char *path, struct fault *f)
 {
-    struct place whole = {.path = path, .line = 1};
+    struct source_location whole = {.path = path, .line = 1};
     struct block top = {.kind = BLOCK_TOP, .base = conf};
     struct fault why;
     ASSERT_MAIN();
@@ -330,10 +333,10 @@ bool conf_load(struct conf *conf, const char *path, struct fault *f)
     if (path[0] == '\0')
         return fault(f, "the name of the configuration file is empty");
     if (strlen(path) >= PATH_TEXT_MAX)
-        return place_fault(f, &whole, "a file name longer than %d bytes", PATH_TEXT_MAX - 1);
+        return location_fault(f, &whole, "a file name longer than %d bytes", PATH_TEXT_MAX - 1);
     settings_default(BLOCK_TOP, conf);
     settings_default(BLOCK_JOURNAL, conf);
     if (!push_file(path, &why))
-        return place_fault(f, &whole, "%s", why.text);
+        return location_fault(f, &whole, "%s", why.text);
     return read_statements(&top, false) && conf_finish(conf, &top, f);
 }

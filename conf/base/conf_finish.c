@@ -20,8 +20,8 @@ static bool check_required(const struct block *b, struct fault *f)
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         const struct setting *s = &settings[i];
         if (s->block == b->kind && s->given == GIVEN_REQUIRED && b->set[i].line == 0)
-            return place_fault(f, &b->end, "%s%s'%s' is required and missing", block_word(b->kind),
-                               b->kind == BLOCK_TOP ? "" : ": ", s->name);
+            return location_fault(f, &b->end, "%s%s'%s' is required and missing",
+                                  block_name(b->kind), b->kind == BLOCK_TOP ? "" : ": ", s->name);
     }
     return true;
 }
@@ -41,9 +41,9 @@ bool event_finish(struct conf_event *e, const struct block *b, struct fault *f)
     if (!is_set(b, SET_local_stock))
         e->local_stock = CONF_NO_CAP;
     if (e->stock_max < e->total)
-        return place_fault(f, &b->set[SET_stock_max],
-                           "stock-max %" PRIu32 " is less than total %" PRIu32, e->stock_max,
-                           e->total);
+        return location_fault(f, &b->set[SET_stock_max],
+                              "stock-max %" PRIu32 " is less than total %" PRIu32, e->stock_max,
+                              e->total);
     return true;
 }
 
@@ -65,23 +65,23 @@ static bool finish_nodes(struct conf *conf, const struct block *b, struct fault 
     for (uint32_t i = 0; i < conf->node_count; i++)
         if (conf->nodes[i] == conf->node)
             return true;
-    return place_fault(f, &b->set[SET_nodes], "nodes: this node, %u, is not among them",
-                       conf->node);
+    return location_fault(f, &b->set[SET_nodes], "nodes: this node, %u, is not among them",
+                          conf->node);
 }
 
 static bool check_admin(const struct conf *conf, const struct block *b, struct fault *f)
 {
-    const struct place *at = &b->set[SET_admin];
+    const struct source_location *at = &b->set[SET_admin];
     if (conf->admin.len == 0)
         return true;
     if (!addr_is_local(&conf->admin) && conf->admin_token[0] == '\0')
-        return place_fault(f, at,
-                           "admin %s can be reached from outside; set admin-token, or use "
-                           "loopback or a Unix socket",
-                           conf->admin.text);
+        return location_fault(f, at,
+                              "admin %s can be reached from outside; set admin-token, or use "
+                              "loopback or a Unix socket",
+                              conf->admin.text);
     for (uint32_t i = 0; i < conf->listen_count; i++)
         if (addr_is_same(&conf->admin, &conf->listen[i]))
-            return place_fault(f, at, "admin %s is a listen address as well", conf->admin.text);
+            return location_fault(f, at, "admin %s is a listen address as well", conf->admin.text);
     return true;
 }
 
@@ -89,16 +89,16 @@ static bool check_admin(const struct conf *conf, const struct block *b, struct f
  * some folder, or has blanks, says nothing to them. */
 static bool check_advertise(const struct conf *conf, const struct block *b, struct fault *f)
 {
-    const struct place *at = &b->set[SET_advertise];
+    const struct source_location *at = &b->set[SET_advertise];
     const struct conf_addr *a = &conf->advertise;
     if (a->len == 0)
         return true;
     if (conf->admin.len == 0)
-        return place_fault(f, at, "advertise %s: there is no admin listener to be reached",
-                           a->text);
+        return location_fault(f, at, "advertise %s: there is no admin listener to be reached",
+                              a->text);
     if (a->to.any.sa_family == AF_UNIX &&
         (a->to.local.sun_path[0] != '/' || strpbrk(a->to.local.sun_path, " \t") != NULL))
-        return place_fault(f, at, "advertise %s: write the full path, without blanks", a->text);
+        return location_fault(f, at, "advertise %s: write the full path, without blanks", a->text);
     return true;
 }
 

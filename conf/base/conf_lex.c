@@ -89,7 +89,7 @@ static bool control_fault(const struct source *s, char c, struct fault *f)
                  (unsigned)(unsigned char)c);
 }
 
-static bool take_quoted(struct source *s, struct token *t, struct fault *f)
+static bool parse_quoted(struct source *s, struct token *t, struct fault *f)
 {
     t->quoted = true;
     t->text = ++s->at;
@@ -105,7 +105,7 @@ static bool take_quoted(struct source *s, struct token *t, struct fault *f)
     return true;
 }
 
-static bool take_bare(struct source *s, struct token *t, struct fault *f)
+static bool parse_bare(struct source *s, struct token *t, struct fault *f)
 {
     t->text = s->at;
     for (; s->at < s->end && !ends_word(*s->at); s->at++) {
@@ -119,10 +119,10 @@ static bool take_bare(struct source *s, struct token *t, struct fault *f)
     return true;
 }
 
-static bool take_word(struct source *s, struct token *t, struct fault *f)
+static bool parse_word(struct source *s, struct token *t, struct fault *f)
 {
     t->kind = TOKEN_WORD;
-    if (!(*s->at == '"' ? take_quoted(s, t, f) : take_bare(s, t, f)))
+    if (!(*s->at == '"' ? parse_quoted(s, t, f) : parse_bare(s, t, f)))
         return false;
     ASSERT(t->len > 0 || t->quoted);
     if (t->len >= PATH_TEXT_MAX)
@@ -151,7 +151,7 @@ bool source_next(struct source *s, struct token *t, struct fault *f)
         t->kind = TOKEN_CLOSE;
         break;
     default:
-        return take_word(s, t, f);
+        return parse_word(s, t, f);
     }
     s->at++;
     return true;

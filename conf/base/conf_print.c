@@ -87,7 +87,7 @@ static bool print_value(char out[VALUE_TEXT], const struct setting *s, const voi
     case KIND_LEVEL:
         memcpy(&level, member, sizeof level);
         ASSERT(level >= 0 && level < LEVEL_COUNT);
-        snprintf(out, VALUE_TEXT, "%s", level_words[level]);
+        snprintf(out, VALUE_TEXT, "%s", level_names[level]);
         return true;
     default:
         memcpy(&wide, member, sizeof wide);

@@ -17,17 +17,17 @@
 #define OWNER_EVENT   struct conf_event
 
 const struct setting settings[SETTING_COUNT] = {
-#define SETTING(block, member, name, kind, least, most, given, standard) \
-    {name,  BLOCK_##block, KIND_##kind, GIVEN_##given,                   \
-     least, most,          standard,    offsetof(OWNER_##block, member)},
+#define SETTING(block, member, name, kind, min, max, given, standard) \
+    {name, BLOCK_##block, KIND_##kind, GIVEN_##given,                 \
+     min,  max,           standard,    offsetof(OWNER_##block, member)},
 #include "conf/base/settings.def"
 #undef SETTING
 };
 
-const char *const level_words[LEVEL_COUNT] = {"error", "warn", "info", "debug"};
-static const char *const yes_no_words[] = {"no", "yes"};
+const char *const level_names[LEVEL_COUNT] = {"error", "warn", "info", "debug"};
+static const char *const yes_no_names[] = {"no", "yes"};
 
-bool place_fault(struct fault *f, const struct place *at, const char *format, ...)
+bool location_fault(struct fault *f, const struct source_location *at, const char *format, ...)
 {
     va_list arguments;
     ASSERT(at->line > 0);
@@ -41,7 +41,7 @@ bool place_fault(struct fault *f, const struct place *at, const char *format, ..
     return false;
 }
 
-const char *block_word(enum conf_block b)
+const char *block_name(enum conf_block b)
 {
     static const char *const words[BLOCK_COUNT] = {"", "journal", "event"};
     ASSERT(b < BLOCK_COUNT);
@@ -69,20 +69,20 @@ bool setting_repeats(const struct setting *s)
     return s->kind == KIND_LISTEN || s->kind == KIND_EVENT;
 }
 
-#define NAME_LONGEST 32
+#define NAME_LEN_MAX 32
 
-static uint32_t least_of(uint32_t a, uint32_t b)
+static uint32_t min_of(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
 }
 
 /* How many letters must be put in, left out or changed to come from a to b (Levenshtein's
- * distance, one row at a time). Both are at most NAME_LONGEST long. */
+ * distance, one row at a time). Both are at most NAME_LEN_MAX long. */
 static uint32_t distance(const char *a, const char *b)
 {
-    uint32_t row[NAME_LONGEST + 1];
+    uint32_t row[NAME_LEN_MAX + 1];
     uint32_t len = (uint32_t)strlen(b);
-    ASSERT(strlen(a) <= NAME_LONGEST && len <= NAME_LONGEST);
+    ASSERT(strlen(a) <= NAME_LEN_MAX && len <= NAME_LEN_MAX);
     for (uint32_t j = 0; j <= len; j++)
         row[j] = j;
     for (uint32_t i = 1; a[i - 1] != '\0'; i++) {
@@ -91,7 +91,7 @@ static uint32_t distance(const char *a, const char *b)
         for (uint32_t j = 1; j <= len; j++) {
             uint32_t changed = diagonal + (a[i - 1] != b[j - 1]);
             diagonal = row[j];
-            row[j] = least_of(changed, least_of(row[j], row[j - 1]) + 1);
+            row[j] = min_of(changed, min_of(row[j], row[j - 1]) + 1);
         }
     }
     return row[len];
@@ -102,7 +102,7 @@ const char *setting_nearest(enum conf_block block, const char *written)
     const char *nearest = NULL;
     size_t len = strlen(written);
     uint32_t best = len < 4 ? 1 : (uint32_t)(len / 3) + 1; /* further away it is another word */
-    if (len > NAME_LONGEST)
+    if (len > NAME_LEN_MAX)
         return NULL;
     for (size_t i = 0; i <= SETTING_COUNT; i++) {
         const char *name = i < SETTING_COUNT ? settings[i].name : "include";
@@ -121,9 +121,8 @@ static bool store_node(const struct setting *s, uint16_t *to, const char *word, 
 {
     uint64_t value;
     if (word[strspn(word, "0123456789")] != '\0')
-        return fault(f, "'%.40s' is not a node; nodes are numbers, %s to %s", word, s->least,
-                     s->most);
-    if (!value_number(word, s->least, s->most, &value, f))
+        return fault(f, "'%.40s' is not a node; nodes are numbers, %s to %s", word, s->min, s->max);
+    if (!value_number(word, s->min, s->max, &value, f))
         return false;
     *to = (uint16_t)value;
     return true;
@@ -153,7 +152,7 @@ static bool store_nodes(const struct setting *s, struct conf *conf, const char *
 static bool store_number(const struct setting *s, uint32_t *to, const char *word, struct fault *f)
 {
     uint64_t value;
-    if (!value_number(word, s->least, s->most, &value, f))
+    if (!value_number(word, s->min, s->max, &value, f))
         return false;
     ASSERT(value < UINT32_MAX);
     *to = (uint32_t)value;
@@ -163,7 +162,7 @@ static bool store_number(const struct setting *s, uint32_t *to, const char *word
 static bool store_yes_no(bool *to, const char *word, struct fault *f)
 {
     uint32_t choice;
-    if (!value_choice(word, yes_no_words, ARRAY_LEN(yes_no_words), &choice, f))
+    if (!value_choice(word, yes_no_names, ARRAY_LEN(yes_no_names), &choice, f))
         return false;
     *to = choice == 1;
     return true;
@@ -172,7 +171,7 @@ static bool store_yes_no(bool *to, const char *word, struct fault *f)
 static bool store_level(int *to, const char *word, struct fault *f)
 {
     uint32_t choice;
-    if (!value_choice(word, level_words, LEVEL_COUNT, &choice, f))
+    if (!value_choice(word, level_names, LEVEL_COUNT, &choice, f))
         return false;
     *to = (int)choice;
     return true;
@@ -216,9 +215,9 @@ bool setting_store(const struct setting *s, void *base, const char *const *words
     case KIND_BYTES:
         return store_number(s, to, words[0], f);
     case KIND_SIZE:
-        return value_number(words[0], s->least, s->most, to, f);
+        return value_number(words[0], s->min, s->max, to, f);
     case KIND_TIME:
-        return value_time(words[0], s->least, s->most, to, f);
+        return value_time(words[0], s->min, s->max, to, f);
     case KIND_MOMENT:
         return value_moment(words[0], to, f);
     case KIND_YES_NO:

@@ -34,7 +34,7 @@ enum conf_kind {
 enum conf_given { GIVEN_REQUIRED, GIVEN_VALUE, GIVEN_WORDS };
 
 enum setting_id {
-#define SETTING(block, member, name, kind, least, most, given, standard) SET_##member,
+#define SETTING(block, member, name, kind, min, max, given, standard) SET_##member,
 #include "conf/base/settings.def"
 #undef SETTING
     SETTING_COUNT
@@ -45,18 +45,18 @@ struct setting {
     enum conf_block block;
     enum conf_kind kind;
     enum conf_given given;
-    const char *least, *most; /* as in the file; "" without a range */
-    const char *standard;     /* the default, as in the file or in words */
-    size_t offset;            /* of the member in struct conf or struct conf_event */
+    const char *min, *max; /* as in the file; "" without a range */
+    const char *standard;  /* the default, as in the file or in words */
+    size_t offset;         /* of the member in struct conf or struct conf_event */
 };
 
 extern const struct setting settings[SETTING_COUNT];
 
 #define LEVEL_COUNT (LOG_DEBUG + 1)
-extern const char *const level_words[LEVEL_COUNT]; /* by enum log_level */
+extern const char *const level_names[LEVEL_COUNT]; /* by enum log_level */
 
 /* Where something stands. line 0: nowhere. */
-struct place {
+struct source_location {
     const char *path;
     int line;
 };
@@ -64,16 +64,18 @@ struct place {
 /* A block while it is read. */
 struct block {
     enum conf_block kind;
-    void *base;                      /* struct conf; in an event's block struct conf_event */
-    struct place opened, end;        /* its first line; its '}' or the last line of the file */
-    struct place set[SETTING_COUNT]; /* where each setting stands (the first, if it may repeat) */
+    void *base;                         /* struct conf; in an event's block struct conf_event */
+    struct source_location opened, end; /* its first line; its '}' or the last line of the file */
+    struct source_location
+        set[SETTING_COUNT]; /* where each setting stands (the first, if it may repeat) */
 };
 
 /* "FILE:LINE: " and the text; false, always. */
-bool place_fault(struct fault *f, const struct place *at, const char *format, ...) PRINTF(3, 4);
+bool location_fault(struct fault *f, const struct source_location *at, const char *format, ...)
+    PRINTF(3, 4);
 
 /* "event" and so on; "" for the top. */
-const char *block_word(enum conf_block b);
+const char *block_name(enum conf_block b);
 /* NULL: no such setting in this block. */
 const struct setting *setting_find(enum conf_block block, const char *name);
 /* The first of that name in any block. */

@@ -14,10 +14,10 @@
 #define VALUE_TEXT 64 /* bytes of a printed number, time or moment, NUL included */
 
 /* Digits, and behind them perhaps k, m or g, for 1024 and its powers. */
-MUST_CHECK bool value_number(const char *text, const char *least, const char *most, uint64_t *out,
+MUST_CHECK bool value_number(const char *text, const char *min, const char *max, uint64_t *out,
                              struct fault *f);
 /* Digits and ms, s or m; a bare 0. */
-MUST_CHECK bool value_time(const char *text, const char *least, const char *most, uint64_t *out_ms,
+MUST_CHECK bool value_time(const char *text, const char *min, const char *max, uint64_t *out_ms,
                            struct fault *f);
 /* RFC 3339 with an offset: 2026-12-01T10:00:00+08:00. Parts of a millisecond are dropped. */
 MUST_CHECK bool value_moment(const char *text, uint64_t *out_wall_ms, struct fault *f);

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void fault_say(struct fault *f, const char *format, ...)
+void fault_set(struct fault *f, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

@@ -18,8 +18,8 @@ struct fault {
 };
 
 /* Writes the text and is false, always; a macro, so that the compiler and the analyzer know it. */
-#define fault(f, ...) (fault_say((f), __VA_ARGS__), false)
+#define fault(f, ...) (fault_set((f), __VA_ARGS__), false)
 
-void fault_say(struct fault *f, const char *format, ...) PRINTF(2, 3);
+void fault_set(struct fault *f, const char *format, ...) PRINTF(2, 3);
 
 #endif

@@ -73,7 +73,7 @@ void log_line(enum log_level level, const char *format, ...)
         write_line(level, text, 0);
 }
 
-void log_tell_repeated(bool all)
+void log_report_repeated(bool all)
 {
     struct flood_text told;
     bool more = true;

@@ -21,6 +21,6 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 void log_set_level(enum log_level level);
 void log_line(enum log_level level, const char *format, ...) PRINTF(2, 3);
 /* Every few seconds: tells what was counted for a minute; at the end, all: whatever was counted. */
-void log_tell_repeated(bool all);
+void log_report_repeated(bool all);
 
 #endif

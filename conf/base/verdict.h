@@ -20,8 +20,8 @@ enum verdict {
 int verdict_code(enum verdict v);
 const char *verdict_message(enum verdict v);
 /* Its name in small letters, "sold_out_here": the word of /metrics and of the stat log. */
-#define VERDICT_WORD 24
-void verdict_word(enum verdict v, char out[VERDICT_WORD]);
+#define VERDICT_NAME_BYTES 24
+void verdict_name(enum verdict v, char out[VERDICT_NAME_BYTES]);
 int verdict_status(enum verdict v);
 /* "OK" for 200 and so on: the reason phrase of the status line. */
 const char *verdict_reason(enum verdict v);

@@ -286,7 +286,7 @@ bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
 void worker_run(struct worker *w)
 {
     if (w->o.side == ROUTE_BUYERS) /* the desk runs on main */
-        thread_is(THREAD_WORKER, w->o.name);
+        thread_set_role(THREAD_WORKER, w->o.name);
     ev_run(w->loop, 0);
 }
 

@@ -484,13 +484,13 @@ static void the_table_is_sound(void **state)
         assert_ptr_equal(setting_find_anywhere(s->name), s);
         assert_true((s->given == GIVEN_REQUIRED) == (s->standard[0] == '\0'));
     }
-    uint64_t most;
-    assert_true(value_number(settings[SET_total].most, "0", "1024g", &most, &why));
-    assert_int_equal(most, TICKETS_MAX);
-    assert_true(value_number(settings[SET_node].most, "0", "1024g", &most, &why));
-    assert_int_equal(most, NODE_MAX);
-    assert_true(value_number(settings[SET_workers].most, "0", "1024g", &most, &why));
-    assert_int_equal(most, WORKERS_MAX);
+    uint64_t max;
+    assert_true(value_number(settings[SET_total].max, "0", "1024g", &max, &why));
+    assert_int_equal(max, TICKETS_MAX);
+    assert_true(value_number(settings[SET_node].max, "0", "1024g", &max, &why));
+    assert_int_equal(max, NODE_MAX);
+    assert_true(value_number(settings[SET_workers].max, "0", "1024g", &max, &why));
+    assert_int_equal(max, WORKERS_MAX);
 }
 
 /* What -t prints is the file that was meant: reading it again gives the same struct. */

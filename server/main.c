@@ -3,13 +3,13 @@
  *
  * Boot order, and why: the file first (a mistake costs nothing yet); the plan, which is all that -t
  * does; descriptors; the journal (it forks a child to verify, so before any thread); the arena; the
- * sockets (so that an address in use is said before the ledger touches Redis); then the seal, the
- * ledger, the workers. This thread stays with the signals and the operators. A signal that comes
- * earlier waits for it, or, if it asks for the end, ends the boot: whatever is half done by then is
- * what kill -9 may leave at any time.
+ * sockets (so that an address in use is reported before the ledger touches Redis); then the seal,
+ * the ledger, the workers. This thread stays with the signals and the operators. A signal that
+ * comes earlier waits for it, or, if it asks for the end, ends the boot: whatever is half done by
+ * then is what kill -9 may leave at any time.
  *
  * Stop: the workers stop accepting, answer what is under way and end; the ledger, which outlives
- * them, settles and gives back what is in doubt; the operators' desk, which asks the ledger nothing
+ * them, settles and gives back what is in doubt; the admin worker, which sends the ledger nothing
  * any more, ends; the journal is closed.
  */
 #include <errno.h>
@@ -47,10 +47,10 @@ static struct {
     struct board board;
     struct journal *journal;
     struct ledger *ledger;
-    struct channel channels[WORKERS_MAX + 1]; /* the last one in use is the desk's */
+    struct channel channels[WORKERS_MAX + 1]; /* the last one in use is the admin worker's */
     struct listener buyers[LISTEN_MAX], operators;
-    struct conn_limit buyers_door, operators_door;
-    struct worker *workers[WORKERS_MAX], *desk; /* desk: the operators' */
+    struct conn_limit buyers_limit, operators_limit;
+    struct worker *workers[WORKERS_MAX], *admin_worker;
     char names[WORKERS_MAX][16];
     pthread_t ledger_thread, worker_threads[WORKERS_MAX];
     struct admin admin;
@@ -117,7 +117,7 @@ static uint32_t operators_count(void)
     return has_admin() ? WORKER_OPERATORS : 0;
 }
 
-/* The workers and the desk; each has an exchange with the ledger, too. */
+/* The workers and the admin worker; each has a channel to the ledger, too. */
 static uint32_t loops(void)
 {
     return node.conf.workers + 1;
@@ -143,11 +143,11 @@ static void plan_worker(uint32_t i)
                                .listeners = node.buyers,
                                .listener_count = node.conf.listen_count,
                                .stats = stat_log_ring(&node.stats, i),
-                               .door = &node.buyers_door};
+                               .limit = &node.buyers_limit};
     node.workers[i] = worker_plan(&o, &node.arena);
 }
 
-/* Without an admin line there is nobody to serve, but this thread's loop still has the signals. */
+/* Without an admin line there is no listener, but this thread's loop still has the signals. */
 static void plan_operators(void)
 {
     struct worker_options o = {.name = "spike-server",
@@ -157,17 +157,17 @@ static void plan_operators(void)
                                .side = ROUTE_OPERATORS,
                                .listeners = &node.operators,
                                .listener_count = has_admin() ? 1 : 0,
-                               .door = &node.operators_door,
-                               .may = admin_may,
+                               .limit = &node.operators_limit,
+                               .authorize = admin_may,
                                .serve = admin_serve,
                                .context = &node.admin};
-    node.desk = worker_plan(&o, &node.arena);
+    node.admin_worker = worker_plan(&o, &node.arena);
 }
 
 static void make_plan(void)
 {
-    node.buyers_door.limit = node.conf.connections;
-    node.operators_door.limit = WORKER_OPERATORS;
+    node.buyers_limit.max = node.conf.connections;
+    node.operators_limit.max = WORKER_OPERATORS;
     stat_log_plan(&node.stats, &node.conf, &node.arena);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         plan_worker(i);
@@ -218,7 +218,7 @@ static bool open_journal(struct fault *f)
     return node.journal != NULL && (node.conf.redis.len > 0 || journal_begin(node.journal, f));
 }
 
-/* Buyers come through a balancer that runs as somebody else; the operators' socket stays ours. */
+/* Buyers come through a balancer that runs as another user; the operators' socket stays ours. */
 static bool open_to_all(const struct conf_addr *at, struct fault *f)
 {
     return at->to.any.sa_family != AF_UNIX || chmod(at->to.local.sun_path, 0666) == 0 ||
@@ -262,9 +262,8 @@ static void start_tick(struct ev_loop *loop)
     ev_timer_start(loop, &node.tick);
 }
 
-static bool init_rooms(struct fault *f)
+static bool init_modules(struct fault *f)
 {
-    uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
     if (!arena_map(&node.arena, f) || !init_channels(f) ||
         !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.channels, loops(),
                      f))
@@ -275,13 +274,10 @@ static bool init_rooms(struct fault *f)
     for (uint32_t i = 0; i < node.conf.workers; i++)
         if (!worker_init(node.workers[i], &node.arena, f))
             return false;
-    if (!worker_init(node.desk, &node.arena, f))
+    if (!worker_init(node.admin_worker, &node.arena, f))
         return false;
-    start_tick(worker_loop(node.desk));
-    for (uint32_t i = 0; i < node.conf.workers; i++)
-        if (!ev_alloc_grow(worker_loop(node.workers[i]), descriptors, node.conf.connections, f))
-            return false;
-    return ev_alloc_grow(worker_loop(node.desk), descriptors, WORKER_OPERATORS, f);
+    start_tick(worker_loop(node.admin_worker));
+    return true;
 }
 
 static bool init_admin(struct fault *f)
@@ -297,7 +293,7 @@ static bool init_admin(struct fault *f)
            admin_read_token(&node.admin, node.conf.admin_token, f);
 }
 
-static void say_where(void)
+static void log_addresses(void)
 {
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
         log_line(LOG_INFO, "listening on %s", listener_text(&node.buyers[i]));
@@ -423,7 +419,7 @@ static void stop_stat_log(void)
                  node.conf.stat_log);
 }
 
-/* Waits for the workers, then for the ledger; then the operators' loop may end too. */
+/* Waits for the workers, then for the ledger; then the admin worker may end too. */
 static void *wait_for_all(void *unused)
 {
     (void)unused;
@@ -432,14 +428,14 @@ static void *wait_for_all(void *unused)
     ledger_stop(node.ledger);
     pthread_join(node.ledger_thread, NULL);
     stop_stat_log();
-    worker_stop(node.desk);
+    worker_stop(node.admin_worker);
     return NULL;
 }
 
 static void run(void)
 {
     pthread_t waiter;
-    watch_signals(worker_loop(node.desk));
+    watch_signals(worker_loop(node.admin_worker));
     mask_signals(SIG_BLOCK, true); /* threads inherit it, and libev has unblocked them */
     journal_hand_over(node.journal, THREAD_LEDGER);
     must_start(&node.ledger_thread, ledger_run, node.ledger);
@@ -448,9 +444,9 @@ static void run(void)
     for (uint32_t i = 0; i < node.conf.workers; i++)
         must_start(&node.worker_threads[i], run_worker, node.workers[i]);
     must_start(&waiter, wait_for_all, NULL);
-    say_where();
+    log_addresses();
     mask_signals(SIG_UNBLOCK, true);
-    worker_run(node.desk);
+    worker_run(node.admin_worker);
     mask_signals(SIG_BLOCK, true); /* their loop is about to go */
     pthread_join(waiter, NULL);
 }
@@ -459,12 +455,15 @@ static void clean_up(void)
 {
     for (uint32_t i = 0; i < node.conf.workers; i++)
         worker_close(node.workers[i]);
-    worker_close(node.desk);
+    worker_close(node.admin_worker);
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
         listener_close(&node.buyers[i]);
     if (has_admin())
         listener_close(&node.operators);
     journal_close(node.journal);
+    if (ev_alloc_late() > 0)
+        log_line(LOG_WARN, "libev has taken memory %llu times after start; please report this",
+                 (unsigned long long)ev_alloc_late());
     log_report_repeated(true);
     log_line(LOG_INFO, "stopped");
 }
@@ -488,10 +487,10 @@ int main(int argc, char **argv)
         return 0;
     }
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is said */
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is reported */
     reload_publish(&node.conf, &node.conf, &node.board);
     if (sodium_init() < 0 || !raise_descriptors(&f) || !init_admin(&f) || !open_journal(&f) ||
-        !open_listeners(&f) || !init_rooms(&f))
+        !open_listeners(&f) || !init_modules(&f))
         die(&f);
     arena_seal(&node.arena);
     ev_alloc_seal();

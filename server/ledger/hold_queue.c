@@ -61,8 +61,8 @@ static uint32_t take_place(struct hold_queue *h)
     return place;
 }
 
-/* Behind whom a hold that ends at this time belongs: behind all that end no later. The search goes
- * out from where the last one went in. */
+/* The hold after which one that ends at this time belongs: after all that end no later. The search
+ * goes out from where the last one went in. */
 static uint32_t behind(const struct hold_queue *h, uint64_t pay_by_wall_ms)
 {
     uint32_t place = h->joined;

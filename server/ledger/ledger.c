@@ -4,7 +4,7 @@
  *
  * Stopping: the workers are gone, so the rings stay empty; what the journal holds is settled, and a
  * batch in doubt is given back by one more attach. Both are bounded in time: an absent Redis is
- * told at the next start. Dies here: nothing is lost, the next start settles.
+ * settled with at the next start. Dies here: nothing is lost, the next start settles.
  */
 #include "server/ledger/ledger.h"
 

@@ -1,5 +1,5 @@
 /*
- * The other nodes of an event, as the stock told of them: which are silent, which a repair waits
+ * The other nodes of an event, as the stock lists them: which are silent, which a repair waits
  * for, and how long a living one may take to come back. Each change is logged once.
  *
  * Only what was heard outside of a repair is remembered: a hash in repair may be old, and must not
@@ -23,7 +23,7 @@
 
 struct nodes {
     uint64_t asked_mono_us; /* when the list was last asked for, in repair or not */
-    /* As the last step outside of a repair told. */
+    /* From the last step outside of a repair. */
     struct stock_node list[NODES_MAX];
     uint32_t count;
     uint64_t heard_mono_us; /* when that list was asked for */

@@ -11,8 +11,8 @@
  * takes the way of a sale, because tickets must be deducted before they can be promised.
  *
  * Until this node has attached once, nothing changes: its journal may be the copy of another one,
- * from before an order was paid. Cancellations and payments are told to try again, holds that are
- * due wait.
+ * from before an order was paid. Cancellations and payments hear "try again", holds that are due
+ * wait.
  *
  * An order is read from the journal, what this turn has appended included; only the ends of holds
  * are in memory. Dies anywhere: what was committed stands, the rest was never answered.

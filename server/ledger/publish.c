@@ -127,7 +127,7 @@ static void publish_stores(struct ledger *l)
 
 /* STARTING: this node has never taken its place yet. REPAIR: it waits for others. A node that has
  * had its place and attaches again, for Redis was away, is not starting: a balancer that took every
- * node out for that would refuse connections where buyers are told to try again. */
+ * node out for that would refuse connections where buyers can hear "try again". */
 static enum node_state node_state_of(const struct ledger *l, enum node_state was)
 {
     enum node_state state = session_has_started(l->session) ? NODE_UP : NODE_STARTING;

@@ -47,7 +47,7 @@ bool session_is_in_doubt(const struct session *s)
 
 void session_set_in_doubt(struct session *s)
 {
-    ASSERT(s->attached); /* who is not attached sends no batch */
+    ASSERT(s->attached); /* without an attach no batch is sent */
     s->in_doubt = true;
 }
 

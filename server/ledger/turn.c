@@ -16,8 +16,7 @@
  *            then the steps that this asks for               dies: see there
  *   commit   sync the grants and all changes                 dies: sold, the buyer does not know;
  *   deliver  verdicts go back over the rings                 a key finds the order again
- *   settle   a later step tells the stock what the journal   dies: told again from `pos`
- *            holds
+ *   settle   a later step settles what the journal holds     dies: settled again from `pos`
  *
  * While a turn is under way the next batch gathers on the rings, so batches grow with load.
  *
@@ -49,7 +48,7 @@ static void step_events(struct ledger *l)
             step_run(l, &l->events[i]);
 }
 
-static void step_where_asked(struct ledger *l)
+static void step_where_due(struct ledger *l)
 {
     for (uint32_t i = 0; i < l->conf->event_count && session_is_attached(l->session); i++)
         if (l->events[i].step_due)
@@ -90,7 +89,7 @@ static void finish_ops(struct ledger *l, uint64_t now_wall_ms)
         else
             order_pay_again(l, ops[i]);
     }
-    step_where_asked(l);
+    step_where_due(l);
     for (uint32_t i = 0; i < count; i++) {
         if (act_is(ops[i]))
             act_describe(l, ops[i], now_wall_ms);

@@ -1,7 +1,7 @@
 /*
  * A pile: each block has its size in front; only the topmost can grow, shrink or be given back in
  * place. ev_alloc_grow() therefore grows one table after the other, each while it is on top, and a
- * table that is replaced later leaves a hole nobody fills: the plan counts each table twice.
+ * table that is replaced later leaves a hole that stays: the plan counts each table twice.
  *
  * libev's tables (libev 4.33) and what makes them grow:
  *     anfds           16 bytes a descriptor        watching a high descriptor
@@ -181,7 +181,7 @@ static bool watch_ready(struct ev_loop *loop, ev_io *ios, uint32_t ready, struct
     return true;
 }
 
-/* All copies are closed, so the kernel forgets them; libev is told that they are of no interest. */
+/* All copies are closed, so the kernel forgets them; libev takes them off its list. */
 static void unwatch(struct ev_loop *loop, ev_io *ios, uint32_t ready)
 {
     for (uint32_t i = 0; i < ready && ev_is_active(&ios[i]); i++) {

@@ -1,10 +1,11 @@
 /*
  * Two servers could share a port by SO_REUSEPORT without noticing, and both would sell. So the
- * first socket is bound without it, as a probe: it fails if anybody listens there. Only then is it
- * replaced by the sockets that share. Port 0 is picked by the first of them; the others follow it.
+ * first socket is bound without it, as a probe: it fails if another server listens there. Only then
+ * is it replaced by the sockets that share. Port 0 is picked by the first of them; the others
+ * follow it.
  *
  * If the process dies here the kernel closes the sockets; the file of a Unix socket stays, and the
- * next start finds that nobody answers there and replaces it.
+ * next start finds that it is not answered and replaces it.
  */
 #include "server/net/listener.h"
 

@@ -1,11 +1,11 @@
 /*
  * worker: one thread that speaks HTTP with many connections, and nothing else.
  *
- * It parses, looks at the board, and answers what it can: refusals, /stock, wrong requests. Only
- * possible sales, orders and acts go to the ledger, through the exchange, and come back as
- * verdicts. It never blocks, locks or allocates, and it owns the deadline of every answer. The
- * operators' desk is the same machine on the main thread, with `may` at its door and `serve` for
- * its own answers.
+ * It parses, reads the board, and answers what it can: refusals, /stock, wrong requests. Only
+ * possible sales, orders and acts go to the ledger, through the channel, and come back as verdicts.
+ * It never blocks, locks or allocates, and it owns the deadline of every answer. The admin worker
+ * is the same code on the main thread, with `authorize` before each request and `serve` for its own
+ * answers.
  *
  *     worker_plan .. arena_map .. ev_alloc_init .. worker_init .. arena_seal .. worker_run
  *
@@ -30,7 +30,7 @@ struct ev_loop;
 /* How many connections may be open, over all workers behind the same addresses. */
 struct conn_limit {
     _Alignas(CACHE_LINE) _Atomic uint32_t open;
-    uint32_t limit;
+    uint32_t max;
 };
 
 struct worker_options {
@@ -42,11 +42,11 @@ struct worker_options {
     enum route_side side;
     struct listener *listeners;
     uint32_t listener_count;
-    struct stat_ring *stats; /* NULL: no stat log */
-    struct conn_limit *door; /* its limit also sizes the pool of connections */
-    /* Operators: whether this request may be answered at all. Asked before anything is done. */
-    bool (*may)(void *context, const struct request *r);
-    /* Operators: writes the whole answer of /stats and the like, with response_begin ..
+    struct stat_ring *stats;  /* NULL: no stat log */
+    struct conn_limit *limit; /* `max` also sizes the pool of connections */
+    /* The admin worker: may this request be answered at all? Called before anything is done. */
+    bool (*authorize)(void *context, const struct request *r);
+    /* The admin worker: writes the whole answer of /stats and the like, with response_begin ..
      * response_put; not response_end. */
     void (*serve)(void *context, const struct route *route, struct response *out);
     void *context;
@@ -61,14 +61,14 @@ struct worker_pool {
 
 /* Messages of one worker of that side: its pool, and so the capacity of its rings. */
 uint32_t worker_messages(const struct conf *conf, enum route_side side);
-/* Descriptors that this process may need, everything included: for RLIMIT_NOFILE and evmem. */
+/* Descriptors that this process may need, everything included: for RLIMIT_NOFILE and ev_alloc. */
 uint32_t worker_descriptors(const struct conf *conf, uint32_t operators);
 /* The operators' connections: consoles, health checks, and the pool of a payment service. */
 #define WORKER_OPERATORS 512u
 /* Bytes of the longest answer that `serve` may write, head and body: /metrics of 16 events. */
 #define WORKER_SERVES_MAX (48u << 10)
 
-/* Reserves one more worker (there are places for WORKERS_MAX and the operators') and its pools. */
+/* Reserves one more worker (at most WORKERS_MAX and the admin worker) and its pools. */
 struct worker *worker_plan(const struct worker_options *options, struct arena *a);
 MUST_CHECK bool worker_init(struct worker *w, const struct arena *a, struct fault *f);
 /* The thread's body: returns when worker_stop() was called and all that was under way is answered,

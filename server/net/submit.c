@@ -1,31 +1,20 @@
 /*
- * Asking the ledger. What only it can answer (a possible sale, an order, an operator's act) becomes
- * a message (a baton, meet/message.h) that travels there and back. Here is what all of them have
- * in common; buy.c and reply.c know how the answers read.
+ * A request becomes a message to the ledger: what only the ledger can answer, a possible sale, an
+ * order, an operator's act. Here is what all of them have in common; buy.c and reply_order.c know
+ * how the answers read.
  *
  * Order of effects: everything older on this connection is sent; the message is pushed; the verdict
- * comes back; its answer is sent. If the answer deadline passes first, the answer is -6; if the
- * connection dies first, there is none. In both cases the baton comes back to nobody: for a buy
- * that is an order without a buyer (buy.c), anything else has been done, or not, and can be asked
- * for again.
- *
- * If the process dies with messages under way: nobody was told anything, and the ledger's journal
- * says what was done.
+ * comes back (complete.c); its answer is sent. If the answer deadline passes first, the answer is
+ * -6; if the connection ends first, there is none. In both cases the verdict is reaped
+ * (inflight.c): a buy is then an order without a buyer; anything else has been done, or not, and
+ * can be asked for again.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "conf/base/clock.h"
-#include "server/net/inside.h"
-
-/* ---- there ---------------------------------------------------------------------------------- */
-
-void ask_push(struct worker *w, struct message *m)
-{
-    ring_push(&w->o.channel->orders, m);
-    w->bell_due = true; /* rung once, at the end of the turn */
-}
+#include "server/net/worker_private.h"
 
 static enum message_kind kind_of(const struct route *route)
 {
@@ -47,15 +36,15 @@ static void print_peer(const struct connection *c, char text[PARAM_MAX])
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } peer = {.any = {.sa_family = AF_UNSPEC}};
-    struct ucred who = {.uid = (uid_t)-1}; /* nobody */
-    socklen_t len = sizeof peer, who_len = sizeof who;
+    struct ucred user = {.uid = (uid_t)-1}; /* unknown */
+    socklen_t len = sizeof peer, user_len = sizeof user;
     char host[INET6_ADDRSTRLEN] = "";
     if (getpeername(c->io.fd, &peer.any, &len) != 0)
         peer.any.sa_family = AF_UNSPEC;
     switch (peer.any.sa_family) {
     case AF_UNIX:
-        getsockopt(c->io.fd, SOL_SOCKET, SO_PEERCRED, &who, &who_len);
-        snprintf(text, PARAM_MAX, "unix:uid=%u", (unsigned)who.uid);
+        getsockopt(c->io.fd, SOL_SOCKET, SO_PEERCRED, &user, &user_len);
+        snprintf(text, PARAM_MAX, "unix:uid=%u", (unsigned)user.uid);
         break;
     case AF_INET:
         inet_ntop(AF_INET, &peer.v4.sin_addr, host, sizeof host);
@@ -76,6 +65,7 @@ static void fill_origin(const struct connection *c, struct message *m)
     char text[PARAM_MAX];
     print_peer(c, text);
     m->buyer_len = (uint8_t)strlen(text);
+    ASSERT(m->buyer_len < PARAM_MAX);
     memcpy(m->buyer, text, m->buyer_len);
 }
 
@@ -112,7 +102,7 @@ static void fill(const struct worker *w, struct connection *c, struct message *m
                  const struct route *route)
 {
     m->conn = c;
-    m->deadline_mono_us = w->now_us + life_limit_us(w, LIFE_ORDERED);
+    m->deadline_mono_us = w->now_us + conn_state_limit_us(w, CONN_WAITING);
     m->number = m->tag = m->pay_by_wall_ms = m->received_wall_ms = 0;
     m->state = NULL;
     m->n = m->total = m->gone = m->node_gone = m->node_returned = m->subject_ms = m->subject_node =
@@ -131,95 +121,20 @@ static void fill(const struct worker *w, struct connection *c, struct message *m
         fill_order(m, &route->order);
 }
 
-enum asked ask_ledger(struct worker *w, struct connection *c, const struct route *route,
+enum submitted submit(struct worker *w, struct connection *c, const struct route *route,
                       enum keepalive_mode keepalive)
 {
     if (!output_flush(w, c))
-        return ASK_WAITS;
+        return SUBMIT_BLOCKED;
+    ASSERT(w->out_len == 0 && c->state != CONN_WAITING);
     struct message *m = pool_get(&w->messages);
     if (m == NULL)
-        return ASK_NO_ROOM;
+        return SUBMIT_NO_MESSAGE;
     ASSERT(c->message == NULL);
     fill(w, c, m, route);
     c->message = m;
     c->keepalive = (uint8_t)keepalive;
-    life_move(w, c, LIFE_ORDERED);
-    ask_push(w, m);
-    return ASK_ORDERED;
-}
-
-/* ---- and back ------------------------------------------------------------------------------- */
-
-static enum keepalive_mode last_word(const struct worker *w, const struct connection *c)
-{
-    return w->stopping ? KEEPALIVE_CLOSE : (enum keepalive_mode)c->keepalive;
-}
-
-static void deliver(struct worker *w, struct connection *c, struct message *m)
-{
-    ASSERT(c->message == m && c->life == LIFE_ORDERED && w->out_len == 0);
-    bool is_kept = false;
-    if (m->kind == MESSAGE_BUY)
-        is_kept = buy_answer(w, c, m, last_word(w, c));
-    else
-        reply_answer(w, c, m, last_word(w, c));
-    if (!is_kept) {
-        c->message = NULL;
-        pool_put(&w->messages, m);
-    }
-    life_move(w, c, LIFE_IDLE);
-    connection_continue(w, c);
-}
-
-/* A verdict for which nobody waits any more. */
-static void come_to_nobody(struct worker *w, struct message *m)
-{
-    if (m->kind == MESSAGE_BUY)
-        buy_orphan(w, m);
-    else
-        pool_put(&w->messages, m); /* MESSAGE_ABANDONED has done its errand, too */
-}
-
-void ask_verdicts(struct worker *w)
-{
-    struct message *m;
-    while ((m = ring_pop(&w->o.channel->verdicts)) != NULL) {
-        if (m->conn == NULL)
-            come_to_nobody(w, m);
-        else
-            deliver(w, m->conn, m);
-    }
-}
-
-/* The ledger never looks at conn; when the baton is back, we do. */
-static void leave(struct message *m)
-{
-    m->conn = NULL;
-    atomic_store_explicit(&m->abandoned, true, memory_order_relaxed);
-}
-
-void ask_too_late(struct worker *w, struct connection *c)
-{
-    ASSERT(c->life == LIFE_ORDERED && w->out_len == 0);
-    struct message *m = c->message;
-    leave(m);
-    c->message = NULL;
-    if (m->kind == MESSAGE_BUY)
-        buy_too_late(w, c, m->event, last_word(w, c)); /* of a buy the ledger only reads these */
-    else
-        reply_refusal(w, c, VERDICT_BUSY, last_word(w, c));
-    life_move(w, c, LIFE_IDLE);
-    connection_continue(w, c);
-}
-
-void ask_abandon(struct worker *w, struct connection *c)
-{
-    struct message *m = c->message;
-    c->message = NULL;
-    if (c->life == LIFE_ORDERED) {
-        leave(m); /* on its way */
-    } else {
-        m->conn = NULL;
-        buy_orphan(w, m); /* a yes of which no byte was sent */
-    }
+    conn_state_move(w, c, CONN_WAITING);
+    inflight_push(w, m);
+    return SUBMIT_WAITING;
 }

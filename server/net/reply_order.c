@@ -5,11 +5,9 @@
  *
  * Order of effects: the message is only read; ask.c frees it, whatever becomes of the answer.
  */
-#include "server/net/inside.h"
-
 #include <inttypes.h>
 
-#include "server/http/response.h"
+#include "server/net/worker_private.h"
 
 static void put_event(struct response *out, const char *name, const char *state, uint32_t total,
                       uint32_t gone)
@@ -60,24 +58,14 @@ static void put_reclaimed(const struct conf *conf, const struct message *m, stru
     response_put(out, "}}");
 }
 
-void reply_refusal(struct worker *w, struct connection *c, enum verdict v,
-                   enum keepalive_mode keepalive)
-{
-    struct response out;
-    serve_open(w, &out, keepalive, false);
-    response_begin(&out, v, RESPONSE_JSON);
-    response_refusal(&out, v);
-    serve_finish(w, c, &out, NO_EVENT);
-}
-
-/* A node that is not given up: it lives, or it may still come. */
+/* A node that is not evicted: it lives, or it may still come back. */
 static void reply_node(struct worker *w, struct connection *c, const struct message *m,
                        enum keepalive_mode keepalive)
 {
     enum verdict v = (enum verdict)m->verdict;
     uint32_t seconds = m->subject_ms / 1000 + 1;
     struct response out;
-    serve_open(w, &out, keepalive, false);
+    respond_open(w, &out, keepalive, false);
     out.retry_after_s = seconds;
     response_begin(&out, v, RESPONSE_JSON);
     response_put(&out, "{\"code\":%d,\"msg\":\"node %u ", verdict_code(v),
@@ -88,7 +76,7 @@ static void reply_node(struct worker *w, struct connection *c, const struct mess
         response_put(&out, "was heard %" PRIu32 ".%" PRIu32 " s ago", m->subject_ms / 1000,
                      m->subject_ms / 100 % 10);
     response_put(&out, "\",\"data\":null}");
-    serve_finish(w, c, &out, NO_EVENT);
+    respond_finish(w, c, &out, NO_EVENT);
 }
 
 void reply_answer(struct worker *w, struct connection *c, const struct message *m,
@@ -100,31 +88,31 @@ void reply_answer(struct worker *w, struct connection *c, const struct message *
         return;
     }
     if (m->verdict != VERDICT_YES) {
-        reply_refusal(w, c, (enum verdict)m->verdict, keepalive);
+        respond_refusal(w, c, (enum verdict)m->verdict, keepalive);
         return;
     }
     ASSERT(m->event < w->o.conf->event_count && m->state != NULL);
     const char *event = w->o.conf->events[m->event].name;
-    serve_open(w, &out, keepalive, false);
+    respond_open(w, &out, keepalive, false);
     if (m->kind == MESSAGE_RECLAIM)
         put_reclaimed(w->o.conf, m, &out);
     else if (m->kind >= MESSAGE_PAUSE)
         reply_event(&out, event, m->state, m->total, m->gone);
     else
         put_order(m, event, &out);
-    serve_finish(w, c, &out, NO_EVENT);
+    respond_finish(w, c, &out, NO_EVENT);
 }
 
-enum asked reply_ask(struct worker *w, struct connection *c, const struct route *route,
-                     enum keepalive_mode keepalive)
+enum submitted reply_submit(struct worker *w, struct connection *c, const struct route *route,
+                            enum keepalive_mode keepalive)
 {
-    /* When the server stops, the ledger ends before the operators' desk does. */
+    /* When the server stops, the ledger ends before the admin worker does. */
     bool is_ending =
         w->stopping || atomic_load_explicit(&w->o.board->stopping, memory_order_relaxed);
-    enum asked asked = is_ending ? ASK_NO_ROOM : ask_ledger(w, c, route, keepalive);
-    if (asked == ASK_NO_ROOM) {
-        reply_refusal(w, c, VERDICT_BUSY, keepalive);
-        return ASK_ANSWERED;
+    enum submitted submitted = is_ending ? SUBMIT_NO_MESSAGE : submit(w, c, route, keepalive);
+    if (submitted == SUBMIT_NO_MESSAGE) {
+        respond_refusal(w, c, VERDICT_BUSY, keepalive);
+        return SUBMIT_ANSWERED;
     }
-    return asked;
+    return submitted;
 }

@@ -1,9 +1,9 @@
 /*
- * Letting connections in, up to the limit that all workers of a server share. When nobody can be
- * let in (the limit, or the system is out of descriptors or memory) the watchers are switched off
+ * Accepting connections, up to the limit that all workers of a server share. When none can be
+ * accepted (the limit, or the system is out of descriptors or memory) the watchers are switched off
  * and tried again a moment later: the kernel's queue waits, and nothing spins.
  *
- * A turn of the loop lets in one connection, and one more for every four events that it has. An
+ * A turn of the loop accepts one connection, and one more for every four events that it has. An
  * accept that finds the queue empty costs the kernel twice what another turn does, so a quiet loop
  * does not try for a second one. The turns of a loop that serves thousands of kept connections are
  * long: with one accept in each, new connections would wait until the others have become quiet.
@@ -12,11 +12,11 @@
 #include <string.h>
 
 #include "conf/base/log.h"
-#include "server/net/inside.h"
+#include "server/net/worker_private.h"
 
 #define EVENTS_AN_ACCEPT 4
 #define PAUSE_SECONDS    0.05
-#define COMPLAIN_US      60000000u
+#define WARN_US          60000000u
 
 static void watch_all(struct worker *w)
 {
@@ -32,31 +32,30 @@ static void pause_all(struct worker *w)
     ev_timer_start(w->loop, &w->accept_again);
 }
 
-static void complain(struct worker *w, const char *why)
+static void warn(struct worker *w, const char *why)
 {
-    if (w->now_us < w->complain_us)
+    if (w->now_us < w->warn_after_us)
         return;
-    w->complain_us = w->now_us + COMPLAIN_US;
+    w->warn_after_us = w->now_us + WARN_US;
     log_line(LOG_WARN, "new connections must wait: %s (%u open, %s %u)", why,
-             atomic_load_explicit(&w->o.door->open, memory_order_relaxed),
-             w->o.side == ROUTE_BUYERS ? "`connections`" : "of operators at most",
-             w->o.door->limit);
+             atomic_load_explicit(&w->o.limit->open, memory_order_relaxed),
+             w->o.side == ROUTE_BUYERS ? "`connections`" : "of operators at most", w->o.limit->max);
 }
 
-static bool enter(struct conn_limit *door)
+static bool take_slot(struct conn_limit *limit)
 {
-    if (atomic_fetch_add_explicit(&door->open, 1, memory_order_relaxed) < door->limit)
+    if (atomic_fetch_add_explicit(&limit->open, 1, memory_order_relaxed) < limit->max)
         return true;
-    atomic_fetch_sub_explicit(&door->open, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&limit->open, 1, memory_order_relaxed);
     return false;
 }
 
-/* True: there may be more at the door. `knocked`: somebody is there for sure. */
-static bool let_in(struct worker *w, int listener, bool knocked)
+/* True: there may be more. `expected`: the kernel has said that there is one. */
+static bool accept_one(struct worker *w, int listener, bool expected)
 {
-    if (!enter(w->o.door)) {
-        if (knocked) {
-            complain(w, "the limit is reached");
+    if (!take_slot(w->o.limit)) {
+        if (expected) {
+            warn(w, "the limit is reached");
             pause_all(w);
         }
         return false;
@@ -68,52 +67,54 @@ static bool let_in(struct worker *w, int listener, bool knocked)
         return true;
     }
     int e = errno;
-    atomic_fetch_sub_explicit(&w->o.door->open, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&w->o.limit->open, 1, memory_order_relaxed);
     if (e == EAGAIN)
         return false;
     if (e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM) {
         COUNT(w->counters.accept_errors, 1);
-        complain(w, strerror(e));
+        warn(w, strerror(e));
         pause_all(w);
         return false;
     }
     return true; /* ECONNABORTED and the like: this one is gone, the next may not be */
 }
 
-static void on_knock(struct ev_loop *loop, ev_io *io, int revents)
+static void on_acceptable(struct ev_loop *loop, ev_io *io, int revents)
 {
     struct worker *w = io->data;
     uint32_t count = 1 + w->events / EVENTS_AN_ACCEPT;
     (void)loop;
     (void)revents;
-    for (uint32_t i = 0; i < count && let_in(w, io->fd, i == 0); i++)
+    for (uint32_t i = 0; i < count && accept_one(w, io->fd, i == 0); i++)
         continue;
 }
 
-static void on_again(struct ev_loop *loop, ev_timer *timer, int revents)
+static void on_retry(struct ev_loop *loop, ev_timer *timer, int revents)
 {
     (void)loop;
     (void)revents;
     watch_all(timer->data);
 }
 
-void door_start(struct worker *w)
+void accept_start(struct worker *w)
 {
+    ASSERT(w->o.listener_count <= LISTEN_MAX);
     for (uint32_t i = 0; i < w->o.listener_count; i++) {
-        ev_io_init(&w->accepts[i], on_knock, w->o.listeners[i].fds[w->o.number], EV_READ);
+        ev_io_init(&w->accepts[i], on_acceptable, w->o.listeners[i].fds[w->o.number], EV_READ);
         w->accepts[i].data = w;
     }
-    ev_timer_init(&w->accept_again, on_again, 0., 0.);
+    ev_timer_init(&w->accept_again, on_retry, 0., 0.);
     w->accept_again.data = w;
     watch_all(w);
 }
 
-void door_stop(struct worker *w)
+void accept_stop(struct worker *w)
 {
+    ASSERT(w->stopping);
     for (uint32_t i = 0; i < w->o.listener_count; i++) {
         ev_io_stop(w->loop, &w->accepts[i]);
-        for (uint32_t k = 0; k < w->o.door->limit && let_in(w, w->accepts[i].fd, false); k++)
-            continue; /* whoever the kernel has let in already is answered, not reset */
+        for (uint32_t k = 0; k < w->o.limit->max && accept_one(w, w->accepts[i].fd, false); k++)
+            continue; /* what the kernel has accepted already is answered, not reset */
         ev_timer_stop(w->loop, &w->accept_again);
         listener_leave(&w->o.listeners[i], w->o.number);
     }

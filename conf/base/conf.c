@@ -1,14 +1,14 @@
 /*
- * The parser of spike.conf: statements, blocks, includes.
+ * conf: the parser of spike.conf: statements, blocks, includes.
  *
  *     statement = NAME WORD ... ';'  |  NAME WORD ... '{' statement ... '}'
  *
- * conf_lex makes words of bytes; a statement is gathered here, looked up in settings.def and
- * stored; a block that ends is checked (conf_finish.c). A file that includes another one waits with
- * its buffer, so there is one static buffer per depth, and a file that was read stays known by its
- * name for errors. The first error ends the reading; it says FILE:LINE.
+ * conf_lex splits bytes into words; this file collects a statement, finds its setting in the table
+ * and stores the value; a block that ends is checked (conf_finish.c). A file that includes another
+ * one keeps its buffer meanwhile, so there is one static buffer for each depth; the name of a file
+ * that was read stays known for errors. The first error ends the reading, with FILE:LINE.
  *
- * Nothing but *conf and *f is changed; if the process dies here, nothing has happened.
+ * Only *conf and *f change; if the process dies here, nothing has happened.
  *
  * Owner: main.
  */
@@ -38,13 +38,13 @@ struct reader {
 };
 
 struct statement {
-    const char *words[WORDS_MAX + 1]; /* one more than is ever right, so that it is seen */
+    const char *words[WORDS_MAX + 1]; /* one more than is ever valid, to detect it */
     int lines[WORDS_MAX + 1];
     uint32_t count;
     enum token_kind end;       /* SEMICOLON, OPEN; without words also CLOSE, END */
-    struct source_location at; /* of its first word, or of the end */
+    struct source_location at; /* location of its first word, or of the end */
     size_t used;
-    char bytes[STATEMENT_BYTES]; /* the words, each with a NUL */
+    char bytes[STATEMENT_BYTES]; /* of the words, each with a NUL */
 };
 
 static struct {
@@ -57,19 +57,20 @@ static struct {
     struct statement statement;
 } parser;
 
-static struct reader *reader_now(void)
+/* The innermost file. */
+static struct reader *current_reader(void)
 {
-    ASSERT(parser.depth > 0);
+    ASSERT(parser.depth > 0 && parser.depth <= DEPTH_MAX);
     return &parser.readers[parser.depth - 1];
 }
 
 static struct source_location location_of(int line)
 {
-    return (struct source_location){.path = reader_now()->file->path, .line = line};
+    return (struct source_location){.path = current_reader()->file->path, .line = line};
 }
 
-/* A word on a new line that is the name of a setting: the ';' before it was forgotten. */
-static bool looks_forgotten(const struct statement *st, const struct token *t, const char *word)
+/* A word on a new line that is the name of a setting: the ';' before it is missing. */
+static bool starts_setting(const struct statement *st, const struct token *t, const char *word)
 {
     return st->count > 1 && !t->quoted && t->line > st->lines[st->count - 1] &&
            (setting_find_anywhere(word) != NULL || strcmp(word, "include") == 0);
@@ -86,13 +87,14 @@ static bool missing_semicolon(const struct statement *st)
 static bool add_word(struct statement *st, const struct token *t)
 {
     struct source_location at = location_of(t->line);
+    ASSERT(t->kind == TOKEN_WORD && st->used <= sizeof st->bytes);
     if (st->count > WORDS_MAX || st->used + t->len + 1 > sizeof st->bytes)
         return location_fault(parser.f, &at, "%.40s: too many words; is a ';' missing?",
                               st->words[0]);
     char *word = st->bytes + st->used;
     memcpy(word, t->text, t->len);
     word[t->len] = '\0';
-    if (looks_forgotten(st, t, word))
+    if (starts_setting(st, t, word))
         return missing_semicolon(st);
     st->used += t->len + 1;
     st->lines[st->count] = t->line;
@@ -100,14 +102,14 @@ static bool add_word(struct statement *st, const struct token *t)
     return true;
 }
 
-/* Gathers words up to ';' or '{'; a '}' or the end of the file stand alone. */
+/* Collects words up to ';' or '{'. A '}' or the end of the file is a statement without words. */
 static bool next_statement(struct statement *st)
 {
     struct token t;
     st->count = 0;
     st->used = 0;
     for (;;) {
-        if (!source_next(&reader_now()->source, &t, parser.f))
+        if (!source_next(&current_reader()->source, &t, parser.f))
             return false;
         if (t.kind != TOKEN_WORD)
             break;
@@ -127,6 +129,7 @@ static bool next_statement(struct statement *st)
 
 static bool unknown_name(const struct statement *st, const struct block *b)
 {
+    ASSERT(st->count > 0);
     const char *name = st->words[0];
     const struct setting *elsewhere = setting_find_anywhere(name);
     if (elsewhere != NULL && elsewhere->block != BLOCK_TOP)
@@ -143,7 +146,7 @@ static bool unknown_name(const struct statement *st, const struct block *b)
                           nearest);
 }
 
-/* How many words follow the name, and that none of them is empty. */
+/* Checks how many words follow the name, and that none of them is empty. */
 static bool check_words(const struct statement *st, bool many)
 {
     const char *name = st->words[0];
@@ -164,6 +167,7 @@ static bool check_words(const struct statement *st, bool many)
 static bool check_repeated(const struct setting *s, const struct statement *st,
                            const struct block *b)
 {
+    ASSERT((size_t)(s - settings) < SETTING_COUNT);
     const struct source_location *first = &b->set[s - settings];
     if (first->line == 0 || setting_repeats(s))
         return true;
@@ -190,18 +194,19 @@ static bool is_known_event(const char *name)
     return false;
 }
 
-/* NULL: not a name for an event here. */
+/* NULL: the name is not valid here; the fault is set. */
 static struct conf_event *add_event(const struct statement *st)
 {
     struct conf *conf = parser.conf;
     const char *name = st->words[1];
     size_t len = strlen(name);
+    ASSERT(st->count == 2);
     if (len > EVENT_NAME_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != len)
         location_fault(parser.f, &st->at,
                        "event '%.60s': a name has 1 to %d of a-z, 0-9, '_' and '-'", name,
                        EVENT_NAME_MAX);
     else if (is_known_event(name))
-        location_fault(parser.f, &st->at, "event '%s' stands there twice", name);
+        location_fault(parser.f, &st->at, "event '%s' is listed twice", name);
     else if (conf->event_count == EVENTS_MAX)
         location_fault(parser.f, &st->at, "%d events at most", EVENTS_MAX);
     else {
@@ -255,7 +260,7 @@ static bool is_being_read(const struct stat *id)
     return false;
 }
 
-/* Makes a file the innermost one. The fault comes without the place. */
+/* Makes a file the innermost one. The fault has no FILE:LINE. */
 static bool push_file(const char *path, struct fault *why)
 {
     struct stat id;
@@ -270,6 +275,7 @@ static bool push_file(const char *path, struct fault *why)
     if (is_being_read(&id))
         return fault(why, "makes a loop: it is being read already");
     struct file *file = &parser.files[parser.file_count++];
+    ASSERT(strlen(path) < sizeof file->path);
     memcpy(file->path, path, strlen(path) + 1);
     file->device = id.st_dev;
     file->inode = id.st_ino;
@@ -299,7 +305,7 @@ static bool read_include(const struct statement *st, struct block *b)
     return true;
 }
 
-/* Reads into b up to its '}' (braced) or up to the end of the innermost file. */
+/* Reads into b up to its '}' (braced) or to the end of the innermost file. */
 static bool read_statements(struct block *b, bool braced)
 {
     struct statement *st = &parser.statement;

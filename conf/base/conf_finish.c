@@ -1,7 +1,7 @@
 /*
- * When a block is complete: what is missing, what is worked out from other settings, what does not
- * fit together. An error names the line of the setting that should be changed; if it is missing,
- * the end of its block.
+ * conf_finish: completes a block that was read: finds missing settings, computes the defaults that
+ * depend on others, and refuses values that contradict each other. An error names the line of the
+ * setting to change or, if that is missing, the end of its block.
  *
  * Owner: main, through conf.c.
  */
@@ -28,6 +28,7 @@ static bool check_required(const struct block *b, struct fault *f)
 
 static bool is_set(const struct block *b, enum setting_id id)
 {
+    ASSERT(id < SETTING_COUNT && settings[id].block == b->kind);
     return b->set[id].line > 0;
 }
 
@@ -85,8 +86,8 @@ static bool check_admin(const struct conf *conf, const struct block *b, struct f
     return true;
 }
 
-/* It goes to the other programs of the sale, as one word: they are elsewhere, so what counts from
- * some folder, or has blanks, says nothing to them. */
+/* The address is written to Redis as one word, for programs on other hosts or in other folders: a
+ * relative path, or a blank, would make it unusable for them. */
 static bool check_advertise(const struct conf *conf, const struct block *b, struct fault *f)
 {
     const struct source_location *at = &b->set[SET_advertise];

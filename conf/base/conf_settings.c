@@ -1,6 +1,6 @@
 /*
- * The table, looking things up in it, and one small function per kind of value. A value has an
- * effect in the struct being filled and nowhere else.
+ * conf_settings: the table, the search in it, and one small function for each kind of value. The
+ * only effect of a value is in the struct that is being filled.
  *
  * Owner: main, through conf.c.
  */
@@ -34,7 +34,7 @@ bool location_fault(struct fault *f, const struct source_location *at, const cha
     int len = snprintf(f->text, sizeof f->text, "%s:%d: ", at->path, at->line);
     ASSERT(len > 0);
     if ((size_t)len >= sizeof f->text)
-        return false; /* a very long file name is all there is room for */
+        return false; /* a very long file name has filled the text */
     va_start(arguments, format);
     vsnprintf(f->text + len, sizeof f->text - (size_t)len, format, arguments);
     va_end(arguments);
@@ -43,13 +43,14 @@ bool location_fault(struct fault *f, const struct source_location *at, const cha
 
 const char *block_name(enum conf_block b)
 {
-    static const char *const words[BLOCK_COUNT] = {"", "journal", "event"};
+    static const char *const names[BLOCK_COUNT] = {"", "journal", "event"};
     ASSERT(b < BLOCK_COUNT);
-    return words[b];
+    return names[b];
 }
 
 const struct setting *setting_find(enum conf_block block, const char *name)
 {
+    ASSERT(block < BLOCK_COUNT);
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if (settings[i].block == block && strcmp(settings[i].name, name) == 0)
             return &settings[i];
@@ -76,8 +77,8 @@ static uint32_t min_of(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* How many letters must be put in, left out or changed to come from a to b (Levenshtein's
- * distance, one row at a time). Both are at most NAME_LEN_MAX long. */
+/* How many letters must be inserted, removed or changed to get from a to b (Levenshtein distance,
+ * one row at a time). Both have at most NAME_LEN_MAX letters. */
 static uint32_t distance(const char *a, const char *b)
 {
     uint32_t row[NAME_LEN_MAX + 1];
@@ -101,7 +102,7 @@ const char *setting_nearest(enum conf_block block, const char *written)
 {
     const char *nearest = NULL;
     size_t len = strlen(written);
-    uint32_t best = len < 4 ? 1 : (uint32_t)(len / 3) + 1; /* further away it is another word */
+    uint32_t best = len < 4 ? 1 : (uint32_t)(len / 3) + 1; /* a larger distance: another word */
     if (len > NAME_LEN_MAX)
         return NULL;
     for (size_t i = 0; i <= SETTING_COUNT; i++) {
@@ -120,6 +121,7 @@ const char *setting_nearest(enum conf_block block, const char *written)
 static bool store_node(const struct setting *s, uint16_t *to, const char *word, struct fault *f)
 {
     uint64_t value;
+    ASSERT(s->kind == KIND_NODE || s->kind == KIND_NODES);
     if (word[strspn(word, "0123456789")] != '\0')
         return fault(f, "'%.40s' is not a node; nodes are numbers, %s to %s", word, s->min, s->max);
     if (!value_number(word, s->min, s->max, &value, f))
@@ -128,7 +130,7 @@ static bool store_node(const struct setting *s, uint16_t *to, const char *word, 
     return true;
 }
 
-/* Kept in rising order. */
+/* Inserted in rising order. */
 static bool store_nodes(const struct setting *s, struct conf *conf, const char *const *words,
                         uint32_t count, struct fault *f)
 {
@@ -141,7 +143,7 @@ static bool store_nodes(const struct setting *s, struct conf *conf, const char *
             return false;
         for (; at > 0 && conf->nodes[at - 1] >= node; at--) {
             if (conf->nodes[at - 1] == node)
-                return fault(f, "node %u stands there twice", node);
+                return fault(f, "node %u is listed twice", node);
             conf->nodes[at] = conf->nodes[at - 1];
         }
         conf->nodes[at] = node;
@@ -183,12 +185,13 @@ static bool store_peer(struct conf_addr *to, const char *word, const char *named
     if (!value_addr(word, named_in, to, f))
         return false;
     if (to->to.any.sa_family != AF_UNIX && addr_port(to) == 0)
-        return fault(f, "%s has port 0; nobody can be reached there", to->text);
+        return fault(f, "%s has port 0, which cannot be connected to", to->text);
     return true;
 }
 
 static bool store_listen(struct conf *conf, const char *word, const char *named_in, struct fault *f)
 {
+    ASSERT(conf->listen_count <= LISTEN_MAX);
     if (conf->listen_count == LISTEN_MAX)
         return fault(f, "%d addresses at most", LISTEN_MAX);
     struct conf_addr *to = &conf->listen[conf->listen_count];
@@ -196,7 +199,7 @@ static bool store_listen(struct conf *conf, const char *word, const char *named_
         return false;
     for (uint32_t i = 0; i < conf->listen_count; i++)
         if (addr_is_same(&conf->listen[i], to))
-            return fault(f, "%s stands there twice", to->text);
+            return fault(f, "%s is listed twice", to->text);
     conf->listen_count++;
     return true;
 }
@@ -236,7 +239,7 @@ bool setting_store(const struct setting *s, void *base, const char *const *words
     case KIND_EVENT:
         break;
     }
-    check_failed(__FILE__, __LINE__, "every kind of value has a way to be stored");
+    check_failed(__FILE__, __LINE__, "every kind of value can be stored");
 }
 
 void settings_default(enum conf_block block, void *base)
@@ -245,6 +248,7 @@ void settings_default(enum conf_block block, void *base)
     for (size_t i = 0; i < SETTING_COUNT; i++) {
         const struct setting *s = &settings[i];
         if (s->block == block && s->given == GIVEN_VALUE)
-            ASSERT(setting_store(s, base, &s->standard, 1, "", &f)); /* settings.def is ours */
+            ASSERT(setting_store(s, base, &s->standard, 1, "",
+                                 &f)); /* settings.def is part of this program */
     }
 }

@@ -1,8 +1,8 @@
 /*
- * Numbers, times and moments. All arithmetic on what a file says saturates: an absurd number is out
- * of range, never small again.
+ * conf_value: numbers, times and moments. All arithmetic on values of a file saturates: an absurd
+ * number is out of range and never wraps to a small one.
  *
- * Owner: none, all is pure.
+ * Pure.
  */
 #include "conf/base/conf_value.h"
 
@@ -15,9 +15,9 @@
 #define MINUTE_MS (60 * SECOND_MS)
 #define DAY_MS    (24 * 60 * MINUTE_MS)
 
-/* A unit behind a number. The empty one comes last: it is the end of every text. */
+/* A unit behind a number. The empty one comes last: every text ends with it. */
 struct unit {
-    const char *word;
+    const char *suffix;
     uint64_t factor;
 };
 
@@ -31,7 +31,7 @@ static uint64_t saturating_multiply(uint64_t a, uint64_t b)
     return __builtin_mul_overflow(a, b, &product) ? UINT64_MAX : product;
 }
 
-/* Answers the first byte behind the digits; text itself if there are none. */
+/* Returns the first byte behind the digits; `text` itself if there are none. */
 static const char *parse_digits(const char *text, uint64_t *value)
 {
     *value = 0;
@@ -50,7 +50,7 @@ static bool parse_with_unit(const char *text, const struct unit *units, size_t c
     if (rest == text)
         return false;
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(rest, units[i].word) == 0) {
+        if (strcmp(rest, units[i].suffix) == 0) {
             *out = saturating_multiply(digits, units[i].factor);
             return true;
         }
@@ -71,12 +71,12 @@ static bool parse_time(const char *text, uint64_t *out)
 
 typedef bool parse_value(const char *text, uint64_t *out);
 
-static bool check_range(const char *text, const char *min, const char *max, parse_value *take,
+static bool check_range(const char *text, const char *min, const char *max, parse_value *parse,
                         uint64_t value, struct fault *f)
 {
     uint64_t low = 0, high = 0;
-    bool sound = take(min, &low) && take(max, &high);
-    ASSERT(sound && low <= high); /* settings.def is ours */
+    bool sound = parse(min, &low) && parse(max, &high);
+    ASSERT(sound && low <= high); /* settings.def is part of this program */
     if (value >= low && value <= high)
         return true;
     return fault(f, "%.40s is out of range: %s to %s", text, min, max);
@@ -103,17 +103,18 @@ bool value_time(const char *text, const char *min, const char *max, uint64_t *ou
     return check_range(text, min, max, parse_time, *out_ms, f);
 }
 
-/* The date and time of day as they were written. */
+/* The date and time of day as written in the file. */
 struct moment {
     uint64_t year, month, day, hour, minute, second, ms;
     uint64_t offset_hour, offset_minute;
     bool west;
 };
 
-/* Exactly `count` digits; false leaves *text where it was. */
+/* Exactly `count` digits. False: *text is unchanged. */
 static bool parse_fixed(const char **text, int count, uint64_t *value)
 {
     uint64_t sum = 0;
+    ASSERT(count > 0 && count <= 19);
     for (int i = 0; i < count; i++) {
         char c = (*text)[i];
         if (c < '0' || c > '9')
@@ -133,7 +134,7 @@ static bool parse_char(const char **text, const char *either)
     return true;
 }
 
-/* ".25" is 250 ms; what is below a millisecond is dropped. */
+/* ".25" is 250 ms; digits below a millisecond are dropped. */
 static bool parse_fraction(const char **text, uint64_t *ms)
 {
     uint64_t weight = 100;
@@ -178,7 +179,7 @@ static uint64_t days_of_month(uint64_t year, uint64_t month)
     return days[month - 1] + (month == 2 && is_leap(year) ? 1u : 0u);
 }
 
-/* A leap second (:60) is refused: no sale opens in one, and Unix time has no word for it. */
+/* A leap second (:60) is refused: Unix time cannot express it. */
 static bool is_on_calendar(const struct moment *m)
 {
     return m->year >= 1970 && m->month >= 1 && m->month <= 12 && m->day >= 1 &&
@@ -189,6 +190,7 @@ static bool is_on_calendar(const struct moment *m)
 /* Days from 1970-01-01, proleptic Gregorian. */
 static uint64_t day_number(const struct moment *m)
 {
+    ASSERT(is_on_calendar(m));
     uint64_t before = m->year - 1; /* the last full year */
     uint64_t days = 365 * before + before / 4 - before / 100 + before / 400;
     for (uint64_t month = 1; month < m->month; month++)
@@ -212,17 +214,17 @@ bool value_moment(const char *text, uint64_t *out_wall_ms, struct fault *f)
     return true;
 }
 
-bool value_choice(const char *text, const char *const *words, uint32_t count, uint32_t *out,
+bool value_choice(const char *text, const char *const *names, uint32_t count, uint32_t *out,
                   struct fault *f)
 {
     char list[VALUE_TEXT] = "";
     for (uint32_t i = 0; i < count; i++) {
-        if (strcmp(text, words[i]) == 0) {
+        if (strcmp(text, names[i]) == 0) {
             *out = i;
             return true;
         }
         size_t len = strlen(list);
-        snprintf(list + len, sizeof list - len, "%s%s", i == 0 ? "" : ", ", words[i]);
+        snprintf(list + len, sizeof list - len, "%s%s", i == 0 ? "" : ", ", names[i]);
     }
     return fault(f, "'%.40s' is none of %s", text, list);
 }
@@ -234,7 +236,7 @@ void value_print_number(char out[VALUE_TEXT], uint64_t value)
         if (value != 0 && value % number_units[i].factor == 0)
             unit = i;
     snprintf(out, VALUE_TEXT, "%" PRIu64 "%s", value / number_units[unit].factor,
-             number_units[unit].word);
+             number_units[unit].suffix);
 }
 
 void value_print_time(char out[VALUE_TEXT], uint64_t ms)
@@ -244,7 +246,7 @@ void value_print_time(char out[VALUE_TEXT], uint64_t ms)
         if (ms % time_units[i].factor == 0)
             unit = i;
     snprintf(out, VALUE_TEXT, "%" PRIu64 "%s", ms / time_units[unit].factor,
-             ms == 0 ? "" : time_units[unit].word);
+             ms == 0 ? "" : time_units[unit].suffix);
 }
 
 void value_print_moment(char out[VALUE_TEXT], uint64_t wall_ms)

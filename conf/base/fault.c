@@ -1,3 +1,6 @@
+/*
+ * fault: formats a message into the caller's struct; a longer one is cut.
+ */
 #include "conf/base/fault.h"
 
 #include <stdarg.h>

@@ -1,3 +1,6 @@
+/*
+ * verdict: the table of verdict.def and the reason phrases of HTTP.
+ */
 #include "conf/base/verdict.h"
 
 #include <ctype.h>

@@ -214,7 +214,7 @@ static void structure(void **state)
     must_refuse("total 1;", 1, "belongs in the block of event");
     must_refuse("node 1;\n\nnode 2;", 3, "set twice");
     must_refuse(BASE "event e { total 1;\n total 1; }", 2, "set twice");
-    must_refuse(BASE SALE "\n" SALE, 2, "stands there twice");
+    must_refuse(BASE SALE "\n" SALE, 2, "is listed twice");
     must_refuse(BASE "event E { total 1; }", 1, "a-z");
     must_refuse(BASE "event a23456789012345678901234567890123 { total 1; }", 1, "1 to 32");
 }
@@ -294,7 +294,7 @@ static void addresses(void **state)
     (void)state;
     must_refuse_top("listen localhost:3005;", "is not an address");
     must_refuse_top("redis 127.0.0.1:0;", "port 0");
-    must_refuse_top("listen 127.0.0.1:3005;", "stands there twice");
+    must_refuse_top("listen 127.0.0.1:3005;", "is listed twice");
     must_refuse_top("admin 127.0.0.1:3005;", "listen address as well");
     must_refuse_top("listen 127.0.0.1:1; listen 127.0.0.1:2; listen 127.0.0.1:3;"
                     "listen 127.0.0.1:4; listen 127.0.0.1:5; listen 127.0.0.1:6;"
@@ -306,7 +306,7 @@ static void nodes(void **state)
 {
     (void)state;
     must_refuse_top("nodes 2 3;", "this node, 1, is not among them");
-    must_refuse_top("nodes 1 2 1;", "node 1 stands there twice");
+    must_refuse_top("nodes 1 2 1;", "node 1 is listed twice");
     must_refuse_top("nodes 0 1;", "out of range");
     must_refuse_top("nodes 1 65536;", "out of range");
     must_refuse_top("nodes 1 1k;", "not a node");

@@ -6,9 +6,9 @@
 #
 #     conf/demo.sh OUT      environment: REQUESTS 100000, BUYERS 100 (at a time), PORT_BASE 3000
 #
-# On a terminal the work is done in a process group of its own, so that only this script gets Ctrl-C.
-# Each server has its own group as well, so that they are stopped in order: first nginx and the nodes,
-# then Redis.
+# On a terminal the work is done in a process group of its own, so that only this script gets
+# Ctrl-C. Each server has its own group as well, so that they are stopped in order: first nginx and
+# the nodes, then Redis.
 # shellcheck disable=SC2317 # some functions are called by traps and by name
 set -eu
 cd "$(dirname "$0")/.."
@@ -138,7 +138,7 @@ watch_live() {
     pids+=($!)
     set +m
     sh -c 'echo $$ >"$0" && exec "$@"' "$demo/top.pid" \
-        "$out/spike-top" -d 0.5 "${confs[@]:0:2}" 9>&- || true # it was quit before a node had answered
+        "$out/spike-top" -d 0.5 "${confs[@]:0:2}" 9>&- || true # quit before a node had answered
     set -m
 }
 
@@ -220,8 +220,8 @@ collect() {
         ! grep -q '^open:' "$demo/audit"
 }
 
-# Waits until the three are equal: once everything is settled, within a beat, on a slow disk a little
-# later. If they never are, the sums show it.
+# Waits until the three are equal: once everything is settled, within a beat, on a slow disk a
+# little later. If they never are, the sums show it.
 wait_until_settled() {
     local tries=100
     until collect || [ $((tries -= 1)) -eq 0 ]; do sleep 0.2; done

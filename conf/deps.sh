@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs those Debian packages named as arguments that are missing; with sudo unless run by root.
-# Servers among them (redis-server, nginx ...) are started neither now nor at the next boot: the tests
-# start their own. If this is interrupted, it first restores the policy file.
+# Servers among them (redis-server, nginx ...) are started neither now nor at the next boot: the
+# tests start their own. If this is interrupted, it first restores the policy file.
 set -eu
 
 missing=

@@ -1,12 +1,12 @@
 #!/bin/bash
-# `make run`: a sale for experiments. A private redis-server on a Unix socket and one node, all files
-# below OUT/run, a new sale each time; Ctrl-C (or TERM) stops both.
+# `make run`: a sale for experiments. A private redis-server on a Unix socket and one node, all
+# files below OUT/run, a new sale each time; Ctrl-C (or TERM) stops both.
 #
 #     conf/run.sh OUT       environment: PORT 3005, ADMIN_PORT 3905, LOCAL_STOCK (no cap)
 #
-# On a terminal the work is done in a process group of its own, so that only this script gets Ctrl-C,
-# and make, which would report it as an error, sees a normal end. Each server has its own group as
-# well, so that they are stopped in order: first spike-server, then redis-server.
+# On a terminal the work is done in a process group of its own, so that only this script gets
+# Ctrl-C, and make, which would report it as an error, sees a normal end. Each server has its own
+# group as well, so that they are stopped in order: first spike-server, then redis-server.
 # shellcheck disable=SC2317 # some functions are called by traps and by name
 set -eu
 cd "$(dirname "$0")/.."

@@ -9,7 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static _Thread_local enum thread_role current_role = THREAD_MAIN;
+_Thread_local enum thread_role thread_current = THREAD_MAIN;
 
 _Noreturn void check_failed(const char *file, int line, const char *what)
 {
@@ -17,8 +17,7 @@ _Noreturn void check_failed(const char *file, int line, const char *what)
     int n = snprintf(text, sizeof text, "%s:%d: impossible: not (%s); this is a bug in spike\n",
                      file, line, what);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    ssize_t ignored =
-        write(STDERR_FILENO, text, len); /* without standard error, abort all the same */
+    ssize_t ignored = write(STDERR_FILENO, text, len); /* a failed write changes nothing: abort */
     (void)ignored;
     abort();
 }
@@ -26,12 +25,7 @@ _Noreturn void check_failed(const char *file, int line, const char *what)
 void thread_set_role(enum thread_role role, const char *name)
 {
     ASSERT(role <= THREAD_STAT_LOG && name != NULL);
-    current_role = role;
+    thread_current = role;
     if (role != THREAD_MAIN)
         prctl(PR_SET_NAME, name);
-}
-
-enum thread_role thread_role(void)
-{
-    return current_role;
 }

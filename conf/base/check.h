@@ -29,7 +29,11 @@ enum thread_role { THREAD_MAIN, THREAD_WORKER, THREAD_LEDGER, THREAD_STAT_LOG };
 /* Sets the role of the calling thread, for ASSERT_*; unless it is main, also its name, for the
  * tools of the system (prctl). A thread that sets no role is main. */
 void thread_set_role(enum thread_role role, const char *name);
-enum thread_role thread_role(void);
+extern _Thread_local enum thread_role thread_current; /* written by thread_set_role() alone */
+static inline enum thread_role thread_role(void)
+{
+    return thread_current;
+}
 
 #define ASSERT_LEDGER() ASSERT(thread_role() == THREAD_LEDGER)
 #define ASSERT_MAIN()   ASSERT(thread_role() == THREAD_MAIN)

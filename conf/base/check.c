@@ -17,7 +17,8 @@ _Noreturn void check_failed(const char *file, int line, const char *what)
     int n = snprintf(text, sizeof text, "%s:%d: impossible: not (%s); this is a bug in spike\n",
                      file, line, what);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    ssize_t ignored = write(STDERR_FILENO, text, len); /* a failed write changes nothing: abort */
+    ssize_t ignored =
+        write(STDERR_FILENO, text, len); /* without standard error, abort all the same */
     (void)ignored;
     abort();
 }

@@ -53,8 +53,8 @@ uint64_t orderid_tag(uint16_t node, uint8_t slot, uint64_t number,
     input[0] = (uint8_t)(node >> 8);
     input[1] = (uint8_t)node;
     uint64_t joined = (uint64_t)slot << NUMBER_BITS | number;
-    for (int i = 0; i < 8; i++)
-        input[2 + i] = (uint8_t)(joined >> (8 * (7 - i)));
+    joined = htobe64(joined);
+    memcpy(input + 2, &joined, sizeof joined);
     crypto_shorthash(output, input, sizeof input, secret);
     memcpy(&tag, output, sizeof tag);
     return tag;

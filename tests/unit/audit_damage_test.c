@@ -13,11 +13,13 @@
  * conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c conf/base/conf_value.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/key_hash.c conf/base/orderid.c
  * storage/journal/journal.c storage/journal/journal_preallocate.c storage/journal/journal_open.c
- * storage/journal/capacity.c storage/journal/journal_figures.c storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c storage/journal/catalog.c storage/journal/journal_dir.c
- * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
- * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/node_totals.c storage/journal/verify.c storage/stock/redis_inspect.c
- * storage/stock/redis_conn.c conf/base/arena.c -lhiredis -llmdb -lsodium -ldeflate */
+ * storage/journal/capacity.c storage/journal/journal_figures.c storage/journal/order_index.c
+ * storage/journal/snapshot.c storage/journal/writer.c storage/journal/catalog.c
+ * storage/journal/journal_dir.c storage/journal/pages.c storage/journal/metas.c
+ * storage/journal/leaves.c storage/journal/history.c storage/journal/journal_mend.c
+ * storage/journal/record.c storage/journal/node_totals.c storage/journal/verify.c
+ * storage/stock/redis_inspect.c storage/stock/redis_conn.c conf/base/arena.c -lhiredis -llmdb
+ * -lsodium -ldeflate */
 #include "tests/unit/journal_fixture.h"
 
 #include <fcntl.h>

@@ -69,7 +69,7 @@ static void plan_pools(struct worker *w, struct arena *a)
               (sizeof(struct message) + unit - 1) / unit * unit);
     pool_plan(&w->buffers, a, "buffers", buffers, w->buffer_bytes);
     w->shared_pool = arena_plan(a, "worker buffers", 2, w->buffer_bytes);
-    canned_plan(&w->canned, a, w->o.conf);
+    w->canned = canned_plan(a, w->o.conf);
 }
 
 struct worker *worker_plan(const struct worker_options *options, struct arena *a)
@@ -184,7 +184,7 @@ static void update_clock(struct worker *w)
     if (LIKELY(w->now_us < w->date_until_us))
         return;
     uint64_t wall_ms = clock_wall_ms();
-    canned_date(&w->canned, wall_ms);
+    canned_set_date(w->canned, wall_ms);
     w->date_until_us = w->now_us + (1000 - wall_ms % 1000) * 1000;
 }
 
@@ -256,7 +256,7 @@ static void init_memory(struct worker *w, const struct arena *a)
     pool_init(&w->connections, a);
     pool_init(&w->messages, a);
     pool_init(&w->buffers, a);
-    canned_init(&w->canned, a, w->o.conf, clock_wall_ms());
+    canned_init(w->canned, a, w->o.conf, clock_wall_ms());
     w->in = arena_block(a, w->shared_pool);
     w->out = w->in + w->buffer_bytes;
     for (int i = 0; i < CONN_STATES; i++)

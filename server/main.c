@@ -126,8 +126,7 @@ static uint32_t loops(void)
 static struct channel *plan_channel(uint32_t i, enum route_side side)
 {
     struct channel *x = &node.channels[i];
-    ring_plan(&x->orders, &node.arena, worker_messages(&node.conf, side));
-    ring_plan(&x->verdicts, &node.arena, worker_messages(&node.conf, side));
+    channel_plan(x, &node.arena, worker_messages(&node.conf, side));
     return x;
 }
 
@@ -236,14 +235,9 @@ static bool open_listeners(struct fault *f)
 
 static bool init_channels(struct fault *f)
 {
-    for (uint32_t i = 0; i < loops(); i++) {
-        struct channel *x = &node.channels[i];
-        ring_init(&x->orders, &node.arena);
-        ring_init(&x->verdicts, &node.arena);
-        x->ledger = ledger_bell(node.ledger);
-        if (!doorbell_open(&x->worker, f))
+    for (uint32_t i = 0; i < loops(); i++)
+        if (!channel_init(&node.channels[i], &node.arena, ledger_bell(node.ledger), f))
             return false;
-    }
     return true;
 }
 

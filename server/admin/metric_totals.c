@@ -47,7 +47,7 @@ static void add_ledger_pools(struct sums *s, const struct board *b, uint32_t eve
         const struct board_event *e = &b->events[i];
         holds->used += GET(e->holds);
         holds->size += GET(e->holds_max);
-        filter->used += GET(e->marks);
+        filter->used += GET(e->key_hashes);
         filter->size += GET(e->key_hashes_max);
     }
 }

@@ -20,6 +20,12 @@
 
 /* ---- made by main --------------------------------------------------------------------------- */
 
+/* Every order may have had a key, and as many again that have ended. */
+static uint32_t filter_keys(const struct ledger_event *e)
+{
+    return 2 * e->conf->stock_max;
+}
+
 struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
 {
     static struct ledger ledger;
@@ -39,10 +45,9 @@ struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
         e->conf = &conf->events[i];
         e->index = i;
         e->nodes = nodes_new(i);
-        /* A node holds all tickets at most; every order may have had a key, and as many again that
-         * have ended. */
+        /* A node holds all tickets at most. */
         hold_queue_plan(&e->holds, a, conf->events[i].stock_max);
-        filter_plan(&e->filter, a, 2 * conf->events[i].stock_max);
+        e->filter_pool = filter_plan(a, filter_keys(e));
     }
     return l;
 }
@@ -50,7 +55,7 @@ struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
 static bool init_event(struct ledger *l, struct ledger_event *e, struct fault *f)
 {
     e->board = &l->board->events[e->index];
-    e->board->filter = &e->filter;
+    e->board->filter = e->filter;
     e->slot = journal_slot(l->journal, e->index);
     if (!book_replay(l, e, f))
         return false;
@@ -86,7 +91,7 @@ static void init_memory(struct ledger *l, const struct arena *a)
         struct ledger_event *e = &l->events[i];
         e->batch.messages = batches + (size_t)i * BATCH_MAX;
         hold_queue_init(&e->holds, a);
-        filter_init(&e->filter, a);
+        e->filter = filter_init(a, e->filter_pool, filter_keys(e));
     }
 }
 

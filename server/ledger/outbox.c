@@ -56,7 +56,7 @@ uint32_t outbox_channel_count(const struct ledger *l)
 struct message *outbox_receive(const struct ledger *l, uint32_t channel)
 {
     ASSERT(channel < l->outbox->channel_count);
-    struct message *m = ring_pop(&l->outbox->channels[channel].orders);
+    struct message *m = ring_pop(l->outbox->channels[channel].orders);
     if (m != NULL)
         m->worker = (uint8_t)channel;
     return m;
@@ -65,7 +65,7 @@ struct message *outbox_receive(const struct ledger *l, uint32_t channel)
 bool outbox_rings_are_empty(const struct ledger *l)
 {
     for (uint32_t i = 0; i < l->outbox->channel_count; i++)
-        if (!ring_is_empty(&l->outbox->channels[i].orders))
+        if (!ring_is_empty(l->outbox->channels[i].orders))
             return false;
     return true;
 }
@@ -74,7 +74,7 @@ static void push(struct outbox *o, struct message *m)
 {
     ASSERT(m->worker < o->channel_count);
     o->to_ring[m->worker] = true;
-    ring_push(&o->channels[m->worker].verdicts, m);
+    ring_push(o->channels[m->worker].verdicts, m);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */

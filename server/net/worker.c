@@ -131,7 +131,7 @@ static void pass_messages(struct worker *w)
         ring_ledger(w);
         doorbell_arm(&x->worker);
         w->armed = true;
-        if (ring_is_empty(&x->verdicts))
+        if (ring_is_empty(x->verdicts))
             return;
         if (round == ROUNDS_A_TURN) {
             doorbell_ring(&x->worker);

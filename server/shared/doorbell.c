@@ -18,6 +18,7 @@ bool doorbell_open(struct doorbell *d, struct fault *f)
 
 void doorbell_close(struct doorbell *d)
 {
+    ASSERT(d->fd >= 0);
     close(d->fd);
     d->fd = -1;
 }
@@ -36,16 +37,18 @@ void doorbell_clear(struct doorbell *d)
 {
     uint64_t rings;
     ssize_t ignored = read(d->fd, &rings, sizeof rings);
-    (void)ignored; /* EAGAIN: nobody rang, which is as good */
+    (void)ignored; /* EAGAIN: it has not rung, so it is clear */
 }
 
 void doorbell_wait(struct doorbell *d, uint64_t timeout_us)
 {
+    ASSERT(d->fd >= 0);
     struct pollfd p = {.fd = d->fd, .events = POLLIN};
     struct timespec t = {.tv_sec = (time_t)(timeout_us / 1000000),
                          .tv_nsec = (long)(timeout_us % 1000000) * 1000};
-    /* A ringer may be put aside between the word and the write, and its ring arrive after its owner
-     * has long been up: whenever the bell sounds it is hushed, or the next wait would not sleep. */
+    /* A ringer may be preempted between the exchange of the flag and the write, so that the write
+     * comes when the owner is long awake. The eventfd is cleared whenever it is readable: otherwise
+     * no later wait would sleep. */
     if (ppoll(&p, 1, &t, NULL) > 0)
         doorbell_clear(d);
 }
@@ -54,6 +57,7 @@ void doorbell_ring(struct doorbell *d)
 {
     if (atomic_exchange_explicit(&d->asleep, 0, memory_order_acq_rel) == 0)
         return;
+    ASSERT(d->fd >= 0);
     uint64_t one = 1;
     ssize_t ignored = write(d->fd, &one, sizeof one);
     (void)ignored; /* EAGAIN: the counter is full, so the owner is awake anyway */

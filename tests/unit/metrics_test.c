@@ -4,7 +4,7 @@
  */
 /* needs: server/admin/admin.c server/admin/metrics.c server/admin/stats.c
  * server/admin/metric_totals.c server/admin/process.c server/http/response.c server/shared/board.c
- * server/shared/counters.c server/stat/stat_log.c server/shared/doorbell.c conf/base/arena.c
+ * server/shared/latency.c server/stat/stat_log.c server/shared/doorbell.c conf/base/arena.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/verdict.c -lsodium */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -258,7 +258,6 @@ static void start_tick(struct ev_loop *loop)
 
 static bool init_modules(struct fault *f)
 {
-    uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
     if (!arena_map(&node.arena, f) || !init_channels(f) ||
         !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.channels, loops(),
                      f))
@@ -272,10 +271,7 @@ static bool init_modules(struct fault *f)
     if (!worker_init(node.admin_worker, &node.arena, f))
         return false;
     start_tick(worker_loop(node.admin_worker));
-    for (uint32_t i = 0; i < node.conf.workers; i++)
-        if (!ev_alloc_grow(worker_loop(node.workers[i]), descriptors, node.conf.connections, f))
-            return false;
-    return ev_alloc_grow(worker_loop(node.admin_worker), descriptors, WORKER_OPERATORS, f);
+    return true;
 }
 
 static bool init_admin(struct fault *f)
@@ -458,6 +454,9 @@ static void clean_up(void)
     if (has_admin())
         listener_close(&node.operators);
     journal_close(node.journal);
+    if (ev_alloc_late() > 0)
+        log_line(LOG_WARN, "libev has taken memory %llu times after start; please report this",
+                 (unsigned long long)ev_alloc_late());
     log_tell_repeated(true);
     log_line(LOG_INFO, "stopped");
 }

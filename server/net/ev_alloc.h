@@ -1,5 +1,5 @@
 /*
- * evmem: libev's memory, a region of the arena.
+ * ev_alloc: libev's memory, a region of the arena.
  *
  * libev grows its tables by realloc and gives up the process when that fails. Here its tables are
  * grown once, before the server opens (ev_alloc_grow: "by use"), as far as the descriptors that

@@ -24,7 +24,7 @@
  *     load            the command line, and -w
  *     load_run        requests, connections, the loop
  *     load_answer     one answer: complete? as expected?
- *     load_latency    counts and percentiles
+ *     load_result     counts and percentiles
  *     load_options, load_base
  *
  * Owner: one thread, one process. If it dies, the server sees its connections close.
@@ -64,7 +64,7 @@ static void wait_for_answer(struct load_options *o)
 int main(int argc, char **argv)
 {
     static struct load_options options;
-    options_read(&options, argc, argv);
+    load_options_read(&options, argc, argv);
     if (options.wait_seconds != 0)
         wait_for_answer(&options);
     else

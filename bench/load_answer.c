@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "bench/load_base.h"
-#include "bench/load_latency.h"
+#include "bench/load_result.h"
 
 #define SHOWN_MAX 600 /* bytes of an answer in an error message */
 
@@ -21,7 +21,7 @@ static struct frame frame;
 
 _Noreturn void answer_fail(const char *why, const char *bytes, size_t len)
 {
-    fail("%s, after %llu good ones:\n%.*s", why, (unsigned long long)latency_count(),
+    fail("%s, after %llu good ones:\n%.*s", why, (unsigned long long)result_count(),
          (int)(len < SHOWN_MAX ? len : SHOWN_MAX), bytes);
 }
 

@@ -150,7 +150,7 @@ static void read_option(struct load_options *o, int option)
     }
 }
 
-void options_read(struct load_options *o, int argc, char **argv)
+void load_options_read(struct load_options *o, int argc, char **argv)
 {
     *o = (struct load_options){.connections = 1, .depth = 1, .seconds = 1, .expect = ""};
     snprintf(o->seed, sizeof o->seed, "%08x", (unsigned)(now_ns() / 1000));

@@ -1,7 +1,7 @@
 /*
  * load_options: the command line of load, see `usage` in load_options.c.
  *
- * Owner: the one thread of load; read only once options_read() has returned.
+ * Owner: the one thread of load; read only once load_options_read() has returned.
  */
 #ifndef SPIKE_BENCH_LOAD_OPTIONS_H
 #define SPIKE_BENCH_LOAD_OPTIONS_H
@@ -32,6 +32,6 @@ struct load_options {
 };
 
 /* A wrong command line ends the process with exit status 2. */
-void options_read(struct load_options *o, int argc, char **argv);
+void load_options_read(struct load_options *o, int argc, char **argv);
 
 #endif

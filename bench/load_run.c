@@ -20,7 +20,7 @@
 
 #include "bench/load_answer.h"
 #include "bench/load_base.h"
-#include "bench/load_latency.h"
+#include "bench/load_result.h"
 #include "bench/load_run.h"
 
 #define REQUEST_MAX    1024
@@ -229,9 +229,9 @@ static void count_answer(struct connection *c, enum answer_kind kind, uint64_t n
     c->waiting--;
     c->busy = kind == ANSWER_BUSY;
     if (c->busy)
-        latency_add_busy();
+        result_add_busy();
     else
-        latency_add((now - c->due_ns[c->next++]) / 1000, kind == ANSWER_OTHER);
+        result_add((now - c->due_ns[c->next++]) / 1000, kind == ANSWER_OTHER);
 }
 
 static void parse_answers(struct connection *c)
@@ -262,7 +262,7 @@ static bool receive(struct connection *c)
         return true;
     if (got <= 0 && !(got == 0 && options->close_each && c->answered))
         fail("a connection was closed by the server after %llu answers: %s",
-             (unsigned long long)latency_count(), got < 0 ? strerror(errno) : "end of stream");
+             (unsigned long long)result_count(), got < 0 ? strerror(errno) : "end of stream");
     if (got == 0)
         return false;
     c->have += (size_t)got;
@@ -318,8 +318,8 @@ static uint64_t send_retries(uint64_t sleep_ns)
 static void check_progress(void)
 {
     uint64_t now = now_ns();
-    if (latency_count() != run.answers || run.answers == run.sent) {
-        run.answers = latency_count();
+    if (result_count() != run.answers || run.answers == run.sent) {
+        run.answers = result_count();
         run.answered_ns = now;
     } else if (now - run.answered_ns >= TIMEOUT_NS) {
         fail("no answer for 5 seconds, after %llu good ones", (unsigned long long)run.answers);
@@ -369,11 +369,11 @@ void load_run(const struct load_options *o)
     start_connections();
     if (options->rate != 0)
         start = now_ns();
-    while (!run.stopping || latency_count() < run.sent) {
+    while (!run.stopping || result_count() < run.sent) {
         poll_connections(send_retries(options->rate != 0 ? send_due(start) : TIMEOUT_NS));
         is_over(now_ns());
     }
-    latency_report(now_ns() - start, options->file);
+    result_report(now_ns() - start, options->file);
     if (options->hold) {
         fflush(stdout);
         while (getchar() != EOF)

@@ -162,22 +162,12 @@ static void plan_operators(void)
     node.admin_worker = worker_plan(&o, &node.arena);
 }
 
-static void plan_admin(void)
-{
-    struct admin_sources sources = {.conf = &node.conf,
-                                    .board = &node.board,
-                                    .stats = node.stats,
-                                    .arena = &node.arena,
-                                    .workers = node.workers};
-    node.admin = admin_new(&sources);
-}
-
 static void make_plan(void)
 {
     node.buyers_limit.max = node.conf.connections;
     node.operators_limit.max = WORKER_OPERATORS;
     node.stats = stat_log_plan(&node.conf, &node.arena);
-    plan_admin();
+    node.admin = admin_new(&node.conf, &node.board, node.stats, &node.arena, node.workers);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         plan_worker(i);
     plan_operators();
@@ -242,6 +232,7 @@ static bool open_listeners(struct fault *f)
     return !has_admin() || listener_open(&node.operators, &node.conf.admin, 1, f);
 }
 
+/* After ledger_init(), which opens the ledger's doorbell. */
 static bool init_channels(struct fault *f)
 {
     for (uint32_t i = 0; i < loops(); i++)
@@ -267,9 +258,10 @@ static void start_tick(struct ev_loop *loop)
 
 static bool init_modules(struct fault *f)
 {
-    if (!arena_map(&node.arena, f) || !init_channels(f) ||
+    if (!arena_map(&node.arena, f) ||
         !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.channels, loops(),
-                     f))
+                     f) ||
+        !init_channels(f))
         return false;
     if (!stat_log_open(node.stats, &node.arena, f))
         return false;

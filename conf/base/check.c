@@ -6,7 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static _Thread_local enum thread_role current_role = THREAD_MAIN;
+_Thread_local enum thread_role thread_current = THREAD_MAIN;
 
 _Noreturn void check_failed(const char *file, int line, const char *what)
 {
@@ -14,19 +14,14 @@ _Noreturn void check_failed(const char *file, int line, const char *what)
     int n = snprintf(text, sizeof text, "%s:%d: impossible: not (%s); this is a bug in spike\n",
                      file, line, what);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    ssize_t ignored = write(STDERR_FILENO, text, len); /* with nobody to tell, stop all the same */
+    ssize_t ignored = write(STDERR_FILENO, text, len); /* a failed write changes nothing: stop */
     (void)ignored;
     abort();
 }
 
 void thread_is(enum thread_role role, const char *name)
 {
-    current_role = role;
+    thread_current = role;
     if (role != THREAD_MAIN)
         prctl(PR_SET_NAME, name);
-}
-
-enum thread_role thread_role(void)
-{
-    return current_role;
 }

@@ -27,7 +27,11 @@ enum thread_role { THREAD_MAIN, THREAD_WORKER, THREAD_LEDGER, THREAD_STAT_LOG };
 
 /* Names the calling thread, for ASSERT_* here and for the system's tools (prctl). */
 void thread_is(enum thread_role role, const char *name);
-enum thread_role thread_role(void);
+extern _Thread_local enum thread_role thread_current; /* written by thread_is() alone */
+static inline enum thread_role thread_role(void)
+{
+    return thread_current;
+}
 
 #define ASSERT_LEDGER() ASSERT(thread_role() == THREAD_LEDGER)
 #define ASSERT_MAIN()   ASSERT(thread_role() == THREAD_MAIN)

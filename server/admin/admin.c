@@ -11,20 +11,20 @@
 
 #define TOKEN_MIN 16
 
-struct admin *admin_new(const struct admin_sources *sources)
+struct admin *admin_new(const struct conf *conf, struct board *board, const struct stat_log *stats,
+                        const struct arena *arena, struct worker *const *workers)
 {
     static struct admin admin;
-    struct admin *a = &admin;
     ASSERT_MAIN();
-    ASSERT(sources->conf != NULL && sources->board != NULL && sources->arena != NULL);
-    memset(a, 0, sizeof *a);
-    a->sources = *sources;
-    return a;
+    ASSERT(conf != NULL && board != NULL && arena != NULL && workers != NULL);
+    admin = (struct admin){
+        .conf = conf, .board = board, .stats = stats, .arena = arena, .workers = workers};
+    return &admin;
 }
 
 void admin_read_plan(struct admin *a)
 {
-    const struct arena *arena = a->sources.arena;
+    const struct arena *arena = a->arena;
     ASSERT_MAIN();
     a->plan_count = 0;
     for (size_t i = 0; i < arena->pool_count; i++) {
@@ -62,7 +62,7 @@ static bool read_token(struct admin *a, const char *path, struct fault *f)
 
 bool admin_init(struct admin *a, struct fault *f)
 {
-    const char *path = a->sources.conf->admin_token;
+    const char *path = a->conf->admin_token;
     ASSERT_MAIN();
     a->started_mono_us = clock_mono_us();
     a->started_wall_ms = clock_wall_ms();
@@ -88,7 +88,7 @@ bool admin_authorize(void *context, const struct request *r)
 
 static void serve_healthz(const struct admin *a, struct response *out)
 {
-    const char *state = node_state_name(a->sources.board);
+    const char *state = node_state_name(a->board);
     bool up = strcmp(state, "up") == 0;
     enum verdict v = up ? VERDICT_YES : VERDICT_BUSY;
     response_begin(out, v, RESPONSE_JSON);
@@ -99,12 +99,12 @@ static void serve_healthz(const struct admin *a, struct response *out)
 /* Draining ends with the process: a node that is started again sells. */
 static void serve_drain(struct admin *a, struct response *out)
 {
-    if (!atomic_exchange(&a->sources.board->tunables.draining, true))
+    if (!atomic_exchange(&a->board->tunables.draining, true))
         log_line(LOG_INFO, "draining: this node sells no more; held orders can still be paid and "
                            "cancelled, and expire");
     response_begin(out, VERDICT_YES, RESPONSE_JSON);
     response_put(out, "{\"code\":1,\"msg\":\"ok\",\"data\":{\"state\":\"%s\"}}",
-                 node_state_name(a->sources.board));
+                 node_state_name(a->board));
 }
 
 void admin_serve(void *context, const struct route *route, struct response *out)

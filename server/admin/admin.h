@@ -18,17 +18,10 @@
 
 struct admin;
 
-/* What is reported; all of it outlives the admin. */
-struct admin_sources {
-    const struct conf *conf;
-    struct board *board;
-    const struct stat_log *stats; /* NULL: off */
-    const struct arena *arena;
-    struct worker *const *workers; /* conf->workers of them; read by admin_serve() only */
-};
-
-/* The admin of this process. */
-struct admin *admin_new(const struct admin_sources *sources);
+/* The admin of this process, which reports these; all of them outlive it. stats NULL: off. workers:
+ * conf->workers of them, read by admin_serve() alone. */
+struct admin *admin_new(const struct conf *conf, struct board *board, const struct stat_log *stats,
+                        const struct arena *arena, struct worker *const *workers);
 /* Adds up the arena's plan by name, for /stats: once all modules have planned. */
 void admin_read_plan(struct admin *a);
 /* The node starts now. Reads the file that `admin-token` names, if any: one line, 16 to

@@ -16,7 +16,11 @@
 #define GET(figure) atomic_load_explicit(&(figure), memory_order_relaxed)
 
 struct admin {
-    struct admin_sources sources;
+    const struct conf *conf;
+    struct board *board;
+    const struct stat_log *stats;
+    const struct arena *arena;
+    struct worker *const *workers;
     uint64_t started_mono_us, started_wall_ms;
     struct {
         const char *name;

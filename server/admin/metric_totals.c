@@ -62,18 +62,18 @@ static void add_stock_tables(struct metric_totals *t, const struct board_stores 
         *add_pool(t, "buyers") = (struct worker_pool){"buyers", GET(b->buyers), GET(b->buyers_max)};
 }
 
-void metric_totals_read(struct metric_totals *t, const struct admin_sources *from)
+void metric_totals_read(struct metric_totals *t, const struct admin *a)
 {
-    const struct conf *conf = from->conf;
+    const struct conf *conf = a->conf;
     ASSERT_MAIN();
     ASSERT(conf->event_count <= EVENTS_MAX && conf->workers <= WORKERS_MAX);
     memset(t, 0, sizeof *t);
     for (uint32_t i = 0; i < conf->workers; i++) {
-        add_counters(t, worker_counters(from->workers[i]), conf->event_count);
-        add_pools(t, from->workers[i]);
+        add_counters(t, worker_counters(a->workers[i]), conf->event_count);
+        add_pools(t, a->workers[i]);
     }
-    add_ledger_pools(t, from->board, conf->event_count);
-    add_stock_tables(t, &from->board->stores);
+    add_ledger_pools(t, a->board, conf->event_count);
+    add_stock_tables(t, &a->board->stores);
 }
 
 uint32_t metric_redis_rtt_us(const struct board_stores *s)

@@ -26,7 +26,7 @@ struct metric_totals {
     uint32_t pool_count;
 };
 
-void metric_totals_read(struct metric_totals *t, const struct admin_sources *from);
+void metric_totals_read(struct metric_totals *t, const struct admin *a);
 /* Time of the last call to Redis; 0: none yet, or Redis is not connected. */
 uint32_t metric_redis_rtt_us(const struct board_stores *s);
 /* Answers whose status is min .. max. */

@@ -12,9 +12,8 @@
 
 /* A page of /metrics that is being written, and the figures for it. */
 struct page {
-    const struct admin_sources *from;
+    const struct admin *admin;
     struct metric_totals totals;
-    uint64_t started_wall_ms;
     struct response *out;
 };
 
@@ -31,8 +30,8 @@ static void put_micros(const struct page *p, const char *name, uint64_t us)
 
 static const char *event_name(const struct page *p, uint32_t event)
 {
-    ASSERT(event < p->from->conf->event_count);
-    return p->from->conf->events[event].name;
+    ASSERT(event < p->admin->conf->event_count);
+    return p->admin->conf->events[event].name;
 }
 
 static void put_histogram(const struct page *p, const char *name, const struct latency_total *t)
@@ -55,13 +54,13 @@ static void put_histogram(const struct page *p, const char *name, const struct l
 static void put_build_info(const struct page *p, const char *name)
 {
     response_put(p->out, "%s{version=\"%s\",node=\"%u\"} 1\n", name, SPIKE_VERSION,
-                 (unsigned)p->from->conf->node);
+                 (unsigned)p->admin->conf->node);
 }
 
 static void put_node_state(const struct page *p, const char *name)
 {
     static const char *const states[] = {"starting", "up", "repair", "draining"};
-    const char *state = node_state_name(p->from->board);
+    const char *state = node_state_name(p->admin->board);
     for (size_t i = 0; i < ARRAY_LEN(states); i++)
         response_put(p->out, "%s{state=\"%s\"} %d\n", name, states[i],
                      strcmp(state, states[i]) == 0);
@@ -75,7 +74,8 @@ static void put_event_value(const struct page *p, const char *name, uint32_t eve
 /* NULL before the first attach: a 0 that was never counted would look like a sale that is over. */
 static const struct board_event *known_event(const struct page *p, uint32_t event)
 {
-    const struct board_event *e = &p->from->board->events[event];
+    ASSERT(event < p->admin->conf->event_count);
+    const struct board_event *e = &p->admin->board->events[event];
     int state = atomic_load_explicit(&e->state, memory_order_acquire); /* the figures after it */
     return state == SALE_UNKNOWN ? NULL : e;
 }
@@ -83,7 +83,7 @@ static const struct board_event *known_event(const struct page *p, uint32_t even
 static void put_tickets_total(const struct page *p, const char *name)
 {
     const struct board_event *e;
-    for (uint32_t i = 0; i < p->from->conf->event_count; i++)
+    for (uint32_t i = 0; i < p->admin->conf->event_count; i++)
         if ((e = known_event(p, i)) != NULL)
             put_event_value(p, name, i, GET(e->figures) >> 32);
 }
@@ -91,7 +91,7 @@ static void put_tickets_total(const struct page *p, const char *name)
 static void put_tickets_left(const struct page *p, const char *name)
 {
     const struct board_event *e;
-    for (uint32_t i = 0; i < p->from->conf->event_count; i++)
+    for (uint32_t i = 0; i < p->admin->conf->event_count; i++)
         if ((e = known_event(p, i)) != NULL) {
             uint64_t figures = GET(e->figures);
             uint32_t total = (uint32_t)(figures >> 32), gone = (uint32_t)figures;
@@ -101,8 +101,8 @@ static void put_tickets_left(const struct page *p, const char *name)
 
 static void put_node_tickets(const struct page *p, const char *name)
 {
-    for (uint32_t i = 0; i < p->from->conf->event_count; i++) {
-        const struct board_event *e = &p->from->board->events[i];
+    for (uint32_t i = 0; i < p->admin->conf->event_count; i++) {
+        const struct board_event *e = &p->admin->board->events[i];
         response_put(p->out, "%s{event=\"%s\",state=\"sold\"} %" PRIu32 "\n", name,
                      event_name(p, i), GET(e->node_sold));
         response_put(p->out, "%s{event=\"%s\",state=\"held\"} %" PRIu32 "\n", name,
@@ -112,14 +112,14 @@ static void put_node_tickets(const struct page *p, const char *name)
 
 static void put_tickets_granted(const struct page *p, const char *name)
 {
-    for (uint32_t i = 0; i < p->from->conf->event_count; i++)
-        put_event_value(p, name, i, GET(p->from->board->events[i].orders.granted_tickets));
+    for (uint32_t i = 0; i < p->admin->conf->event_count; i++)
+        put_event_value(p, name, i, GET(p->admin->board->events[i].orders.granted_tickets));
 }
 
 static void put_repair_waits(const struct page *p, const char *name)
 {
     const struct board_event *e;
-    for (uint32_t i = 0; i < p->from->conf->event_count; i++)
+    for (uint32_t i = 0; i < p->admin->conf->event_count; i++)
         if ((e = known_event(p, i)) != NULL)
             put_event_value(p, name, i, GET(e->waits_count));
 }
@@ -136,7 +136,7 @@ static bool is_buy_verdict(int v)
 static void put_orders(const struct page *p, const char *name)
 {
     char verdict[VERDICT_WORD];
-    for (uint32_t i = 0; i < p->from->conf->event_count; i++)
+    for (uint32_t i = 0; i < p->admin->conf->event_count; i++)
         for (int v = 0; v < VERDICT_COUNT; v++) {
             if (!is_buy_verdict(v))
                 continue;
@@ -149,6 +149,7 @@ static void put_orders(const struct page *p, const char *name)
 /* Several verdicts share a status: its line is written at the first of them. */
 static bool is_first_of_status(int verdict)
 {
+    ASSERT(verdict >= 0 && verdict < VERDICT_COUNT);
     for (int v = 0; v < verdict; v++)
         if (verdict_status((enum verdict)v) == verdict_status((enum verdict)verdict))
             return false;
@@ -182,6 +183,7 @@ static void put_connections_max(const struct page *p, const char *name)
 
 static void put_pool_used(const struct page *p, const char *name)
 {
+    ASSERT(p->totals.pool_count <= METRIC_POOLS);
     for (uint32_t k = 0; k < p->totals.pool_count; k++)
         response_put(p->out, "%s{pool=\"%s\"} %" PRIu32 "\n", name, p->totals.pools[k].name,
                      p->totals.pools[k].used);
@@ -198,42 +200,42 @@ static void put_pool_size(const struct page *p, const char *name)
 
 static void put_journal_records(const struct page *p, const char *name)
 {
-    put_number(p, name, GET(p->from->board->stores.journal_records));
+    put_number(p, name, GET(p->admin->board->stores.journal_records));
 }
 
 static void put_journal_used(const struct page *p, const char *name)
 {
-    put_number(p, name, GET(p->from->board->stores.journal_used_bytes));
+    put_number(p, name, GET(p->admin->board->stores.journal_used_bytes));
 }
 
 static void put_journal_size(const struct page *p, const char *name)
 {
-    put_number(p, name, GET(p->from->board->stores.journal_size_bytes));
+    put_number(p, name, GET(p->admin->board->stores.journal_size_bytes));
 }
 
 static void put_journal_commit(const struct page *p, const char *name)
 {
     struct latency_total total = {0};
-    latency_total_add(&total, p->from->board->stores.commits);
+    latency_total_add(&total, p->admin->board->stores.commits);
     put_histogram(p, name, &total);
 }
 
 static bool has_redis(const struct page *p)
 {
-    return GET(p->from->board->stores.redis) != REDIS_OFF;
+    return GET(p->admin->board->stores.redis) != REDIS_OFF;
 }
 
 static void put_redis_up(const struct page *p, const char *name)
 {
     if (has_redis(p))
-        put_number(p, name, GET(p->from->board->stores.redis) == REDIS_UP);
+        put_number(p, name, GET(p->admin->board->stores.redis) == REDIS_UP);
 }
 
 /* No sample while Redis is disconnected: the time of the last call would look like a current one.
  */
 static void put_redis_rtt(const struct page *p, const char *name)
 {
-    uint32_t us = metric_redis_rtt_us(&p->from->board->stores);
+    uint32_t us = metric_redis_rtt_us(&p->admin->board->stores);
     if (us > 0)
         put_micros(p, name, us);
 }
@@ -241,19 +243,19 @@ static void put_redis_rtt(const struct page *p, const char *name)
 static void put_redis_reconnects(const struct page *p, const char *name)
 {
     if (has_redis(p))
-        put_number(p, name, GET(p->from->board->stores.redis_reconnects));
+        put_number(p, name, GET(p->admin->board->stores.redis_reconnects));
 }
 
 static void put_stat_lines(const struct page *p, const char *name)
 {
-    if (p->from->stats != NULL)
-        put_number(p, name, stat_log_lines(p->from->stats));
+    if (p->admin->stats != NULL)
+        put_number(p, name, stat_log_lines(p->admin->stats));
 }
 
 static void put_stat_dropped(const struct page *p, const char *name)
 {
-    if (p->from->stats != NULL)
-        put_number(p, name, stat_log_dropped(p->from->stats));
+    if (p->admin->stats != NULL)
+        put_number(p, name, stat_log_dropped(p->admin->stats));
 }
 
 /* ---- process -------------------------------------------------------------------------------- */
@@ -285,7 +287,7 @@ static void put_max_fds(const struct page *p, const char *name)
 
 static void put_start_time(const struct page *p, const char *name)
 {
-    put_micros(p, name, p->started_wall_ms * 1000);
+    put_micros(p, name, p->admin->started_wall_ms * 1000);
 }
 
 /* ---- the page ------------------------------------------------------------------------------- */
@@ -297,8 +299,8 @@ static void put_head(const struct page *p, const char *name, const char *kind, c
 
 void metrics_put(const struct admin *a, struct response *out)
 {
-    struct page p = {.from = &a->sources, .started_wall_ms = a->started_wall_ms, .out = out};
-    metric_totals_read(&p.totals, p.from);
+    struct page p = {.admin = a, .out = out};
+    metric_totals_read(&p.totals, a);
 #define COUNTER(name, metric, help)        \
     put_head(&p, metric, "counter", help); \
     put_number(&p, metric, p.totals.name);

@@ -44,7 +44,8 @@ static void put_orders(const struct board_orders *o, struct response *out)
 static void put_event(const struct admin *a, const struct metric_totals *t, uint32_t i,
                       struct response *out)
 {
-    const struct board_event *e = &a->sources.board->events[i];
+    ASSERT(i < a->conf->event_count);
+    const struct board_event *e = &a->board->events[i];
     uint64_t figures = GET(e->figures);
     uint32_t total = (uint32_t)(figures >> 32), gone = (uint32_t)figures;
     uint32_t cap = GET(e->local_stock);
@@ -52,7 +53,7 @@ static void put_event(const struct admin *a, const struct metric_totals *t, uint
                  "%s{\"name\":\"%s\",\"state\":\"%s\",\"total\":%" PRIu32 ",\"sold\":%" PRIu32
                  ",\"left\":%" PRIu32 ",\"node_sold\":%" PRIu32 ",\"node_held\":%" PRIu32
                  ",\"local_stock\":",
-                 i > 0 ? "," : "", a->sources.conf->events[i].name,
+                 i > 0 ? "," : "", a->conf->events[i].name,
                  sale_state_name((enum sale_state)GET(e->state)), total, gone,
                  total > gone ? total - gone : 0, GET(e->node_sold), GET(e->node_held));
     if (cap == CONF_NO_CAP)
@@ -89,6 +90,7 @@ static void put_octaves(const uint64_t octaves[LATENCY_OCTAVES], struct response
         end--;
     while (first < end && octaves[first] == 0)
         first++;
+    ASSERT(first <= end);
     response_put(out, ",\"buckets\":[");
     for (uint32_t i = first; i < end; i++)
         response_put(out, "%s[%" PRIu32 ",%" PRIu64 "]", i > first ? "," : "", (2u << i) - 1,
@@ -99,9 +101,10 @@ static void put_octaves(const uint64_t octaves[LATENCY_OCTAVES], struct response
 static void put_latency(const struct admin *a, uint64_t now_mono_us, struct response *out)
 {
     const struct latency *owners[WORKERS_MAX];
-    for (uint32_t i = 0; i < a->sources.conf->workers; i++)
-        owners[i] = &worker_counters(a->sources.workers[i])->buy;
-    struct latency_summary sum = latency_sum(owners, a->sources.conf->workers, now_mono_us);
+    ASSERT(a->conf->workers <= WORKERS_MAX);
+    for (uint32_t i = 0; i < a->conf->workers; i++)
+        owners[i] = &worker_counters(a->workers[i])->buy;
+    struct latency_summary sum = latency_sum(owners, a->conf->workers, now_mono_us);
     response_put(out, ",\"latency_us\":{\"p50\":%" PRIu32 ",\"p99\":%" PRIu32 ",\"max\":%" PRIu32,
                  sum.p50_us, sum.p99_us, sum.max_us);
     put_octaves(sum.octaves, out);
@@ -111,16 +114,15 @@ static void put_latency(const struct admin *a, uint64_t now_mono_us, struct resp
 static void put_workers(const struct admin *a, uint64_t now_mono_us, struct response *out)
 {
     response_put(out, ",\"workers\":[");
-    for (uint32_t i = 0; i < a->sources.conf->workers; i++) {
-        const struct counters *c = worker_counters(a->sources.workers[i]);
+    for (uint32_t i = 0; i < a->conf->workers; i++) {
+        const struct counters *c = worker_counters(a->workers[i]);
         const struct latency *owner = &c->buy;
         struct latency_summary sum = latency_sum(&owner, 1, now_mono_us);
         response_put(out,
                      "%s{\"name\":\"%s\",\"requests\":%" PRIu64 ",\"connections\":%" PRIu32
                      ",\"p50\":%" PRIu32 ",\"p99\":%" PRIu32 ",\"max\":%" PRIu32 "}",
-                     i > 0 ? "," : "", worker_name(a->sources.workers[i]),
-                     metric_worker_requests(c), GET(c->connections), sum.p50_us, sum.p99_us,
-                     sum.max_us);
+                     i > 0 ? "," : "", worker_name(a->workers[i]), metric_worker_requests(c),
+                     GET(c->connections), sum.p50_us, sum.p99_us, sum.max_us);
     }
     response_put(out, "]");
 }
@@ -129,7 +131,7 @@ static void put_stores(const struct admin *a, struct response *out)
 {
     static const char *const names[] = {
         [REDIS_OFF] = "off", [REDIS_UP] = "up", [REDIS_DOWN] = "down"};
-    const struct board_stores *s = &a->sources.board->stores;
+    const struct board_stores *s = &a->board->stores;
     int redis = GET(s->redis);
     ASSERT(redis >= REDIS_OFF && redis <= REDIS_DOWN);
     response_put(out,
@@ -145,7 +147,8 @@ static void put_stores(const struct admin *a, struct response *out)
 static void put_memory(const struct admin *a, const struct metric_totals *t, struct response *out)
 {
     response_put(out, ",\"memory\":{\"arena_bytes\":%zu,\"rss_bytes\":%" PRIu64 ",\"pools\":[",
-                 a->sources.arena->bytes, process_resident_bytes());
+                 a->arena->bytes, process_resident_bytes());
+    ASSERT(a->plan_count <= ADMIN_PLAN_MAX);
     for (uint32_t k = 0; k < t->pool_count; k++)
         response_put(out, "%s{\"name\":\"%s\",\"used\":%" PRIu32 ",\"size\":%" PRIu32 "}",
                      k > 0 ? "," : "", t->pools[k].name, t->pools[k].used, t->pools[k].size);
@@ -168,14 +171,13 @@ void stats_put(const struct admin *a, struct response *out)
     struct metric_totals t;
     uint64_t now_mono_us = clock_mono_us();
     ASSERT(now_mono_us >= a->started_mono_us);
-    metric_totals_read(&t, &a->sources);
+    metric_totals_read(&t, a);
     response_put(out,
                  "{\"node\":%u,\"pid\":%d,\"version\":\"%s\",\"state\":\"%s\",\"uptime_s\":%" PRIu64
                  ",\"time_ms\":%" PRIu64 ",\"events\":[",
-                 (unsigned)a->sources.conf->node, (int)getpid(), SPIKE_VERSION,
-                 node_state_name(a->sources.board), (now_mono_us - a->started_mono_us) / 1000000,
-                 clock_wall_ms());
-    for (uint32_t i = 0; i < a->sources.conf->event_count; i++)
+                 (unsigned)a->conf->node, (int)getpid(), SPIKE_VERSION, node_state_name(a->board),
+                 (now_mono_us - a->started_mono_us) / 1000000, clock_wall_ms());
+    for (uint32_t i = 0; i < a->conf->event_count; i++)
         put_event(a, &t, i, out);
     response_put(out, "]");
     put_http(&t, out);
@@ -183,6 +185,6 @@ void stats_put(const struct admin *a, struct response *out)
     put_workers(a, now_mono_us, out);
     put_stores(a, out);
     put_memory(a, &t, out);
-    put_stat_log(a->sources.stats, out);
+    put_stat_log(a->stats, out);
     response_put(out, "}");
 }

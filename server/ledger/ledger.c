@@ -105,7 +105,8 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
     init_memory(l, a);
     outbox_init(l, a, channels, channel_count);
     book_init(l, channels, channel_count);
-    if (!doorbell_open(&l->bell, f))
+    l->bell = doorbell_open(f);
+    if (l->bell == NULL)
         return false;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         if (!init_event(l, &l->events[i], f))
@@ -116,24 +117,24 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
 
 struct doorbell *ledger_bell(struct ledger *l)
 {
-    return &l->bell;
+    return l->bell;
 }
 
 void ledger_stop(struct ledger *l)
 {
     atomic_store(&l->stop, true);
-    doorbell_ring(&l->bell);
+    doorbell_ring(l->bell);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */
 
 static void sleep_until_due(struct ledger *l)
 {
-    doorbell_arm(&l->bell);
+    doorbell_arm(l->bell);
     uint64_t now = clock_mono_us(), due = turn_due_mono_us(l, now);
     if (outbox_rings_are_empty(l) && !atomic_load(&l->stop) && due > now)
-        doorbell_wait(&l->bell, due - now);
-    doorbell_disarm(&l->bell);
+        doorbell_wait(l->bell, due - now);
+    doorbell_disarm(l->bell);
 }
 
 /* Settles and gives back what is in doubt, or finds that the stock is away. */
@@ -152,7 +153,7 @@ static void settle_and_leave(struct ledger *l)
             sleep_until_due(l);
         uint64_t pause_us = session_backoff_us(s);
         if (!session_is_attached(s))
-            doorbell_wait(&l->bell, pause_us < STOP_PAUSE_US ? pause_us : STOP_PAUSE_US);
+            doorbell_wait(l->bell, pause_us < STOP_PAUSE_US ? pause_us : STOP_PAUSE_US);
     }
     stock_disconnect(l->stock);
 }

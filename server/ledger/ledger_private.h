@@ -72,7 +72,7 @@ struct ledger {
     struct outbox *outbox;
     struct intake *intake;
     struct step_buffers *step;
-    struct doorbell bell;
+    struct doorbell *bell;
     _Atomic bool stop;
     struct ledger_event events[EVENTS_MAX];
     size_t batches_pool;

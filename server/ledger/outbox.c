@@ -104,7 +104,7 @@ void outbox_deliver(struct ledger *l)
     o->answer_count = 0;
     for (uint32_t i = 0; i < o->channel_count; i++) {
         if (o->to_ring[i])
-            doorbell_ring(&o->channels[i].worker);
+            doorbell_ring(o->channels[i].worker);
         o->to_ring[i] = false;
     }
 }

@@ -129,15 +129,15 @@ static void pass_messages(struct worker *w)
          round++) {
         complete_verdicts(w);
         ring_ledger(w);
-        doorbell_arm(&x->worker);
+        doorbell_arm(x->worker);
         w->armed = true;
         if (ring_is_empty(x->verdicts))
             return;
         if (round == ROUNDS_A_TURN) {
-            doorbell_ring(&x->worker);
+            doorbell_ring(x->worker);
             return;
         }
-        doorbell_disarm(&x->worker);
+        doorbell_disarm(x->worker);
         w->armed = false;
     }
 }
@@ -194,7 +194,7 @@ static void after_sleep(struct ev_loop *loop, ev_check *check, int revents)
     (void)revents;
     w->events = ev_pending_count(loop);
     if (w->armed)
-        doorbell_disarm(&w->o.channel->worker);
+        doorbell_disarm(w->o.channel->worker);
     w->armed = false;
     update_clock(w);
 }
@@ -205,7 +205,7 @@ static void on_bell(struct ev_loop *loop, ev_io *io, int revents)
     struct worker *w = io->data;
     (void)loop;
     (void)revents;
-    doorbell_clear(&w->o.channel->worker);
+    doorbell_clear(w->o.channel->worker);
 }
 
 /* A request that has arrived already is answered; all other idle connections are closed. */
@@ -245,7 +245,7 @@ static void start_watchers(struct worker *w)
     ev_prepare_start(w->loop, &w->prepare);
     ev_check_start(w->loop, &w->check);
     ev_async_start(w->loop, &w->stop);
-    ev_io_init(&w->bell, on_bell, w->o.channel->worker.fd, EV_READ);
+    ev_io_init(&w->bell, on_bell, doorbell_fd(w->o.channel->worker), EV_READ);
     w->bell.data = w;
     ev_io_start(w->loop, &w->bell);
     accept_start(w);

@@ -17,5 +17,6 @@ bool channel_init(struct channel *x, const struct arena *a, struct doorbell *led
     x->verdicts = ring_init(a, x->verdicts_pool, x->messages);
     x->ledger = ledger;
     atomic_init(&x->yes_done, 0);
-    return doorbell_open(&x->worker, f);
+    x->worker = doorbell_open(f);
+    return x->worker != NULL;
 }

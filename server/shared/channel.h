@@ -22,7 +22,7 @@
 struct channel {
     struct ring *orders;     /* worker -> ledger */
     struct ring *verdicts;   /* ledger -> worker */
-    struct doorbell worker;  /* rung by the ledger */
+    struct doorbell *worker; /* rung by the ledger */
     struct doorbell *ledger; /* rung by every worker; the same one in all channels */
     _Atomic uint64_t yes_done;
     uint32_t messages;

@@ -33,16 +33,16 @@ static uint32_t upper_edge(uint32_t bucket)
     return (uint32_t)(((uint64_t)(8 + bucket % 8 + 1) << shift) - 1);
 }
 
-static void begin_second(struct latency_second *s, uint64_t second)
+static void begin_second(struct latency *l, uint32_t entry, uint64_t second)
 {
     ASSERT(second > 0);
     /* 0 while it is emptied. An exchange, because the stores below must not be reordered before it.
      */
-    atomic_exchange_explicit(&s->second, 0, memory_order_acq_rel);
-    atomic_store_explicit(&s->max_us, 0, memory_order_relaxed);
+    atomic_exchange_explicit(&l->seconds[entry].second, 0, memory_order_acq_rel);
+    atomic_store_explicit(&l->seconds[entry].max_us, 0, memory_order_relaxed);
     for (uint32_t i = 0; i < LATENCY_BUCKETS; i++)
-        atomic_store_explicit(&s->buckets[i], 0, memory_order_relaxed);
-    atomic_store_explicit(&s->second, second, memory_order_release);
+        atomic_store_explicit(&l->seconds[entry].buckets[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&l->seconds[entry].second, second, memory_order_release);
 }
 
 /* Linear search from the lowest edge: most answers are quick. */
@@ -58,14 +58,14 @@ static void add_to_all(struct latency *l, uint64_t took_us, uint32_t times)
 void latency_add(struct latency *l, uint64_t now_mono_us, uint64_t took_us, uint32_t times)
 {
     uint64_t second = now_mono_us / 1000000 + 1; /* 0: being emptied */
-    struct latency_second *s = &l->seconds[second % (LATENCY_SECONDS + 1)];
-    if (atomic_load_explicit(&s->second, memory_order_relaxed) != second)
-        begin_second(s, second);
-    COUNT(s->buckets[bucket_of(took_us)], times);
+    uint32_t entry = (uint32_t)(second % (LATENCY_SECONDS + 1));
+    if (atomic_load_explicit(&l->seconds[entry].second, memory_order_relaxed) != second)
+        begin_second(l, entry, second);
+    COUNT(l->seconds[entry].buckets[bucket_of(took_us)], times);
     add_to_all(l, took_us, times);
     uint32_t took = took_us < UINT32_MAX ? (uint32_t)took_us : UINT32_MAX;
-    if (took > atomic_load_explicit(&s->max_us, memory_order_relaxed))
-        atomic_store_explicit(&s->max_us, took, memory_order_relaxed);
+    if (took > atomic_load_explicit(&l->seconds[entry].max_us, memory_order_relaxed))
+        atomic_store_explicit(&l->seconds[entry].max_us, took, memory_order_relaxed);
 }
 
 static void add_owner(const struct latency *l, uint64_t now_second,
@@ -73,15 +73,14 @@ static void add_owner(const struct latency *l, uint64_t now_second,
 {
     ASSERT(l != NULL);
     for (uint32_t i = 0; i <= LATENCY_SECONDS; i++) {
-        const struct latency_second *s = &l->seconds[i];
-        uint64_t second = atomic_load_explicit(&s->second, memory_order_acquire);
+        uint64_t second = atomic_load_explicit(&l->seconds[i].second, memory_order_acquire);
         if (second == 0 || second > now_second || now_second - second >= LATENCY_SECONDS)
             continue;
-        uint32_t max = atomic_load_explicit(&s->max_us, memory_order_relaxed);
+        uint32_t max = atomic_load_explicit(&l->seconds[i].max_us, memory_order_relaxed);
         if (max > sum->max_us)
             sum->max_us = max;
         for (uint32_t b = 0; b < LATENCY_BUCKETS; b++) {
-            uint32_t n = atomic_load_explicit(&s->buckets[b], memory_order_relaxed);
+            uint32_t n = atomic_load_explicit(&l->seconds[i].buckets[b], memory_order_relaxed);
             counts[b] += n;
             sum->count += n;
         }

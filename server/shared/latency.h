@@ -25,14 +25,12 @@
 /* Upper edges, included, of the buckets since the start; the last bucket has no edge. */
 extern const uint32_t latency_edges_us[LATENCY_EDGES];
 
-struct latency_second {
-    _Atomic uint64_t second; /* of the monotonic clock, from 1; 0: being emptied */
-    _Atomic uint32_t max_us;
-    _Atomic uint32_t buckets[LATENCY_BUCKETS];
-};
-
 struct latency {
-    struct latency_second seconds[LATENCY_SECONDS + 1];
+    struct {
+        _Atomic uint64_t second; /* of the monotonic clock, from 1; 0: being emptied */
+        _Atomic uint32_t max_us;
+        _Atomic uint32_t buckets[LATENCY_BUCKETS];
+    } seconds[LATENCY_SECONDS + 1];
     _Atomic uint64_t all_us; /* since the start: the sum of all times */
     _Atomic uint64_t all[LATENCY_EDGES + 1];
 };

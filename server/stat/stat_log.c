@@ -53,7 +53,7 @@ struct stat_log {
     bool is_failing; /* the last write failed */
     bool is_torn;    /* the file ends in a partial line */
     _Atomic bool stop, reopen;
-    struct doorbell bell;
+    struct doorbell *bell;
     _Atomic uint64_t written, lost; /* lines; lost: taken from a ring and not written */
     uint64_t dropped_written;       /* dropped lines that the file reports */
     uint64_t second;                /* the second that `clock` holds */
@@ -93,14 +93,15 @@ bool stat_log_open(struct stat_log *s, const struct arena *a, struct fault *f)
     ASSERT_MAIN();
     if (s == NULL)
         return true;
-    for (uint32_t i = 0; i < s->conf->workers; i++) {
-        s->rings[i].lines = arena_block(a, s->rings[i].pool);
-        s->rings[i].bell = &s->bell;
-    }
     s->fd = open_file(s->conf->stat_log);
     if (s->fd < 0)
         return fault(f, "stat-log %s: %s", s->conf->stat_log, strerror(errno));
-    return doorbell_open(&s->bell, f);
+    s->bell = doorbell_open(f);
+    for (uint32_t i = 0; i < s->conf->workers; i++) {
+        s->rings[i].lines = arena_block(a, s->rings[i].pool);
+        s->rings[i].bell = s->bell;
+    }
+    return s->bell != NULL;
 }
 
 struct stat_ring *stat_log_ring(struct stat_log *s, uint32_t worker)
@@ -313,12 +314,12 @@ void *stat_log_run(void *stat_log)
     ASSERT(s != NULL && s->fd >= 0);
     thread_is(THREAD_STAT_LOG, "stat-log");
     for (bool stop = false; !stop;) {
-        doorbell_arm(&s->bell);
+        doorbell_arm(s->bell);
         stop = atomic_load(&s->stop); /* lines that were put before are drained below */
         bool reopen = atomic_exchange(&s->reopen, false);
         if (!stop && !reopen)
-            doorbell_wait(&s->bell, PAUSE_US);
-        doorbell_disarm(&s->bell);
+            doorbell_wait(s->bell, PAUSE_US);
+        doorbell_disarm(s->bell);
         drain_rings(s);
         if (reopen)
             reopen_file(s);
@@ -330,13 +331,13 @@ void *stat_log_run(void *stat_log)
 void stat_log_reopen(struct stat_log *s)
 {
     atomic_store(&s->reopen, true);
-    doorbell_ring(&s->bell);
+    doorbell_ring(s->bell);
 }
 
 void stat_log_stop(struct stat_log *s)
 {
     atomic_store(&s->stop, true);
-    doorbell_ring(&s->bell);
+    doorbell_ring(s->bell);
 }
 
 uint64_t stat_log_lines(const struct stat_log *s)

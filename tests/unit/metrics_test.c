@@ -75,12 +75,7 @@ static void make_events(uint32_t count)
 static void start(void)
 {
     struct fault f;
-    struct admin_sources sources = {.conf = &conf,
-                                    .board = &board,
-                                    .stats = stat_log_plan(&conf, &arena),
-                                    .arena = &arena,
-                                    .workers = list};
-    admin = admin_new(&sources);
+    admin = admin_new(&conf, &board, stat_log_plan(&conf, &arena), &arena, list);
     assert_true(admin_init(admin, &f));
 }
 

@@ -66,7 +66,6 @@ static void test_full_to_the_last_slot(void **state)
  * happen. The thread that owns an object counts it; the counts are plain integers on purpose, so
  * that ThreadSanitizer sees a double owner. */
 static struct channel x;
-static struct doorbell caller_bell;
 static uint64_t objects[OBJECTS];
 
 static void *echo(void *unused)
@@ -75,10 +74,10 @@ static void *echo(void *unused)
     for (uint32_t done = 0; done < ROUNDS;) {
         uint64_t *object = ring_pop(x.orders);
         if (object == NULL) {
-            doorbell_arm(&x.worker);
+            doorbell_arm(x.worker);
             if (ring_is_empty(x.orders))
-                doorbell_wait(&x.worker, 5000000); /* a lost ring makes the test very slow */
-            doorbell_disarm(&x.worker);
+                doorbell_wait(x.worker, 5000000); /* a lost ring makes the test very slow */
+            doorbell_disarm(x.worker);
             continue;
         }
         ++*object;
@@ -92,10 +91,12 @@ static void test_two_threads(void **state)
 {
     (void)state;
     pthread_t thread;
+    struct doorbell *bell = doorbell_open(&f);
+    assert_non_null(bell);
     memset(&arena, 0, sizeof arena);
     channel_plan(&x, &arena, OBJECTS);
     assert_true(arena_map(&arena, &f));
-    assert_true(channel_init(&x, &arena, &caller_bell, &f));
+    assert_true(channel_init(&x, &arena, bell, &f));
     assert_int_equal(pthread_create(&thread, NULL, echo, NULL), 0);
     uint32_t sent = 0, got = 0;
     uint32_t out = 0;
@@ -106,7 +107,7 @@ static void test_two_threads(void **state)
             sent++;
             out++;
         }
-        doorbell_ring(&x.worker);
+        doorbell_ring(x.worker);
         uint64_t *object;
         while ((object = ring_pop(x.verdicts)) != NULL) {
             assert_ptr_equal(object, &objects[got % OBJECTS]); /* in order, none lost */
@@ -117,20 +118,21 @@ static void test_two_threads(void **state)
     pthread_join(thread, NULL);
     for (uint32_t i = 0; i < OBJECTS; i++)
         assert_int_equal(objects[i], 2 * (uint64_t)(ROUNDS / OBJECTS));
-    doorbell_close(&x.worker);
+    doorbell_close(x.worker);
+    doorbell_close(bell);
 }
 
 static void test_a_ring_before_the_wait_ends_it(void **state)
 {
     (void)state;
-    struct doorbell d;
-    assert_true(doorbell_open(&d, &f));
-    doorbell_ring(&d); /* the owner is awake: no effect */
-    doorbell_arm(&d);
-    doorbell_ring(&d);
-    doorbell_wait(&d, UINT64_C(3600) * 1000000); /* returns at once, or the test hangs */
-    doorbell_disarm(&d);
-    doorbell_close(&d);
+    struct doorbell *d = doorbell_open(&f);
+    assert_non_null(d);
+    doorbell_ring(d); /* the owner is awake: no effect */
+    doorbell_arm(d);
+    doorbell_ring(d);
+    doorbell_wait(d, UINT64_C(3600) * 1000000); /* returns at once, or the test hangs */
+    doorbell_disarm(d);
+    doorbell_close(d);
 }
 
 static uint64_t slept_us(struct doorbell *d, uint64_t timeout_us)
@@ -150,15 +152,15 @@ static void test_a_late_ring_costs_one_sleep(void **state)
 {
     (void)state;
     const uint64_t nap_us = 30000, hour_us = UINT64_C(3600) * 1000000, one = 1;
-    struct doorbell d;
-    assert_true(doorbell_open(&d, &f));
-    doorbell_arm(&d);
-    doorbell_disarm(&d);
-    assert_int_equal(write(d.fd, &one, sizeof one), (ssize_t)sizeof one);
-    assert_true(slept_us(&d, hour_us) < hour_us); /* returns, or the test hangs */
-    assert_true(slept_us(&d, nap_us) >= nap_us);
-    assert_true(slept_us(&d, nap_us) >= nap_us);
-    doorbell_close(&d);
+    struct doorbell *d = doorbell_open(&f);
+    assert_non_null(d);
+    doorbell_arm(d);
+    doorbell_disarm(d);
+    assert_int_equal(write(doorbell_fd(d), &one, sizeof one), (ssize_t)sizeof one);
+    assert_true(slept_us(d, hour_us) < hour_us); /* returns, or the test hangs */
+    assert_true(slept_us(d, nap_us) >= nap_us);
+    assert_true(slept_us(d, nap_us) >= nap_us);
+    doorbell_close(d);
 }
 
 int main(void)

@@ -1,21 +1,21 @@
 /*
- * load_latency: the result of a run: how many answers came, and how long each one took.
+ * load_result: the result of a run: how many answers came, and how long each one took.
  *
  * Owner: the one thread of load.
  */
-#ifndef SPIKE_BENCH_LOAD_LATENCY_H
-#define SPIKE_BENCH_LOAD_LATENCY_H
+#ifndef SPIKE_BENCH_LOAD_RESULT_H
+#define SPIKE_BENCH_LOAD_RESULT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /* Counts an answer that took so long; other: with the body of -E. */
-void latency_add(uint64_t took_us, bool other);
+void result_add(uint64_t took_us, bool other);
 /* Counts an answer of status 503. */
-void latency_add_busy(void);
+void result_add_busy(void);
 /* Answers, without those of status 503. */
-uint64_t latency_count(void);
+uint64_t result_count(void);
 /* Prints the line of the result and, unless file is NULL, writes the distribution to it. */
-void latency_report(uint64_t took_ns, const char *file);
+void result_report(uint64_t took_ns, const char *file);
 
 #endif

@@ -1,4 +1,4 @@
-#include "bench/load_latency.h"
+#include "bench/load_result.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static uint64_t bucket_us(uint32_t bucket)
     return ((step + 1) << shift) - 1;
 }
 
-void latency_add(uint64_t took_us, bool other)
+void result_add(uint64_t took_us, bool other)
 {
     uint32_t bucket = bucket_of(took_us);
     ASSERT(bucket < BUCKETS);
@@ -48,12 +48,12 @@ void latency_add(uint64_t took_us, bool other)
     result.answers++;
 }
 
-void latency_add_busy(void)
+void result_add_busy(void)
 {
     result.busy++;
 }
 
-uint64_t latency_count(void)
+uint64_t result_count(void)
 {
     return result.answers;
 }
@@ -87,7 +87,7 @@ static void write_distribution(const char *file)
         fail("%s: %s", file, strerror(errno));
 }
 
-void latency_report(uint64_t took_ns, const char *file)
+void result_report(uint64_t took_ns, const char *file)
 {
     double seconds = (double)took_ns / SECOND_NS;
     ASSERT(result.others <= result.answers);

@@ -95,7 +95,7 @@ static int small(void **state)
 }
 
 /* The body that an operator's program gets; NULL: it did not fit. */
-static const char *ask(enum route_kind kind)
+static const char *get(enum route_kind kind)
 {
     struct route route = {.kind = kind};
     struct response out;
@@ -138,7 +138,7 @@ static void figures_add_up(void **state)
     atomic_store(&board.events[0].key_hashes_max, 40);
     atomic_store(&board.stores.redis, REDIS_UP);
     atomic_store(&board.stores.redis_rtt_us, 1234);
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     expect(text, "spike_build_info{version=\"" SPIKE_VERSION "\",node=\"7\"} 1\n");
     expect(text, "spike_tickets_total{event=\"ticket\"} 10\n");
@@ -174,7 +174,7 @@ static void before_the_first_attach_there_is_no_figure_of_the_sale(void **state)
     static const char *const families[] = {"\nspike_tickets_left{", "\nspike_tickets_total{",
                                            "\nspike_repair_waits{"};
     static const char *const own[] = {"\nspike_tickets_granted_total{", "\nspike_node_tickets{"};
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     for (size_t i = 0; i < ARRAY_LEN(families); i++)
         assert_null(strstr(text, families[i]));
@@ -182,7 +182,7 @@ static void before_the_first_attach_there_is_no_figure_of_the_sale(void **state)
         assert_non_null(strstr(text, own[i]));
     for (int sale = SALE_WAITING; sale <= SALE_REPAIR; sale++) {
         atomic_store(&board.events[0].state, sale);
-        text = ask(ROUTE_METRICS);
+        text = get(ROUTE_METRICS);
         assert_non_null(text);
         for (size_t i = 0; i < ARRAY_LEN(families); i++)
             assert_non_null(strstr(text, families[i]));
@@ -203,25 +203,25 @@ static void nodes_that_a_repair_waits_for(void **state)
     (void)state;
     uint16_t nodes[BOARD_WAITS_MAX] = {3, 7};
     atomic_store(&board.events[0].state, SALE_REPAIR);
-    assert_non_null(strstr(ask(ROUTE_STATS), ",\"waits_for\":[]}"));
+    assert_non_null(strstr(get(ROUTE_STATS), ",\"waits_for\":[]}"));
     waits_for(2, nodes);
-    assert_non_null(strstr(ask(ROUTE_STATS), ",\"waits_for\":[3,7]}"));
+    assert_non_null(strstr(get(ROUTE_STATS), ",\"waits_for\":[3,7]}"));
     nodes[0] = 7;
     waits_for(2, nodes);
-    assert_non_null(strstr(ask(ROUTE_STATS), ",\"waits_for\":[7]}"));
+    assert_non_null(strstr(get(ROUTE_STATS), ",\"waits_for\":[7]}"));
     for (uint16_t i = 0; i < BOARD_WAITS_MAX; i++)
         nodes[i] = i + 1;
     waits_for(100, nodes);
     assert_non_null(
-        strstr(ask(ROUTE_STATS), ",\"waits_for\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"));
-    assert_non_null(strstr(ask(ROUTE_METRICS), "\nspike_repair_waits{event=\"event-00-"
+        strstr(get(ROUTE_STATS), ",\"waits_for\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"));
+    assert_non_null(strstr(get(ROUTE_METRICS), "\nspike_repair_waits{event=\"event-00-"
                                                "00000000000000000000000\"} 100\n"));
 }
 
 static void without_redis_there_is_no_figure_of_it(void **state)
 {
     (void)state;
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     assert_null(strstr(text, "\nspike_redis_up "));
 }
@@ -232,11 +232,11 @@ static void while_redis_is_down_there_is_no_round_trip_time(void **state)
     (void)state;
     atomic_store(&board.stores.redis, REDIS_DOWN);
     atomic_store(&board.stores.redis_rtt_us, 1234);
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     expect(text, "spike_redis_up 0\n");
     assert_null(strstr(text, "\nspike_redis_rtt_seconds "));
-    text = ask(ROUTE_STATS);
+    text = get(ROUTE_STATS);
     assert_non_null(text);
     assert_non_null(strstr(text, "\"redis\":{\"state\":\"down\",\"rtt_us\":0,"));
 }
@@ -248,13 +248,13 @@ static void standalone_tables_are_pools(void **state)
     atomic_store(&board.stores.keys_max, 50);
     atomic_store(&board.stores.buyers, 2);
     atomic_store(&board.stores.buyers_max, 20);
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     expect(text, "spike_pool_used{pool=\"keys\"} 5\n");
     expect(text, "spike_pool_size{pool=\"keys\"} 50\n");
     expect(text, "spike_pool_used{pool=\"buyers\"} 2\n");
     expect(text, "spike_pool_size{pool=\"buyers\"} 20\n");
-    text = ask(ROUTE_STATS);
+    text = get(ROUTE_STATS);
     assert_non_null(text);
     assert_non_null(strstr(text, "{\"name\":\"keys\",\"used\":5,\"size\":50},"
                                  "{\"name\":\"buyers\",\"used\":2,\"size\":20}]"));
@@ -264,7 +264,7 @@ static void standalone_tables_are_pools(void **state)
 static void the_process_has_figures(void **state)
 {
     (void)state;
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     static const char *const names[] = {"process_resident_memory_bytes ", "process_open_fds ",
                                         "process_max_fds ", "process_virtual_memory_bytes "};
@@ -288,7 +288,7 @@ static void no_series_is_repeated(void **state)
     make_events(EVENTS_MAX);
     for (int e = 0; e < EVENTS_MAX; e++)
         atomic_store(&board.events[e].state, SALE_OPEN);
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     for (const char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
         const char *end = strchr(at, '\n');
@@ -398,10 +398,10 @@ static void the_largest_answers_fit(void **state)
     start();
     fill_plan();
     admin_read_plan(admin);
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     print_message("/metrics: %zu bytes\n", strlen(text));
-    text = ask(ROUTE_STATS);
+    text = get(ROUTE_STATS);
     assert_non_null(text);
     print_message("/stats: %zu bytes\n", strlen(text));
     assert_non_null(strstr(text, "\"stat_log\":{\"lines\":0,\"dropped\":0}}"));
@@ -416,20 +416,20 @@ static void the_plan_adds_up(void **state)
     arena_plan(&arena, "a", 1, 1);
     admin_read_plan(admin);
     assert_int_equal(arena.bytes, 320 + 64 + 64);
-    assert_non_null(strstr(ask(ROUTE_STATS), "\"plan\":[{\"name\":\"a\",\"bytes\":384},"
+    assert_non_null(strstr(get(ROUTE_STATS), "\"plan\":[{\"name\":\"a\",\"bytes\":384},"
                                              "{\"name\":\"b\",\"bytes\":64}]}"));
 }
 
 static void buckets_begin_and_end_with_answers(void **state)
 {
     (void)state;
-    const char *text = ask(ROUTE_STATS);
+    const char *text = get(ROUTE_STATS);
     assert_non_null(text);
     assert_non_null(strstr(text, ",\"buckets\":[]}"));
     uint64_t now_us = clock_mono_us();
     latency_add(&workers[0].counters.buy, now_us, 9, 2);
     latency_add(&workers[1].counters.buy, now_us, 40, 3);
-    text = ask(ROUTE_STATS);
+    text = get(ROUTE_STATS);
     assert_non_null(text);
     assert_non_null(strstr(text, ",\"buckets\":[[15,2],[31,0],[63,3]]}"));
 }
@@ -440,11 +440,11 @@ static void drain_stays(void **state)
     (void)state;
     atomic_store(&board.node_state, NODE_UP);
     for (int i = 0; i < 2; i++)
-        assert_string_equal(ask(ROUTE_DRAIN),
+        assert_string_equal(get(ROUTE_DRAIN),
                             "{\"code\":1,\"msg\":\"ok\",\"data\":{\"state\":\"draining\"}}");
     assert_true(atomic_load(&board.tunables.draining));
     assert_false(atomic_load(&board.stopping));
-    assert_non_null(strstr(ask(ROUTE_HEALTHZ), "\"code\":-6,\"msg\":\"draining\""));
+    assert_non_null(strstr(get(ROUTE_HEALTHZ), "\"code\":-6,\"msg\":\"draining\""));
 }
 
 int main(void)

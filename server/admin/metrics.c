@@ -135,12 +135,12 @@ static bool is_buy_verdict(int v)
 
 static void put_orders(const struct page *p, const char *name)
 {
-    char verdict[VERDICT_WORD];
+    char verdict[VERDICT_NAME_BYTES];
     for (uint32_t i = 0; i < p->admin->conf->event_count; i++)
         for (int v = 0; v < VERDICT_COUNT; v++) {
             if (!is_buy_verdict(v))
                 continue;
-            verdict_word((enum verdict)v, verdict);
+            verdict_name((enum verdict)v, verdict);
             response_put(p->out, "%s{event=\"%s\",verdict=\"%s\"} %" PRIu64 "\n", name,
                          event_name(p, i), verdict, p->totals.verdicts[i][v]);
         }

@@ -161,7 +161,7 @@ static void settle_and_leave(struct ledger *l)
 void *ledger_run(void *ledger)
 {
     struct ledger *l = ledger;
-    thread_is(THREAD_LEDGER, "ledger");
+    thread_set_role(THREAD_LEDGER, "ledger");
     while (!atomic_load(&l->stop))
         if (!turn_run(l) && !turn_has_work(l))
             sleep_until_due(l);

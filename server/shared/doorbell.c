@@ -26,7 +26,7 @@ struct doorbell *doorbell_open(struct fault *f)
     atomic_init(&d->asleep, 0);
     d->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (d->fd < 0) {
-        fault_say(f, "eventfd: %s", strerror(errno));
+        fault_set(f, "eventfd: %s", strerror(errno));
         return NULL;
     }
     d->is_open = true;

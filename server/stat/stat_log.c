@@ -150,11 +150,11 @@ static void add_line(struct stat_log *s, const struct stat_line *line)
     char *to = s->text + s->len;
     size_t capacity = sizeof s->text - s->len;
     int code = verdict_code((enum verdict)line->verdict);
-    char verdict[VERDICT_WORD], sold[16] = "-";
+    char verdict[VERDICT_NAME_BYTES], sold[16] = "-";
     const char *event = "-";
     ASSERT(capacity >= LINE_BYTES);
     update_clock(s, line->wall_ms);
-    verdict_word((enum verdict)line->verdict, verdict);
+    verdict_name((enum verdict)line->verdict, verdict);
     if (line->event != STAT_NO_EVENT) {
         ASSERT(line->event < s->conf->event_count);
         event = s->conf->events[line->event].name;
@@ -312,7 +312,7 @@ void *stat_log_run(void *stat_log)
 {
     struct stat_log *s = stat_log;
     ASSERT(s != NULL && s->fd >= 0);
-    thread_is(THREAD_STAT_LOG, "stat-log");
+    thread_set_role(THREAD_STAT_LOG, "stat-log");
     for (bool stop = false; !stop;) {
         doorbell_arm(s->bell);
         stop = atomic_load(&s->stop); /* lines that were put before are drained below */

@@ -27,12 +27,16 @@
 static struct arena arena;
 static struct fault f;
 
+/* Main plans and maps; the ledger adds. */
 static struct filter *make(uint32_t capacity)
 {
+    thread_set_role(THREAD_MAIN, "filter-test");
     memset(&arena, 0, sizeof arena);
     size_t pool = filter_plan(&arena, capacity);
     assert_true(arena_map(&arena, &f));
-    return filter_init(&arena, pool, capacity);
+    struct filter *filter = filter_init(&arena, pool, capacity);
+    thread_set_role(THREAD_LEDGER, "filter-test");
+    return filter;
 }
 
 /* Full: then every key gets "maybe", also one whose bits are not set. */
@@ -42,13 +46,6 @@ static bool is_full(const struct filter *filter)
     for (uint64_t i = 1; i <= 1000; i++)
         maybe += filter_may_have(filter, i * UINT64_C(0x9e3779b97f4a7c15));
     return maybe == 1000;
-}
-
-static int be_the_ledger(void **state)
-{
-    (void)state;
-    thread_is(THREAD_LEDGER, "filter-test");
-    return 0;
 }
 
 static uint64_t hash_number(uint32_t number)
@@ -115,6 +112,7 @@ static void sixteen_bits_a_hash(void **state)
         for (uint32_t k = 0; k < 1000; k++)
             filter_add(filter, hash_number(k));
     }
+    thread_set_role(THREAD_MAIN, "filter-test");
     memset(&arena, 0, sizeof arena); /* the largest capacity does not overflow */
     filter_plan(&arena, UINT32_MAX);
     assert_true(arena.bytes >= (size_t)2 * UINT32_MAX &&
@@ -171,7 +169,7 @@ static _Atomic uint32_t published;
 static void *add_and_publish(void *unused)
 {
     (void)unused;
-    thread_is(THREAD_LEDGER, "filter-writer");
+    thread_set_role(THREAD_LEDGER, "filter-writer");
     for (uint32_t i = 0; i < SHARED; i++) {
         filter_add(shared, hash_number(i));
         atomic_store_explicit(&published, i + 1, memory_order_release);
@@ -219,5 +217,5 @@ int main(void)
         cmocka_unit_test(without_memory_it_says_maybe_to_all),
         cmocka_unit_test(a_published_hash_is_found),
     };
-    return cmocka_run_group_tests(tests, be_the_ledger, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

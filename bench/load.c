@@ -44,6 +44,7 @@
 static void wait_for_answer(struct load_options *o)
 {
     uint64_t end = now_ns() + o->wait_seconds * SECOND_NS;
+    ASSERT(o->wait_seconds > 0);
     for (int status = 1; status != 0;) {
         pid_t child = fork();
         if (child == 0) {

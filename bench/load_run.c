@@ -91,8 +91,9 @@ static void build_requests(void)
 
 static void set_value(char *value, const char *seed, uint64_t number)
 {
-    memcpy(value, seed, 8);
-    for (char *digit = value + 8 + COUNTER_DIGITS; digit > value + 8; digit--) {
+    memcpy(value, seed, SEED_BYTES);
+    value += SEED_BYTES;
+    for (char *digit = value + COUNTER_DIGITS; digit > value; digit--) {
         *digit = (char)('0' + number % 10);
         number /= 10;
     }
@@ -116,6 +117,7 @@ static void set_values(uint64_t first, uint32_t count)
 
 static void watch(struct connection *c)
 {
+    ASSERT(c->fd >= 0);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(run.epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
         fail("epoll_ctl: %s", strerror(errno));
@@ -174,6 +176,7 @@ static bool is_over(uint64_t now)
 
 static struct connection *new_connection(void)
 {
+    ASSERT(run.open < options->connections);
     struct connection *c = &run.all[run.open];
     c->server = run.open % options->server_count;
     c->buffer = malloc(BUFFER_BYTES + 1);

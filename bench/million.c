@@ -140,7 +140,7 @@ static void report(const char *what)
 
 static const char *with_commas(char text[16], uint32_t n)
 {
-    char *end = text + 15;
+    char *end = text + 15; /* 4,294,967,295 has 13 characters */
     *end = '\0';
     for (int digits = 0; digits == 0 || n > 0; n /= 10, digits++) {
         if (digits > 0 && digits % 3 == 0)
@@ -231,6 +231,7 @@ static void await_answers(void)
             break;
         read_command();
     }
+    ASSERT(done <= shared->total);
     progress("answered", done, true);
     atomic_fetch_add(&shared->totals[0].n[COUNT_UNANSWERED], shared->total - done);
     report_unexpected();

@@ -158,6 +158,7 @@ static void on_connected(struct buyer *b)
 {
     int e = 0;
     socklen_t len = sizeof e;
+    ASSERT(me.connecting > 0);
     me.connecting--;
     if (getsockopt(b->fd, SOL_SOCKET, SO_ERROR, &e, &len) != 0)
         fail("getsockopt");
@@ -173,6 +174,7 @@ static void on_connected(struct buyer *b)
 /* A node sends nothing before a request: it has closed the connection. */
 static void on_dropped(struct buyer *b)
 {
+    ASSERT(b->state == HELD);
     add(COUNT_HELD, -1);
     add(COUNT_DROPPED, 1);
     errno = ECONNRESET;
@@ -192,6 +194,7 @@ static void finish(struct buyer *b, enum count outcome)
 
 static void close_held(struct buyer *b)
 {
+    ASSERT(b->state >= HELD && b->fd >= 0);
     add(COUNT_HELD, -1);
     close(b->fd);
 }
@@ -287,6 +290,7 @@ static void keep_partial(struct buyer *b, const char *text, size_t len)
 static void read_answer(struct buyer *b)
 {
     char text[ANSWER_MAX];
+    ASSERT(me.waiting > 0 && b->got < sizeof text);
     if (b->got > 0)
         memcpy(text, b->partial, b->got);
     ssize_t n = recv(b->fd, text + b->got, sizeof text - 1 - b->got, 0);
@@ -318,6 +322,7 @@ static void open_some(void)
 /* The sale began while the connection was being opened again. */
 static void miss_start(struct buyer *b)
 {
+    ASSERT(b->state == CONNECTING || (b->state == CLOSED && me.pausing > 0));
     if (b->state == CONNECTING) {
         me.connecting--;
         close(b->fd);
@@ -349,6 +354,7 @@ static void end_pauses(void)
         bool pauses = (b->state == CLOSED || b->state == PAUSING) && b->due_ns > 0;
         if (!pauses || b->due_ns > now)
             continue;
+        ASSERT(me.pausing > 0);
         b->due_ns = 0;
         me.pausing--;
         if (b->state == CLOSED)

@@ -75,8 +75,8 @@ static bool host_is_foreign(struct slice host)
 {
     if (host.len == 0)
         return false;
-    const char *end = host.ptr + host.len;
     ASSERT(host.ptr != NULL);
+    const char *end = host.ptr + host.len;
     if (host.ptr[0] == '[') {
         const char *close = memchr(host.ptr, ']', host.len);
         return close == NULL || !is_address(AF_INET6, host.ptr + 1, (size_t)(close - host.ptr - 1));
@@ -297,8 +297,8 @@ static bool parse_pair(struct params *p, struct slice encoded_name, struct slice
  * means that the body is not a form. */
 static bool parse_pairs(struct params *p, struct slice form, bool is_body)
 {
-    const char *at = form.ptr, *end = form.ptr + form.len;
     ASSERT(form.ptr != NULL);
+    const char *at = form.ptr, *end = form.ptr + form.len;
     while (at < end) {
         const char *stop = memchr(at, '&', (size_t)(end - at));
         stop = stop != NULL ? stop : end;

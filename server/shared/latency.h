@@ -15,9 +15,7 @@
 #include <stdint.h>
 
 #define LATENCY_SECONDS 10
-#define LATENCY_BUCKETS                                                      \
-    208 /* up to 2^28 us, four minutes; the last one also counts longer ones \
-         */
+#define LATENCY_BUCKETS 208 /* up to 2^28 us, four minutes; the last one has no upper edge */
 
 #define LATENCY_OCTAVES 28 /* octave i: below 2 << i us; the last one also counts longer ones */
 #define LATENCY_EDGES   16

@@ -59,9 +59,8 @@ struct message {
     uint64_t deadline_mono_us; /* BUY: answered BUSY if the ledger takes it up after this time */
     uint64_t number, tag;
     uint64_t pay_by_wall_ms;
-    uint64_t
-        received_wall_ms; /* PAY: when it arrived; the deadline of the order is held against it */
-    const char *state;    /* name of the order's or the event's state, a literal */
+    uint64_t received_wall_ms; /* PAY: when it arrived, to compare with the deadline */
+    const char *state;         /* name of the order's or the event's state, a literal */
     uint32_t n;
     uint32_t total, gone;
     uint32_t node_gone;     /* RECLAIM: tickets of the node that stay counted */
@@ -71,14 +70,14 @@ struct message {
     uint16_t subject_node;  /* 0: none */
     uint8_t kind;           /* enum message_kind */
     uint8_t event;          /* index in the configuration */
-    uint16_t node; /* of the order, which for a BUY with a key may be another one; RECLAIM: in */
-    bool journal_lost; /* RECLAIM: the node's journal is lost for good */
-    uint8_t slot;      /* of the event in the journal, as in orderid.h */
-    uint8_t verdict;   /* enum verdict */
+    uint16_t node;          /* of the order; for a BUY with a key it may be another one */
+    bool journal_lost;      /* RECLAIM: the node's journal is lost for good */
+    uint8_t slot;           /* of the event in the journal, as in orderid.h */
+    uint8_t verdict;        /* enum verdict */
     /* Used by the ledger while it owns the message. */
-    uint8_t worker;           /* index of the channel that it came from */
-    uint8_t fallback_verdict; /* enum verdict: if its key has no order; YES: it may buy */
-    _Atomic bool abandoned; /* set by the worker at any time: no connection waits for the verdict */
+    uint8_t worker;             /* index of the channel that it came from */
+    uint8_t fallback_verdict;   /* enum verdict: if its key has no order; YES: it may buy */
+    _Atomic bool abandoned;     /* set by the worker at any time: no connection waits */
     uint8_t buyer_len, key_len; /* 0: none */
     char buyer[PARAM_MAX], key[PARAM_MAX];
 };

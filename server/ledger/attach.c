@@ -82,7 +82,7 @@ static void describe_nodes(const struct ledger_event *e, struct stock_attach *at
 {
     uint64_t heard_mono_us;
     at->nodes = nodes_last_heard(e->nodes, &at->node_count, &heard_mono_us);
-    at->just_heard = clock_mono_us() <= heard_mono_us + 2 * (uint64_t)BEAT_PROMISE_MS * 1000;
+    at->nodes_are_current = clock_mono_us() <= heard_mono_us + 2 * (uint64_t)BEAT_PROMISE_MS * 1000;
 }
 
 static void describe(const struct ledger *l, const struct ledger_event *e, struct stock_attach *at)
@@ -92,7 +92,7 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
     at->event = e->index;
     at->epoch = e->epoch;
     at->own_epoch = e->own_epoch;
-    at->first = !session_has_started(l->session);
+    at->first_of_process = !session_has_started(l->session);
     at->last = t->last;
     at->end = t->end;
     at->total = t->has_sale ? t->total : e->conf->total;
@@ -202,7 +202,7 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e,
     uint32_t gone = e->figures.gone, foreign = e->figures.foreign;
     e->figures = at.figures;
     e->figures.gone = gone;       /* until the first step tells */
-    e->figures.foreign = foreign; /* figures.turn is the attach's own */
+    e->figures.foreign = foreign; /* figures.revision is the attach's own */
     nodes_note_repair(e);
     learn_act(l, e, &at.origin);
     if (at.figures.total != e->conf->total && !session_has_started(l->session))

@@ -132,7 +132,7 @@ static bool remember(struct local *l, uint32_t event, const char *key, uint8_t l
         return false;
     l->keys[*place] = *order;
     ASSERT(st->hash_count < KEY_HASHES_MAX);
-    st->marks[st->hash_count++] = key_hash(key, len);
+    st->key_hashes[st->hash_count++] = key_hash(key, len);
     return true;
 }
 
@@ -227,7 +227,7 @@ static bool apply(struct local *l, uint32_t event, const struct stock_change *c,
                                     .buyer = buyer_mark(c->buyer, c->buyer_len),
                                     .n = c->n};
     return add_tickets(l, event, c->buyer, c->buyer_len, c->n, &place) &&
-           (steps[c->what].kind == LATE ||
+           (steps[c->kind].kind == LATE ||
             remember(l, event, c->key, c->key_len, &order, st, &place));
 }
 
@@ -243,14 +243,14 @@ static bool settle(struct local *l, uint32_t event, const struct stock_change *c
         e->done = c->number;
         e->waiting -= e->pending[c->number % PENDING_MAX].n;
     }
-    e->held = (uint32_t)((int64_t)e->held + steps[c->what].held * (int64_t)c->n);
-    e->sold = (uint32_t)((int64_t)e->sold + steps[c->what].sold * (int64_t)c->n);
-    if (steps[c->what].kind == RETURNED && c->buyer_len > 0) {
+    e->held = (uint32_t)((int64_t)e->held + steps[c->kind].held * (int64_t)c->n);
+    e->sold = (uint32_t)((int64_t)e->sold + steps[c->kind].sold * (int64_t)c->n);
+    if (steps[c->kind].kind == RETURNED && c->buyer_len > 0) {
         uint32_t place = table_find(&l->buyer_table, event, c->buyer, c->buyer_len);
         take_tickets(l, place, c->n);
     }
-    if (steps[c->what].kind == RETURNED || steps[c->what].kind == LATE)
-        set_ended(l, event, c, steps[c->what].kind == RETURNED);
+    if (steps[c->kind].kind == RETURNED || steps[c->kind].kind == LATE)
+        set_ended(l, event, c, steps[c->kind].kind == RETURNED);
     return true;
 }
 
@@ -308,7 +308,7 @@ static enum stock_verdict judge(struct stock *s, struct stock_step *st, struct s
                        : TABLE_NONE;
     if (key != TABLE_NONE)
         return judge_key(l, key, s, st, item);
-    if (item->how == STOCK_LOOKUP)
+    if (item->kind == STOCK_LOOKUP)
         return STOCK_NO_KEY;
     if (e->state != STOCK_OPEN)
         return e->state == STOCK_PAUSED ? STOCK_IS_PAUSED : STOCK_IS_CLOSED;
@@ -328,7 +328,7 @@ static enum stock_result local_step(struct stock *s, struct stock_step *st, stru
         why = "the epoch is another";
     else if (e->pos != st->from)
         why = "settled up to another record";
-    else if (st->item_count > 0 && (!e->ready || e->last != st->first - 1))
+    else if (st->item_count > 0 && (!e->ready || e->last != st->first_number - 1))
         why = "not ready, or the first number is not the next";
     if (why != NULL) {
         fault_say(f, "%s", why);

@@ -228,10 +228,10 @@ static void add_attach(struct redis *r, const struct stock_attach *at)
     redis_conn_add_number(&r->link, at->version);
     redis_conn_add_text(&r->link, stock_state_names[at->state]);
     redis_conn_add_number(&r->link, at->seen.foreign);
-    redis_conn_add_number(&r->link, (int64_t)at->seen.turn);
+    redis_conn_add_number(&r->link, (int64_t)at->seen.revision);
     add_known(r, at);
     add_nodes(r, at);
-    redis_conn_add_number(&r->link, at->just_heard ? 1 : 0);
+    redis_conn_add_number(&r->link, at->nodes_are_current ? 1 : 0);
     add_origin(r, at);
     redis_conn_add_number(&r->link, (int64_t)at->own_epoch);
 }
@@ -267,9 +267,9 @@ static bool take_attach(const redisReply *reply, void *into)
         !reply_state(reply, 4, &at->figures.state) || !reply_u32(reply, 5, &at->figures.version) ||
         !reply_u32(reply, 6, &at->figures.total) || !reply_number(reply, 7, 1, &repair) ||
         !reply_u32(reply, 8, &at->voided) || !take_known(reply_text(reply, 9), at) ||
-        !reply_number(reply, 10, INT64_MAX, &at->figures.turn) ||
+        !reply_number(reply, 10, INT64_MAX, &at->figures.revision) ||
         !reply_origin(reply_text(reply, 11), &at->origin) ||
-        !reply_number(reply, 12, INT64_MAX, &at->figures.since))
+        !reply_number(reply, 12, INT64_MAX, &at->figures.repair_since_ms))
         return false;
     at->figures.repair = repair == 1;
     at->figures.ready = false;
@@ -321,7 +321,7 @@ static enum stock_result redis_attach(struct stock *s, struct stock_attach *at, 
     snprintf(r->proof, sizeof r->proof, "%" PRIu64 " %" PRIu32, at->found.proof_pos,
              at->found.proof_chain);
     redis_conn_add_text(&r->link, r->proof);
-    if (at->first)
+    if (at->first_of_process)
         redis_conn_add_number(&r->link, (int64_t)at->found.beat);
     else
         redis_conn_add_text(&r->link, "");

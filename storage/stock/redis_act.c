@@ -35,7 +35,7 @@ static bool take_act(const redisReply *reply, void *into)
     if (k == ARRAY_LEN(outcomes) || !reply_state(reply, 2, &g->state) ||
         !reply_u32(reply, 3, &g->version) || !reply_u32(reply, 4, &g->total) ||
         !reply_u32(reply, 5, &g->gone) || !reply_u32(reply, 6, &ours) ||
-        !reply_number(reply, 7, 1, &repair) || !reply_number(reply, 8, INT64_MAX, &g->turn))
+        !reply_number(reply, 7, 1, &repair) || !reply_number(reply, 8, INT64_MAX, &g->revision))
         return false;
     act->outcome = k;
     g->foreign = g->gone > ours ? g->gone - ours : 0;
@@ -54,7 +54,7 @@ enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault
     redis_conn_add_number(&r->link, act->total);
     redis_conn_add_number(&r->link, (int64_t)act->origin.wall_ms);
     redis_conn_add_text(&r->link, r->from);
-    redis_conn_add_number(&r->link, (int64_t)act->seen.turn);
+    redis_conn_add_number(&r->link, (int64_t)act->seen.revision);
     return redis_finish_script(r, SCRIPT_ACT, take_act, act, f);
 }
 
@@ -93,11 +93,11 @@ static bool take_reclaim(const redisReply *reply, void *into)
     *g = rc->seen;
     if (k == ARRAY_LEN(outcomes) || !take_given_up(reply_text(reply, 2), rc) ||
         !reply_u32(reply, 3, &g->gone) || !reply_u32(reply, 4, &ours) ||
-        !reply_number(reply, 5, INT64_MAX, &g->turn) || !reply_u32(reply, 6, &of) ||
-        of > NODE_MAX || !reply_u32(reply, 7, &rc->of_ms))
+        !reply_number(reply, 5, INT64_MAX, &g->revision) || !reply_u32(reply, 6, &of) ||
+        of > NODE_MAX || !reply_u32(reply, 7, &rc->subject_ms))
         return false;
     rc->outcome = k;
-    rc->of = (uint16_t)of;
+    rc->subject_node = (uint16_t)of;
     g->foreign = g->gone > ours ? g->gone - ours : 0;
     return true;
 }
@@ -106,13 +106,13 @@ enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struc
 {
     struct redis *r = redis_of(s);
     redis_begin_script(r, SCRIPT_RECLAIM, rc->event, rc->epoch);
-    redis_conn_add_number(&r->link, (int64_t)rc->seen.turn);
+    redis_conn_add_number(&r->link, (int64_t)rc->seen.revision);
     redis_conn_add_number(&r->link, (int64_t)r->stock.conf->node_timeout_ms);
     redis_conn_add_number(&r->link, rc->node);
     redis_conn_add_number(&r->link, rc->journal_lost ? 1 : 0);
     redis_conn_add_number(&r->link, (int64_t)rc->patience_ms);
     if (rc->has_waited)
-        redis_conn_add_number(&r->link, (int64_t)rc->seen.since);
+        redis_conn_add_number(&r->link, (int64_t)rc->seen.repair_since_ms);
     else
         redis_conn_add_text(&r->link, "");
     redis_conn_add_number(&r->link, rc->only_decide ? 1 : 0);

@@ -10,7 +10,7 @@
 #include "storage/stock/redis.h"
 #include "storage/stock/reply.h"
 
-/* In the order of enum stock_what and of enum stock_how. */
+/* In the order of enum stock_change_kind and of enum stock_item_kind. */
 static const char what_letters[] = {'H', 'S', 'p', 'c', 'x', 'u', 'L'};
 static const char how_letters[] = {'b', 'p', 'l'};
 
@@ -42,7 +42,7 @@ static void pack_order(struct pack *p, const struct stock_change *c)
 
 static bool follows(const struct stock_change *c, const struct stock_change *before)
 {
-    return c->what == before->what && c->time_wall_ms == before->time_wall_ms &&
+    return c->kind == before->kind && c->time_wall_ms == before->time_wall_ms &&
            c->seq == before->seq + 1 &&
            (c->number == 0 ? before->number == 0 : c->number == before->number + 1);
 }
@@ -54,7 +54,7 @@ static uint32_t pack_changes(struct pack *p, const struct stock_change *c, uint3
     do
         tickets += c[count++].n;
     while (count < max && follows(&c[count], &c[count - 1]));
-    pack_letter(p, what_letters[c->what]);
+    pack_letter(p, what_letters[c->kind]);
     pack_integer(p, count, 2);
     uint32_t bytes_at = p->len;
     pack_integer(p, 0, 4);
@@ -76,7 +76,7 @@ static bool is_plain(const struct stock_item *item)
 
 static bool is_alike(const struct stock_item *a, const struct stock_item *b)
 {
-    return is_plain(a) && is_plain(b) && a->how == b->how && a->n == b->n;
+    return is_plain(a) && is_plain(b) && a->kind == b->kind && a->n == b->n;
 }
 
 /* As above. */
@@ -85,7 +85,7 @@ static uint32_t pack_items(struct pack *p, const struct stock_item *item, uint32
     uint32_t count = 1;
     while (count < max && is_alike(item, &item[count]))
         count++;
-    pack_letter(p, how_letters[item->how]);
+    pack_letter(p, how_letters[item->kind]);
     pack_integer(p, count, 2);
     pack_digits(p, item->n);
     pack_text(p, item->buyer, item->buyer_len);
@@ -120,10 +120,10 @@ static void add_step(struct redis *r, const struct stock_step *st)
     redis_conn_add_number(l, (int64_t)st->from);
     redis_conn_add_number(l, (int64_t)st->to);
     redis_conn_add_number(l, st->end ? 1 : 0);
-    redis_conn_add_number(l, (int64_t)st->first);
-    redis_conn_add_number(l, (int64_t)st->seen.turn);
+    redis_conn_add_number(l, (int64_t)st->first_number);
+    redis_conn_add_number(l, (int64_t)st->seen.revision);
     redis_conn_add_number(l, st->seen.foreign);
-    redis_conn_add_number(l, st->knows);
+    redis_conn_add_number(l, st->known_count);
     redis_conn_add_number(l, (int64_t)r->stock.conf->node_timeout_ms);
     redis_conn_add_number(l, st->want_nodes ? 1 : 0);
     redis_conn_add_text(l, r->prefix);
@@ -192,10 +192,10 @@ static bool add_key_hashes(const redisReply *reply, struct stock_step *st)
         return false;
     st->hash_count = (uint32_t)(len / KEY_HASH_BYTES);
     for (uint32_t i = 0; i < st->hash_count; i++) {
-        st->marks[i] = 0;
+        st->key_hashes[i] = 0;
         for (int k = 0; k < KEY_HASH_BYTES; k++)
-            st->marks[i] |= (uint64_t)(unsigned char)bytes[i * KEY_HASH_BYTES + (uint32_t)k]
-                            << (8 * k);
+            st->key_hashes[i] |= (uint64_t)(unsigned char)bytes[i * KEY_HASH_BYTES + (uint32_t)k]
+                                 << (8 * k);
     }
     return true;
 }
@@ -232,10 +232,10 @@ static bool take_step(const redisReply *reply, void *into)
         !reply_u32(reply, 3, &g->version) || !reply_u32(reply, 4, &g->total) ||
         !reply_u32(reply, 5, &g->gone) || !reply_u32(reply, 6, &ours) ||
         !reply_number(reply, 7, 1, &repair) || !reply_number(reply, 8, 1, &ready) ||
-        !reply_number(reply, 9, INT64_MAX, &g->turn) || !take_nodes(reply_text(reply, 10), st) ||
-        !take_same(reply_text(reply, 11), st) || !add_key_hashes(reply, st) ||
-        !reply_origin(reply_text(reply, 14), &st->origin) ||
-        !reply_number(reply, 15, INT64_MAX, &g->since))
+        !reply_number(reply, 9, INT64_MAX, &g->revision) ||
+        !take_nodes(reply_text(reply, 10), st) || !take_same(reply_text(reply, 11), st) ||
+        !add_key_hashes(reply, st) || !reply_origin(reply_text(reply, 14), &st->origin) ||
+        !reply_number(reply, 15, INT64_MAX, &g->repair_since_ms))
         return false;
     g->foreign = g->gone > ours ? g->gone - ours : 0;
     g->repair = repair == 1;

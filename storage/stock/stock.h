@@ -56,7 +56,7 @@ enum stock_verdict {
 };
 
 /* How an item is meant. */
-enum stock_how {
+enum stock_item_kind {
     STOCK_BUY,
     STOCK_LOOKUP, /* only look whether the key has an order */
     STOCK_LATE,   /* an expired order was paid: its tickets once more */
@@ -90,12 +90,13 @@ struct stock_figures {
     enum stock_state state;
     uint32_t version;
     uint32_t total;
-    uint32_t gone;    /* what the unified stock has given out, foreign included */
-    uint32_t foreign; /* through no node of ours */
-    uint64_t turn;    /* calls that wrote the hash; a lower one is an older hash */
-    bool repair;      /* nobody sells until every known node is ready */
-    bool ready;       /* this node has settled up to its journal's end */
-    uint64_t since;   /* of the repair: when it began, by the stock's clock in Unix ms; else 0 */
+    uint32_t gone;     /* what the unified stock has given out, foreign included */
+    uint32_t foreign;  /* through no node of ours */
+    uint64_t revision; /* counts the calls that wrote the hash: a lower one is an older hash */
+    bool repair;       /* nobody sells until every known node is ready */
+    bool ready;        /* this node has settled up to its journal's end */
+    uint64_t
+        repair_since_ms; /* of the repair: when it began, by the stock's clock in Unix ms; else 0 */
 };
 
 /* What an examination finds of this node. */
@@ -114,7 +115,7 @@ struct stock_attach {
      * with which it has last tried to attach. */
     uint64_t own_epoch;
     struct stock_found found; /* attach: in, and must not have changed; examine: out */
-    bool first;               /* of this process: nor must the beat have */
+    bool first_of_process;    /* of this process: nor must the beat have */
     struct stock_sale sale;   /* of the journal; in and out */
     uint32_t total, version;  /* of the journal, else of the configuration */
     enum stock_state state;
@@ -125,7 +126,8 @@ struct stock_attach {
      * what stays counted should they be given up. */
     const struct stock_node *nodes;
     uint32_t node_count;
-    bool just_heard; /* ... even if the stock has forgotten them: nothing can have happened since */
+    bool nodes_are_current; /* ... even if the stock has forgotten them: nothing can have happened
+                               since */
     /* out */
     uint64_t pos;
     uint32_t voided; /* orders that were granted and are not in the journal */
@@ -134,7 +136,7 @@ struct stock_attach {
 };
 
 /* What can happen to an order, in the words of the stock (step.lua has the same table). */
-enum stock_what {
+enum stock_change_kind {
     STOCK_GRANTED_HELD,
     STOCK_GRANTED_SOLD,
     STOCK_PAID,      /* held -> sold */
@@ -145,7 +147,7 @@ enum stock_what {
 };
 
 struct stock_change {
-    enum stock_what what;
+    enum stock_change_kind kind;
     uint64_t seq;
     uint64_t number; /* of a grant or a late payment; else 0 */
     uint64_t time_wall_ms, pay_by_wall_ms;
@@ -156,7 +158,7 @@ struct stock_change {
 };
 
 struct stock_item {
-    enum stock_how how;
+    enum stock_item_kind kind;
     uint32_t n;
     uint8_t buyer_len, key_len;
     const char *buyer, *key;
@@ -169,10 +171,10 @@ struct stock_step {
     /* in */
     uint32_t event;
     uint64_t epoch;
-    uint64_t from, to; /* pos before and after */
-    uint32_t chain;    /* CRC of record `to` */
-    bool end;          /* `to` is the journal's end */
-    uint64_t first;    /* number of the first grant */
+    uint64_t from, to;     /* pos before and after */
+    uint32_t chain;        /* CRC of record `to` */
+    bool end;              /* `to` is the journal's end */
+    uint64_t first_number; /* number of the first grant */
     struct stock_change *changes;
     uint32_t change_count; /* <= SETTLE_MAX */
     struct stock_item *items;
@@ -182,13 +184,13 @@ struct stock_step {
     uint32_t limit;          /* tickets of a buyer; 0 none */
     uint64_t hashes_seen;    /* marks of granted keys that were read so far; 0 after an attach */
     struct stock_figures seen;
-    uint32_t knows;   /* nodes that the journal knows */
-    uint32_t version; /* ... and the event's version */
+    uint32_t known_count; /* nodes that the journal knows */
+    uint32_t version;     /* ... and the event's version */
     bool want_nodes;
     /* out */
     struct stock_figures figures;
     struct stock_origin origin; /* only if figures.version is not `version` */
-    uint64_t *marks; /* KEY_HASHES_MAX places of the caller's: those behind hashes_seen */
+    uint64_t *key_hashes; /* KEY_HASHES_MAX places of the caller's: those behind hashes_seen */
     uint32_t hash_count;
     uint64_t hashes_total;    /* hashes_seen + hash_count: these were all */
     struct stock_node *nodes; /* NODES_MAX places of the caller's */
@@ -227,8 +229,8 @@ struct stock_reclaim {
     struct stock_figures seen;
     uint16_t node;     /* 0: all that the repair waits for and that are silent */
     bool journal_lost; /* what it held or had in doubt comes back */
-    /* A node has so long to come: in a repair from seen.since on, by the stock's clock; and by the
-     * caller's, since it attached and saw that `since`. */
+    /* A node has so long to come: in a repair from seen.repair_since_ms on, by the stock's clock;
+     * and by the caller's, since it attached and saw that `since`. */
     uint64_t patience_ms;
     bool has_waited;
     bool only_decide; /* nothing is done */
@@ -239,8 +241,8 @@ struct stock_reclaim {
         STOCK_EARLY, /* node `of` may still come, for of_ms */
         STOCK_NO_SUCH_NODE
     } outcome;
-    uint16_t of;
-    uint32_t of_ms;
+    uint16_t subject_node;
+    uint32_t subject_ms;
     struct stock_evicted evicted[NODES_MAX];
     uint32_t evicted_count;
     struct stock_figures figures; /* as seen, but for what this has changed */

@@ -160,7 +160,7 @@ static void join(bool dies)
         at(e);
         struct stock_attach a = attach_of_book();
         a.found = attaches[e].found;
-        a.first = !world.proven;
+        a.first_of_process = !world.proven;
         assert_int_equal(stock_attach(stock, &a, &f), STOCK_OK);
         take_attached(&a);
     }
@@ -187,7 +187,7 @@ static void begin_process(void)
 static uint64_t unpaid_order(const struct book *b)
 {
     for (uint64_t i = 0; i < b->end; i++) {
-        bool is_over = b->journal[i].what != STOCK_GRANTED_HELD || b->journal[i].n == 0;
+        bool is_over = b->journal[i].kind != STOCK_GRANTED_HELD || b->journal[i].n == 0;
         for (uint64_t k = i + 1; k < b->end && !is_over; k++)
             is_over = b->journal[k].n > 0 &&
                       memcmp(b->journal[k].order, b->journal[i].order, ORDERID_TEXT) == 0;

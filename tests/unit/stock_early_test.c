@@ -110,7 +110,7 @@ static bool time_passes(void)
         beat(1);
     beat(2);
     world.has_waited = true;
-    world.since = world.books[0][1].figures.since;
+    world.since = world.books[0][1].figures.repair_since_ms;
     return true;
 }
 
@@ -124,7 +124,7 @@ static bool gives_up_node(uint16_t node, bool lost)
     beat(2);
     for (uint32_t e = 0; e < EVENTS; e++) {
         at(2, e);
-        has_waited = world.has_waited && world.since == book->figures.since;
+        has_waited = world.has_waited && world.since == book->figures.repair_since_ms;
         enum stock_result result = give_up(node, lost);
         if (result == STOCK_ATTACH)
             return true;
@@ -132,7 +132,7 @@ static bool gives_up_node(uint16_t node, bool lost)
         early += rc.outcome == STOCK_EARLY;
         alive += rc.outcome == STOCK_ALIVE;
         if (rc.outcome == STOCK_EARLY || rc.outcome == STOCK_ALIVE)
-            assert_int_equal(rc.of, 1);
+            assert_int_equal(rc.subject_node, 1);
         evicted += rc.evicted_count;
         world.evicted |= rc.evicted_count > 0;
         if (rc.evicted_count > 0 && world.lives)

@@ -391,8 +391,8 @@ static void test_each_key_is_marked_once(void **state)
     settle();
     assert_true(book->hashes_known);
     assert_int_equal(book->hash_count, 2);
-    assert_int_equal(times_marked("k1"), 1);
-    assert_int_equal(times_marked("k2"), 1);
+    assert_int_equal(times_hashed("k1"), 1);
+    assert_int_equal(times_hashed("k2"), 1);
 }
 
 /* ---- held and sold -------------------------------------------------------------------------- */
@@ -402,7 +402,7 @@ static void test_what_a_change_does_to_the_stock(void **state)
 {
     static const struct {
         bool held;
-        enum stock_what what;
+        enum stock_change_kind kind;
         uint32_t gone;
     } cases[] = {{true, STOCK_PAID, 3},
                  {true, STOCK_CANCELLED, 0},
@@ -416,7 +416,7 @@ static void test_what_a_change_does_to_the_stock(void **state)
         assert_int_equal(buy(3, "ann", ""), STOCK_YES);
         settle();
         assert_int_equal(book->figures.gone, kept + 3);
-        note(cases[i].what, book->last);
+        note(cases[i].kind, book->last);
         settle();
         kept += cases[i].gone;
         assert_int_equal(book->figures.gone, kept);

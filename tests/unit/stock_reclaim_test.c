@@ -69,7 +69,7 @@ static void test_again_changes_nothing(void **state)
     gives_up(2, false, 6, 0);
     redis_fixture_do(&redis, "HSET " H " turn 0");
     contents(H, before, sizeof before);
-    book->figures.turn = 0;
+    book->figures.revision = 0;
     gives_up(2, false, 6, 0);
     redis_fixture_do(&redis, "HSET " H " turn 0");
     contents(H, after, sizeof after);

@@ -408,7 +408,7 @@ static void test_marks_reach_the_other_node(void **state)
     settle();
     assert_true(book->hashes_known);
     assert_int_equal(book->hash_count, 2);
-    assert_true(times_marked("k1") == 1 && times_marked("k2") == 1);
+    assert_true(times_hashed("k1") == 1 && times_hashed("k2") == 1);
     be(1);
     settle();
     assert_int_equal(book->hash_count, 2);
@@ -440,7 +440,7 @@ static void test_marks_come_in_portions(void **state)
     assert_int_equal(book->hash_count, 10 * BATCH_MAX);
     assert_true(book->hashes_known);
     for (uint32_t k = 0; k < 10; k++)
-        assert_int_equal(times_marked(names[k][17]), 1);
+        assert_int_equal(times_hashed(names[k][17]), 1);
 }
 
 static void test_an_act_reaches_the_other_node_once(void **state)

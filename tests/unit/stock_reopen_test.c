@@ -137,7 +137,7 @@ static void test_reopen_leaves_those_who_settle(void **state)
     again();
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
-    assert_int_equal(rc.of, 2);
+    assert_int_equal(rc.subject_node, 2);
     assert_int_equal(rc.evicted_count, 0);
     all_is_well(4);
 }
@@ -180,12 +180,12 @@ static void test_the_callers_clock_counts_too(void **state)
     has_waited = false;
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
-    assert_true(rc.of_ms > 0 && rc.of_ms <= patience);
+    assert_true(rc.subject_ms > 0 && rc.subject_ms <= patience);
     all_is_long_ago();
     settle();
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
-    assert_int_equal(rc.of, 2);
+    assert_int_equal(rc.subject_node, 2);
     has_waited = true;
     gives_up(2, false, 4, 0);
     patience = 0;
@@ -206,7 +206,7 @@ static void test_a_repair_begins_once_more(void **state)
     again();
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
-    assert_int_equal(rc.of, 2);
+    assert_int_equal(rc.subject_node, 2);
     patience = 0;
     be(2);
     again();

@@ -88,7 +88,7 @@ static bool read_names(struct names *n, struct redis_inspect *look, struct fault
     if (!inspect_names(look, e->name, INSPECT_KEYS, &guards[INSPECT_KEYS], take_key, n, why) ||
         !inspect_names(look, e->name, INSPECT_BUYERS, &guards[INSPECT_BUYERS], take_buyer, n,
                        why) ||
-        !inspect_marks(look, e->name, &guards[INSPECT_MARKS], take_mark, n, why) ||
+        !inspect_key_hashes(look, e->name, &guards[INSPECT_KEY_HASHES], take_mark, n, why) ||
         !inspect_event(look, e->name, &n->after, why))
         return false;
     n->whole = e->hash.rebuild != 0 && n->after.rebuild == e->hash.rebuild;
@@ -115,7 +115,7 @@ static bool is_still(const struct names *n, const struct audited *a)
         return false;
     for (uint32_t i = 0; i < n->after.node_count; i++)
         if (n->after.nodes[i].node == was->node)
-            return n->after.nodes[i].pos == was->pos && n->after.nodes[i].last == was->last;
+            return n->after.nodes[i].pos == was->pos && n->after.nodes[i].last_number == was->last_number;
     return false;
 }
 
@@ -125,7 +125,7 @@ static bool is_all_still(const struct names *n)
     const struct event_audit *e = n->e;
     for (uint32_t i = 0; i < e->count; i++) {
         const struct audited *a = &e->list[i];
-        if (!a->still || a->redis->last != a->account.tally.last)
+        if (!a->still || a->redis->last_number != a->account.tally.last)
             return false;
     }
     for (uint32_t i = 0; i < n->after.node_count; i++)

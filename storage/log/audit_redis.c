@@ -44,11 +44,11 @@ static void judge_fields(struct findings *to, const char *event, const struct in
                      "P3 redis: event %s: node %u: %" PRIu64 " gone, but %" PRIu64 " held, %" PRIu64
                      " sold, %" PRIu64 " pending",
                      event, n->node, n->gone, n->held, n->sold, n->pending);
-    if (n->last < n->done || n->last - n->done != n->pending_orders)
+    if (n->last_number < n->settled_number || n->last_number - n->settled_number != n->pending_orders)
         audit_breach(to,
                      "P3 redis: event %s: node %u: numbers %" PRIu64 " to %" PRIu64
                      " are pending, and there are %" PRIu64,
-                     event, n->node, n->done + 1, n->last, n->pending_orders);
+                     event, n->node, n->settled_number + 1, n->last_number, n->pending_orders);
 }
 
 /* What they say of the journal up to pos. */
@@ -63,13 +63,13 @@ static void judge_settled(struct findings *to, const char *event, const struct a
                      event, n->node, n->pos, a->end);
         return;
     }
-    if (n->held != j->pos_held || n->sold != j->pos_sold || n->done != j->pos_last)
+    if (n->held != j->pos_held || n->sold != j->pos_sold || n->settled_number != j->pos_last)
         audit_breach(to,
                      "P3 redis: event %s: node %u: up to record %" PRIu64
                      " the journal has %" PRIu64 " held, %" PRIu64 " sold, %" PRIu64
                      " orders; Redis %" PRIu64 " held, %" PRIu64 " sold, %" PRIu64 " orders",
                      event, n->node, n->pos, j->pos_held, j->pos_sold, j->pos_last, n->held,
-                     n->sold, n->done);
+                     n->sold, n->settled_number);
 }
 
 /* What is under way, or waits for the node to attach again. */
@@ -79,21 +79,21 @@ static void say_open(struct findings *to, const char *event, const struct audite
     if (n->pos < a->end)
         audit_say(to, "open: event %s: node %u: %" PRIu64 " records are not settled yet", event,
                   n->node, a->end - n->pos);
-    if (n->last > a->account.tally.last)
+    if (n->last_number > a->account.tally.last)
         audit_say(to, "open: event %s: node %u: %" PRIu64 " orders are in doubt%s", event, n->node,
-                  n->last - a->account.tally.last,
+                  n->last_number - a->account.tally.last,
                   a->source->running ? "" : "; given back when the node starts again");
-    if (n->last < a->account.mark_last)
+    if (n->last_number < a->account.mark_last)
         audit_say(to,
                   "open: event %s: node %u: Redis has lost writes: it knows %" PRIu64 " of %" PRIu64
                   " orders; repaired when the node attaches again",
-                  event, n->node, n->last, a->account.mark_last);
+                  event, n->node, n->last_number, a->account.mark_last);
 }
 
 static void judge_node(struct findings *to, const char *event, const struct inspect_node *n,
                        const struct audited *a)
 {
-    judge_fields(to, event, n, n->epoch == 0 || a == NULL || n->last < a->account.mark_last);
+    judge_fields(to, event, n, n->epoch == 0 || a == NULL || n->last_number < a->account.mark_last);
     if (a == NULL) {
         audit_say(to,
                   "open: event %s: node %u: %" PRIu64 " held, %" PRIu64 " sold, %" PRIu64
@@ -103,7 +103,7 @@ static void judge_node(struct findings *to, const char *event, const struct insp
     }
     if (a->account.wrong != NULL)
         return;
-    if (n->pos == 0 && n->done > 0) {
+    if (n->pos == 0 && n->settled_number > 0) {
         audit_say(to,
                   "open: event %s: node %u was given up with its journal; what that says is told "
                   "when the node attaches again",
@@ -124,28 +124,28 @@ struct hash_sum {
 static void judge_gone(struct findings *to, const char *event, const struct inspect_event *h,
                        const struct hash_sum *sum)
 {
-    if (h->ours != sum->gone)
+    if (h->sold_by_us != sum->gone)
         audit_breach(to,
                      "P3 redis: event %s: ours is %" PRIu64 ", the nodes' gone add up to %" PRIu64,
-                     event, h->ours, sum->gone);
-    if (h->gone < h->ours)
+                     event, h->sold_by_us, sum->gone);
+    if (h->gone < h->sold_by_us)
         audit_breach(to, "P3 redis: event %s: %" PRIu64 " gone, of which %" PRIu64 " are ours",
-                     event, h->gone, h->ours);
-    if (h->ours > h->total)
+                     event, h->gone, h->sold_by_us);
+    if (h->sold_by_us > h->total)
         audit_breach(to, "P1 redis: event %s: %" PRIu64 " tickets of ours are gone, of %" PRIu64,
-                     event, h->ours, h->total);
+                     event, h->sold_by_us, h->total);
     else if (h->gone > h->total)
         audit_say(to,
                   "redis: event %s: %" PRIu64 " of %" PRIu64 " are gone, with %" PRIu64
                   " through other programs",
-                  event, h->gone, h->total, h->gone - h->ours);
+                  event, h->gone, h->total, h->gone - h->sold_by_us);
 }
 
 static void judge_sum(struct findings *to, const char *event, const struct inspect_event *h,
                       const struct hash_sum *sum)
 {
     uint64_t left = h->total > h->gone ? h->total - h->gone : 0;
-    uint64_t foreign = h->gone > h->ours ? h->gone - h->ours : 0;
+    uint64_t foreign = h->gone > h->sold_by_us ? h->gone - h->sold_by_us : 0;
     uint64_t out = left + sum->held + sum->sold + sum->pending + sum->more + foreign;
     char pending[64] = "", more[64] = "";
     if (sum->pending > 0)
@@ -298,7 +298,7 @@ static uint64_t told_up_to(const struct audited *a, bool has_told)
 {
     if (a->redis == NULL)
         return 0;
-    uint64_t up_to = a->redis->told;
+    uint64_t up_to = a->redis->streamed_seq;
     if (has_told && a->redis->pos > up_to)
         up_to = a->redis->pos;
     return up_to < a->end ? up_to : a->end;
@@ -336,8 +336,8 @@ static struct told count_told(const struct reading *r, bool has_told)
 static bool shows_loss(const struct event_audit *e, const struct audited *a)
 {
     const struct inspect_node *n = a->redis;
-    return n == NULL || e->hash.repair || !audit_has_told(e, n) || n->told != n->told_registry ||
-           n->last < a->account.mark_last;
+    return n == NULL || e->hash.repair || !audit_has_told(e, n) || n->streamed_seq != n->streamed_registry ||
+           n->last_number < a->account.mark_last;
 }
 
 /* Breaches of one node. What they do not explain is added to *open. */

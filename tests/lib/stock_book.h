@@ -19,7 +19,7 @@
 #include <sodium.h>
 
 #include "conf/base/key_hash.h"
-#include "storage/stock/redis.h"
+#include "storage/stock/stock.h"
 #include "tests/lib/stock_in_redis.h"
 
 #define SLOT 7
@@ -123,7 +123,6 @@ static inline void be(uint16_t node)
 {
     conf.node = node;
     book = &books[node];
-    snprintf(redis_of(stock)->node, sizeof redis_of(stock)->node, "%u", (unsigned)node);
 }
 
 /* ---- attach --------------------------------------------------------------------------------- */
@@ -517,6 +516,7 @@ static inline int stock_begin(void)
 {
     if (sodium_init() < 0)
         return 1;
+    thread_is(THREAD_LEDGER, "ledger"); /* the owner of a stock */
     redis_fixture_start(&redis);
     strcpy(conf.events[0].name, "ticket");
     conf.event_count = 1;

@@ -15,7 +15,8 @@
  * storage/journal/home.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * storage/journal/node_totals.c storage/journal/verify.c
- *        storage/stock/redis_inspect.c storage/stock/redis_conn.c conf/base/arena.c
+ *        storage/stock/redis_inspect.c storage/stock/redis_inspect_hash.c
+ * storage/stock/redis_conn.c conf/base/arena.c
  *        -lhiredis -llmdb -lsodium -ldeflate */
 #include "tests/unit/journal_dir.h"
 

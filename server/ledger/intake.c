@@ -7,27 +7,44 @@
  *
  * Dies here: no buyer has heard anything, nothing is lost.
  */
+#include <string.h>
+
 #include "conf/base/clock.h"
 #include "server/ledger/ledger_private.h"
 
 struct intake {
+    struct channel *channels; /* the workers' and the admin worker's */
+    uint32_t channel_count;
     struct message **ops; /* wait for the steps of this turn */
     uint32_t op_count;
     uint32_t taken; /* messages of this turn that are no buys; OPS_MAX at most */
+    bool is_full;   /* a batch is: the turn takes nothing more */
     size_t ops_pool;
 };
 
 struct intake *intake_plan(struct arena *a)
 {
     static struct intake intake;
-    intake.op_count = intake.taken = 0;
+    memset(&intake, 0, sizeof intake);
     intake.ops_pool = arena_plan(a, "ledger", OPS_MAX, sizeof(struct message *));
     return &intake;
 }
 
-void intake_init(struct ledger *l, const struct arena *a)
+void intake_init(struct ledger *l, const struct arena *a, struct channel *channels,
+                 uint32_t channel_count)
 {
+    ASSERT(channel_count <= WORKERS_MAX + 1);
+    l->intake->channels = channels;
+    l->intake->channel_count = channel_count;
     l->intake->ops = arena_block(a, l->intake->ops_pool);
+}
+
+bool intake_rings_are_empty(const struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->intake->channel_count; i++)
+        if (!ring_is_empty(&l->intake->channels[i].orders))
+            return false;
+    return true;
 }
 
 struct message *const *intake_ops(const struct ledger *l, uint32_t *count)
@@ -39,6 +56,7 @@ struct message *const *intake_ops(const struct ledger *l, uint32_t *count)
 void intake_clear(struct ledger *l)
 {
     l->intake->op_count = l->intake->taken = 0;
+    l->intake->is_full = false;
 }
 
 static void add_op(struct intake *in, struct message *m)
@@ -47,12 +65,13 @@ static void add_op(struct intake *in, struct message *m)
     in->ops[in->op_count++] = m;
 }
 
-static void add_to_batch(struct ledger_event *e, struct message *m)
+static void add_to_batch(struct intake *in, struct ledger_event *e, struct message *m)
 {
     ASSERT(e->batch.count < BATCH_MAX);
     e->batch.messages[e->batch.count++] = m;
     if (m->fallback_verdict == VERDICT_YES)
         e->batch.tickets += m->n;
+    in->is_full |= e->batch.count == BATCH_MAX;
 }
 
 /* ---- buys ----------------------------------------------------------------------------------- */
@@ -97,7 +116,7 @@ static void take_buy(struct ledger *l, struct message *m, uint64_t now_mono_us)
     m->fallback_verdict = (uint8_t)v;
     if (v == VERDICT_YES)
         book_promise(l);
-    add_to_batch(e, m);
+    add_to_batch(l->intake, e, m);
 }
 
 /* ---- all else ------------------------------------------------------------------------------- */
@@ -106,7 +125,7 @@ static void take_payment(struct ledger *l, struct message *m)
 {
     switch (order_pay(l, m)) {
     case PAYMENT_LATE:
-        add_to_batch(&l->events[m->event], m);
+        add_to_batch(l->intake, &l->events[m->event], m);
         return;
     case PAYMENT_DEFERRED:
         outbox_defer(l, m);
@@ -166,21 +185,12 @@ static bool take_deferred(struct ledger *l)
 
 /* ---- the turn's share ----------------------------------------------------------------------- */
 
-static bool turn_is_full(const struct ledger *l)
-{
-    if (l->intake->taken == OPS_MAX)
-        return true;
-    for (uint32_t i = 0; i < l->conf->event_count; i++)
-        if (l->events[i].batch.count == BATCH_MAX)
-            return true;
-    return false;
-}
-
 static bool take_one(struct ledger *l, uint32_t channel, uint64_t now_mono_us)
 {
-    struct message *m = outbox_receive(l, channel);
+    struct message *m = ring_pop(&l->intake->channels[channel].orders);
     if (m == NULL)
         return false;
+    m->worker = (uint8_t)channel;
     if (m->kind == MESSAGE_BUY)
         take_buy(l, m, now_mono_us);
     else
@@ -192,13 +202,13 @@ static bool take_one(struct ledger *l, uint32_t channel, uint64_t now_mono_us)
 bool intake_run(struct ledger *l)
 {
     ASSERT_LEDGER();
+    const struct intake *in = l->intake;
     uint64_t now_mono_us = clock_mono_us();
-    uint32_t channels = outbox_channel_count(l);
     book_begin_turn(l);
     bool more = true, any = take_deferred(l);
     while (more) {
         more = false;
-        for (uint32_t i = 0; i < channels && !turn_is_full(l); i++)
+        for (uint32_t i = 0; i < in->channel_count && !in->is_full && in->taken < OPS_MAX; i++)
             more |= take_one(l, i, now_mono_us);
         any |= more;
     }

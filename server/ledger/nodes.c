@@ -167,17 +167,13 @@ static void log_silence(const struct ledger_event *e, const struct stock_node *l
     }
 }
 
-void nodes_update(const struct ledger *l, struct ledger_event *e, const struct stock_node *list,
-                  uint32_t count, uint64_t asked_mono_us)
+static void update(const struct ledger *l, struct ledger_event *e, const struct stock_node *list,
+                   uint32_t count, uint64_t asked_mono_us)
 {
-    ASSERT_LEDGER();
-    ASSERT(count <= NODES_MAX);
     struct nodes *n = e->nodes;
-    find_awaited(l, n, list, e->figures.repair ? count : 0);
-    if (count == 0)
-        return;
     n->asked_mono_us = asked_mono_us;
     if (e->figures.repair) {
+        find_awaited(l, n, list, count);
         log_awaited(l, e, list, count);
         return;
     }
@@ -185,4 +181,14 @@ void nodes_update(const struct ledger *l, struct ledger_event *e, const struct s
     memcpy(n->list, list, count * sizeof *list);
     n->count = count;
     n->heard_mono_us = asked_mono_us;
+}
+
+void nodes_update(const struct ledger *l, struct ledger_event *e, const struct stock_node *list,
+                  uint32_t count, uint64_t asked_mono_us)
+{
+    ASSERT(count <= NODES_MAX);
+    if (!e->figures.repair)
+        e->nodes->awaited_count = 0;
+    if (count > 0)
+        update(l, e, list, count, asked_mono_us);
 }

@@ -22,11 +22,11 @@ enum sale_state publish_state(const struct ledger_event *e, uint64_t now_wall_ms
 }
 
 static uint64_t gate_of(const struct ledger *l, const struct ledger_event *e, enum sale_state state,
-                        uint64_t now_wall_ms)
+                        bool sells, uint64_t now_wall_ms)
 {
     uint64_t beat_ms = e->asof_mono_us / 1000 + BEAT_PROMISE_MS;
     uint32_t cap = atomic_load_explicit(&e->board->local_stock, memory_order_relaxed);
-    if (!event_sells(l, e))
+    if (!sells)
         return gate_value(VERDICT_BUSY, GATE_FOREVER);
     switch (state) {
     case SALE_CLOSED:
@@ -73,6 +73,7 @@ static void publish_event(struct ledger *l, struct ledger_event *e)
 {
     uint64_t now_wall_ms = clock_wall_ms();
     enum sale_state state = publish_state(e, now_wall_ms);
+    bool sells = event_sells(l, e);
     struct board_event *b = e->board;
     atomic_store_explicit(&b->figures, (uint64_t)e->figures.total << 32 | e->figures.gone,
                           memory_order_relaxed);
@@ -89,8 +90,8 @@ static void publish_event(struct ledger *l, struct ledger_event *e)
                           memory_order_relaxed);
     atomic_store_explicit(&b->key_hashes_max, e->filter.capacity, memory_order_relaxed);
     atomic_store_explicit(&b->gate,
-                          gate_of(l, e, state, now_wall_ms) |
-                              (event_sells(l, e) && e->hashes_known ? GATE_KEYS : 0),
+                          gate_of(l, e, state, sells, now_wall_ms) |
+                              (sells && e->hashes_known ? GATE_KEYS : 0),
                           memory_order_release); /* the marks before it */
 }
 
@@ -142,8 +143,7 @@ static enum node_state node_state_of(const struct ledger *l, enum node_state was
 
 void publish_run(struct ledger *l)
 {
-    ASSERT(thread_role() == THREAD_LEDGER ||
-           thread_role() == THREAD_MAIN); /* main: before it runs */
+    ASSERT(thread_role() != THREAD_WORKER); /* the ledger; main before the ledger runs */
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         publish_event(l, &l->events[i]);
     publish_stores(l);

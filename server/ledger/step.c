@@ -79,36 +79,36 @@ static void update_figures(struct ledger_event *e, const struct stock_step *st,
         log_ready(e);
 }
 
-static struct stock_step prepare(const struct ledger *l, const struct ledger_event *e,
-                                 uint64_t now_mono_us)
+static void prepare(const struct ledger *l, const struct ledger_event *e, uint64_t now_mono_us,
+                    struct stock_step *st)
 {
     const struct step_buffers *b = l->step;
     uint64_t hold_ms = e->conf->hold_ms;
-    struct stock_step st = {.event = e->index,
-                            .epoch = e->epoch,
-                            .slot = e->slot,
-                            .pay_by_wall_ms = hold_ms > 0 ? clock_wall_ms() + hold_ms : 0,
-                            .limit = e->conf->limit,
-                            .hashes_seen = e->hashes_seen,
-                            .key_hashes = b->key_hashes,
-                            .changes = b->changes,
-                            .items = b->items,
-                            .seen = e->figures,
-                            .known_count = e->totals.known_count,
-                            .version = e->totals.version,
-                            .want_nodes = nodes_are_due(e->nodes, now_mono_us),
-                            .nodes = b->nodes};
-    settle_read(l, e, b->records, &st);
-    sell_fill_items(e, &st);
-    return st;
+    *st = (struct stock_step){.event = e->index,
+                              .epoch = e->epoch,
+                              .slot = e->slot,
+                              .pay_by_wall_ms = hold_ms > 0 ? clock_wall_ms() + hold_ms : 0,
+                              .limit = e->conf->limit,
+                              .hashes_seen = e->hashes_seen,
+                              .key_hashes = b->key_hashes,
+                              .changes = b->changes,
+                              .items = b->items,
+                              .seen = e->figures,
+                              .known_count = e->totals.known_count,
+                              .version = e->totals.version,
+                              .want_nodes = nodes_are_due(e->nodes, now_mono_us),
+                              .nodes = b->nodes};
+    settle_read(l, e, b->records, st);
+    sell_fill_items(e, st);
 }
 
 /* True: go on with this event in this turn, because there was too much to settle in one step. */
 static bool step_once(struct ledger *l, struct ledger_event *e)
 {
     struct fault f;
-    struct stock_step st = prepare(l, e, clock_mono_us());
+    struct stock_step st;
     uint64_t asked = clock_mono_us();
+    prepare(l, e, asked, &st);
     enum stock_result result = stock_step(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
     if (result == STOCK_CONFLICT)

@@ -227,7 +227,7 @@ void redis_conn_replace(struct redis_conn *c, uint32_t argument, const char *tex
 /* Closes the connection and is false. */
 static bool in_doubt(struct redis_conn *c, struct fault *f, const char *doing, const char *why)
 {
-    fault_say(f, "redis %s: %s: %s", c->addr->text, doing, why);
+    fault_set(f, "redis %s: %s: %s", c->addr->text, doing, why);
     redis_conn_close(c);
     return false;
 }

@@ -39,7 +39,7 @@ struct redis_inspect *inspect_open(const struct conf *conf, struct fault *f)
     if (in != NULL)
         in->conn = redis_conn_create(&conf->redis, ARGS_MAX);
     if (in == NULL || in->conn == NULL) {
-        fault_say(f, "redis %s: %s", conf->redis.text, strerror(ENOMEM));
+        fault_set(f, "redis %s: %s", conf->redis.text, strerror(ENOMEM));
         free(in);
         return NULL;
     }

@@ -97,7 +97,7 @@ static enum stock_result in_doubt(struct redis_scripts *s, const redisReply *rep
 {
     const char *why =
         reply->type == REDIS_REPLY_ERROR ? reply->str : "the answer is not of the expected form";
-    fault_say(f, "redis %s: %s: %s", redis_conn_name(s->conn), doing, why);
+    fault_set(f, "redis %s: %s: %s", redis_conn_name(s->conn), doing, why);
     redis_conn_close(s->conn);
     return STOCK_UNKNOWN;
 }
@@ -228,7 +228,7 @@ static enum stock_result status_of(struct redis_scripts *s, const redisReply *re
     if (strcmp(status, "OK") == 0)
         return STOCK_OK;
     const char *why = reply_text(reply, 1);
-    fault_say(f, "redis %s: %s: %s", redis_conn_name(s->conn), doing,
+    fault_set(f, "redis %s: %s: %s", redis_conn_name(s->conn), doing,
               why != NULL ? why : "no reason given");
     if (strcmp(status, "ATTACH") == 0)
         return STOCK_ATTACH;

@@ -101,7 +101,7 @@ static bool read_event(struct redis_conn *c, const char *event, uint64_t deadlin
         return false;
     bool good = parse_reply(out, reply);
     if (!good)
-        fault_say(f, "redis %s: %s: %s", redis_conn_name(c), key,
+        fault_set(f, "redis %s: %s: %s", redis_conn_name(c), key,
                   reply->type == REDIS_REPLY_ERROR ? reply->str : "not a hash");
     freeReplyObject(reply);
     return good;

@@ -67,10 +67,12 @@ static uint64_t pay_by;    /* of the orders granted from now on; 0: sold outrigh
 
 static inline void use(struct stock *(*plan)(const struct conf *, struct arena *))
 {
+    thread_set_role(THREAD_MAIN, "main"); /* which owns the arena */
     memset(&arena, 0, sizeof arena);
     stock = plan(&conf, &arena);
     assert_true(arena_map(&arena, &f));
     stock_init(stock, &arena);
+    thread_set_role(THREAD_LEDGER, "ledger"); /* which owns the stock */
     stock_set_timeout(stock, 5000);
 }
 
@@ -160,7 +162,7 @@ static inline enum stock_result examine(struct stock_attach *at)
     if (result == STOCK_OK)
         result = stock_examine(stock, at, &f);
     if (result == STOCK_OK && at->found.proof_chain != chain_of(book, at->found.proof_pos)) {
-        fault_say(&f, "record %lu is another one", (unsigned long)at->found.proof_pos);
+        fault_set(&f, "record %lu is another one", (unsigned long)at->found.proof_pos);
         result = STOCK_CONFLICT;
     }
     return result;
@@ -516,7 +518,6 @@ static inline int stock_begin(void)
 {
     if (sodium_init() < 0)
         return 1;
-    thread_is(THREAD_LEDGER, "ledger"); /* the owner of a stock */
     redis_fixture_start(&redis);
     strcpy(conf.events[0].name, "ticket");
     conf.event_count = 1;

@@ -146,7 +146,7 @@ static enum stock_result examine_all(const struct ledger *l, struct stock_found 
 static bool has_recent_beat(const struct ledger *l, const struct stock_found *found)
 {
     for (uint32_t i = 0; i < l->conf->event_count; i++)
-        if (found[i].beat != 0 && found[i].now <= found[i].beat + RECENT_MS)
+        if (found[i].beat_wall_ms != 0 && found[i].now_wall_ms <= found[i].beat_wall_ms + RECENT_MS)
             return true;
     return false;
 }
@@ -166,7 +166,7 @@ static enum stock_result check_no_other_instance(const struct ledger *l, struct 
         nanosleep(&period, NULL);
         enum stock_result result = examine_all(l, found, f);
         for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++) {
-            if (found[i].beat <= before[i].beat) /* less: Redis has forgotten it */
+            if (found[i].beat_wall_ms <= before[i].beat_wall_ms) /* less: Redis has forgotten it */
                 continue;
             moves[i] = found[i].epoch == before[i].epoch ? moves[i] + 1 : 0;
             end = now + WATCH_MORE_US > end ? now + WATCH_MORE_US : end;

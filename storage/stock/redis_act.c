@@ -42,21 +42,20 @@ static bool parse_act(const redisReply *reply, void *into)
     return true;
 }
 
-enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault *f)
+enum stock_result redis_act(struct redis_scripts *s, struct stock_act *act, struct fault *f)
 {
-    struct redis *r = redis_of(s);
     char from[PARAM_MAX + 1];
     ASSERT(act->origin.from_len <= PARAM_MAX && act->state <= STOCK_CLOSED);
     memcpy(from, act->origin.from, act->origin.from_len);
     from[act->origin.from_len] = '\0';
-    struct redis_conn *c = redis_script_begin(r->scripts, SCRIPT_ACT, act->event, act->epoch);
+    struct redis_conn *c = redis_script_begin(s, SCRIPT_ACT, act->event, act->epoch);
     redis_conn_add_number(c, act->seen.version);
     redis_conn_add_text(c, stock_state_names[act->state]);
     redis_conn_add_number(c, act->total);
     redis_conn_add_number(c, (int64_t)act->origin.wall_ms);
     redis_conn_add_text(c, from);
     redis_conn_add_number(c, (int64_t)act->seen.revision);
-    return redis_script_finish(r->scripts, parse_act, act, f);
+    return redis_script_finish(s, parse_act, act, f);
 }
 
 /* "id:gone:back:new ..." */
@@ -102,19 +101,18 @@ static bool parse_reclaim(const redisReply *reply, void *into)
     return true;
 }
 
-enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struct fault *f)
+enum stock_result redis_reclaim(struct redis_scripts *s, struct stock_reclaim *rc, struct fault *f)
 {
-    struct redis *r = redis_of(s);
-    struct redis_conn *c = redis_script_begin(r->scripts, SCRIPT_RECLAIM, rc->event, rc->epoch);
+    struct redis_conn *c = redis_script_begin(s, SCRIPT_RECLAIM, rc->event, rc->epoch);
     redis_conn_add_number(c, (int64_t)rc->seen.revision);
-    redis_conn_add_number(c, (int64_t)r->stock.conf->node_timeout_ms);
+    redis_conn_add_number(c, (int64_t)redis_scripts_conf(s)->node_timeout_ms);
     redis_conn_add_number(c, rc->node);
     redis_conn_add_number(c, rc->journal_lost ? 1 : 0);
     redis_conn_add_number(c, (int64_t)rc->patience_ms);
     if (rc->has_waited)
-        redis_conn_add_number(c, (int64_t)rc->seen.repair_since_ms);
+        redis_conn_add_number(c, (int64_t)rc->seen.repair_since_wall_ms);
     else
         redis_conn_add_text(c, "");
     redis_conn_add_number(c, rc->only_decide ? 1 : 0);
-    return redis_script_finish(r->scripts, parse_reclaim, rc, f);
+    return redis_script_finish(s, parse_reclaim, rc, f);
 }

@@ -10,6 +10,7 @@
 
 #include "storage/stock/redis_private.h"
 #include "storage/stock/redis_reply.h"
+#include "storage/stock/stock_private.h"
 
 #define SECRET_TEXT (2 * ORDERID_SECRET) /* in hex */
 #define KNOWN_TEXT  (NODES_MAX * 6)
@@ -65,14 +66,14 @@ static void add_origin(struct redis_conn *c, struct attach_texts *t, const struc
 }
 
 /* All arguments but the last two. */
-static struct redis_conn *begin_attach(struct redis *r, struct attach_texts *t,
+static struct redis_conn *begin_attach(struct redis_scripts *s, struct attach_texts *t,
                                        const struct stock_attach *at)
 {
     stock_new_sale(&t->new_sale);
     sodium_bin2hex(t->secret, sizeof t->secret, at->sale.secret, ORDERID_SECRET);
     sodium_bin2hex(t->new_secret, sizeof t->new_secret, t->new_sale.secret, ORDERID_SECRET);
-    struct redis_conn *c = redis_script_begin(r->scripts, SCRIPT_ATTACH, at->event, at->epoch);
-    redis_conn_add_text(c, redis_scripts_run_id(r->scripts));
+    struct redis_conn *c = redis_script_begin(s, SCRIPT_ATTACH, at->event, at->epoch);
+    redis_conn_add_text(c, redis_scripts_run_id(s));
     redis_conn_add_text(c, at->sale.id);
     redis_conn_add_text(c, at->sale.id[0] != '\0' ? t->secret : "");
     redis_conn_add_text(c, t->new_sale.id);
@@ -126,7 +127,7 @@ static bool parse_attach(const redisReply *reply, void *into)
         !reply_u32(reply, 8, &at->voided) || !parse_known(reply_text(reply, 9), at) ||
         !reply_number(reply, 10, INT64_MAX, &at->figures.revision) ||
         !reply_origin(reply_text(reply, 11), &at->origin) ||
-        !reply_number(reply, 12, INT64_MAX, &at->figures.repair_since_ms))
+        !reply_number(reply, 12, INT64_MAX, &at->figures.repair_since_wall_ms))
         return false;
     at->figures.repair = repair == 1;
     at->figures.ready = false;
@@ -143,33 +144,31 @@ static bool parse_found(const redisReply *reply, void *into)
         sscanf(proof, "%20" SCNu64 " %10" SCNu32, &found->proof_pos, &found->proof_chain) != 2)
         return false;
     found->epoch = strtoull(epoch, NULL, 10);
-    found->beat = strtoull(beat, NULL, 10);
-    return reply_number(reply, 4, INT64_MAX, &found->now);
+    found->beat_wall_ms = strtoull(beat, NULL, 10);
+    return reply_number(reply, 4, INT64_MAX, &found->now_wall_ms);
 }
 
 /* ---- the calls ------------------------------------------------------------------------------ */
 
-enum stock_result redis_examine(struct stock *s, struct stock_attach *at, struct fault *f)
+enum stock_result redis_examine(struct redis_scripts *s, struct stock_attach *at, struct fault *f)
 {
-    struct redis *r = redis_of(s);
     struct attach_texts t;
-    struct redis_conn *c = begin_attach(r, &t, at);
+    struct redis_conn *c = begin_attach(s, &t, at);
     redis_conn_add_text(c, "");
     redis_conn_add_text(c, "");
-    return redis_script_finish(r->scripts, parse_found, &at->found, f);
+    return redis_script_finish(s, parse_found, &at->found, f);
 }
 
-enum stock_result redis_attach(struct stock *s, struct stock_attach *at, struct fault *f)
+enum stock_result redis_attach(struct redis_scripts *s, struct stock_attach *at, struct fault *f)
 {
-    struct redis *r = redis_of(s);
     struct attach_texts t;
-    struct redis_conn *c = begin_attach(r, &t, at);
+    struct redis_conn *c = begin_attach(s, &t, at);
     snprintf(t.proof, sizeof t.proof, "%" PRIu64 " %" PRIu32, at->found.proof_pos,
              at->found.proof_chain);
     redis_conn_add_text(c, t.proof);
     if (at->first_of_process)
-        redis_conn_add_number(c, (int64_t)at->found.beat);
+        redis_conn_add_number(c, (int64_t)at->found.beat_wall_ms);
     else
         redis_conn_add_text(c, "");
-    return redis_script_finish(r->scripts, parse_attach, at, f);
+    return redis_script_finish(s, parse_attach, at, f);
 }

@@ -1,6 +1,8 @@
 /*
- * redis_private: the unified stock as its files share it: redis.c (the stock), redis_attach.c,
- * redis_step.c and redis_act.c (one call each: what it says and what its reply means).
+ * redis_private: the calls of the unified stock, for redis.c: what each says to its script, and
+ * what the reply means. redis_attach.c has examine and attach, redis_step.c step, redis_act.c the
+ * others. Each is called between a connect and a disconnect, and its arguments are those of
+ * stock.h.
  *
  * Owner: the ledger thread.
  */
@@ -9,23 +11,16 @@
 
 #include "storage/stock/redis_pack.h"
 #include "storage/stock/redis_script.h"
-#include "storage/stock/stock_private.h"
 
-struct redis {
-    struct stock stock;
-    struct redis_scripts *scripts;
-    struct redis_pack *pack; /* of a step */
-};
-
-static inline struct redis *redis_of(struct stock *s)
-{
-    return (struct redis *)s;
-}
-
-enum stock_result redis_examine(struct stock *s, struct stock_attach *at, struct fault *f);
-enum stock_result redis_attach(struct stock *s, struct stock_attach *at, struct fault *f);
-enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f);
-enum stock_result redis_act(struct stock *s, struct stock_act *act, struct fault *f);
-enum stock_result redis_reclaim(struct stock *s, struct stock_reclaim *rc, struct fault *f);
+MUST_CHECK enum stock_result redis_examine(struct redis_scripts *s, struct stock_attach *at,
+                                           struct fault *f);
+MUST_CHECK enum stock_result redis_attach(struct redis_scripts *s, struct stock_attach *at,
+                                          struct fault *f);
+MUST_CHECK enum stock_result redis_step(struct redis_scripts *s, struct redis_pack *pack,
+                                        struct stock_step *st, struct fault *f);
+MUST_CHECK enum stock_result redis_act(struct redis_scripts *s, struct stock_act *act,
+                                       struct fault *f);
+MUST_CHECK enum stock_result redis_reclaim(struct redis_scripts *s, struct stock_reclaim *rc,
+                                           struct fault *f);
 
 #endif

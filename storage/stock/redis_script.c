@@ -183,6 +183,11 @@ const char *redis_scripts_run_id(const struct redis_scripts *s)
     return s->run_id;
 }
 
+const struct conf *redis_scripts_conf(const struct redis_scripts *s)
+{
+    return s->conf;
+}
+
 /* ---- one call ------------------------------------------------------------------------------- */
 
 struct redis_conn *redis_script_begin(struct redis_scripts *s, enum script script, uint32_t event,

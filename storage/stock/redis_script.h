@@ -34,6 +34,8 @@ void redis_scripts_disconnect(struct redis_scripts *s);
 /* Identifies the run of the Redis that is connected: another one has started since. */
 const char *redis_scripts_run_id(const struct redis_scripts *s);
 
+const struct conf *redis_scripts_conf(const struct redis_scripts *s);
+
 struct redis_conn *redis_script_begin(struct redis_scripts *s, enum script script, uint32_t event,
                                       uint64_t epoch);
 /* The script that was begun. STOCK_UNKNOWN: in doubt, and disconnected. */

@@ -30,12 +30,13 @@ static const char *address_of(const struct conf_addr *a, char text[ADDRESS_TEXT]
     return text;
 }
 
-static void begin_step(struct redis *r, const struct stock_step *st, struct step_texts *t)
+static void begin_step(struct redis_scripts *s, struct redis_pack *pack,
+                       const struct stock_step *st, struct step_texts *t)
 {
-    const struct conf *conf = r->stock.conf;
+    const struct conf *conf = redis_scripts_conf(s);
     size_t len;
     snprintf(t->prefix, PREFIX_TEXT, "%04x-%02x", (unsigned)conf->node, (unsigned)st->slot);
-    struct redis_conn *c = redis_script_begin(r->scripts, SCRIPT_STEP, st->event, st->epoch);
+    struct redis_conn *c = redis_script_begin(s, SCRIPT_STEP, st->event, st->epoch);
     redis_conn_add_text(c, conf->events[st->event].name);
     redis_conn_add_number(c, (int64_t)st->from);
     redis_conn_add_number(c, (int64_t)st->to);
@@ -53,11 +54,11 @@ static void begin_step(struct redis *r, const struct stock_step *st, struct step
     redis_conn_add_number(c, KEY_HASHES_MAX);
     redis_conn_add_number(c, st->version);
     redis_conn_add_text(c, address_of(&conf->advertise, t->address));
-    redis_pack_step(r->pack, st);
-    const char *changes = redis_pack_changes(r->pack, &len);
+    redis_pack_step(pack, st);
+    const char *changes = redis_pack_changes(pack, &len);
     redis_conn_add(c, changes, len);
     redis_conn_add_number(c, st->chain);
-    const char *items = redis_pack_items(r->pack, &len);
+    const char *items = redis_pack_items(pack, &len);
     redis_conn_add(c, items, len);
 }
 
@@ -162,16 +163,17 @@ static bool parse_step(const redisReply *reply, void *into)
         !reply_number(reply, 8, 1, &ready) || !reply_number(reply, 9, INT64_MAX, &g->revision) ||
         !parse_nodes(reply_text(reply, 10), st) || !parse_duplicates(reply_text(reply, 11), st) ||
         !parse_key_hashes(reply, st) || !reply_origin(reply_text(reply, 14), &st->origin) ||
-        !reply_number(reply, 15, INT64_MAX, &g->repair_since_ms))
+        !reply_number(reply, 15, INT64_MAX, &g->repair_since_wall_ms))
         return false;
     g->repair = repair == 1;
     g->ready = ready == 1;
     return true;
 }
 
-enum stock_result redis_step(struct stock *s, struct stock_step *st, struct fault *f)
+enum stock_result redis_step(struct redis_scripts *s, struct redis_pack *pack,
+                             struct stock_step *st, struct fault *f)
 {
     struct step_texts t;
-    begin_step(redis_of(s), st, &t);
-    return redis_script_finish(redis_of(s)->scripts, parse_step, st, f);
+    begin_step(s, pack, st, &t);
+    return redis_script_finish(s, parse_step, st, f);
 }

@@ -1,5 +1,6 @@
 /*
- * stock_private: what every kind of stock consists of; for stock.c, local.c and redis*.c alone.
+ * stock_private: what every kind of stock consists of; for stock.c, local.c, redis.c and
+ * redis_attach.c alone.
  */
 #ifndef SPIKE_STOCK_PRIVATE_H
 #define SPIKE_STOCK_PRIVATE_H

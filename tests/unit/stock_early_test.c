@@ -111,7 +111,7 @@ static bool time_passes(void)
         beat(1);
     beat(2);
     world.has_waited = true;
-    world.since = world.books[0][1].figures.repair_since_ms;
+    world.since = world.books[0][1].figures.repair_since_wall_ms;
     return true;
 }
 
@@ -125,7 +125,7 @@ static bool gives_up_node(uint16_t node, bool lost)
     beat(2);
     for (uint32_t e = 0; e < EVENTS; e++) {
         at(2, e);
-        has_waited = world.has_waited && world.since == book->figures.repair_since_ms;
+        has_waited = world.has_waited && world.since == book->figures.repair_since_wall_ms;
         enum stock_result result = give_up(node, lost);
         if (result == STOCK_ATTACH)
             return true;

@@ -237,12 +237,12 @@ static void test_the_beat_moves(void **state)
     (void)state;
     struct stock_attach at = attach_of_book();
     assert_int_equal(examine(&at), STOCK_OK);
-    assert_int_equal(at.found.beat, 0);
+    assert_int_equal(at.found.beat_wall_ms, 0);
     opened();
     at = attach_of_book();
     assert_int_equal(examine(&at), STOCK_OK);
-    assert_true(at.found.beat > 0 && at.found.now >= at.found.beat);
-    assert_true(at.found.now - at.found.beat < 5000);
+    assert_true(at.found.beat_wall_ms > 0 && at.found.now_wall_ms >= at.found.beat_wall_ms);
+    assert_true(at.found.now_wall_ms - at.found.beat_wall_ms < 5000);
 }
 
 /* The registry's word about a node, without the time of its beat, which must be now. */

@@ -48,8 +48,7 @@ static struct {
     struct journal *journal;
     struct ledger *ledger;
     struct channel channels[WORKERS_MAX + 1]; /* the last one in use is the admin worker's */
-    struct listener buyers[LISTEN_MAX], operators;
-    struct conn_limit buyers_limit, operators_limit;
+    struct listener *buyers[LISTEN_MAX], *operators;
     struct worker *workers[WORKERS_MAX], *admin_worker;
     char names[WORKERS_MAX][16];
     pthread_t ledger_thread, worker_threads[WORKERS_MAX];
@@ -131,7 +130,7 @@ static struct channel *plan_channel(uint32_t i, enum route_side side)
     return x;
 }
 
-static void plan_worker(uint32_t i)
+static void plan_worker(uint32_t i, struct conn_limit *buyers_limit)
 {
     snprintf(node.names[i], sizeof node.names[i], "worker-%u", (unsigned)i + 1);
     struct worker_options o = {.name = node.names[i],
@@ -143,7 +142,7 @@ static void plan_worker(uint32_t i)
                                .listeners = node.buyers,
                                .listener_count = node.conf.listen_count,
                                .stats = stat_log_ring(&node.stats, i),
-                               .limit = &node.buyers_limit};
+                               .limit = buyers_limit};
     node.workers[i] = worker_plan(&o, &node.arena);
 }
 
@@ -157,7 +156,7 @@ static void plan_operators(void)
                                .side = ROUTE_OPERATORS,
                                .listeners = &node.operators,
                                .listener_count = has_admin() ? 1 : 0,
-                               .limit = &node.operators_limit,
+                               .limit = conn_limit_new(WORKER_OPERATORS),
                                .authorize = admin_may,
                                .serve = admin_serve,
                                .context = &node.admin};
@@ -166,11 +165,10 @@ static void plan_operators(void)
 
 static void make_plan(void)
 {
-    node.buyers_limit.max = node.conf.connections;
-    node.operators_limit.max = WORKER_OPERATORS;
+    struct conn_limit *buyers_limit = conn_limit_new(node.conf.connections);
     stat_log_plan(&node.stats, &node.conf, &node.arena);
     for (uint32_t i = 0; i < node.conf.workers; i++)
-        plan_worker(i);
+        plan_worker(i, buyers_limit);
     plan_operators();
     node.ledger = ledger_plan(&node.conf, &node.arena);
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
@@ -227,11 +225,13 @@ static bool open_to_all(const struct conf_addr *at, struct fault *f)
 
 static bool open_listeners(struct fault *f)
 {
-    for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        if (!listener_open(&node.buyers[i], &node.conf.listen[i], node.conf.workers, f) ||
-            !open_to_all(&node.conf.listen[i], f))
+    for (uint32_t i = 0; i < node.conf.listen_count; i++) {
+        node.buyers[i] = listener_open(&node.conf.listen[i], node.conf.workers, f);
+        if (node.buyers[i] == NULL || !open_to_all(&node.conf.listen[i], f))
             return false;
-    return !has_admin() || listener_open(&node.operators, &node.conf.admin, 1, f);
+    }
+    node.operators = has_admin() ? listener_open(&node.conf.admin, 1, f) : NULL;
+    return !has_admin() || node.operators != NULL;
 }
 
 static bool init_channels(struct fault *f)
@@ -252,7 +252,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)timer;
     (void)events;
-    log_tell_repeated(false);
+    log_report_repeated(false);
 }
 
 /* Before the seal, so that libev has the place. */
@@ -296,9 +296,9 @@ static bool init_admin(struct fault *f)
 static void log_addresses(void)
 {
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        log_line(LOG_INFO, "listening on %s", listener_text(&node.buyers[i]));
+        log_line(LOG_INFO, "listening on %s", listener_text(node.buyers[i]));
     if (has_admin())
-        log_line(LOG_INFO, "admin listening on %s", listener_text(&node.operators));
+        log_line(LOG_INFO, "admin listening on %s", listener_text(node.operators));
 }
 
 /* ---- signals -------------------------------------------------------------------------------- */
@@ -401,7 +401,7 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
     struct fault f;
     if (error == 0)
         return;
-    fault_say(&f, "cannot start a thread: %s", strerror(error));
+    fault_set(&f, "cannot start a thread: %s", strerror(error));
     die(&f);
 }
 
@@ -437,6 +437,7 @@ static void run(void)
     pthread_t waiter;
     watch_signals(worker_loop(node.admin_worker));
     mask_signals(SIG_BLOCK, true); /* threads inherit it, and libev has unblocked them */
+    journal_hand_over(node.journal, THREAD_LEDGER);
     must_start(&node.ledger_thread, ledger_run, node.ledger);
     if (stat_log_is_on(&node.stats))
         must_start(&node.stat_thread, stat_log_run, &node.stats);
@@ -456,14 +457,14 @@ static void clean_up(void)
         worker_close(node.workers[i]);
     worker_close(node.admin_worker);
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        listener_close(&node.buyers[i]);
+        listener_close(node.buyers[i]);
     if (has_admin())
-        listener_close(&node.operators);
+        listener_close(node.operators);
     journal_close(node.journal);
     if (ev_alloc_late() > 0)
         log_line(LOG_WARN, "libev has taken memory %llu times after start; please report this",
                  (unsigned long long)ev_alloc_late());
-    log_tell_repeated(true);
+    log_report_repeated(true);
     log_line(LOG_INFO, "stopped");
 }
 

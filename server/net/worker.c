@@ -61,7 +61,7 @@ uint32_t worker_descriptors(const struct conf *conf, uint32_t operators)
 static void plan_pools(struct worker *w, struct arena *a)
 {
     const size_t unit = _Alignof(max_align_t);
-    uint32_t connections = w->o.limit->max;
+    uint32_t connections = conn_limit_max(w->o.limit);
     uint32_t messages = worker_messages(w->o.conf, w->o.side);
     uint32_t buffers = min_u32(connections, max_u32(BUFFERS_MIN, connections / 4));
     pool_plan(&w->connections, a, "connections", connections, 128);
@@ -274,7 +274,7 @@ bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
     w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
     if (w->loop == NULL)
         return fault(f, "%s: no event loop (epoll): %s", w->o.name, strerror(errno));
-    if (!ev_alloc_grow(w->loop, descriptors, w->o.limit->max, f))
+    if (!ev_alloc_grow(w->loop, descriptors, conn_limit_max(w->o.limit), f))
         return false;
     w->now_us = clock_mono_us();
     start_watchers(w);
@@ -284,7 +284,7 @@ bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
 void worker_run(struct worker *w)
 {
     if (w->o.side == ROUTE_BUYERS) /* the admin worker runs on main */
-        thread_is(THREAD_WORKER, w->o.name);
+        thread_set_role(THREAD_WORKER, w->o.name);
     ASSERT_OWNER(w);
     ev_run(w->loop, 0);
 }
@@ -297,7 +297,7 @@ void worker_stop(struct worker *w)
 void worker_close(struct worker *w)
 {
     for (uint32_t i = 0; i < w->o.listener_count; i++)
-        listener_leave(&w->o.listeners[i], w->o.number);
+        listener_leave(w->o.listeners[i], w->o.number);
     ev_loop_destroy(w->loop);
     w->loop = NULL;
 }

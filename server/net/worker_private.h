@@ -13,7 +13,7 @@
  *     respond                    open, finish, count an answer
  *     conn_state                 which list a connection is in
  *     timer                      the one timer
- *     deadline, listener, ev_alloc
+ *     deadline, listener, conn_limit, ev_alloc
  *
  *              first byte              sent to the ledger
  *     IDLE ──────────────> READING ─────────────────────> WAITING

@@ -385,7 +385,7 @@ report_machine() {
     row spike-server "$("$server" -V | head -n 1), $(commit)"
     row redis-server "$(version redis-server)"
     row 'processes of buyers' \
-        "$processes, together at most $(commas "$together") asks under way at a time"
+        "$processes, together at most $(commas "$together") requests under way at a time"
 }
 
 # Whether the ids that buyers were told are those of the journals, one by one.
@@ -410,10 +410,10 @@ report_sale() {
     count 'busy, after all tries' busy
     count 'any other answer' other
     count 'no answer' unanswered
-    count 'busy, and asked again' told_busy
+    count 'busy, and tried again' told_busy
     row 'tickets gone in Redis' "$(commas "$in_redis") of $(commas "$tickets")"
     row 'orders in the journals' "$(commas "$journaled")"
-    row 'different ids that buyers were told' "$(commas "$ids"), $(whose_ids)"
+    row 'distinct ids that buyers got' "$(commas "$ids"), $(whose_ids)"
     row 'audit' "$(tail -n 1 "$place/audit")"
     row 'warnings and errors of the nodes' "$(wc -l <"$place/late")"
     row 'from the opening to the last ticket' "$(seconds last_yes_us)"
@@ -432,7 +432,7 @@ report_memory() {
     echo "| all nodes together | RSS | without the journals' maps | PSS | without" \
         "| largest node, RSS without |"
     echo '|---|---|---|---|---|---|'
-    memory_row 'before anybody came' "${idle[@]}"
+    memory_row 'before the first connection' "${idle[@]}"
     memory_row 'all connections held' "${held[@]}"
     memory_row 'after the last answer' "${after[@]}"
     echo
@@ -461,7 +461,7 @@ report() {
         'and the buyers, all on one machine.'
     echo
     if [ ${#wrong[@]} -eq 0 ]; then
-        echo 'Everything is as it has to be.'
+        echo 'All checks passed.'
     else
         for one in "${wrong[@]}"; do echo "WRONG: $one"; done
     fi

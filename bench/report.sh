@@ -134,7 +134,7 @@ million() {
         said+=" $(sed -n 's/^| tickets gone in Redis | \(.*\) |$/\1 sold/p' "$file"),"
         said+=" by $(sed -n 's/^| spike-server | \(.*\) |$/\1/p' "$file"): bench/MILLION.md"
         met='**not met**'
-        ! grep -q '^Everything is as it has to be' "$file" || met=met
+        ! grep -q '^All checks passed' "$file" || met=met
     fi
     echo "| the million | 1,000,000 connections, exactly 10,000 sold, no error | $said |${met:+ $met} | |"
 }
@@ -253,10 +253,10 @@ $((TOOK / 60)) min $((TOOK % 60)) s, $(date -u '+%Y-%m-%d %H:%M') UTC.
 $(goals_met)
 $(missing "$@")
 
-Rounds: $PAIRS, of refusals $((3 * PAIRS)). In each everybody is measured once for $SECONDS_EACH s, one after the
-other, with the load generator on the same machine; a ratio is of two figures of one round, and the
-median is over the rounds (so the medians of two peers may stand otherwise than their ratio).
-Compare ratios, not figures of different days. Every answer was checked, and of every sale that the
+Rounds: $PAIRS, of refusals $((3 * PAIRS)). In each round every server is measured once for $SECONDS_EACH s, one after the
+other, with the load generator on the same machine; a ratio is that of two figures of one round, and the
+median is over the rounds (so the ratio of two medians may differ from the median ratio).
+Compare ratios, not figures of different days. Every answer was checked, and for every sale that the
 stock fell by exactly the number of yeses.
 
 ## Machine
@@ -267,35 +267,35 @@ $(machine)
 
 spike has one worker, nginx one, webdis one thread, so that the load generator has a core of its own
 (a sale also needs spike's ledger thread, and Redis); Go uses all cores. Spike's sales are synced to
-disk before the answer; nobody else's are. Each Redis is its own, on a Unix socket, without
-persistence. \`floor\` is the kernel's: epoll, read, write, a fixed answer. \`go\` is the published
-design without the log line it writes for each request, \`go-log\` with it. \`redis-benchmark\` asks
+disk before the answer; those of the other servers are not. Each server has its own Redis, on a Unix
+socket, without persistence. \`floor\` is the bare kernel: epoll, read, write, a fixed answer. \`go\` is the
+published design without the log line it writes for each request, \`go-log\` with it. \`redis-benchmark\` calls
 the published script without HTTP in front, a call for each ticket, not pipelined, in rounds of its
 own; its cost is that of Redis alone, and at 1,000 connections the program itself may be the limit.
 \`ab\` runs the prototype's commands (but for the port) on its sale, 150 of 10,000 tickets for one
-node; spike writes no \`stat-log\` there. \`keyed\` and \`plain\` are one spike-server. Where nothing
-else is said, there are 100 connections. Latency is measured at half of what each can do, so each is
-asked at a rate of its own.
+node; spike writes no \`stat-log\` there. \`keyed\` and \`plain\` are one spike-server. Unless stated
+otherwise, there are 100 connections. Latency is measured at half of the rate that each server
+reaches, so each gets a rate of its own.
 $(rates)
 $(idle)
 $(recovery)
 
-The cost of a sale, and of what has a key, is that of server and Redis. All nodes, Redis and the load
-share this machine: what their table shows is what another node costs, not what it brings.
+The cost of a sale, and of requests with a key, is that of server and Redis. All nodes, Redis and the load
+share this machine: their table shows the cost of another node, not its gain.
 
-An idle connection's bytes are those
-of a server that was started for 11,000 connections and holds 10,000, each after one answer, less
-one that was started for 100 and holds one, over 10,000; Go reserves nothing. (MILLION.md tells of
-less: there it is what came into use, without what was reserved.) Recovery is measured
+The bytes of an idle connection are the memory
+of a server that was started for 11,000 connections and holds 10,000, each after one answer, less that of
+a server that was started for 100 and holds one, over 10,000; Go reserves nothing. (MILLION.md has a
+lower figure: it counts the memory that came into use, without the reserved memory.) Recovery is measured
 with anonymous orders and the page cache warm, as it is when the process has died and the machine has
-not; the journal is larger than its orders, for its file is written ahead. With Redis it includes
-that the node attaches and settles.
+not; the journal is larger than its orders, because its file is extended at start. With Redis it includes
+the time to attach and settle.
 
 $(pictures)
 
 ## Commands
 
-In the order in which they came first; servers are followed by the files that configure them.
+In the order of their first use; the files that configure a server follow it.
 \`load\`, \`floor\` and \`design\` are those of bench/, built by \`make bench-tools\`; DIR is a folder of
 this run, PORT a free one.
 

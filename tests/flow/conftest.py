@@ -9,27 +9,27 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import spike  # noqa: E402  (the path comes first)
 
-PLACES = []
+SITES = []
 
 
-def _place():
-    place = spike.Place()
-    PLACES.append(place)
+def _site():
+    site = spike.Site()
+    SITES.append(site)
     try:
-        yield place
+        yield site
     finally:
-        PLACES.remove(place)
-        place.close()
+        SITES.remove(site)
+        site.close()
 
 
 @pytest.fixture
-def place():
-    yield from _place()
+def site():
+    yield from _site()
 
 
 @pytest.fixture(scope="module")
-def shared_place():
-    yield from _place()
+def shared_site():
+    yield from _site()
 
 
 @pytest.fixture
@@ -45,5 +45,5 @@ def pytest_runtest_makereport(item, call):
     """A failure shows what the servers said: the files are gone a moment later."""
     report = (yield).get_result()
     if report.when == "call" and report.failed:
-        for place in PLACES:
-            report.sections.append(("servers", place.logs()))
+        for site in SITES:
+            report.sections.append(("servers", site.logs()))

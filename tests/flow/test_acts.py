@@ -14,19 +14,19 @@ import spikelog
 
 
 @pytest.fixture(params=[False, True], ids=["redis", "standalone"])
-def kind(request, place):
+def kind(request, site):
     """Nodes of either kind: two with a Redis, or one alone."""
 
     def start(**event):
         if request.param:
-            return None, [place.node(events={"ticket": event})]
-        redis = place.redis(persistence="always")
-        return redis, orders.two_nodes(place, redis, events={"ticket": event})
+            return None, [site.node(events={"ticket": event})]
+        redis = site.redis(persistence="always")
+        return redis, orders.two_nodes(site, redis, events={"ticket": event})
 
     return start
 
 
-def hears(redis, node, code):
+def wait_code(redis, node, code):
     """Within a beat; standalone, at once."""
     if redis:
         orders.within_a_beat(redis, node, f"an act by {code}", lambda: node.buy().code == code)
@@ -36,8 +36,8 @@ def hears(redis, node, code):
 
 def versions(redis, nodes):
     """What must stay the same when nothing is changed."""
-    marks = [sum(r["kind"] == "admin" for r in node.records()) for node in nodes]
-    return marks + ([redis.figure("version")] if redis else [])
+    counts = [sum(r["kind"] == "admin" for r in node.records()) for node in nodes]
+    return counts + ([redis.figure("version")] if redis else [])
 
 
 def acts_of(node):
@@ -52,9 +52,9 @@ def test_pause_resume_close(kind):
     for here, there in ((first, last), (last, first)):
         answer = orders.act(here, "pause")
         assert (answer.status, answer.code, answer.json["msg"]) == (200, 1, "ok")
-        assert answer.data == {**stock, "state": "paused", **sums(here)}
+        assert answer.data == {**stock, "state": "paused", **sold_and_left(here)}
         assert here.buy().code == -4 and here.buy().json["msg"] == "paused"
-        hears(redis, there, -4)
+        wait_code(redis, there, -4)
         assert there.stock()["state"] == here.stock()["state"] == "paused"
         assert here.health().status == there.health().status == 200
         before = versions(redis, nodes)
@@ -63,15 +63,15 @@ def test_pause_resume_close(kind):
         assert versions(redis, nodes) == before, "a repeat changed something"
         answer = orders.act(there, "resume")
         assert answer.data["state"] == "open"
-        hears(redis, here, 1)
-        hears(redis, there, 1)
+        wait_code(redis, here, 1)
+        wait_code(redis, there, 1)
         before = versions(redis, nodes)
         assert orders.act(here, "resume").code == orders.act(there, "resume").code == 1
         assert versions(redis, nodes) == before
     answer = orders.act(last, "close")
     assert answer.data["state"] == "closed"
-    hears(redis, first, -3)
-    hears(redis, last, -3)
+    wait_code(redis, first, -3)
+    wait_code(redis, last, -3)
     before = versions(redis, nodes)
     for node in nodes:
         assert node.stock()["state"] == "closed" and node.event_stats()["state"] == "closed"
@@ -82,10 +82,10 @@ def test_pause_resume_close(kind):
     assert versions(redis, nodes) == before
 
 
-def test_how_far_beats_are_apart(place):
+def test_how_far_beats_are_apart(site):
     """All that others do is seen within a beat: 250 ms at most, if the machine does not stand still."""
-    redis = place.redis()
-    node = place.node(redis=redis)
+    redis = site.redis()
+    node = site.node(redis=redis)
     beats = {orders.beat_of(redis, node)}
     spike.wait("beats", lambda: beats.add(orders.beat_of(redis, node)) or len(beats) > 20)
     times = sorted(beats)
@@ -94,35 +94,35 @@ def test_how_far_beats_are_apart(place):
     assert gaps[len(gaps) // 4] <= 250
 
 
-class CutsAct:
+class CutsReplyOfAct:
     """The first act reaches Redis and is done; its reply is thrown away."""
 
     def __init__(self, proxy):
-        self.seen = 0
-        proxy._meddle = self.meddle
+        self.acts = 0
+        proxy._intercept = self.intercept
 
-    def meddle(self, link, data):
+    def intercept(self, conn, data):
         if b"EVALSHA" in data[:64].upper() and b"127.0.0.1:" in data:
-            self.seen += 1
-            link.cut |= self.seen == 1
+            self.acts += 1
+            conn.cut |= self.acts == 1
         return data
 
 
-def test_an_act_whose_reply_is_lost(place):
+def test_an_act_whose_reply_is_lost(site):
     """-6, and it was done: so says the page. Asked again it is answered, and changes nothing more."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    node = place.node(redis=proxy)
-    cut, version = CutsAct(proxy), redis.figure("version")
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    node = site.node(redis=proxy)
+    cut, version = CutsReplyOfAct(proxy), redis.figure("version")
     answer = orders.act_once(node, "pause")
-    assert (answer.status, answer.code, cut.seen) == (503, -6, 1)
+    assert (answer.status, answer.code, cut.acts) == (503, -6, 1)
     assert redis.client.hget(spike.HASH, "state") == "paused"
     assert orders.act(node, "pause").data["state"] == "paused"
     assert redis.figure("version") == version + 1
     assert [(r["version"], r["node"]) for r in acts_of(node)] == [(version + 1, 1)]
 
 
-def sums(node):
+def sold_and_left(node):
     stock = node.stock()
     return {name: stock[name] for name in ("sold", "left")}
 
@@ -132,12 +132,12 @@ def test_resume_undoes_pause_only(kind):
     redis, nodes = kind(total=2)
     for node in (nodes[0], nodes[-1]):
         assert node.buy().code == 1
-    hears(redis, nodes[0], -1)
+    wait_code(redis, nodes[0], -1)
     assert orders.act(nodes[0], "pause").data["state"] == "paused"
-    hears(redis, nodes[-1], -4)
+    wait_code(redis, nodes[-1], -4)
     assert orders.act(nodes[-1], "resume").data["state"] == "soldout"
     for node in nodes:
-        hears(redis, node, -1)
+        wait_code(redis, node, -1)
 
 
 def test_restock(kind):
@@ -150,11 +150,11 @@ def test_restock(kind):
             assert answer.data == {"event": "ticket", "state": "open", "total": total,
                                    "sold": total - 3, "left": 3}
             other = last if total == 7 else first
-            hears(redis, other, 1)
+            wait_code(redis, other, 1)
         while first.stock()["sold"] < total:
             first.buy()
         for node in nodes:
-            hears(redis, node, -1)
+            wait_code(redis, node, -1)
     before = versions(redis, nodes)
     for wrong, status in ((9, 409), (1, 409), (11, 400), (0, 400)):
         answer = orders.act(first, "restock", total=wrong)
@@ -175,7 +175,7 @@ def test_restock_down(kind):
     assert orders.act(last, "restock", total=4).code == -409
     answer = orders.act(last, "restock", total=5)
     assert answer.data == {"event": "ticket", "state": "soldout", "total": 5, "sold": 5, "left": 0}
-    hears(redis, first, -1)
+    wait_code(redis, first, -1)
     assert orders.cancel(first, order).code == 1
     assert orders.buy_until(last, n=3).code == 1
     assert orders.buy(last).code == -1
@@ -212,8 +212,8 @@ def is_known(node, actor, what):
     return len(acts_of(node)) == wanted and len(acts_of(actor)) == wanted
 
 
-def test_origin_of_a_unix_socket(place):
-    node = place.node(admin=f'"unix:{place.dir}/admin"', listen="127.0.0.1:0")
+def test_origin_of_a_unix_socket(site):
+    node = site.node(admin=f'"unix:{site.dir}/admin"', listen="127.0.0.1:0")
     assert orders.act(node, "pause").code == 1
     assert re.fullmatch(r"unix:uid=\d+", acts_of(node)[0]["origin"])
 
@@ -225,7 +225,7 @@ def test_survives(kind, what, code, state):
     assert orders.act(nodes[0], "restock", total=70).code == 1
     assert orders.act(nodes[-1], what).code == 1
     for node in nodes:
-        hears(redis, node, code)
+        wait_code(redis, node, code)
         spike.wait("its journal to know",
                    lambda node=node: acts_of(node) and acts_of(node)[-1]["version"] == 3)
 
@@ -259,27 +259,27 @@ def test_survives(kind, what, code, state):
     assert answer.code == (1 if what == "pause" else -409)
 
 
-def test_acts_of_two_operators(place):
+def test_acts_of_two_operators(site):
     """Operators on two nodes at the same moment: nothing is half done, and all end up the same."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 50, "stock_max": 100}})
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 50, "stock_max": 100}})
     whats = ["/pause?event=ticket", "/resume?event=ticket", "/restock?event=ticket&total=60",
              "/restock?event=ticket&total=70"]
 
     def work(caller, i):
         node = nodes[i % 2]
-        return caller.insist(lambda: node.admin, "POST", whats[i // 2 % 4]).code
+        return caller.until_verdict(lambda: node.admin, "POST", whats[i // 2 % 4]).code
 
     assert set(orders.Crowd(64, work, threads=8).join()) == {1}
     assert orders.act(nodes[0], "restock", total=80).code == 1
     assert orders.act(nodes[1], "resume").code == 1
     for node in nodes:
         spike.wait("all to agree", lambda node=node: node.stock()["total"] == 80)
-        hears(redis, node, 1)
+        wait_code(redis, node, 1)
         spike.wait("its journal to know", lambda node=node: acts_of(node) and
                    acts_of(node)[-1]["version"] == redis.figure("version"))
-        seen = [r["version"] for r in acts_of(node)]
-        assert seen == sorted(set(seen))
+        acts = [r["version"] for r in acts_of(node)]
+        assert acts == sorted(set(acts))
 
 
 WRONG = {
@@ -300,18 +300,18 @@ WRONG = {
 }
 
 
-def test_wrong_acts(place):
+def test_wrong_acts(site):
     """What is not exact changes nothing; buyers cannot act at all."""
-    node = place.node(events={"ticket": {"total": 10}})
+    node = site.node(events={"ticket": {"total": 10}})
     for name, (status, method, path) in WRONG.items():
-        answer = spike.ask(node.admin, method, path)
+        answer = spike.fetch(node.admin, method, path)
         assert (answer.status, answer.code, answer.data) == (status, -status, None), name
         assert status != 405 or answer.headers["allow"] == "POST"
-        assert node.ask(method, path).status == 404, name
+        assert node.fetch(method, path).status == 404, name
     assert not acts_of(node)
     assert node.stock() == {"event": "ticket", "state": "open", "total": 10, "sold": 0, "left": 10}
     form = ["Content-Type: application/x-www-form-urlencoded"]
-    answer = spike.ask(node.admin, "POST", "/restock", headers=form, body="event=ticket&total=12")
+    answer = spike.fetch(node.admin, "POST", "/restock", headers=form, body="event=ticket&total=12")
     assert answer.data["total"] == 12
 
 
@@ -326,11 +326,11 @@ CLOCK_S = 0.005  # as closely as the server reads the clock
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_opening(place, standalone):
+def test_opening(site, standalone):
     """At the set time by the node's clock: never before it, and at once after."""
     opens, text = whole_second(3)
-    node = place.node(redis=None if standalone else place.redis(),
-                      events={"ticket": {"total": 100000, "open": text}})
+    node = site.node(redis=None if standalone else site.redis(),
+                     events={"ticket": {"total": 100000, "open": text}})
     assert node.stock()["state"] == "waiting" and node.health().status == 200
     rows = []
     with spike.Wire(node.address) as wire:
@@ -349,10 +349,10 @@ def test_opening(place, standalone):
     assert node.stock()["state"] == "open"
 
 
-def test_acts_before_the_opening(place):
+def test_acts_before_the_opening(site):
     """Paused before it opens the event stays paused; it opens when it is resumed."""
     opens, text = whole_second(3)
-    node = place.node(events={"ticket": {"total": 10, "open": text}})
+    node = site.node(events={"ticket": {"total": 10, "open": text}})
     assert orders.act(node, "pause").data["state"] == "paused"
     assert orders.act(node, "resume").data["state"] == "waiting"
     assert orders.act(node, "pause").code == 1

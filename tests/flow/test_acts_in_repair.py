@@ -37,11 +37,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_last_word_stands(place, case):
+def test_the_last_act_stands(site, case):
     """Redis is lost; the node that comes back first is not the one that heard the last act."""
     known, alone, tried, (state, total) = CASES[case]
-    redis = place.redis()
-    first, second = nodes = orders.two_nodes(place, redis, events=EVENT)
+    redis = site.redis()
+    first, second = nodes = orders.two_nodes(site, redis, events=EVENT)
     for what in known:
         assert do(first, what).code == 1
         spike.wait("both to know", lambda: is_known(second, redis.figure("version")))
@@ -72,11 +72,11 @@ def test_the_last_word_stands(place, case):
     spikelog.audit(*nodes)
 
 
-def test_no_restock_is_undone_under_its_sales(place):
+def test_no_restock_is_undone_under_its_sales(site):
     """Raised, and sold beyond the old total, by the node that is away: an act in the repair must
     not bring the old total back, which would be less than what buyers have."""
-    redis = place.redis()
-    first, second = nodes = orders.two_nodes(place, redis, events=EVENT)
+    redis = site.redis()
+    first, second = nodes = orders.two_nodes(site, redis, events=EVENT)
     assert first.term() == 0
     assert do(second, "restock 20").code == 1
     yeses = [orders.buy(second).data["order"] for _ in range(15)]
@@ -96,11 +96,11 @@ def test_no_restock_is_undone_under_its_sales(place):
     spikelog.audit(*nodes)
 
 
-def test_closed_stays_closed(place):
+def test_closed_stays_closed(site):
     """A hash from before the close comes back unseen, and another operator, who cannot know better,
     changes the total twice. The node that was told "closed" says so, and it is."""
-    redis = place.redis()
-    first, second = nodes = orders.two_nodes(place, redis, events=EVENT)
+    redis = site.redis()
+    first, second = nodes = orders.two_nodes(site, redis, events=EVENT)
     raw = spike.redis_client.Redis(unix_socket_path=redis.socket)
     older = raw.dump(spike.HASH)
     second.kill9()
@@ -127,9 +127,9 @@ def test_closed_stays_closed(place):
         spike.wait("closed", lambda node=node: node.buy().code == -3)
 
 
-def test_one_of_a_new_sale(place):
+def test_one_of_a_new_sale(site):
     """The sale has not begun, for one of its nodes has never come: an act is "busy" too."""
-    node = place.node(1, nodes=[1, 2], redis=place.redis(), healthy=False, events=EVENT)
+    node = site.node(1, nodes=[1, 2], redis=site.redis(), healthy=False, events=EVENT)
     spike.wait("the attach", lambda: node.stats()["redis"]["state"] == "up")
     for what in ("pause", "resume", "close"):
         assert orders.act_once(node, what).code == -6

@@ -13,7 +13,7 @@ import pytest
 
 import spike
 
-PLACES = ("getopt", "stat", "close_range")  # main(), the configuration, the reader of the journal
+STAGES = ("getopt", "stat", "close_range")  # main(), the configuration, the reader of the journal
 LATER = (signal.SIGHUP, signal.SIGUSR1)
 ENDS = (signal.SIGTERM, signal.SIGQUIT)
 MOMENTS = 25
@@ -23,9 +23,9 @@ by_name = {"ids": lambda value: getattr(value, "name", value)}
 class Boot:
     """A node whose start can be held at one place. It has a journal with one order."""
 
-    def __init__(self, place, preload):
-        self.hold, self.here = place.dir / "hold", place.dir / "hold.here"
-        self.node = place.node(events={"ticket": {"total": 1000, "local-stock": 10}})
+    def __init__(self, site, preload):
+        self.hold, self.here = site.dir / "hold", site.dir / "hold.here"
+        self.node = site.node(events={"ticket": {"total": 1000, "local-stock": 10}})
         assert self.node.buy().code == 1
         assert self.node.term() == 0
         self.node.env.update(LD_PRELOAD=str(preload("holdboot")), HOLD=str(self.hold))
@@ -54,12 +54,12 @@ class Boot:
 
 
 @pytest.fixture
-def boot(place, preload):
-    return Boot(place, preload)
+def boot(site, preload):
+    return Boot(site, preload)
 
 
-@pytest.mark.parametrize("at", PLACES)
-def test_what_waits_until_it_runs(boot, at):
+@pytest.mark.parametrize("at", STAGES)
+def test_hup_and_usr1_wait_until_it_runs(boot, at):
     """HUP and USR1 at each place; then the server comes up and does what they ask for."""
     boot.start(at)
     for number in LATER:
@@ -74,7 +74,7 @@ def test_what_waits_until_it_runs(boot, at):
     assert boot.node.term() == 0
 
 
-def test_again_and_again(boot):
+def test_signals_throughout_the_start(boot):
     """HUP and USR1 all the way from main() until it listens."""
     boot.start("getopt")
     boot.go_on()
@@ -86,7 +86,7 @@ def test_again_and_again(boot):
     assert boot.node.term() == 0
 
 
-@pytest.mark.parametrize("at", PLACES)
+@pytest.mark.parametrize("at", STAGES)
 @pytest.mark.parametrize("number", ENDS, **by_name)
 def test_stop_at_once(boot, number, at):
     """TERM and QUIT do not wait for the end of the start, and are no damage."""
@@ -135,9 +135,9 @@ def test_a_check_can_be_ended(boot, number):
     assert boot.node.wait_end() == -number
 
 
-def test_only_the_main_thread_hears(place):
+def test_only_the_main_thread_takes_signals(site):
     """A signal that lands in another thread interrupts what that one waits for."""
-    node = place.node()
+    node = site.node()
     blocked = {}
     for task in pathlib.Path(f"/proc/{node.process.pid}/task").iterdir():
         text = (task / "status").read_text()

@@ -10,26 +10,26 @@ import spikelog
 HOLD = {"total": 10, "hold": "5m", "limit": 2}
 
 
-def leave(place, redis, path, **event):
+def leave(site, redis, path, **event):
     """A node whose buyer was granted an order and hung up before he could be told. (Who only closes
     may still be reading, for all the server knows: he is told.)"""
-    proxy = place.proxy(redis)
-    node = place.node(redis=proxy, events={"ticket": {**HOLD, **event}})
-    proxy.keep_reply()
+    proxy = site.proxy(redis)
+    node = site.node(redis=proxy, events={"ticket": {**HOLD, **event}})
+    proxy.hold_replies()
     wire = spike.Wire(node.address)
     wire.send(spike.request("GET", path))
     spike.wait("the order to be deducted", lambda: redis.figure() == 2)
     wire.reset()
     spike.wait("it to be seen", lambda: node.stats()["http"]["connections"] == 0)
-    proxy.let_go()
+    proxy.release_replies()
     return node
 
 
 @pytest.mark.parametrize("hold", ["5m", "0"])
-def test_without_a_key(place, hold):
+def test_without_a_key(site, hold):
     """The order is cancelled, held or sold outright: all is as if he had never come."""
-    redis = place.redis()
-    node = leave(place, redis, "/buy/ticket?buyer=ann&n=2", hold=hold)
+    redis = site.redis()
+    node = leave(site, redis, "/buy/ticket?buyer=ann&n=2", hold=hold)
     spike.wait("the tickets to come back", lambda: redis.figure() == 0)
     assert orders.buy_until(node, buyer="ann", n=2).data["n"] == 2, "the limit came back too"
     assert orders.buy(node, buyer="ann").code == -5
@@ -40,10 +40,10 @@ def test_without_a_key(place, hold):
     spikelog.audit(node)
 
 
-def test_with_a_key(place):
+def test_with_a_key(site):
     """The order stands: he asks again with his key and gets it; then he may pay."""
-    redis = place.redis()
-    node = leave(place, redis, "/buy/ticket?buyer=ann&n=2&key=k")
+    redis = site.redis()
+    node = leave(site, redis, "/buy/ticket?buyer=ann&n=2&key=k")
     data = orders.buy_until(node, buyer="ann", n=2, key="k").data
     assert node.stock()["sold"] == 2
     assert orders.buy(node, buyer="ann").code == -5
@@ -53,15 +53,15 @@ def test_with_a_key(place):
     spikelog.audit(node)
 
 
-def test_many_leave(place):
+def test_many_leave(site):
     """A crowd of which every second buyer leaves at once: what stays is what was told or has a key."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 5000, "hold": "5m"}})
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 5000, "hold": "5m"}})
 
     def work(caller, i):
         path = orders.buy_path(buyer=f"b{i}", **({"key": f"k{i}"} if i % 4 == 1 else {}))
         if i % 2 == 0:
-            return caller.ask(node.address, "GET", path).data["order"]
+            return caller.fetch(node.address, "GET", path).data["order"]
         wire = spike.Wire(node.address)
         wire.send_and_reset(spike.request("GET", path))
         return "left"
@@ -80,9 +80,9 @@ def live(node):
     return [r for r in last.values() if r["state"] != "cancelled"]
 
 
-def test_cancel_whose_answer_is_lost(place):
+def test_cancel_whose_answer_is_lost(site):
     """A cancel that was under way when its buyer left is done, or not; asked again it is done."""
-    node = place.node(redis=place.redis(), events={"ticket": {"total": 10, "hold": "5m"}})
+    node = site.node(redis=site.redis(), events={"ticket": {"total": 10, "hold": "5m"}})
     order = orders.buy(node).data["order"]
     wire = spike.Wire(node.address)
     wire.send(spike.request("POST", f"/order/{order}/cancel"))

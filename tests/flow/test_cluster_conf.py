@@ -39,8 +39,8 @@ def test_bird():
     accepts("bird", "-p", "-c", CONF / "bird.conf")
 
 
-def test_nginx(place):
-    accepts("nginx", "-t", "-p", place.dir, "-c", CONF / "nginx.conf")
+def test_nginx(site):
+    accepts("nginx", "-t", "-p", site.dir, "-c", CONF / "nginx.conf")
 
 
 def test_nodes():
@@ -75,16 +75,16 @@ def test_buffer_survives_any_one_node():
 
 
 @pytest.fixture
-def redis_from_file(place):
+def redis_from_file(site):
     """Starts a redis-server from the file as it is, and answers it with a client."""
     running = []
 
     def start():
-        with open(place.dir / "log", "ab") as log:
+        with open(site.dir / "log", "ab") as log:
             running.append(subprocess.Popen(["redis-server", str(CONF / "redis.conf")],
-                                            cwd=place.dir, stdin=subprocess.DEVNULL, stdout=log,
+                                            cwd=site.dir, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, preexec_fn=spike.die_with_parent))
-        client = redis_client.Redis(unix_socket_path=str(place.dir / "redis.sock"),
+        client = redis_client.Redis(unix_socket_path=str(site.dir / "redis.sock"),
                                     decode_responses=True)
 
         def answers():
@@ -102,16 +102,16 @@ def redis_from_file(place):
         process.wait()
 
 
-def test_redis(redis_from_file, place):
+def test_redis(redis_from_file, site):
     """What it has answered is there after a kill -9; nothing is thrown away, nothing dumped."""
     process, client = redis_from_file()
-    said = client.config_get("*")
+    config = client.config_get("*")
     wanted = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no",
               "maxmemory-policy": "noeviction", "maxmemory": "0", "save": "", "port": "0"}
-    assert {name: said[name] for name in wanted} == wanted
+    assert {name: config[name] for name in wanted} == wanted
     client.hset(spike.HASH, spike.SOLD, 7)
     process.kill()
     process.wait()
     _, client = redis_from_file()
     assert client.hget(spike.HASH, spike.SOLD) == "7"
-    assert not (place.dir / "dump.rdb").exists()
+    assert not (site.dir / "dump.rdb").exists()

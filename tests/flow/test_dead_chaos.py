@@ -38,7 +38,7 @@ class Clients:
 
     def __init__(self, nodes, seed, seconds):
         self.nodes, self.seed, self.end = nodes, seed, time.monotonic() + seconds
-        self.lock, self.said = threading.Lock(), collections.defaultdict(set)
+        self.lock, self.outcomes = threading.Lock(), collections.defaultdict(set)
         self.orders_of = collections.defaultdict(set)
         self.crowd = orders.Crowd(CLIENTS, self.client)
 
@@ -47,7 +47,7 @@ class Clients:
         while time.monotonic() < self.end:
             order = self.buy(caller, choose, f"c{number}-{i}")
             if order:
-                self.go_on(caller, choose, order)
+                self.finish(caller, choose, order)
             else:
                 time.sleep(0.05)  # sold out, or he has his limit
             i += 1
@@ -58,35 +58,36 @@ class Clients:
         buyer = f"b{choose.randrange(BUYERS)}"
         path = orders.buy_path(n=choose.randint(1, 3), buyer=buyer, key=key)
         for _ in range(choose.choice([1, 1, 2, 3])):
-            answer = self.some(caller, lambda: choose.choice(self.nodes).address, "GET", path)
+            answer = self.request(caller, lambda: choose.choice(self.nodes).address, "GET", path)
             if answer and answer.code == 1:
                 order = answer.data["order"]
                 with self.lock:
                     self.orders_of[key].add(order)
         return order
 
-    def go_on(self, caller, choose, order):
+    def finish(self, caller, choose, order):
         node, fate = orders.node_of(self.nodes, order), choose.random()
         if fate < 0.25:  # too late, or nearly
             time.sleep(HOLD_MS / 1000 + choose.random() * 0.3)
         if fate < 0.5:
-            answer = self.some(caller, lambda: node.admin, "POST", f"/order/{order}/pay", 200)
+            answer = self.request(caller, lambda: node.admin, "POST", f"/order/{order}/pay", 200)
             self.note(order, {1: "sold", -7: "refunded"}, answer)
         elif fate < 0.8:
-            answer = self.some(caller, lambda: node.address, "POST", f"/order/{order}/cancel", 200)
+            answer = self.request(caller, lambda: node.address, "POST", f"/order/{order}/cancel",
+                                  200)
             if answer and answer.code == 1 and answer.data["state"] == "cancelled":
                 self.note(order, {1: "cancelled"}, answer)
 
-    def note(self, order, words, answer):
-        if answer and answer.code in words:
+    def note(self, order, outcome_of, answer):
+        if answer and answer.code in outcome_of:
             with self.lock:
-                self.said[words[answer.code]].add(order)
+                self.outcomes[outcome_of[answer.code]].add(order)
 
     @staticmethod
-    def some(caller, address, method, path, tries=60):
+    def request(caller, address, method, path, tries=60):
         """A verdict, or None: he gives up."""
         for _ in range(tries):
-            answer = caller.ask(address(), method, path)
+            answer = caller.fetch(address(), method, path)
             if answer is not None and answer.code != -6:
                 return answer
             time.sleep(0.05)  # he was told to wait, or cannot connect
@@ -94,8 +95,8 @@ class Clients:
 
     def check_states(self):
         """What was said stands: paid is sold, refunded is not, cancelled is cancelled."""
-        for word, mine in self.said.items():
-            for order in mine:
+        for word, ids in self.outcomes.items():
+            for order in ids:
                 state = orders.state_of(orders.node_of(self.nodes, order), order)
                 if word == "refunded":
                     assert state in ("expired", "cancelled"), (order, state)
@@ -104,12 +105,12 @@ class Clients:
 
 
 class Chaos:
-    def __init__(self, place):
-        self.random, self.redis = place.random, place.redis()
-        self.proxies = [place.proxy(self.redis) for _ in (1, 2)]
+    def __init__(self, site):
+        self.random, self.redis = site.random, site.redis()
+        self.proxies = [site.proxy(self.redis) for _ in (1, 2)]
         event = {"total": TOTAL, "hold": f"{HOLD_MS}ms", "limit": LIMIT, "max_order": 3}
-        self.nodes = [place.node(i, nodes=[1, 2], redis=proxy, healthy=False, workers=1,
-                                 node_timeout=f"{TIMEOUT_S:.0f}s", events={"ticket": event})
+        self.nodes = [site.node(i, nodes=[1, 2], redis=proxy, healthy=False, workers=1,
+                                node_timeout=f"{TIMEOUT_S:.0f}s", events={"ticket": event})
                       for i, proxy in enumerate(self.proxies, 1)]
         for node in self.nodes:
             node.wait_healthy()
@@ -188,7 +189,7 @@ class Chaos:
     def are_healthy(self):
         return all(node.health().status == 200 for node in self.nodes)
 
-    def breathe(self):
+    def recover(self):
         spike.wait("all to be healthy", self.are_healthy)
         self.windows += [(*window, now_ms()) for window in self.open]
         self.open = []
@@ -201,12 +202,12 @@ class Chaos:
         while time.monotonic() < end:
             self.one(self.random.choice(faults))
             if self.random.random() < 0.6:
-                self.breathe()
+                self.recover()
             time.sleep(self.random.random() * 0.4)  # as above
-        self.breathe()
+        self.recover()
 
 
-class Books:
+class Purchases:
     """Every grant of the journals, and who bought while a forgotten node was away."""
 
     def __init__(self, nodes, windows):
@@ -227,38 +228,38 @@ class Books:
                     self.tickets[row["buyer"]] += int(row["n"])
 
     def doubles(self):
-        return {key for key, mine in self.by_key.items() if key and len(mine) > 1}
+        return {key for key, ids in self.by_key.items() if key and len(ids) > 1}
 
     def above(self):
         return {buyer for buyer, n in self.tickets.items() if n > LIMIT}
 
 
-def check_books(chaos, clients):
-    books = Books(chaos.nodes, chaos.windows)
-    doubles, above = books.doubles(), books.above()
-    print(f"{chaos.counts}\n{len(books.by_key)} keys, {len(doubles)} with two orders, "
+def check_purchases(chaos, clients):
+    purchases = Purchases(chaos.nodes, chaos.windows)
+    doubles, above = purchases.doubles(), purchases.above()
+    print(f"{chaos.counts}\n{len(purchases.by_key)} keys, {len(doubles)} with two orders, "
           f"{len(above)} buyers above the limit, {len(chaos.windows)} losses with a node away")
-    assert doubles <= books.key_excused, doubles - books.key_excused
-    assert above <= books.buyer_excused, above - books.buyer_excused
-    told_twice = {key for key, mine in clients.orders_of.items() if len(mine) > 1}
-    assert told_twice <= doubles, "a yes that is in no journal"
+    assert doubles <= purchases.key_excused, doubles - purchases.key_excused
+    assert above <= purchases.buyer_excused, above - purchases.buyer_excused
+    answered_twice = {key for key, ids in clients.orders_of.items() if len(ids) > 1}
+    assert answered_twice <= doubles, "a yes that is in no journal"
     for line in spikelog.breaches(*chaos.nodes):
-        excuse = books.buyer_excused if "limit:" in line else doubles if " P4 " in line else ()
+        excuse = purchases.buyer_excused if "limit:" in line else doubles if " P4 " in line else ()
         assert excuse, line
 
 
-def test_dead_for_long_while_redis_forgets(place):
-    chaos = Chaos(place)
-    clients = Clients(chaos.nodes, place.random.randrange(1 << 32), SECONDS)
+def test_dead_for_long_while_redis_forgets(site):
+    chaos = Chaos(site)
+    clients = Clients(chaos.nodes, site.random.randrange(1 << 32), SECONDS)
     chaos.run(clients.end - 1)
     print(f"{sum(clients.crowd.join())} tries")
-    chaos.breathe()
+    chaos.recover()
     figures = lambda: orders.sample(chaos.redis, (1, 2))
     spike.wait("the holds to end", lambda: figures()["1:held"] == figures()["2:held"] == 0)
     spike.wait("all to be settled", lambda: not figures()["1:pending"] + figures()["2:pending"])
     orders.check_sample(figures(), (1, 2))
     clients.check_states()
-    check_books(chaos, clients)
+    check_purchases(chaos, clients)
     rest = figures()[spike.TOTAL] - figures()[spike.SOLD]
     print(f"{figures()[spike.SOLD]} of {figures()[spike.TOTAL]} sold")
     assert rest >= 0

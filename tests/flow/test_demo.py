@@ -27,9 +27,9 @@ CALM = {"cluster/nginx.conf": ("proxy_read_timeout       3s;", "proxy_read_timeo
                                      "redis-timeout 10s; node-timeout 60s;") for i in NUMBERS}}
 
 
-def calm_copy(place):
+def calm_copy(site):
     """conf/demo.sh among the files it takes, with longer time-outs."""
-    conf = place.dir / "conf"
+    conf = site.dir / "conf"
     shutil.copytree(spike.ROOT / "conf", conf)
     for name, (old, new) in CALM.items():
         text = (conf / name).read_text()
@@ -41,8 +41,8 @@ def calm_copy(place):
 class Demo:
     """One run of it, on other ports, in a folder of its own; on a terminal, if that is wished."""
 
-    def __init__(self, place, terminal=False, base=None, script=None, slow=None, **env):
-        self.out = place.dir / "out"
+    def __init__(self, site, terminal=False, base=None, script=None, slow=None, **env):
+        self.out = site.dir / "out"
         self.out.mkdir()
         for name in ("spike-server", "spike-log", "spike-top"):
             (self.out / name).symlink_to(pathlib.Path(spike.SERVER).with_name(name))
@@ -51,12 +51,12 @@ class Demo:
             (self.out / "spike-server").write_text(
                 f'#!/bin/sh\nLD_PRELOAD={slow} SLOW_SYNC_MS=1500 exec {spike.SERVER} "$@"\n')
             (self.out / "spike-server").chmod(0o755)
-        self.mark = str(uuid.uuid4())  # all that it starts inherits this
-        env = dict(os.environ, TERM="xterm", PORT_BASE=str(base or free_base(place)),
-                   SPIKE_DEMO_TEST=self.mark, **env)
-        self.ours, theirs = pty.openpty() if terminal else os.pipe()
+        self.tag = str(uuid.uuid4())  # all that it starts inherits this
+        env = dict(os.environ, TERM="xterm", PORT_BASE=str(base or free_base(site)),
+                   SPIKE_DEMO_TEST=self.tag, **env)
+        self.terminal_fd, theirs = pty.openpty() if terminal else os.pipe()
         self.process = subprocess.Popen(
-            [str(script or calm_copy(place)), str(self.out)], env=env,
+            [str(script or calm_copy(site)), str(self.out)], env=env,
             stdin=theirs if terminal else subprocess.DEVNULL,
             stdout=theirs, stderr=theirs, start_new_session=True,
             preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if terminal else None)
@@ -64,11 +64,11 @@ class Demo:
         self.text = ""
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        place.started.append(self)
+        site.started.append(self)
 
     def _read(self):
         try:
-            while data := os.read(self.ours, 65536):
+            while data := os.read(self.terminal_fd, 65536):
                 self.text += data.decode("utf-8", "replace")
         except OSError as end:
             assert end.errno == errno.EIO  # a terminal that nobody has any more
@@ -87,7 +87,7 @@ class Demo:
         found = []
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
             try:
-                if self.mark.encode() in (entry / "environ").read_bytes():
+                if self.tag.encode() in (entry / "environ").read_bytes():
                     found.append((entry / "cmdline").read_text().replace("\0", " "))
             except OSError:
                 pass  # it has ended, or is none of ours
@@ -97,7 +97,7 @@ class Demo:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(spike.SOON_S)
-        os.close(self.ours)
+        os.close(self.terminal_fd)
 
 
 def table_of(text):
@@ -127,18 +127,18 @@ def check_figures(text, requests):
     assert "WRONG" not in text
 
 
-def test_sold_out(place):
+def test_sold_out(site):
     """Without a terminal: the figures of spike-top in between, then the table."""
-    demo = Demo(place, REQUESTS="12000")
+    demo = Demo(site, REQUESTS="12000")
     assert demo.end() == 0, demo.text
     assert re.search(r"^spike-top  ticket  .* 4/4 up ", demo.text, re.MULTILINE)
     check_figures(demo.text, 12000)
 
 
-def test_on_a_slow_disk(place, preload):
+def test_on_a_slow_disk(site, preload):
     """A disk slower than answer-timeout: buyers hear busy and what they were granted is given back.
     That is no success, and the figures say so; but what was given back is not sold, nor oversold."""
-    demo = Demo(place, script=DEMO, slow=preload("slowsync"), REQUESTS="2000", BUYERS="1000")
+    demo = Demo(site, script=DEMO, slow=preload("slowsync"), REQUESTS="2000", BUYERS="1000")
     assert demo.end() == 1
     assert "WRONG" in demo.text, demo.text
     assert "WRONG" in fact("failed", demo.text)
@@ -148,52 +148,52 @@ def test_on_a_slow_disk(place, preload):
     assert fact("audit", demo.text) == "no breach"
 
 
-def test_live(place):
+def test_live(site):
     """On a terminal: the console, which q ends; then the table."""
-    demo = Demo(place, terminal=True, REQUESTS="12000")
+    demo = Demo(site, terminal=True, REQUESTS="12000")
     demo.wait_for("F1")
-    os.write(demo.ours, b"q")
+    os.write(demo.terminal_fd, b"q")
     assert demo.end() == 0, demo.text
     check_figures(demo.text, 12000)
 
 
 @pytest.mark.parametrize("moment", ["1,000 requests", " more: ", "ticket  (OPEN|SOLD OUT)"])
-def test_interrupted(place, moment):
+def test_interrupted(site, moment):
     """INT, whenever it comes, ends it all and is no success."""
-    demo = Demo(place, REQUESTS="3000000")
+    demo = Demo(site, REQUESTS="3000000")
     demo.wait_for(moment)
     os.kill(demo.process.pid, signal.SIGINT)
     assert demo.end() == 130
 
 
-def test_ctrl_c(place):
+def test_ctrl_c(site):
     """The same by the key, in the console."""
-    demo = Demo(place, terminal=True, REQUESTS="3000000")
+    demo = Demo(site, terminal=True, REQUESTS="3000000")
     demo.wait_for("F1")
-    os.write(demo.ours, b"\x03")
+    os.write(demo.terminal_fd, b"\x03")
     assert demo.end() == 130
 
 
-def test_port_taken(place):
+def test_port_taken(site):
     """Somebody else's server must not be taken for ours."""
-    base = free_base(place)
+    base = free_base(site)
     with spike.socket.create_server(("127.0.0.1", base + 3)):
-        demo = Demo(place, base=base)
+        demo = Demo(site, base=base)
         assert demo.end() == 1
     assert f"127.0.0.1:{base + 3}" in demo.text and "node 3 has ended" in demo.text
 
 
-def test_wrong_sums_are_said(place):
+def test_wrong_sums_are_reported(site):
     """Requests that nobody was to make, past nginx: the sums are marked, and the exit is 1."""
-    base = free_base(place)
-    demo = Demo(place, base=base, REQUESTS="12000")
+    base = free_base(site)
+    demo = Demo(site, base=base, REQUESTS="12000")
 
-    def asked():
+    def answers():
         try:
-            return spike.ask(("127.0.0.1", base + 1), "GET", "/stock/ticket")
+            return spike.fetch(("127.0.0.1", base + 1), "GET", "/stock/ticket")
         except OSError:
             return None
 
-    spike.wait("node 1", asked, step=0.002)
+    spike.wait("node 1", answers, step=0.002)
     assert demo.end() == 1
     assert re.search(r"^ +all .* WRONG", demo.text, re.MULTILINE), demo.text

@@ -16,9 +16,9 @@ def sentence(done):
     return last
 
 
-def start_twin(place, first, journal):
+def start_twin(site, first, journal):
     """Runs a second server with the first one's conf, but on another journal; answers its end."""
-    conf = place.dir / f"twin-{journal.name}.conf"
+    conf = site.dir / f"twin-{journal.name}.conf"
     conf.write_text(first.conf.read_text().replace(str(first.journal), str(journal)))
     return spike.run_server("-c", conf)
 
@@ -30,67 +30,67 @@ def sells_on(first, redis, total=10000):
     assert redis.figure() == sum(first.orders().values())
 
 
-def test_same_directory(place):
+def test_same_directory(site):
     """Two servers on one journal: the second ends at once and says that it is in use."""
-    redis = place.redis()
-    first = place.node(redis=redis)
+    redis = site.redis()
+    first = site.node(redis=redis)
     done = spike.run_server("-c", first.conf)
     assert "in use" in sentence(done)
     sells_on(first, redis)
 
 
-def test_same_number_on_an_empty_directory(place):
+def test_same_number_on_an_empty_directory(site):
     """The number's journal is elsewhere: an empty one is refused, before and after sales."""
-    redis = place.redis()
-    first = place.node(redis=redis)
-    sentence(start_twin(place, first, place.dir / "empty1"))
+    redis = site.redis()
+    first = site.node(redis=redis)
+    sentence(start_twin(site, first, site.dir / "empty1"))
     sells_on(first, redis)
-    sentence(start_twin(place, first, place.dir / "empty2"))
+    sentence(start_twin(site, first, site.dir / "empty2"))
     sells_on(first, redis)
 
 
-def test_same_number_while_the_first_is_down(place):
+def test_same_number_while_the_first_is_down(site):
     """Also while nobody else runs: Redis knows of sales that the new journal does not."""
-    redis = place.redis()
-    first = place.node(redis=redis)
+    redis = site.redis()
+    first = site.node(redis=redis)
     assert first.buy().code == 1
     first.kill9()
-    sentence(start_twin(place, first, place.dir / "empty"))
+    sentence(start_twin(site, first, site.dir / "empty"))
     first.start()
     sells_on(first, redis)
 
 
-def test_same_number_again_and_again(place):
+def test_same_number_again_and_again(site):
     """A supervisor that restarts the refused one does not wear the first one down: every start
     raises the epoch in the second journal, but never past who is alive."""
-    redis = place.redis()
-    first = place.node(redis=redis)
+    redis = site.redis()
+    first = site.node(redis=redis)
     for _ in range(4):
-        sentence(start_twin(place, first, place.dir / "empty"))
+        sentence(start_twin(site, first, site.dir / "empty"))
         assert first.is_running()
     sells_on(first, redis)
 
 
-def test_exact_copy_beside_the_first(place):
+def test_exact_copy_beside_the_first(site):
     """A copy that lacks nothing yet: only that the first one is alive tells them apart."""
-    redis = place.redis()
-    first = place.node(redis=redis)
+    redis = site.redis()
+    first = site.node(redis=redis)
     for _ in range(10):
         assert first.buy().code == 1
-    copy = place.dir / "copy"
+    copy = site.dir / "copy"
     shutil.copytree(first.journal, copy)
-    sentence(start_twin(place, first, copy))
+    sentence(start_twin(site, first, copy))
     sells_on(first, redis)
 
 
-def test_exact_copy_with_another_event_first(place):
+def test_exact_copy_with_another_event_first(site):
     """The twin's first event has never beaten: the others must be looked at too."""
-    redis = place.redis()
-    first = place.node(redis=redis)
+    redis = site.redis()
+    first = site.node(redis=redis)
     assert first.buy().code == 1
-    copy = place.dir / "copy"
+    copy = site.dir / "copy"
     shutil.copytree(first.journal, copy)
-    conf = place.dir / "twin.conf"
+    conf = site.dir / "twin.conf"
     text = first.conf.read_text().replace(str(first.journal), str(copy))
     conf.write_text(text.replace("event ticket", "event new { total 5; }\nevent ticket", 1))
     sentence(spike.run_server("-c", conf))
@@ -99,13 +99,13 @@ def test_exact_copy_with_another_event_first(place):
 
 @pytest.mark.parametrize("running", [False, True], ids=["copied-stopped", "copied-running"])
 @pytest.mark.parametrize("down", [False, True], ids=["beside", "alone"])
-def test_old_copy_of_the_journal(place, running, down):
+def test_old_copy_of_the_journal(site, running, down):
     """A copy from before the last sales: Redis is ahead of it, so it is not this node's journal."""
-    redis = place.redis()
-    first = place.node(redis=redis)
+    redis = site.redis()
+    first = site.node(redis=redis)
     for _ in range(10):
         assert first.buy().code == 1
-    copy = place.dir / "copy"
+    copy = site.dir / "copy"
     if not running:
         assert first.term() == 0
     shutil.copytree(first.journal, copy)
@@ -114,18 +114,18 @@ def test_old_copy_of_the_journal(place, running, down):
     sells_on(first, redis)
     if down:
         first.kill9()
-    sentence(start_twin(place, first, copy))
+    sentence(start_twin(site, first, copy))
     if down:
         first.start()
     sells_on(first, redis)
 
 
-def test_other_sale(place):
+def test_other_sale(site):
     """The journal of another sale is refused by this Redis: its tickets are not for sale here."""
-    redis, other = place.redis(), place.redis(name="other")
-    first = place.node(redis=redis)
+    redis, other = site.redis(), site.redis(name="other")
+    first = site.node(redis=redis)
     assert first.buy().code == 1
-    stranger = place.node(redis=other, name="stranger")
+    stranger = site.node(redis=other, name="stranger")
     assert stranger.buy().code == 1
     assert stranger.term() == 0
     text = stranger.conf.read_text().replace(other.address, redis.address)
@@ -134,9 +134,9 @@ def test_other_sale(place):
     sells_on(first, redis)
 
 
-def test_other_node_number(place):
+def test_other_node_number(site):
     """A journal belongs to the number it was made for."""
-    node = place.node(1)
+    node = site.node(1)
     assert node.term() == 0
     node.conf.write_text(node.conf.read_text().replace("node 1;", "node 2;", 1))
     assert "node" in sentence(spike.run_server("-c", node.conf))

@@ -11,7 +11,7 @@ import signal
 
 import pytest
 
-import gone
+import dead_nodes
 import orders
 import spike
 import spikelog
@@ -27,13 +27,13 @@ KEYS = ["{" + HASH + "}:" + name for name in ("requests", "buyers", "grants", "o
 class Sale:
     """Four nodes under load, each buyer with a key of his own."""
 
-    def __init__(self, place, total=TOTAL, silent_ms=gone.SILENT_MS):
-        self.redis, self.total, self.silent_ms = place.redis(), total, silent_ms
-        self.nodes = gone.nodes_of(place, self.redis, 4, total, silent_ms=silent_ms)
-        self.one_key = place.random.choice(KEYS)
+    def __init__(self, site, total=TOTAL, silent_ms=dead_nodes.SILENT_MS):
+        self.redis, self.total, self.silent_ms = site.redis(), total, silent_ms
+        self.nodes = dead_nodes.nodes_of(site, self.redis, 4, total, silent_ms=silent_ms)
+        self.one_key = site.random.choice(KEYS)
         numbers = itertools.count()
-        self.load = place.load(*self.nodes, connections=16, pause_s=0.05, path=lambda: (
-            f"/buy/ticket?key=k{next(numbers)}&buyer=b{place.random.randrange(200)}"))
+        self.load = site.load(*self.nodes, connections=16, pause_s=0.05, path=lambda: (
+            f"/buy/ticket?key=k{next(numbers)}&buyer=b{site.random.randrange(200)}"))
         self.sells(100)
         self.redis.keep_dump()
         self.sells(200)
@@ -94,7 +94,7 @@ class Sale:
         for node in self.alive():
             spike.wait("it to be said", lambda node=node: "waits for node 4;" in node.log_text())
         sold = self.load.yes_count()
-        gone.stays(self.nodes[0], "repair", 1.2 * self.silent_ms / 1000)
+        dead_nodes.stays(self.nodes[0], "repair", 1.2 * self.silent_ms / 1000)
         assert self.load.yes_count() == sold
 
     def waits(self):
@@ -119,16 +119,16 @@ class Sale:
         yeses = self.load.stop().yeses
         yeses += spike.drain(self.last, self.total, self.redis)
         assert self.load.unanswered == 0
-        gone.sum_up(self.redis, self.nodes, yeses, self.total)
+        dead_nodes.check_totals(self.redis, self.nodes, yeses, self.total)
 
 
 LOSSES = ["flushall", "one_key_deleted", "old_dump"]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_all_alive(place, loss):
+def test_all_alive(site, loss):
     """The sale goes on by itself. And again and again when all is sold: not one more is."""
-    sale = Sale(place, 1500)
+    sale = Sale(site, 1500)
     sale.lose(loss)
     sale.is_not_waited_for()
     spike.wait("all to be sold", lambda: sale.redis.figure() == sale.total)
@@ -136,20 +136,20 @@ def test_all_alive(place, loss):
         sale.is_refused()
         sale.lose(loss)
     sale.is_refused()
-    gone.sum_up(sale.redis, sale.nodes, sale.load.stop().yeses, sale.total)
+    dead_nodes.check_totals(sale.redis, sale.nodes, sale.load.stop().yeses, sale.total)
 
 
 @pytest.mark.parametrize("asleep", [False, True], ids=["dead", "asleep"])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_one_silent_for_long(place, loss, asleep):
+def test_one_silent_for_long(site, loss, asleep):
     """It is not waited for. What was last seen of it stays counted, also what is in doubt, until it is
     back. The others believe in its silence only for half a second once Redis has forgotten it: should
     that take longer, as a restart may, or anything on a busy machine, an operator has to say the word.
     Where nothing is restarted it is soon enough sooner or later."""
-    sale = Sale(place)
+    sale = Sale(site)
     for _ in range(TRIES):
         sale.signal(signal.SIGSTOP) if asleep else sale.last.kill9()
-        gone.seen_silent(sale.redis, sale.alive(), sale.last)
+        dead_nodes.seen_silent(sale.redis, sale.alive(), sale.last)
         sale.sells(50)
         sale.lose(loss)
         by_itself = sale.goes_on()
@@ -168,9 +168,9 @@ def test_one_silent_for_long(place, loss, asleep):
 
 @pytest.mark.parametrize("loss, reopened", [("flushall", False), ("flushall", True),
                                             ("one_key_deleted", False), ("old_dump", True)])
-def test_one_dead_in_the_same_moment(place, loss, reopened):
+def test_one_dead_in_the_same_moment(site, loss, reopened):
     """It is waited for, until it is back or by the word of an operator is not."""
-    sale = Sale(place, silent_ms=ALIVE_MS)
+    sale = Sale(site, silent_ms=ALIVE_MS)
     sale.last.kill9()
     sale.lose(loss)
     sale.is_waited_for()
@@ -182,9 +182,9 @@ def test_one_dead_in_the_same_moment(place, loss, reopened):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_one_asleep_in_the_same_moment(place, loss):
+def test_one_asleep_in_the_same_moment(site, loss):
     """It is waited for, and when it wakes the sale goes on by itself."""
-    sale = Sale(place, silent_ms=ALIVE_MS)
+    sale = Sale(site, silent_ms=ALIVE_MS)
     sale.signal(signal.SIGSTOP)
     sale.lose(loss)
     sale.is_waited_for()
@@ -196,10 +196,10 @@ def kill_reclaim_and_move(sale):
     """The others sell on; from its journal, in another directory and on another port, it settles."""
     sale.last.kill9()
     port = sale.last.address
-    answer = gone.reclaim(sale.nodes[2], sale.last)
-    assert answer.data["gone"] == gone.field(sale.redis, sale.last, "gone") > 0
+    answer = dead_nodes.reclaim(sale.nodes[2], sale.last)
+    assert answer.data["gone"] == dead_nodes.field(sale.redis, sale.last, "gone") > 0
     sale.sells(100)
-    gone.move(sale.last)
+    dead_nodes.move(sale.last)
     sale.last.start()
     assert sale.last.address != port
 
@@ -213,7 +213,7 @@ def standing(sale):
 def stall_over_the_reclaim(sale):
     """It was only asleep: nothing is deducted under its old epoch."""
     sale.signal(signal.SIGSTOP)
-    assert gone.reclaim(sale.nodes[2], sale.last).code == 1
+    assert dead_nodes.reclaim(sale.nodes[2], sale.last).code == 1
     fenced = standing(sale)
     sale.sells(100)
     sale.signal(signal.SIGCONT)
@@ -222,14 +222,14 @@ def stall_over_the_reclaim(sale):
         assert sale.last.is_running()
 
 
-def test_killed_reclaimed_and_back_elsewhere(place):
-    sale = Sale(place)
+def test_killed_reclaimed_and_back_elsewhere(site):
+    sale = Sale(site)
     kill_reclaim_and_move(sale)
     sale.end()
 
 
-def test_stalled_over_the_reclaim(place):
-    sale = Sale(place)
+def test_stalled_over_the_reclaim(site):
+    sale = Sale(site)
     stall_over_the_reclaim(sale)
     sale.end()
 
@@ -270,9 +270,9 @@ class Foreign:
             spikelog.audit(*self.sale.nodes)
 
 
-def test_the_prototype_beside_all_of_this(place):
+def test_the_prototype_beside_all_of_this(site):
     """It sells from the same hash: foreign is counted, and our nodes never pass the total."""
-    sale = Sale(place, 3 * TOTAL)
+    sale = Sale(site, 3 * TOTAL)
     with Prototype(sale.redis, pause_s=0.005, keep_on=True) as other:
         foreign = Foreign(sale, other)
         spike.wait("it to sell", lambda: len(other.sold) > 20)
@@ -280,7 +280,7 @@ def test_the_prototype_beside_all_of_this(place):
             foreign.lose(loss)
         kill_reclaim_and_move(sale)
         stall_over_the_reclaim(sale)
-        for loss in place.random.sample(LOSSES, len(LOSSES)):
+        for loss in site.random.sample(LOSSES, len(LOSSES)):
             foreign.lose(loss)
         spike.wait("everything to be gone", lambda: sale.redis.figure() > sale.total)
         sale.is_refused()

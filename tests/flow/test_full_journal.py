@@ -18,9 +18,9 @@ def event(hold="60m"):
     return {"ticket": {"total": TOTAL, "stock_max": TOTAL, "hold": hold}}
 
 
-def fill(place, node):
+def fill(site, node):
     """Holds until the journal takes no more; answers them."""
-    load = place.load(node, connections=20)
+    load = site.load(node, connections=20)
     spike.wait("a full journal", lambda: "is full" in node.log_text())
     load.stop()
     bought, end = load.yeses, time.monotonic() + QUIET_S
@@ -45,14 +45,14 @@ def all_end(redis, nodes, bought):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_acts_here(place, standalone):
-    redis = None if standalone else place.redis(persistence="always")
-    node = place.node(redis=redis, workers=1, journal_size="1m", events=event())
-    bought = fill(place, node)
+def test_acts_here(site, standalone):
+    redis = None if standalone else site.redis(persistence="always")
+    node = site.node(redis=redis, workers=1, journal_size="1m", events=event())
+    bought = fill(site, node)
     caller = orders.Caller()
     for i in range(1000):
         what = ("pause?", "close?", "restock?total=99999&")[i % 3]
-        answer = caller.ask(node.admin, "POST", f"/{what}event=ticket")
+        answer = caller.fetch(node.admin, "POST", f"/{what}event=ticket")
         assert answer is not None, "it has ended"
         assert (answer.status, answer.code, answer.data) == (503, -6, None), i
     caller.close()
@@ -65,15 +65,15 @@ def test_acts_here(place, standalone):
     assert orders.act(node, "pause").code == 1, "now there is room"
 
 
-def test_holds_end_by_themselves(place):
+def test_holds_end_by_themselves(site):
     """Operators go on trying while the holds of a full journal end one by one."""
-    redis = place.redis(persistence="always")
-    node = place.node(redis=redis, workers=1, journal_size="1m", events=event("2s"))
-    bought = fill(place, node)
+    redis = site.redis(persistence="always")
+    node = site.node(redis=redis, workers=1, journal_size="1m", events=event("2s"))
+    bought = fill(site, node)
     caller, codes = orders.Caller(), set()
     while node.event_stats()["node_held"] > 0:
         for what in ("pause", "resume"):
-            codes.add(caller.ask(node.admin, "POST", f"/{what}?event=ticket").code)
+            codes.add(caller.fetch(node.admin, "POST", f"/{what}?event=ticket").code)
     caller.close()
     assert codes == {1, -6}
     node.kill9()
@@ -83,16 +83,16 @@ def test_holds_end_by_themselves(place):
     spikelog.audit(node)
 
 
-def test_acts_elsewhere(place):
+def test_acts_elsewhere(site):
     """The acts of another node's operators are obeyed, and journaled when there is room again."""
-    redis = place.redis(persistence="always")
+    redis = site.redis(persistence="always")
     settings = {"redis": redis, "nodes": [1, 2], "workers": 1, "events": event(), "start": False}
-    nodes = [place.node(1, journal_size="1m", **settings), place.node(2, **settings)]
+    nodes = [site.node(1, journal_size="1m", **settings), site.node(2, **settings)]
     for node in nodes:
         node.start(healthy=False)
     for node in nodes:
         node.wait_healthy()
-    bought = fill(place, nodes[0])
+    bought = fill(site, nodes[0])
     for _ in range(3):
         for what, code in (("pause", -4), ("resume", -6)):
             assert orders.act(nodes[1], what).code == 1

@@ -14,7 +14,7 @@ import copies
 import orders
 import spike
 from gate import Gate, is_step
-from gone import field, reclaim_once, reopen_once, sum_up
+from dead_nodes import check_totals, field, reclaim_once, reopen_once
 
 TOTAL = 10
 EARLY = re.compile(r"node 1 may still come back: try again in (\d+) s")
@@ -32,10 +32,10 @@ WAYS = {
 }
 
 
-def two_nodes(place, redis, gate, **settings):
+def two_nodes(site, redis, gate, **settings):
     """The first one's way to Redis is in our hands."""
-    nodes = [place.node(i, nodes=[1, 2], redis=way, healthy=False, workers=1,
-                        events={"ticket": {"total": TOTAL}}, **settings)
+    nodes = [site.node(i, nodes=[1, 2], redis=way, healthy=False, workers=1,
+                       events={"ticket": {"total": TOTAL}}, **settings)
              for i, way in ((1, gate), (2, redis))]
     for node in nodes:
         node.wait_healthy()
@@ -50,30 +50,30 @@ def sold_by(redis, node, count, before=0):
 
 def seconds_of(answer):
     """How long the node may still take, if that is what the operator is told; both places agree."""
-    said = EARLY.fullmatch(answer.json["msg"])
-    assert not said or said[1] == answer.headers["retry-after"]
-    return said and int(said[1])
+    early = EARLY.fullmatch(answer.json["msg"])
+    assert not early or early[1] == answer.headers["retry-after"]
+    return early and int(early[1])
 
 
-def insist(way, first, second, patience_s, until=lambda answer: False):
+def repeat_act(way, first, second, patience_s, until=lambda answer: False):
     """Asks again and again, until it is done or until() likes the answer; answers that and the
     seconds that were named on the way."""
-    named = []
+    seconds_named = []
 
     def is_done():
         answer = WAYS[way](second, first)
         assert answer.code in (1, -6, -409), answer
         if answer.code == -6:
-            named.append(seconds_of(answer))
+            seconds_named.append(seconds_of(answer))
         return (answer.code == 1 or until(answer)) and answer
 
     last = spike.wait("an end of that", is_done, 2 * LONG_S, step=0.05)
-    named = [seconds for seconds in named if seconds]
-    assert all(seconds <= patience_s + 1 for seconds in named), named
-    return last, named
+    seconds_named = [seconds for seconds in seconds_named if seconds]
+    assert all(seconds <= patience_s + 1 for seconds in seconds_named), seconds_named
+    return last, seconds_named
 
 
-def insist_until_back(way, gate, redis, first, second, away_s):
+def repeat_until_back(way, gate, redis, first, second, away_s):
     """As an operator who gives the first one up. So many seconds after he has heard that it may
     still come it comes. Checks what he was told, and that the second sells but what is left."""
     back = threading.Timer(away_s, setattr, (gate, "refuse", False))
@@ -83,47 +83,48 @@ def insist_until_back(way, gate, redis, first, second, away_s):
             back.start()
         return not gate.refuse and second.health().status == 200
 
-    last, _ = insist(way, first, second, LONG_S, is_back)
+    last, _ = repeat_act(way, first, second, LONG_S, is_back)
     was_away = gate.refuse
-    sold = copies.pay_out(second, lambda: TOTAL - redis.figure())
+    sold = copies.sell_all(second, lambda: TOTAL - redis.figure())
     assert 8 + sold <= TOTAL, f"{8 + sold} yeses of {TOTAL} tickets"
     assert not was_away, f"given up while it was on its way: {last}"
     assert sold == TOTAL - 8
 
 
-def empty(redis):
+def restart_empty(redis):
     redis.restart_empty()
 
 
-def flush(redis):
+def flushall(redis):
     redis.client.flushall()
 
 
 @pytest.mark.parametrize("way, lose, away_s", [
-    ("reopen", empty, 0.6), ("reopen", flush, 1.5), ("reclaim", empty, 0.6), ("lost", empty, 0.6)])
-def test_on_its_way(place, way, lose, away_s):
+    ("reopen", restart_empty, 0.6), ("reopen", flushall, 1.5), ("reclaim", restart_empty, 0.6),
+                                               ("lost", restart_empty, 0.6)])
+def test_a_node_on_its_way(site, way, lose, away_s):
     """The first has sold eight of ten, and reaches Redis a moment later than the second, which was
     started again and remembers nothing."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    first, second = nodes = two_nodes(place, redis, gate, node_timeout=f"{LONG_S}s",
+    redis = site.redis()
+    gate = Gate(site, redis)
+    first, second = nodes = two_nodes(site, redis, gate, node_timeout=f"{LONG_S}s",
                                       **copies.PATIENT)
     yeses = sold_by(redis, first, 8)
     gate.refuse = True
     second.kill9()
     lose(redis)
     second.start(healthy=False)
-    insist_until_back(way, gate, redis, first, second, away_s)
-    sum_up(redis, nodes, yeses, TOTAL)
+    repeat_until_back(way, gate, redis, first, second, away_s)
+    check_totals(redis, nodes, yeses, TOTAL)
 
 
 @pytest.mark.parametrize("way, restarted", [("reopen", True), ("reclaim", False)])
-def test_old_beats(place, way, restarted):
+def test_old_beats(site, way, restarted):
     """Redis comes back from an old dump: in it every node has been silent for long, and has sold
     less."""
-    redis = place.redis(persistence="rdb")
-    gate = Gate(place, redis)
-    first, second = nodes = two_nodes(place, redis, gate, node_timeout="500ms",
+    redis = site.redis(persistence="rdb")
+    gate = Gate(site, redis)
+    first, second = nodes = two_nodes(site, redis, gate, node_timeout="500ms",
                                       redis_timeout=f"{LONG_S - 1}s")
     yeses = sold_by(redis, first, 1)
     redis.keep_dump()
@@ -137,61 +138,61 @@ def test_old_beats(place, way, restarted):
     redis.restart_from_old_dump()
     if restarted:
         second.start(healthy=False)
-    insist_until_back(way, gate, redis, first, second, 0.6)
-    sum_up(redis, nodes, yeses, TOTAL)
+    repeat_until_back(way, gate, redis, first, second, 0.6)
+    check_totals(redis, nodes, yeses, TOTAL)
 
 
-def test_a_new_sale(place):
+def test_a_new_sale(site):
     """Two are named in the configuration, one is there: the other may be starting just now. Then
     the operator's word begins the sale without it."""
-    redis = place.redis()
+    redis = site.redis()
     began = time.monotonic()
-    node = place.node(2, nodes=[1, 2], redis=redis, healthy=False, redis_timeout="2s",
-                      node_timeout="500ms", events={"ticket": {"total": TOTAL}})
-    last, named = insist("reopen", None, node, 3)
-    assert time.monotonic() - began >= 3, f"at once, after {named}: {last}"
-    assert named and last.data["left"] == TOTAL
-    assert copies.pay_out(node, lambda: TOTAL - redis.figure()) == TOTAL
-    late = place.node(1, nodes=[1, 2], redis=redis, events={"ticket": {"total": TOTAL}})
+    node = site.node(2, nodes=[1, 2], redis=redis, healthy=False, redis_timeout="2s",
+                     node_timeout="500ms", events={"ticket": {"total": TOTAL}})
+    last, seconds_named = repeat_act("reopen", None, node, 3)
+    assert time.monotonic() - began >= 3, f"at once, after {seconds_named}: {last}"
+    assert seconds_named and last.data["left"] == TOTAL
+    assert copies.sell_all(node, lambda: TOTAL - redis.figure()) == TOTAL
+    late = site.node(1, nodes=[1, 2], redis=redis, events={"ticket": {"total": TOTAL}})
     assert orders.buy(late).code == -1
-    sum_up(redis, [node, late], total=TOTAL)
+    check_totals(redis, [node, late], total=TOTAL)
 
 
 @pytest.mark.parametrize("way", ["reopen", "reclaim"])
-def test_dead(place, way):
+def test_dead(site, way):
     """The first dies together with Redis, which forgets all. When its time is over it is given up;
     what the second has seen of it stays counted."""
-    redis = place.redis()
-    first, second = nodes = two_nodes(place, redis, redis, **SHORT)
+    redis = site.redis()
+    first, second = nodes = two_nodes(site, redis, redis, **SHORT)
     yeses = sold_by(redis, first, 8)
     spike.wait("the second to see all", lambda: second.stock()["sold"] == 8)
     redis.kill()  # before the first one grows silent
     first.kill9()
     began = time.monotonic()
     redis.restart_empty()
-    last, named = insist(way, first, second, SHORT_S)
-    assert time.monotonic() - began >= SHORT_S, f"at once, after {named}: {last}"
-    assert copies.pay_out(second, lambda: TOTAL - redis.figure()) == 2
+    last, seconds_named = repeat_act(way, first, second, SHORT_S)
+    assert time.monotonic() - began >= SHORT_S, f"at once, after {seconds_named}: {last}"
+    assert copies.sell_all(second, lambda: TOTAL - redis.figure()) == 2
     first.start(healthy=False)
-    sum_up(redis, nodes, yeses, TOTAL)
+    check_totals(redis, nodes, yeses, TOTAL)
 
 
-def test_there_and_well(place):
-    redis = place.redis()
-    first, second = two_nodes(place, redis, redis, node_timeout=f"{LONG_S}s")
+def test_a_live_node_is_not_given_up(site):
+    redis = site.redis()
+    first, second = two_nodes(site, redis, redis, node_timeout=f"{LONG_S}s")
     for way in ("reclaim", "lost"):
-        answer, _ = insist(way, first, second, LONG_S, lambda answer: answer.code == -409)
+        answer, _ = repeat_act(way, first, second, LONG_S, lambda answer: answer.code == -409)
         assert answer.code == -409 and HEARD.fullmatch(answer.json["msg"]), answer
     assert orders.act(second, "reopen").code == 1  # there is nothing to do
     assert orders.buy(first).code == 1
 
 
-def test_there_and_slow(place):
+def test_a_slow_node_is_not_given_up(site):
     """The only one that is waited for has attached, and does not come to settle: whatever it
     sends is under way for too long. It lives, and is waited for."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    first, second = nodes = two_nodes(place, redis, gate, node_timeout=f"{LONG_S}s",
+    redis = site.redis()
+    gate = Gate(site, redis)
+    first, second = nodes = two_nodes(site, redis, gate, node_timeout=f"{LONG_S}s",
                                       redis_timeout="300ms")
     yeses = sold_by(redis, first, 8)
     gate.swallow = is_step
@@ -205,8 +206,9 @@ def test_there_and_slow(place):
     for way in ("reopen", "reclaim", "lost"):
         epoch = field(redis, first, "epoch")
         spike.wait("it to attach again", lambda: field(redis, first, "epoch") > epoch)
-        answer, named = insist(way, first, second, LONG_S, lambda answer: answer.code == -409)
+        answer, seconds_named = repeat_act(way, first, second, LONG_S,
+                                           lambda answer: answer.code == -409)
         assert answer.code == -409 and HEARD.fullmatch(answer.json["msg"]), answer
-        assert not named
+        assert not seconds_named
     gate.swallow = None
-    sum_up(redis, nodes, yeses, TOTAL)
+    check_totals(redis, nodes, yeses, TOTAL)

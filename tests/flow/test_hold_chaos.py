@@ -26,9 +26,9 @@ class Rush:
     """A thousand buyers with a key each; every second one pays. Who hears "sold out" comes again a
     little later, until the rush is over. Nobody asks twice for what he has got."""
 
-    def __init__(self, place, nodes, seconds):
+    def __init__(self, site, nodes, seconds):
         self.nodes, self.end = nodes, time.monotonic() + seconds
-        self.seed = place.random.randrange(1 << 32)
+        self.seed = site.random.randrange(1 << 32)
         self.bought = []
         self.lock, self.last_pay_by = threading.Lock(), 0
         self.crowd = orders.Crowd(BUYERS, self.buyer, threads=40)
@@ -62,7 +62,7 @@ class Rush:
         return sum(b.n for b in self.bought if b.paid == paid)
 
 
-def all_are_told(rush):
+def end_of_rush(rush):
     """What became of each buyer, when the rush and every hold in it are over."""
     results = collections.Counter(rush.crowd.join())
     orders.past(rush.last_pay_by)
@@ -96,18 +96,18 @@ def check_rush(redis, nodes, rush):
     assert orders.buy(nodes[0], buyer="late").code == -1
 
 
-def start(place, hold_ms=HOLD_MS, **redis_options):
-    redis = place.redis(**redis_options)
+def start(site, hold_ms=HOLD_MS, **redis_options):
+    redis = site.redis(**redis_options)
     events = {"ticket": {"total": TOTAL, "hold": f"{hold_ms}ms", "limit": 4}}
-    return redis, orders.two_nodes(place, redis, events=events)
+    return redis, orders.two_nodes(site, redis, events=events)
 
 
-def test_rush(place):
+def test_rush(site):
     """200 tickets, holds of 2 s, 1,000 buyers of whom half pay."""
-    redis, nodes = start(place)
+    redis, nodes = start(site)
     with orders.Sampler(redis, (1, 2)) as sampler:
-        rush = Rush(place, nodes, 4.5)
-        results = all_are_told(rush)
+        rush = Rush(site, nodes, 4.5)
+        results = end_of_rush(rush)
         check_rush(redis, nodes, rush)
     print(f"{sampler.count} samples added up")
     assert sampler.count > 100
@@ -116,23 +116,23 @@ def test_rush(place):
     spikelog.audit(*nodes)
 
 
-def test_rush_with_faults(place):
+def test_rush_with_faults(site):
     """The same with kill -9 at random times, and a Redis that is restarted in between."""
-    redis, nodes = start(place, persistence="always")
+    redis, nodes = start(site, persistence="always")
     with orders.Sampler(redis, (1, 2)) as sampler:
-        rush = Rush(place, nodes, SECONDS)
-        Faults(place, redis, nodes).run(lambda: time.monotonic() < rush.end - 1)
-        all_are_told(rush)
+        rush = Rush(site, nodes, SECONDS)
+        Faults(site, redis, nodes).run(lambda: time.monotonic() < rush.end - 1)
+        end_of_rush(rush)
         check_rush(redis, nodes, rush)
     print(f"{sampler.count} samples added up")
     spikelog.audit(*nodes)
 
 
-def test_rush_with_losses(place):
+def test_rush_with_losses(site):
     """The same with a Redis that forgets: what was paid is sold all the same, and nothing twice."""
-    redis, nodes = start(place)
-    rush = Rush(place, nodes, SECONDS)
-    Losses(place, redis, nodes).run(lambda: time.monotonic() < rush.end - 1)
-    all_are_told(rush)
+    redis, nodes = start(site)
+    rush = Rush(site, nodes, SECONDS)
+    Losses(site, redis, nodes).run(lambda: time.monotonic() < rush.end - 1)
+    end_of_rush(rush)
     check_rush(redis, nodes, rush)
     spikelog.audit(*nodes)

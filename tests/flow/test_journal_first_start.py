@@ -35,7 +35,7 @@ class Disk:
             filler.write_bytes(bytes((free - pages) * PAGE))
         assert os.statvfs(self.path).f_bavail == pages
 
-    def make_room(self):
+    def free_space(self):
         (self.path / "filler").unlink(missing_ok=True)
 
     def close(self):
@@ -43,18 +43,18 @@ class Disk:
 
 
 @pytest.fixture
-def disk(place):
-    small = Disk(place.dir / "disk")
+def disk(site):
+    small = Disk(site.dir / "disk")
     yield small
-    for node in place.started:
+    for node in site.started:
         if node.process and node.is_running():
             node.kill9()
     small.close()
 
 
-def make_node(place, disk, name):
+def make_node(site, disk, name):
     """A node whose journal is on the disk."""
-    node = place.node(name=name, start=False, events={"ticket": {"total": 20}}, **SETTINGS)
+    node = site.node(name=name, start=False, events={"ticket": {"total": 20}}, **SETTINGS)
     text = node.conf.read_text().replace(str(node.journal), str(disk.path / name))
     node.conf.write_text(text)
     node.journal = disk.path / name
@@ -93,15 +93,15 @@ def sell_one(node, pages):
     assert node.term() == 0
 
 
-def test_first_start(place, disk):
+def test_first_start(site, disk):
     """Every number of free pages, from none to what begins a journal, and on to where it sells."""
     started = []
     for pages in (*range(21), 60, 120, 180):
-        node = make_node(place, disk, f"first{pages}")
+        node = make_node(site, disk, f"first{pages}")
         disk.leave(pages)
         started += [pages] if start_if_it_can(node, pages) else []
         read_if_it_can(node, "stat", pages)
-        disk.make_room()
+        disk.free_space()
         sell_one(node, pages)
         assert spikelog.run_log(*spikelog.confs(node), "audit").endswith("no breach\n")
     assert started == [180]
@@ -120,10 +120,10 @@ def pages_of_last_sale(node):
             if before[page * PAGE:][:PAGE] != after[page * PAGE:][:PAGE]]
 
 
-def test_what_cannot_be_read_behind_the_journal(place, disk):
+def test_what_cannot_be_read_behind_the_journal(site, disk):
     """A commit that failed, on pages that the disk cannot read: here, holes for which a full disk has
     no page, so that reading them is SIGBUS. The journal before it is sound, and is not refused."""
-    node = make_node(place, disk, "holes")
+    node = make_node(site, disk, "holes")
     pages = pages_of_last_sale(node)
     with open(node.journal / "data.mdb", "r+b") as file:
         numbers = [int.from_bytes(os.pread(file.fileno(), 8, at), "little") for at in (144, 4240)]
@@ -133,15 +133,15 @@ def test_what_cannot_be_read_behind_the_journal(place, disk):
             subprocess.run(["fallocate", "--punch-hole", "-o", str(page * PAGE), "-l", str(PAGE),
                             file.name], check=True)
     disk.leave(0)
-    said = spikelog.run_log(*spikelog.confs(node), "audit")
-    assert said.endswith("no breach\n") and "open: journal" not in said
-    disk.make_room()
+    output = spikelog.run_log(*spikelog.confs(node), "audit")
+    assert output.endswith("no breach\n") and "open: journal" not in output
+    disk.free_space()
     sell_one(node, "all")
 
 
-def test_lost_lock_file(place, disk):
+def test_lost_lock_file(site, disk):
     """A journal that was copied without LMDB's lock file, on a full disk: readers and servers."""
-    node = make_node(place, disk, "old")
+    node = make_node(site, disk, "old")
     sell_one(node, "all")
     for pages in range(5):
         (node.journal / "lock.mdb").unlink(missing_ok=True)
@@ -149,5 +149,5 @@ def test_lost_lock_file(place, disk):
         read_if_it_can(node, "export", pages)
         (node.journal / "lock.mdb").unlink(missing_ok=True)
         start_if_it_can(node, pages)
-        disk.make_room()
+        disk.free_space()
         sell_one(node, pages)

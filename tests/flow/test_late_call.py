@@ -16,50 +16,50 @@ import orders
 import spike
 import spikelog
 from gate import Gate, is_attach, is_sale
-from gone import field
+from dead_nodes import field
 
 TOTAL = 100000
 EVENTS = ["ticket", "vip"]
-NOT_LOOKS = ("info", "script", "attach", "step", "")
+OTHER_CALLS = ("info", "script", "attach", "step", "")
 # A start that finds a beat of just now looks again for 250 ms, every 25 ms.
-LOOKS = 1 + 10
+BEAT_READS = 1 + 10
 
 
-def sale(place, gate, events=("ticket",), **settings):
+def sale(site, gate, events=("ticket",), **settings):
     rows = {name: {"total": TOTAL} for name in events}
-    return place.node(redis=gate, events=rows, workers=1, **settings)
+    return site.node(redis=gate, events=rows, workers=1, **settings)
 
 
-def buyers(place, node, events=("ticket",)):
+def buyers(site, node, events=("ticket",)):
     paths = itertools.cycle(f"/buy/{name}" for name in events)
-    return place.load(node, connections=8, path=lambda: next(paths), pause_s=0.002)
+    return site.load(node, connections=8, path=lambda: next(paths), pause_s=0.002)
 
 
-class Next:
+class NextProcess:
     """The process to come: counts its calls by kind, and acts before some of them.
     todo: pairs of a time, as in ("look", 3) before its third look, and a function."""
 
-    def __init__(self, gate, todo=()):
-        self.old, self.todo, self.counts = set(gate.links), dict(todo), collections.Counter()
+    def __init__(self, gate, actions=()):
+        self.old, self.actions, self.counts = set(gate.conns), dict(actions), collections.Counter()
         gate.on_call = self.note
 
     def note(self, call):
-        if call.link in self.old:
+        if call.conn in self.old:
             return
-        kind = "look" if call.kind not in NOT_LOOKS else call.kind
+        kind = "look" if call.kind not in OTHER_CALLS else call.kind
         self.counts[kind] += 1
-        act = self.todo.pop((kind, self.counts[kind]), None)
-        if act:
-            act()
+        action = self.actions.pop((kind, self.counts[kind]), None)
+        if action:
+            action()
 
 
 def comes_up_despite(node, gate, late):
     """late: pairs of a time and the connection on which the dead process had the last word."""
-    Next(gate, [(when, lambda link=link: gate.release(link)) for when, link in late])
+    NextProcess(gate, [(when, lambda conn=conn: gate.release(conn)) for when, conn in late])
     assert copies.comes_up(node), f"refused for a late call before {[when for when, _ in late]}"
     gate.on_call = None
-    for link in (link for _, link in late if link.held):
-        gate.release(link)  # it came up sooner
+    for conn in (conn for _, conn in late if conn.held):
+        gate.release(conn)  # it came up sooner
 
 
 def killed_with(node, gate, which):
@@ -67,18 +67,18 @@ def killed_with(node, gate, which):
     gate.catch(which)
     if not node.is_running():
         node.start(healthy=False)
-    link = gate.wait_caught()
+    conn = gate.wait_caught()
     node.kill9()
-    return link
+    return conn
 
 
-def test_a_late_step(place):
+def test_a_late_step(site):
     """It was selling; its last step, of one event or the other, comes before, while and after the
     next process looks."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate, EVENTS)
-    load = buyers(place, node, EVENTS)
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate, EVENTS)
+    load = buyers(site, node, EVENTS)
     names = itertools.cycle(["vip", "ticket", "ticket"])
     for when in [("look", 1), ("look", 2), ("look", 4), ("look", 9), ("attach", 1), ("step", 1)]:
         name, before = next(names), load.yes_count()
@@ -93,18 +93,18 @@ def test_a_late_step(place):
     spikelog.audit(node)
 
 
-def test_a_late_step_at_any_time(place):
+def test_a_late_step_at_any_time(site):
     """The same, so many milliseconds after the first word of the next process."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate)
-    load = buyers(place, node)
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate)
+    load = buyers(site, node)
     for ms in (50, 100, 150, 250):
         before = load.yes_count()
         spike.wait("some yeses", lambda: load.yes_count() > before + 5)
         late = killed_with(node, gate, is_sale)
         delivery = threading.Timer(ms / 1000, gate.release, (late,))
-        Next(gate, [(("info", 1), delivery.start)])
+        NextProcess(gate, [(("info", 1), delivery.start)])
         assert copies.comes_up(node), f"refused for a call that came {ms} ms late"
         delivery.join()
     load.stop()
@@ -115,21 +115,21 @@ def test_a_late_step_at_any_time(place):
 @pytest.mark.parametrize("deaths", [
     "step@look2 step@look4", "step@look1 attach@look2 attach@look4",
     "attach@look1 attach@attach1", "attach@look1 attach@step1"])
-def test_late_calls_of_several(place, deaths):
+def test_late_calls_of_several(site, deaths):
     """One process after the other has died, selling or on the way to its place in the sale, each
     with a call that comes when the last one does this or that."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate)
-    load = buyers(place, node)
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate)
+    load = buyers(site, node)
     spike.wait("some yeses", lambda: load.yes_count() > 5)
     late = []
     for death in deaths.split():
         kind, moment, number = re.fullmatch(r"(\w+)@([a-z]+)(\d)", death).groups()
         if kind == "attach" and node.is_running():
             node.kill9()
-        link = killed_with(node, gate, is_sale if kind == "step" else is_attach)
-        late.append(((moment, int(number)), link))
+        conn = killed_with(node, gate, is_sale if kind == "step" else is_attach)
+        late.append(((moment, int(number)), conn))
     comes_up_despite(node, gate, late)
     load.stop()
     spike.check_promises([node], load.yeses)
@@ -137,13 +137,13 @@ def test_late_calls_of_several(place, deaths):
 
 
 @pytest.mark.parametrize("whens", [(2, 4), (1, 2, 4)], ids=str)
-def test_late_calls_of_one(place, whens):
+def test_late_calls_of_one(site, whens):
     """The network lets nothing through: its step is lost on the way, and each time that it attaches
     again, on another connection, that is lost too. Then it dies, and all of it comes: its beat
     moves once and again, but each time under another epoch."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate, redis_timeout="200ms")
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate, redis_timeout="200ms")
     gate.catch(is_sale)
     with spike.Wire(node.address) as buyer:
         buyer.send(spike.request("GET", "/buy/ticket"))
@@ -158,26 +158,26 @@ def test_late_calls_of_one(place, whens):
     spikelog.audit(node)
 
 
-def test_the_start_is_quick(place):
+def test_the_start_is_quick(site):
     """Right after a kill it looks for a quarter of a second; when the last beat is old, once."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate)
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate)
     assert orders.buy(node).code == 1
     node.kill9()
-    process = Next(gate)
+    process = NextProcess(gate)
     node.start()
-    assert 1 <= process.counts["look"] <= LOOKS
+    assert 1 <= process.counts["look"] <= BEAT_READS
     node.kill9()
     orders.past(field(redis, node, "beat") + 1100)
-    process = Next(gate)
+    process = NextProcess(gate)
     node.start()
     assert process.counts["look"] == 1
 
 
-def twin_of(place, first, redis, way):
+def twin_of(site, first, redis, way):
     """Its conf, with another way to Redis, on a copy of its journal as it is now."""
-    copy, conf = copies.keep(first, "copy"), place.dir / "twin.conf"
+    copy, conf = copies.copy_journal(first, "copy"), site.dir / "twin.conf"
     text = first.conf.read_text().replace(str(first.journal), str(copy))
     conf.write_text(text.replace(redis.address, way.address))
     return conf, copy
@@ -197,25 +197,25 @@ def sells_on(first, yeses=()):
     spikelog.audit(first)
 
 
-def test_a_twin_of_one_that_waits(place):
+def test_a_twin_of_one_that_waits(site):
     """Its journal lacks nothing: only the beats of the first one tell them apart."""
-    redis = place.redis()
-    first = sale(place, redis, **copies.PATIENT)
+    redis = site.redis()
+    first = sale(site, redis, **copies.PATIENT)
     assert orders.buy(first).code == 1
     copies.settled(redis, first, 1)
-    conf, _ = twin_of(place, first, redis, redis)
+    conf, _ = twin_of(site, first, redis, redis)
     for _ in range(3):
         assert "another server beats under this node's number" in refused(conf)
     sells_on(first)
 
 
-def test_a_twin_of_one_that_sells(place):
+def test_a_twin_of_one_that_sells(site):
     """As of when it was copied its journal lacked nothing; now it does."""
-    redis = place.redis()
-    first = sale(place, redis, **copies.PATIENT)
-    load = buyers(place, first)
+    redis = site.redis()
+    first = sale(site, redis, **copies.PATIENT)
+    load = buyers(site, first)
     spike.wait("some yeses", lambda: load.yes_count() > 20)
-    conf, copy = twin_of(place, first, redis, redis)
+    conf, copy = twin_of(site, first, redis, redis)
     known, was = field(redis, first, "done"), copies.digests(copy)
     spike.wait("more to be settled", lambda: field(redis, first, "done") > known + 8)
     for _ in range(3):
@@ -227,21 +227,21 @@ def test_a_twin_of_one_that_sells(place):
     sells_on(first, load.yeses)
 
 
-def test_a_twin_of_one_that_stalls(place):
+def test_a_twin_of_one_that_stalls(site):
     """It stands still all the while that the twin looks, and goes on right before that attaches:
     the attach itself finds that there was a beat."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    first = sale(place, redis, **copies.PATIENT)
+    redis = site.redis()
+    gate = Gate(site, redis)
+    first = sale(site, redis, **copies.PATIENT)
     assert orders.buy(first).code == 1
     copies.settled(redis, first, 1)
-    conf, _ = twin_of(place, first, redis, gate)
+    conf, _ = twin_of(site, first, redis, gate)
 
     def wake():
         beat = field(redis, first, "beat")
         first.process.send_signal(signal.SIGCONT)
         spike.wait("a beat", lambda: field(redis, first, "beat") > beat)
 
-    Next(gate, [(("info", 1), lambda: copies.stop(first)), (("attach", 1), wake)])
+    NextProcess(gate, [(("info", 1), lambda: first.freeze()), (("attach", 1), wake)])
     assert "another server beats under this node's number" in refused(conf)
     sells_on(first)

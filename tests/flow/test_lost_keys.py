@@ -63,10 +63,10 @@ def bought(nodes, key, buyer):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_keys_and_limits_come_back(place, loss):
-    redis = place.redis()
+def test_keys_and_limits_come_back(site, loss):
+    redis = site.redis()
     events = {"ticket": {"total": 1000, "limit": LIMIT, "hold": "5m"}}
-    nodes = orders.two_nodes(place, redis, events=events)
+    nodes = orders.two_nodes(site, redis, events=events)
     had, ended = {}, {}
     older = {}
     for k in range(40):
@@ -104,12 +104,12 @@ def orders_of_key(redis, key):
     return redis.client.hget(SIDE_KEYS["requests"], key)
 
 
-def test_an_old_dump_with_a_void_order(place):
+def test_an_old_dump_with_a_void_order(site):
     """One node's answer to a key is lost, its order void, and the key buys on the other node. An
     old dump, which knows the void order alone, comes back: the key has the order that stands."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    nodes = [place.node(i, nodes=[1, 2], redis=through, healthy=False, workers=1)
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    nodes = [site.node(i, nodes=[1, 2], redis=through, healthy=False, workers=1)
              for i, through in ((1, proxy), (2, redis))]
     for node in nodes:
         node.wait_healthy()
@@ -117,11 +117,11 @@ def test_an_old_dump_with_a_void_order(place):
     with spike.Wire(nodes[0].address) as buyer:
         buyer.send(spike.request("GET", orders.buy_path(key="k", buyer="b")))
         assert proxy.cut_done.wait(spike.SOON_S)
-        proxy.part()  # it is away until the dump is made: back with Redis it makes the order void
+        proxy.disconnect()  # it is away until the dump is made: back with Redis it makes the order void
         assert buyer.answer().code == -6
     redis.keep_dump()
     assert orders_of_key(redis, "k"), "the grant that its node never heard of"
-    proxy.join()
+    proxy.reconnect()
     spike.wait("it to be void", lambda: not orders_of_key(redis, "k"))
     order = orders.buy(nodes[1], key="k", buyer="b").data["order"]
     spike.wait("it to be settled", lambda: redis.client.hget(spike.HASH, "2:pending") == "")

@@ -26,12 +26,12 @@ def wrk(node, path, seconds, connections=50):
                    timeout=seconds + 30)
 
 
-def test_a_million_requests(place, preload):
+def test_a_million_requests(site, preload):
     """Sales and refusals, a million together: workers allocate nothing, the heap stays as it is."""
-    path = place.dir / "heap"
+    path = site.dir / "heap"
     events = {"ticket": {"total": 10_000_000, "stock-max": 10_000_000}, "gone": {"total": 1}}
-    node = place.node(redis=place.redis(), events=events, preload=preload("heapwatch"),
-                      env={"SPIKE_HEAP": str(path)}, journal_size="1g")
+    node = site.node(redis=site.redis(), events=events, preload=preload("heapwatch"),
+                     env={"SPIKE_HEAP": str(path)}, journal_size="1g")
     assert node.buy("gone").code == 1
     spike.wait("sold out", lambda: node.buy("gone").code == -1)
     before = Heap(path)

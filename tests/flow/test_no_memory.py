@@ -26,11 +26,11 @@ class Memory:
         with open(path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), 32)
 
-    def _get(self, place):
-        return struct.unpack_from("<Q", self.map, 8 * place)[0]
+    def _get(self, index):
+        return struct.unpack_from("<Q", self.map, 8 * index)[0]
 
-    def _put(self, place, value):
-        struct.pack_into("<Q", self.map, 8 * place, value)
+    def _put(self, index, value):
+        struct.pack_into("<Q", self.map, 8 * index, value)
 
     @property
     def calls(self):
@@ -55,31 +55,31 @@ class Memory:
 class Sale:
     """One node under a crowd that never empties the stock."""
 
-    def __init__(self, place, preload, library):
-        path = place.dir / "memory"
-        self.redis, self.asked = place.redis(), 0
-        self.node = place.node(redis=self.redis, workers=1, preload=preload("nomemory"),
-                               env={"NOMEMORY": str(path), "NOMEMORY_OF": library},
-                               events={"ticket": {"total": TOTAL, "stock-max": TOTAL}})
+    def __init__(self, site, preload, library):
+        path = site.dir / "memory"
+        self.redis, self.requests = site.redis(), 0
+        self.node = site.node(redis=self.redis, workers=1, preload=preload("nomemory"),
+                              env={"NOMEMORY": str(path), "NOMEMORY_OF": library},
+                              events={"ticket": {"total": TOTAL, "stock-max": TOTAL}})
         self.memory = Memory(path)
-        self.load = place.load(self.node, connections=10, path=self.path)
+        self.load = site.load(self.node, connections=10, path=self.path)
         self.goes_on()
 
     def path(self):
-        self.asked += 1
-        if self.asked % AGAIN:
+        self.requests += 1
+        if self.requests % AGAIN:
             return orders.buy_path()
-        return orders.buy_path(key=f"key-{self.asked // AGAIN // 2}")
+        return orders.buy_path(key=f"key-{self.requests // AGAIN // 2}")
 
     def wait(self, what, condition):
         """As spike.wait, but a server that has ended is not waited for."""
 
-        def look():
+        def checked():
             code = self.node.process.poll()
             assert code is None, f"the server ended with {code}"
             return condition()
 
-        spike.wait(what, look, 20, step=0.002)
+        spike.wait(what, checked, 20, step=0.002)
 
     def goes_on(self):
         goal = self.load.yes_count() + 10
@@ -104,22 +104,22 @@ class Sale:
         print(load.codes, f"slowest {load.slowest_s():.3f} s, {self.memory.failed} calls failed")
         assert load.codes.keys() <= {1, -6} | ({None} if killed else set()), load.codes
         assert load.unanswered == 0
-        orders_of, told = {}, []
+        orders_of, yeses = {}, []
         for row in load.rows:
             if row.code == 1 and "key" in row.path:
                 assert orders_of.setdefault(row.path, row.order) == row.order, "a second order"
             elif row.code == 1:
-                told.append(row.order)
-        told += orders_of.values()
+                yeses.append(row.order)
+        yeses += orders_of.values()
         self.wait("the books to balance",
                   lambda: self.redis.figure() == sum(self.node.orders().values()))
-        spike.check_promises([self.node], told, TOTAL, self.redis.figure())
+        spike.check_promises([self.node], yeses, TOTAL, self.redis.figure())
         spikelog.audit(self.node)
 
 
 @pytest.fixture
-def sale(place, preload, request):
-    sale = Sale(place, preload, getattr(request, "param", "libhiredis"))
+def sale(site, preload, request):
+    sale = Sale(site, preload, getattr(request, "param", "libhiredis"))
     yield sale
     sale.memory.map.close()
 

@@ -21,13 +21,13 @@ def until(wall_ms):
         pass
 
 
-def test_in_time_is_in_time(place):
+def test_in_time_is_in_time(site):
     """The payment comes 80 ms early, while the ledger waits for a Redis that hangs until the hold
     is over. These were the last tickets, and they are the payer's. On a busy machine it may come
     late after all: then another one is tried, of another event."""
-    redis = place.redis()
+    redis = site.redis()
     events = {f"try-{i}": {"total": 2, "hold": "1s", "max_order": 2} for i in range(TRIES)}
-    node = place.node(redis=redis, events=events)
+    node = site.node(redis=redis, events=events)
     for event in events:
         data = orders.buy(node, event, n=2).data
         answer = pay_while_redis_hangs(redis, node, data)
@@ -69,10 +69,10 @@ KINDS = {
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_moment_late(place, kind, standalone):
+def test_a_moment_late(site, kind, standalone):
     """Paid some ms after the hold's end: no final "too late" while nobody else has the tickets."""
-    node = place.node(redis=None if standalone else place.redis(), workers=1,
-                      events={"ticket": {**KINDS[kind], "hold": "500ms"}})
+    node = site.node(redis=None if standalone else site.redis(), workers=1,
+                     events={"ticket": {**KINDS[kind], "hold": "500ms"}})
     bought = []
     for i in range(FEW):
         bought.append(orders.buy_until(node, buyer=f"buyer-{i}").data)
@@ -89,13 +89,13 @@ def test_a_moment_late(place, kind, standalone):
 
 
 @pytest.mark.parametrize("after_ms", [30, 120])
-def test_what_has_just_ended_may_suffice(place, after_ms):
+def test_what_has_just_ended_may_suffice(site, after_ms):
     """All tickets are out. The hold on the last one ends while nobody asks for anything, and the
     ledger still waits for a slow stock when somebody pays late: the ticket is his, for the refusal
     would be final."""
-    proxy = place.proxy(place.redis())
-    node = place.node(redis=proxy, redis_timeout="3s", answer_timeout="5s",
-                      events={"ticket": {"total": 1, "hold": "600ms"}})
+    proxy = site.proxy(site.redis())
+    node = site.node(redis=proxy, redis_timeout="3s", answer_timeout="5s",
+                     events={"ticket": {"total": 1, "hold": "600ms"}})
     late = orders.buy_until(node).data
     orders.past(late["pay_by"])
     last = orders.buy_until(node).data
@@ -108,12 +108,12 @@ def test_what_has_just_ended_may_suffice(place, after_ms):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_many_at_one_moment(place, standalone):
+def test_many_at_one_moment(site, standalone):
     """More holds are due than one turn ends, and all are paid in that turn; the event is sold out
     by them. The process stood still meanwhile, so nobody can have been in time."""
     count, wires = 600, []
-    node = place.node(redis=None if standalone else place.redis(), workers=1,
-                      events={"ticket": {"total": count, "hold": "1s"}})
+    node = site.node(redis=None if standalone else site.redis(), workers=1,
+                     events={"ticket": {"total": count, "hold": "1s"}})
     bought = orders.Crowd(count, lambda caller, i: caller.buy(node).data, threads=30).join()
     try:
         wires += [spike.Wire(node.admin) for _ in range(50)]

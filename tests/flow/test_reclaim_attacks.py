@@ -10,16 +10,16 @@ import threading
 import orders
 import spike
 import spikelog
-from test_reclaim import SILENT_MS, TOTAL, field, nodes_of, reclaim, reclaim_once, reopen_once, \
-    settled, sum_up
+from test_reclaim import SILENT_MS, TOTAL, check_totals, field, nodes_of, reclaim, reclaim_once, \
+    reopen_once, settled
 
 
-def behind_a_proxy(place, redis, **event):
+def behind_a_proxy(site, redis, **event):
     """Two nodes, the second's way to Redis in our hands."""
-    proxy = place.proxy(redis)
-    nodes = [place.node(i, nodes=[1, 2], redis=way, healthy=False, workers=1,
-                        node_timeout=f"{SILENT_MS}ms", events={"ticket": {"total": TOTAL, **event}},
-                        **spike.QUICK_REDIS)
+    proxy = site.proxy(redis)
+    nodes = [site.node(i, nodes=[1, 2], redis=way, healthy=False, workers=1,
+                       node_timeout=f"{SILENT_MS}ms", events={"ticket": {"total": TOTAL, **event}},
+                       **spike.QUICK_REDIS)
              for i, way in ((1, redis), (2, proxy))]
     for node in nodes:
         node.wait_healthy()
@@ -36,48 +36,48 @@ def buy_all(node):
     return yeses
 
 
-def test_cut_off_and_alive(place):
+def test_cut_off_and_alive(site):
     """The given-up node goes on answering its buyers from its journal. What it said holds when it
     is back: the paid stay sold, the cancelled can be bought again, each key has its one order."""
-    redis = place.redis()
-    first, second, proxy = behind_a_proxy(place, redis, hold="1m", limit=12)
-    mine = [orders.buy(second, buyer="ann", key=f"k{i}").data["order"] for i in range(9)]
+    redis = site.redis()
+    first, second, proxy = behind_a_proxy(site, redis, hold="1m", limit=12)
+    bought = [orders.buy(second, buyer="ann", key=f"k{i}").data["order"] for i in range(9)]
     settled(redis, second)
-    proxy.part()
-    assert orders.pay(second, mine[0]).code == 1
+    proxy.disconnect()
+    assert orders.pay(second, bought[0]).code == 1
     answer = reclaim(first, second)
     assert (answer.data["gone"], answer.data["returned"]) == (9, 0)
-    assert [orders.pay(second, order).code for order in mine[1:4]] == [1] * 3
-    assert [orders.cancel(second, order).code for order in mine[4:6]] == [1] * 2
+    assert [orders.pay(second, order).code for order in bought[1:4]] == [1] * 3
+    assert [orders.cancel(second, order).code for order in bought[4:6]] == [1] * 2
     assert orders.buy_once(second, buyer="bob").code == -6
-    assert orders.buy(first, buyer="ann", key="k0").data["order"] == mine[0]
+    assert orders.buy(first, buyer="ann", key="k0").data["order"] == bought[0]
     assert orders.buy(first, buyer="ann", key="more", n=4).code == -5
     yeses = buy_all(first)
     assert len(yeses) == TOTAL - 9
     assert field(redis, second, "fenced") == 1
-    proxy.join()
+    proxy.reconnect()
     spike.wait("what was cancelled to be left", lambda: first.stock()["left"] == 2)
     assert field(redis, second, "fenced") == 0
     again = orders.buy(first, buyer="ann", key="again", n=2)
     assert again.code == 1
     assert orders.buy(second, buyer="ann", key="k4").code == -8
-    assert [orders.state_of(second, order) for order in mine] == \
+    assert [orders.state_of(second, order) for order in bought] == \
         ["sold"] * 4 + ["cancelled"] * 2 + ["held"] * 3
-    sum_up(redis, [first, second], yeses + mine[:4] + mine[6:] + [again.data["order"]])
+    check_totals(redis, [first, second], yeses + bought[:4] + bought[6:] + [again.data["order"]])
 
 
-def test_the_answer_was_on_its_way(place):
+def test_the_answer_was_on_its_way(site):
     """The node is stopped between its call and the answer, which then lies ready for it while its
     tickets come back for a journal that is said to be lost, and are sold. Once it runs again it may
     not believe that answer."""
-    redis = place.redis()
-    first, second, proxy = behind_a_proxy(place, redis)
-    proxy.keep_reply()
+    redis = site.redis()
+    first, second, proxy = behind_a_proxy(site, redis)
+    proxy.hold_replies()
     with spike.Wire(second.address) as buyer:
         buyer.send(spike.request("GET", orders.buy_path(key="mine", n=3)))
         spike.wait("it to be deducted", lambda: redis.figure() == 3)
         second.freeze()
-        proxy.let_go()
+        proxy.release_replies()
         answer = reclaim(first, second, journal="lost")
         assert (answer.data["gone"], answer.data["returned"]) == (0, 3)
         yeses = buy_all(first)
@@ -85,19 +85,19 @@ def test_the_answer_was_on_its_way(place):
         second.process.send_signal(signal.SIGCONT)
         assert buyer.answer().code == -6
     assert orders.buy(second, key="mine", n=3).code == -1
-    sum_up(redis, [first, second], yeses)
+    check_totals(redis, [first, second], yeses)
 
 
-def test_two_operators(place):
+def test_two_operators(site):
     """Both do it, at once and again: it is done once."""
-    redis = place.redis()
-    first, second, third = nodes_of(place, redis, 3, hold="1m")
+    redis = site.redis()
+    first, second, third = nodes_of(site, redis, 3, hold="1m")
     assert [orders.buy(third, n=2).code for _ in range(4)] == [1] * 4
     settled(redis, third)
     third.kill9()
     for node in (first, second):
         assert reclaim(node, third).data["gone"] == 8
-    crowd = orders.Crowd(8, lambda caller, i: caller.insist(
+    crowd = orders.Crowd(8, lambda caller, i: caller.until_verdict(
         lambda: (first, second)[i % 2].admin, "POST", "/reclaim?node=3&journal=lost"))
     answers = crowd.join()
     assert [answer.code for answer in answers] == [1] * 8
@@ -105,15 +105,15 @@ def test_two_operators(place):
     assert redis.figure() == 0
     third.start(healthy=False)
     spike.wait("its holds to count again", lambda: redis.figure() == 8)
-    sum_up(redis, [first, second, third])
+    check_totals(redis, [first, second, third])
 
 
-def test_in_every_event(place):
-    redis = place.redis()
+def test_in_every_event(site):
+    redis = site.redis()
     events = {"ticket": {"total": TOTAL}, "vip": {"total": 5}}
     first, second = nodes = [
-        place.node(i, nodes=[1, 2], redis=redis, healthy=False, node_timeout=f"{SILENT_MS}ms",
-                   events=events) for i in (1, 2)]
+        site.node(i, nodes=[1, 2], redis=redis, healthy=False, node_timeout=f"{SILENT_MS}ms",
+                  events=events) for i in (1, 2)]
     for node in nodes:
         node.wait_healthy()
     assert orders.buy(second, n=3).code == orders.buy(second, "vip", n=2).code == 1
@@ -128,19 +128,19 @@ def test_in_every_event(place):
     assert "P3 no undersell" in spikelog.audit(first, second)
 
 
-def test_while_it_starts_again(place):
+def test_while_it_starts_again(site):
     """Its start and the operator's word meet, time and again."""
-    redis = place.redis()
-    first, second = nodes_of(place, redis, 2, total=100000)
-    load = place.load(first, second, connections=8, pause_s=0.005)
+    redis = site.redis()
+    first, second = nodes_of(site, redis, 2, total=100000)
+    load = site.load(first, second, connections=8, pause_s=0.005)
     done = threading.Event()
     codes = set()
 
-    def insist():
+    def until_verdict():
         while not done.is_set():
             codes.add(reclaim_once(first, second).code)
 
-    operator = threading.Thread(target=insist, daemon=True)
+    operator = threading.Thread(target=until_verdict, daemon=True)
     operator.start()
     for _ in range(4):
         epoch = field(redis, second, "epoch")
@@ -151,17 +151,18 @@ def test_while_it_starts_again(place):
     done.set()
     operator.join()
     load.stop()
-    assert {1, -409} <= codes <= {1, -409, -6}  # -6: Redis was slow, the first has just attached again
-    sum_up(redis, [first, second], load.yeses, 100000)
+    assert {1, -409} <= codes <= {1, -409,
+                                  -6}  # -6: Redis was slow, the first has just attached again
+    check_totals(redis, [first, second], load.yeses, 100000)
 
 
-def test_redis_forgets_right_after(place):
+def test_redis_forgets_right_after(site):
     """Given up with its journal; at once Redis forgets all. What stayed counted of the node stays
     counted, and what came back is not counted again."""
-    redis = place.redis()
-    first, second = nodes_of(place, redis, 2, hold="1m")
-    mine = [orders.buy(second).data["order"] for _ in range(5)]
-    assert [orders.pay(second, order).code for order in mine[:2]] == [1] * 2
+    redis = site.redis()
+    first, second = nodes_of(site, redis, 2, hold="1m")
+    bought = [orders.buy(second).data["order"] for _ in range(5)]
+    assert [orders.pay(second, order).code for order in bought[:2]] == [1] * 2
     settled(redis, second)
     spike.wait("payments to be settled", lambda: field(redis, second, "sold") == 2)
     spike.wait("the first to see all", lambda: first.stock()["sold"] == 5)
@@ -174,12 +175,12 @@ def test_redis_forgets_right_after(place):
     assert len(buy_all(first)) == TOTAL - 2
 
 
-def test_the_asked_node_knows_nothing(place):
+def test_the_requested_node_has_just_started(site):
     """Redis forgets all, the third is dead, and the node that the operator asks has started just
     now. What another has seen of the third stays counted."""
-    redis = place.redis()
-    first, second, third = nodes = nodes_of(place, redis, 3)
-    mine = [orders.buy(third).data["order"] for _ in range(9)]
+    redis = site.redis()
+    first, second, third = nodes = nodes_of(site, redis, 3)
+    bought = [orders.buy(third).data["order"] for _ in range(9)]
     settled(redis, third)
     spike.wait("the second to see all", lambda: second.stock()["sold"] == 9)
     first.kill9()
@@ -192,14 +193,14 @@ def test_the_asked_node_knows_nothing(place):
     yeses = buy_all(first)
     assert len(yeses) == TOTAL - 9
     third.start(healthy=False)
-    sum_up(redis, nodes, yeses + mine)
+    check_totals(redis, nodes, yeses + bought)
 
 
-def test_a_blank_disk_for_a_node_that_sold(place):
+def test_a_blank_disk_for_a_node_that_sold(site):
     """Redis forgets all, and the second comes back without its journal: it must not pass for
     itself, however often it is started. The others wait, until an operator gives it up."""
-    redis = place.redis()
-    first, second = nodes_of(place, redis, 2)
+    redis = site.redis()
+    first, second = nodes_of(site, redis, 2)
     for _ in range(7):
         assert orders.buy(second).code == 1
     settled(redis, second)

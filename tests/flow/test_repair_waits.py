@@ -61,10 +61,10 @@ def sells_the_rest(redis, nodes, yeses):
 
 
 @pytest.mark.parametrize("loss", ["old dump", "flushall"])
-def test_dead_with_the_loss(place, loss):
+def test_dead_with_the_loss(site, loss):
     """The first sold most of it and died a moment before Redis forgot that."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, **SETTINGS)
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, **SETTINGS)
     yeses = [orders.buy(node).data["order"] for node in nodes]
     spike.wait("both to be settled", lambda: redis.client.hget(spike.HASH, "1:sold") == "1" ==
                redis.client.hget(spike.HASH, "2:sold"))
@@ -80,21 +80,21 @@ class StopsAtSecondCall:
     """The next new connection of a node brings its attach to Redis and nothing after it."""
 
     def __init__(self, proxy):
-        self.seen, self.old = 0, list(proxy.links)
-        proxy._meddle = self.meddle
+        self.calls, self.old = 0, list(proxy.conns)
+        proxy._intercept = self.intercept
 
-    def meddle(self, link, data):
-        if link not in self.old and b"EVALSHA" in data[:64].upper():
-            self.seen += 1
-        return b"" if self.seen >= 2 else data
+    def intercept(self, conn, data):
+        if conn not in self.old and b"EVALSHA" in data[:64].upper():
+            self.calls += 1
+        return b"" if self.calls >= 2 else data
 
 
-def test_dead_in_the_repair(place):
+def test_dead_in_the_repair(site):
     """A key beside the hash is lost. The first attaches for the repair, by which what it has not
     settled is taken back to be told again, and dies before it tells."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    nodes = [place.node(i, nodes=[1, 2], redis=through, healthy=False, workers=1, **SETTINGS)
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    nodes = [site.node(i, nodes=[1, 2], redis=through, healthy=False, workers=1, **SETTINGS)
              for i, through in ((1, proxy), (2, redis))]
     for node in nodes:
         node.wait_healthy()
@@ -102,8 +102,8 @@ def test_dead_in_the_repair(place):
     yeses.append(orders.buy(nodes[1]).data["order"])
     gate = StopsAtSecondCall(proxy)
     redis.client.delete(REQUESTS)
-    spike.wait("its step after the attach", lambda: gate.seen >= 2)
+    spike.wait("its step after the attach", lambda: gate.calls >= 2)
     nodes[0].kill9()
-    del proxy._meddle
+    del proxy._intercept
     waits(redis, nodes[1])
     sells_the_rest(redis, nodes, yeses)

@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 
-import gone
+import dead_nodes
 import orders
 import spike
 import spikelog
@@ -24,15 +24,15 @@ def buy_one_each(redis, nodes):
     for node in nodes:
         assert orders.buy(node, key=f"k{node.number}", buyer="ann").code == 1
     for node in nodes:
-        gone.settled(redis, node)
-    gone.sum_up(redis, nodes)
+        dead_nodes.settled(redis, node)
+    dead_nodes.check_totals(redis, nodes)
     assert redis.figure() == len(nodes)
 
 
-def test_a_new_sale(place):
+def test_a_new_sale(site):
     """As the page says: a sale like the first, and the stream tells all of it."""
-    redis = place.redis(persistence="always")
-    nodes = gone.nodes_of(place, redis, 3)
+    redis = site.redis(persistence="always")
+    nodes = dead_nodes.nodes_of(site, redis, 3)
     buy_one_each(redis, nodes)
     for node in nodes:
         assert node.term() == 0
@@ -49,10 +49,10 @@ def test_a_new_sale(place):
     assert "stream: event ticket: 3 settled changes, each exactly once" in spikelog.audit(*nodes)
 
 
-def test_a_journal_of_the_last_sale(place):
+def test_a_journal_of_the_last_sale(site):
     """It was forgotten on one machine: once the new sale has begun, it is refused."""
-    redis = place.redis()
-    nodes = gone.nodes_of(place, redis, 2)
+    redis = site.redis()
+    nodes = dead_nodes.nodes_of(site, redis, 2)
     buy_one_each(redis, nodes)
     for node in nodes:
         assert node.term() == 0

@@ -5,7 +5,7 @@ dead node comes back."""
 
 import pytest
 
-import gone
+import dead_nodes
 import spike
 
 TOTAL = 400
@@ -22,13 +22,13 @@ CASES = {
 }
 
 
-def sell_and_kill(place, nodes):
+def sell_and_kill(site, nodes):
     """The dead have sold a few when they die, in the middle of the sale. Answers the load on the
     others, which goes on, and what the dead have sold."""
     alive, doomed = nodes[:-DEAD], nodes[-DEAD:]
-    few = [place.load(node, connections=2, requests=30, pause_s=0.01) for node in doomed]
+    few = [site.load(node, connections=2, requests=30, pause_s=0.01) for node in doomed]
     spike.wait("them to sell", lambda: all(load.yes_count() > 10 for load in few))
-    many = place.load(*alive, connections=10, pause_s=0.05)
+    many = site.load(*alive, connections=10, pause_s=0.05)
     spike.wait("the others to sell", lambda: many.yes_count() > 10)
     for node in doomed:
         node.kill9()
@@ -47,12 +47,12 @@ def sold_by(nodes):
 
 
 @pytest.mark.parametrize("caps", CASES.values(), ids=CASES.keys())
-def test_two_of_four_die(place, caps):
-    redis = place.redis()
-    nodes = gone.nodes_of(place, redis, 4, TOTAL, caps)
+def test_two_of_four_die(site, caps):
+    redis = site.redis()
+    nodes = dead_nodes.nodes_of(site, redis, 4, TOTAL, caps)
     alive, dead = nodes[:-DEAD], nodes[-DEAD:]
-    many, yeses = sell_and_kill(place, nodes)
-    out = {node: gone.field(redis, node, "gone") for node in dead}
+    many, yeses = sell_and_kill(site, nodes)
+    out = {node: dead_nodes.field(redis, node, "gone") for node in dead}
     assert all(10 < n <= 30 for n in out.values())
     unsold = max(0, TOTAL - sum(out.values()) - sum(caps[:-DEAD]))
     assert (unsold > 0) == (sum(caps[:-DEAD]) < TOTAL)
@@ -64,7 +64,7 @@ def test_two_of_four_die(place, caps):
     give_up(alive[0], out, TOTAL - unsold)
     for node in dead:
         yeses += come_back(redis, node)
-    gone.sum_up(redis, nodes, yeses, TOTAL)
+    dead_nodes.check_totals(redis, nodes, yeses, TOTAL)
 
 
 def goes_no_further(alive, load, unsold):
@@ -80,14 +80,14 @@ def goes_no_further(alive, load, unsold):
 def give_up(node, out, sold):
     """What the dead have out stays counted: giving them up frees nothing for sale."""
     for other, count in out.items():
-        answer = gone.reclaim(node, other)
+        answer = dead_nodes.reclaim(node, other)
         assert (answer.data["gone"], answer.data["sold"]) == (count, sold)
     assert refusal_of(node).startswith("sold out")
 
 
 def come_back(redis, node):
     """It gives back what it never journaled and sells what is left: it has room for that."""
-    out = gone.field(redis, node, "gone")
+    out = dead_nodes.field(redis, node, "gone")
     node.start()
     own = sum(node.orders().values())
     assert own <= out

@@ -66,22 +66,22 @@ class Consumer:
 
     def of(self, number):
         """What node `number` has told, in the order of the stream."""
-        def place(entry):
+        def stream_id(entry):
             return tuple(map(int, entry.split("-")))
 
-        return [self.entries[entry] for entry in sorted(self.entries, key=place)
+        return [self.entries[entry] for entry in sorted(self.entries, key=stream_id)
                 if self.entries[entry]["node"] == str(number)]
 
 
 def wait_for(consumer, number, missing):
     """Until the consumer has heard these."""
 
-    def are_heard():
+    def have_come():
         missing.difference_update(e["seq"] for e in consumer.of(number))
         return not missing
 
     try:
-        spike.wait("the stream", are_heard, step=0.1)
+        spike.wait("the stream", have_come, step=0.1)
     except AssertionError:
         raise AssertionError(f"never heard of {len(missing)} changes of node {number}, such as "
                              f"{sorted(missing, key=int)[:5]}") from None
@@ -93,13 +93,13 @@ def check(consumer, nodes):
     for node in nodes:
         wanted = spikelog.changes(node)
         wait_for(consumer, node.number, {row["seq"] for row in wanted})
-        heard = consumer.of(node.number)
-        assert [e["seq"] for e in heard] == [row["seq"] for row in wanted]
-        assert [[e[name] for name in SAME] for e in heard] == [
+        entries = consumer.of(node.number)
+        assert [e["seq"] for e in entries] == [row["seq"] for row in wanted]
+        assert [[e[name] for name in SAME] for e in entries] == [
             [row[name] for name in SAME] for row in wanted]
         buyers = {row["order"]: row["buyer"] for row in wanted if row["buyer"]}
-        assert all(e["buyer"] == buyers.get(e["order"], "") for e in heard)
-        states.update(e["state"] for e in heard)
+        assert all(e["buyer"] == buyers.get(e["order"], "") for e in entries)
+        states.update(e["state"] for e in entries)
     return states
 
 
@@ -121,20 +121,20 @@ def shopper(nodes):
     return work
 
 
-def test_each_change_once(place):
+def test_each_change_once(site):
     """Orders held, paid, cancelled and expired, while two nodes and Redis are killed in between."""
-    redis = place.redis(persistence="always")
+    redis = site.redis(persistence="always")
     events = {"ticket": {"total": 3 * ORDERS, "hold": "1s"}}
-    nodes = orders.two_nodes(place, redis, events=events)
+    nodes = orders.two_nodes(site, redis, events=events)
     with Consumer(redis) as consumer:
         began = time.monotonic()
         crowd = orders.Crowd(ORDERS, shopper(nodes), threads=16)
 
         def rest():
-            wanted = min(ORDERS, crowd.done() + place.random.randrange(ORDERS // 6))
+            wanted = min(ORDERS, crowd.done() + site.random.randrange(ORDERS // 6))
             spike.wait("the sale to go on", lambda: crowd.done() >= wanted)
 
-        Faults(place, redis, nodes).run(lambda: crowd.done() < ORDERS, rest)
+        Faults(site, redis, nodes).run(lambda: crowd.done() < ORDERS, rest)
         print(collections.Counter(crowd.join()), f"{time.monotonic() - began:.1f} s")
         spike.wait("all holds to end", lambda: not any(n.event_stats()["node_held"] for n in nodes))
         spikelog.audit(*nodes)
@@ -145,10 +145,10 @@ def test_each_change_once(place):
     assert redis.client.xpending(STREAM, GROUP)["pending"] == 0
 
 
-def test_told_later(place):
+def test_changes_during_an_outage_are_streamed_later(site):
     """What happens while Redis is away, restarts included, is told in order when it is back."""
-    redis = place.redis(persistence="always")
-    node = place.node(redis=redis, events={"ticket": {"total": 2000, "hold": "5m"}})
+    redis = site.redis(persistence="always")
+    node = site.node(redis=redis, events={"ticket": {"total": 2000, "hold": "5m"}})
     with Consumer(redis) as consumer:
         with orders.Sampler(redis, [1]):
             held = [answer.data["order"] for answer in orders.Crowd(
@@ -169,11 +169,11 @@ def test_told_later(place):
     spikelog.audit(node)
 
 
-def test_late_payment_and_sold_outright(place):
+def test_late_payment_and_sold_outright(site):
     """With hold 0 one change is all; a late payment is a change of its own, a refusal is none."""
-    redis = place.redis()
+    redis = site.redis()
     events = {"ticket": {"total": 2, "hold": "2s"}, "seat": {"total": 5}}
-    node = place.node(redis=redis, events=events)
+    node = site.node(redis=redis, events=events)
     with Consumer(redis) as consumer:
         late = orders.buy(node, buyer="ann").data["order"]
         lost = orders.buy(node, buyer="bob").data["order"]
@@ -184,10 +184,10 @@ def test_late_payment_and_sold_outright(place):
         assert orders.pay(node, last).code == 1
         assert orders.pay(node, lost).code == -7
         spike.wait("the stream", lambda: len(consumer.of(1)) == 7)
-        told = [(e["order"], e["state"], e["buyer"]) for e in consumer.of(1)]
-    assert told == [(late, "held", "ann"), (lost, "held", "bob"), (late, "expired", "ann"),
-                    (lost, "expired", "bob"), (late, "sold", "ann"), (last, "held", "cid"),
-                    (last, "sold", "cid")]
+        changes = [(e["order"], e["state"], e["buyer"]) for e in consumer.of(1)]
+    assert changes == [(late, "held", "ann"), (lost, "held", "bob"), (late, "expired", "ann"),
+                       (lost, "expired", "bob"), (late, "sold", "ann"), (last, "held", "cid"),
+                       (last, "sold", "cid")]
     seat = orders.buy(node, "seat").data["order"]
     spike.wait("its own stream", lambda: redis.client.xlen("{seat_hash_key}:orders") == 1)
     ((_, entry),) = redis.client.xrange("{seat_hash_key}:orders")
@@ -197,10 +197,10 @@ def test_late_payment_and_sold_outright(place):
     spikelog.audit(node)
 
 
-def test_a_stream_that_was_lost_is_told_again(place):
+def test_a_lost_stream_is_written_again(site):
     """Redis emptied: every change is in the new stream once more, each once; (node, seq) tells."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 500, "hold": "5m"}})
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 500, "hold": "5m"}})
     orders.Crowd(200, shopper(nodes), threads=8).join()
     redis.restart_empty()
     for node in nodes:
@@ -211,11 +211,11 @@ def test_a_stream_that_was_lost_is_told_again(place):
         assert states["held"] == 200 and len(consumer.entries) == sum(states.values())
 
 
-def test_a_stream_that_survives_is_not_told_again(place):
+def test_a_surviving_stream_is_not_written_again(site):
     """Redis forgets what stands beside the stream: that is told again, and no change a second time.
     (With the whole hash it forgets what it has told; then (node, seq) tells repeats.)"""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 500, "hold": "5m"}})
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 500, "hold": "5m"}})
     with Consumer(redis) as consumer:
         orders.Crowd(100, shopper(nodes), threads=8).join()
         keys = [key for key in redis.client.keys("{*") if key != STREAM]
@@ -224,9 +224,9 @@ def test_a_stream_that_survives_is_not_told_again(place):
         losses += [lambda field=field: redis.client.hdel(spike.HASH, field)
                    for field in ("sale", "1:pos", "2:held", "known")]
         for i, lose in enumerate(losses):
-            turn = redis.figure("turn")
+            revision = redis.figure("turn")
             lose()
-            spike.wait("the repair", lambda turn=turn: redis.figure("turn") > turn + 2)
+            spike.wait("the repair", lambda revision=revision: redis.figure("turn") > revision + 2)
             assert orders.buy(nodes[i % 2], key=f"after-{i}").code == 1
         spikelog.audit(*nodes)
         states = check(consumer, nodes)

@@ -21,11 +21,11 @@ def totals(nodes, event="ticket"):
     return {node.stock(event)["total"] for node in nodes}
 
 
-def test_acts(place):
+def test_acts(site):
     """Pause, resume, restock, drain, close: question, yes, done; a no changes nothing."""
-    _, nodes = top.three_nodes(place, events={"ticket": {"total": 100000}})
-    load = place.load(*nodes, connections=12, pause_s=0.05)
-    console = Console(place, *top.addresses(nodes))
+    _, nodes = top.three_nodes(site, events={"ticket": {"total": 100000}})
+    load = site.load(*nodes, connections=12, pause_s=0.05)
+    console = Console(site, *top.addresses(nodes))
     console.wait_for("OPEN", "3/3 up", r"^Sold +[\d,]+ +\d+/s")
 
     console.press("p").wait_question(r"^Pause the sale of ticket on all nodes\? y/N y does it; any")
@@ -62,7 +62,8 @@ def test_acts(place):
     console.wait_for(r"^\S+ restock ticket: node 1 refused: its stock-max is less$")
     assert totals(nodes) == {120000}
 
-    console.press("G", "d").wait_question(r"^Drain node 3 \(.*n3\)\? .* sells no more, of any event; "
+    console.press("G",
+                  "d").wait_question(r"^Drain node 3 \(.*n3\)\? .* sells no more, of any event; "
                                           "only a restart ends it")
     console.press("y").wait_for(r"^\S+ drain node 3: asked node 3: it drains, until it is started",
                                 r"^>3 \S+ +DRAIN ", "2/3 up", r"^\S+ node 3 DRAINING")
@@ -81,10 +82,10 @@ def test_acts(place):
     console.quit()
 
 
-def test_a_node_that_hangs(place):
+def test_a_node_that_hangs(site):
     """Nothing is known of what it was told: that is said, and another node does it. In any view."""
-    _, nodes = top.three_nodes(place, events={"ticket": {"total": 1000}})
-    console = Console(place, "-d", 10, *top.addresses(nodes))  # it is up, for all that is known
+    _, nodes = top.three_nodes(site, events={"ticket": {"total": 1000}})
+    console = Console(site, "-d", 10, *top.addresses(nodes))  # it is up, for all that is known
     console.wait_for("OPEN", "3/3 up", "^>1 ")
     nodes[0].freeze()
     console.press("Enter").wait_for("^node 1 ", "^Journal")
@@ -110,13 +111,13 @@ def test_a_node_that_hangs(place):
     console.quit()
 
 
-def test_acts_are_agreed_to_over_the_present(place):
+def test_a_question_ends_the_freeze(site):
     """A picture that is held may be an old one: the question ends that."""
-    _, nodes = top.three_nodes(place)
-    console = Console(place, *top.addresses(nodes))
+    _, nodes = top.three_nodes(site)
+    console = Console(site, *top.addresses(nodes))
     console.wait_for("OPEN", "3/3 up")
     console.press("Space").wait_for("FROZEN  ticket  OPEN")
-    assert spike.ask(nodes[1].admin, "POST", "/pause?event=ticket").code == 1
+    assert spike.fetch(nodes[1].admin, "POST", "/pause?event=ticket").code == 1
     console.press("d").wait_question(r"^Drain node 1 \(.*n1\)")
     console.wait_for("^spike-top  ticket  PAUSED")
     console.press("n").wait_for("^spike-top  ticket  PAUSED", r"^\S+ ticket paused")
@@ -124,11 +125,11 @@ def test_acts_are_agreed_to_over_the_present(place):
     console.quit()
 
 
-def test_an_outcome_goes_when_something_else_comes_of_it(place):
+def test_an_outcome_goes_when_the_state_changes(site):
     """"paused" stands for some seconds, but not once another operator has resumed the sale. (On a busy
     machine the seconds may be over before: then it is done again.)"""
-    _, nodes = top.three_nodes(place)
-    console = Console(place, *top.addresses(nodes))
+    _, nodes = top.three_nodes(site)
+    console = Console(site, *top.addresses(nodes))
     console.wait_for("OPEN", "3/3 up")
     for _ in range(TRIES):
         console.press("p").wait_question("y/N").press("y")
@@ -136,7 +137,7 @@ def test_an_outcome_goes_when_something_else_comes_of_it(place):
         done = time.monotonic()
         spike.wait("all nodes to pause", lambda: states(nodes) == {"paused"})
         console.wait_for("^spike-top  ticket  PAUSED", r"^\S+ ticket paused$")
-        assert spike.ask(nodes[1].admin, "POST", "/resume?event=ticket").code == 1
+        assert spike.fetch(nodes[1].admin, "POST", "/resume?event=ticket").code == 1
         console.wait_for("^spike-top  ticket  OPEN", r"^\S+ ticket open$")
         console.wait_gone("^ pause ticket: asked")
         if time.monotonic() - done < 6:  # by itself it goes after eight
@@ -146,10 +147,10 @@ def test_an_outcome_goes_when_something_else_comes_of_it(place):
     console.quit()
 
 
-def test_readonly_offers_none(place):
+def test_readonly_offers_none(site):
     """No hint, no help, no key: not a question, not a change, in any view."""
-    _, nodes = top.three_nodes(place)
-    console = Console(place, "--readonly", *top.addresses(nodes))
+    _, nodes = top.three_nodes(site)
+    console = Console(site, "--readonly", *top.addresses(nodes))
     screen = console.wait_for("OPEN", "3/3 up", "q Quit")
     assert not re.search("Pause|Close|Restock|Drain", screen)
     for view, seen in (("Escape", "^.NODE"), ("e", "GRANTED"), ("Enter", "^Journal")):
@@ -168,37 +169,37 @@ def test_readonly_offers_none(place):
     assert not any("pause" in node.log_text() or "drain" in node.log_text() for node in nodes)
 
 
-def test_with_a_token(place):
+def test_with_a_token(site):
     """A node that asks for one is seen and acted upon with --token-file, and says so without."""
-    token, wrong = place.dir / "token", place.dir / "wrong"
+    token, wrong = site.dir / "token", site.dir / "wrong"
     token.write_text("open-sesame-0123456789\n")
     wrong.write_text("open-barley-0123456789\n")
     token.chmod(0o600)
     wrong.chmod(0o600)
-    node = place.node(start=False, admin="0.0.0.0:0", admin_token=token)
+    node = site.node(start=False, admin="0.0.0.0:0", admin_token=token)
     node.start(healthy=False)
     address = "127.0.0.1:%d" % node.admin[1]
-    console = Console(place, "--token-file", token, address)
+    console = Console(site, "--token-file", token, address)
     console.wait_for("OPEN", "1/1 up")
     console.press("p").wait_question("y/N").press("y")
     console.wait_for("PAUSED")
     console.quit()
-    without = Console(place, address)
+    without = Console(site, address)
     without.wait_for("DOWN! .*401: token needed")
     without.quit(code=1)
     assert "401: wrong token" in top.run_top("-b", "-n", 1, "--token-file", wrong, address, code=1)
-    assert "nobody.token" in top.run_top("-b", "--token-file", place.dir / "nobody.token", address,
+    assert "nobody.token" in top.run_top("-b", "--token-file", site.dir / "nobody.token", address,
                                          code=1)
 
 
-def test_a_dead_node_is_given_up(place):
+def test_a_dead_node_is_given_up(site):
     """X on its row: the others fence it; while it answers there is nothing to give up. Then Redis forgets
     all, and L gives up what a node takes with it for good."""
-    redis, nodes = top.three_nodes(place, node_timeout="500ms", **spike.QUICK_REDIS,
+    redis, nodes = top.three_nodes(site, node_timeout="500ms", **spike.QUICK_REDIS,
                                    events={"ticket": {"total": 1000, "hold": "1m"}})
     for node in nodes:
         assert node.buy().code == 1
-    console = Console(place, *top.addresses(nodes))
+    console = Console(site, *top.addresses(nodes))
     console.wait_for("3/3 up")
     console.press("G", "X").wait_for("reclaim: node 3 answers; stop it, if it is to go")
     spike.wait("its order to be settled",
@@ -218,11 +219,11 @@ def test_a_dead_node_is_given_up(place):
     console.quit()
 
 
-def test_one_that_died_before_anybody_looked(place):
+def test_a_node_that_died_before_the_console_started(site):
     """The alarm came first, then the console: Redis knows who was at that address."""
-    redis, nodes = top.three_nodes(place, node_timeout="500ms", **spike.QUICK_REDIS)
+    redis, nodes = top.three_nodes(site, node_timeout="500ms", **spike.QUICK_REDIS)
     nodes[2].kill9()
-    console = Console(place, "-c", nodes[0].conf)
+    console = Console(site, "-c", nodes[0].conf)
     console.wait_for("2/3 up", "^ 3 .*DOWN!")
     spike.wait("the others to miss it", lambda: "node 3 is silent" in nodes[0].log_text())
     spike.wait("node 3 to have had its time", lambda: nodes[0].stats()["uptime_s"] >= 4)

@@ -20,7 +20,7 @@ WEIGHTS = [1, 2, 3, 4]
 ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin")
 
 
-def free_base(place):
+def free_base(site):
     """A port with all of PORTS above it free, and below those that the kernel gives away. Tests that
     run at the same time on this machine get other ports."""
 
@@ -35,8 +35,8 @@ def free_base(place):
         return True
 
     def found():
-        base = place.random.randrange(10, 31) * 1000
-        return base if place.reserve(f"spike-ports-{base}") and all_free(base) else None
+        base = site.random.randrange(10, 31) * 1000
+        return base if site.reserve(f"spike-ports-{base}") and all_free(base) else None
 
     return spike.wait("free ports", found)
 
@@ -55,8 +55,8 @@ def end_with_parent():
 class Balancer:
     """edits: pairs of a text in the file, which must be there, and what stands for it here."""
 
-    def __init__(self, place, base, name, command, edits=()):
-        self.dir = place.dir / self.__class__.__name__
+    def __init__(self, site, base, name, command, edits=()):
+        self.dir = site.dir / self.__class__.__name__
         self.dir.mkdir()
         self.address = ("127.0.0.1", base + 5)
         text = conf_at(base, name)
@@ -68,7 +68,7 @@ class Balancer:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, cwd=self.dir, env=ENV, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)
-        place.started.append(self)
+        site.started.append(self)
         spike.wait(f"{name} to listen", self._listens)
 
     def _listens(self):
@@ -79,8 +79,8 @@ class Balancer:
         except OSError:
             return False
 
-    def ask(self, method, path, **more):
-        return spike.ask(self.address, method, path, **more)
+    def fetch(self, method, path, **more):
+        return spike.fetch(self.address, method, path, **more)
 
     def close(self):
         self.process.terminate()
@@ -88,20 +88,20 @@ class Balancer:
 
 
 class Nginx(Balancer):
-    def __init__(self, place, base, edits=()):
-        super().__init__(place, base, "nginx.conf",
+    def __init__(self, site, base, edits=()):
+        super().__init__(site, base, "nginx.conf",
                          ["nginx", "-p", ".", "-c", "nginx.conf", "-g", "daemon off;"], edits)
 
 
 class Haproxy(Balancer):
-    def __init__(self, place, base, edits=()):
-        super().__init__(place, base, "haproxy.cfg", ["haproxy", "-db", "-f", "haproxy.cfg"], edits)
+    def __init__(self, site, base, edits=()):
+        super().__init__(site, base, "haproxy.cfg", ["haproxy", "-db", "-f", "haproxy.cfg"], edits)
 
 
-def four_nodes(place, redis, base, **options):
+def four_nodes(site, redis, base, **options):
     """They keep their ports when they are started again."""
-    nodes = [place.node(i, NUMBERS, redis, listen=f"127.0.0.1:{base + i}", healthy=False,
-                        admin=f"127.0.0.1:{base + 900 + i}", workers=1, **options)
+    nodes = [site.node(i, NUMBERS, redis, listen=f"127.0.0.1:{base + i}", healthy=False,
+                       admin=f"127.0.0.1:{base + 900 + i}", workers=1, **options)
              for i in NUMBERS]
     for node in nodes:
         node.wait_healthy()
@@ -112,10 +112,10 @@ class Fake:
     """Listens where a node should, counts requests, and gives each the same answer; None: it closes
     the connection, as a node that was killed just then."""
 
-    def __init__(self, place, port, answer):
-        self.answer, self.asked, self.open = answer, 0, []
+    def __init__(self, site, port, answer):
+        self.answer, self.requests, self.open = answer, 0, []
         self.listener = socket.create_server(("127.0.0.1", port))
-        place.started.append(self)
+        site.started.append(self)
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self):
@@ -131,7 +131,7 @@ class Fake:
     def _serve(self, sock):
         try:
             while sock.recv(65536):
-                self.asked += 1
+                self.requests += 1
                 if self.answer is None:
                     break
                 sock.sendall(self.answer)

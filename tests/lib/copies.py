@@ -9,7 +9,7 @@ import orders
 import spike
 
 
-def keep(node, name):
+def copy_journal(node, name):
     """A copy of its journal as of one moment, as a snapshot of the disk has it."""
     to, is_running = node.dir / name, node.is_running()
     if is_running:
@@ -32,10 +32,10 @@ def stop(node):
     spike.wait("it to stand still", has_stopped)
 
 
-def put(node, kept):
+def replace_journal(node, copy):
     """The copy takes the place of the journal."""
     shutil.rmtree(node.journal)
-    shutil.copytree(kept, node.journal)
+    shutil.copytree(copy, node.journal)
 
 
 def digests(directory):
@@ -66,10 +66,10 @@ def comes_up(node):
     except AssertionError:
         if node.is_running():
             raise
-    return settles_in(node)
+    return is_up_after_start(node)
 
 
-def settles_in(node):
+def is_up_after_start(node):
     """The same of one that was started already."""
 
     def verdict():
@@ -87,7 +87,7 @@ def settles_in(node):
     return False
 
 
-def pay_out(node, left):
+def sell_all(node, left):
     """Buys and pays while left() says that there is something; answers how many buyers it took."""
     count = 0
 

@@ -14,7 +14,7 @@ ALIVE_MS = 3000  # another: a moment is not enough to be silent
 TOTAL = 60
 
 
-def nodes_of(place, redis, count, total=TOTAL, caps=None, silent_ms=SILENT_MS, **event):
+def nodes_of(site, redis, count, total=TOTAL, caps=None, silent_ms=SILENT_MS, **event):
     """count nodes of one sale, all selling. caps: the local-stock of each. silent_ms: longer where a
     node must not be taken for a silent one that only stands still for a moment. redis-timeout is not
     too long either: a node that lives has a second more than that to come, and is waited for."""
@@ -22,9 +22,9 @@ def nodes_of(place, redis, count, total=TOTAL, caps=None, silent_ms=SILENT_MS, *
     nodes = []
     for i in numbers:
         cap = {"local_stock": caps[i - 1]} if caps else {}
-        nodes.append(place.node(i, nodes=numbers, redis=redis, healthy=False, workers=1,
-                                node_timeout=f"{silent_ms}ms", redis_timeout="2s",
-                                events={"ticket": {"total": total, **cap, **event}}))
+        nodes.append(site.node(i, nodes=numbers, redis=redis, healthy=False, workers=1,
+                               node_timeout=f"{silent_ms}ms", redis_timeout="2s",
+                               events={"ticket": {"total": total, **cap, **event}}))
     for node in nodes:
         node.wait_healthy()
     return nodes
@@ -35,17 +35,17 @@ def nodes_of(place, redis, count, total=TOTAL, caps=None, silent_ms=SILENT_MS, *
 
 def reclaim_once(node, gone, **more):
     path = f"/reclaim?node={gone.number if hasattr(gone, 'number') else gone}"
-    return spike.ask(node.admin, "POST", path + "".join(f"&{k}={v}" for k, v in more.items()))
+    return spike.fetch(node.admin, "POST", path + "".join(f"&{k}={v}" for k, v in more.items()))
 
 
 def reclaim(node, gone, **more):
     """Once the node is silent for long enough."""
 
-    def said():
+    def is_given_up():
         answer = reclaim_once(node, gone, **more)
         return answer if answer.code not in (-409, -6) else None
 
-    return spike.wait("the node to be given up", said)
+    return spike.wait("the node to be given up", is_given_up)
 
 
 def reopen_once(node):
@@ -75,8 +75,8 @@ def settled(redis, node):
 def waits_for(node):
     """As /stats names them, and /metrics counts them."""
     found = node.event_stats()["waits_for"]
-    told = spike.ask(node.admin, "GET", "/metrics").body.decode()
-    assert f'\nspike_repair_waits{{event="ticket"}} {len(found)}\n' in told
+    text = spike.fetch(node.admin, "GET", "/metrics").body.decode()
+    assert f'\nspike_repair_waits{{event="ticket"}} {len(found)}\n' in text
     return found
 
 
@@ -88,10 +88,10 @@ def is_silent(redis, node):
 def seen_silent(redis, nodes, gone):
     """It is, and all of them have noticed; on a busy machine they may have thought so before."""
     spike.wait("silence", lambda: is_silent(redis, gone))
-    said = re.compile(f"node {gone.number} is (silent|back)")
+    state = re.compile(f"node {gone.number} is (silent|back)")
     for node in nodes:
         spike.wait(f"{node.name} to notice the silence",
-                   lambda node=node: said.findall(node.log_text())[-1:] == ["silent"])
+                   lambda node=node: state.findall(node.log_text())[-1:] == ["silent"])
 
 
 def stays(node, state, seconds=0.5):
@@ -106,7 +106,7 @@ def stays(node, state, seconds=0.5):
 # -- the sums
 
 
-def sum_up(redis, nodes, yeses=(), total=TOTAL, foreign=0):
+def check_totals(redis, nodes, yeses=(), total=TOTAL, foreign=0):
     """Nothing lost, nothing sold twice, nothing stranded."""
     for node in nodes:
         node.wait_healthy()

@@ -7,8 +7,8 @@ import time
 class Faults:
     """Redis must keep what it has said (persistence="always")."""
 
-    def __init__(self, place, redis, nodes):
-        self.random, self.redis, self.nodes = place.random, redis, nodes
+    def __init__(self, site, redis, nodes):
+        self.random, self.redis, self.nodes = site.random, redis, nodes
         self.counts = collections.Counter()
 
     def kill_node(self):
@@ -29,8 +29,8 @@ class Faults:
         self.redis.start()
 
     def choose(self, done):
-        turns = [self.kill_node, self.restart_redis, self.kill_nodes, self.kill_node]
-        return turns[done % len(turns)]
+        kinds = [self.kill_node, self.restart_redis, self.kill_nodes, self.kill_node]
+        return kinds[done % len(kinds)]
 
     def rest(self):
         time.sleep(self.random.random() * 0.5)  # so that faults meet the sale anywhere
@@ -54,8 +54,8 @@ class Faults:
 class Losses(Faults):
     """Redis loses all that it knew, or some of it, or knows what was true a while ago."""
 
-    def __init__(self, place, redis, nodes):
-        super().__init__(place, redis, nodes)
+    def __init__(self, site, redis, nodes):
+        super().__init__(site, redis, nodes)
         redis.keep_dump()
 
     def choose(self, done):

@@ -24,44 +24,44 @@ KEYS, ARGV = 3, 9  # where the keys and the arguments of a script begin
 RUN, FOUND = ARGV + 4, ARGV + 21  # of an attach; an examination has nothing there yet
 
 
-def words_of(data):
+def arguments_of(data):
     """The words of a call, as far as they have come."""
-    words, at = [], data.find(b"\r\n") + 2
+    arguments, at = [], data.find(b"\r\n") + 2
     while data[at:at + 1] == b"$":
         end = data.find(b"\r\n", at)
         if end < 0:
             break
         length = int(data[at + 1:end])
-        words.append(data[end + 2:end + 2 + length])
+        arguments.append(data[end + 2:end + 2 + length])
         at = end + 2 + length + 2
-    return words
+    return arguments
 
 
 class Call:
     """kind: examine, attach, step, or the command; event: whose; sells: orders are in that step."""
 
-    def __init__(self, link, data):
-        words = words_of(data) if data[:1] == b"*" else []
-        self.link, self.event, self.sells = link, "", False
-        self.kind = words[0].decode().lower() if words else ""
-        if len(words) < ARGV + 20 or words[0] not in (b"EVALSHA", b"EVAL"):
+    def __init__(self, conn, data):
+        arguments = arguments_of(data) if data[:1] == b"*" else []
+        self.conn, self.event, self.sells = conn, "", False
+        self.kind = arguments[0].decode().lower() if arguments else ""
+        if len(arguments) < ARGV + 20 or arguments[0] not in (b"EVALSHA", b"EVAL"):
             return
-        self.event = words[KEYS].decode().replace("_hash_key", "")
-        if RUN_ID.fullmatch(words[RUN]):
-            is_examine = len(words) > FOUND and not words[FOUND]
+        self.event = arguments[KEYS].decode().replace("_hash_key", "")
+        if RUN_ID.fullmatch(arguments[RUN]):
+            is_examine = len(arguments) > FOUND and not arguments[FOUND]
             self.kind = "examine" if is_examine else "attach"
         else:
-            self.kind, self.sells = "step", bool(words[-1])
+            self.kind, self.sells = "step", bool(arguments[-1])
 
 
 class Gate(Proxy):
-    def __init__(self, place, redis):
+    def __init__(self, site, redis):
         self.refuse, self.attempts = False, 0
         self.swallow, self.on_call = None, None
         self._which, self._how = None, None
-        self.caught, self.caught_link = threading.Event(), None
+        self.caught, self.caught_conn = threading.Event(), None
         super().__init__(redis.socket)
-        place.started.append(self)
+        site.started.append(self)
 
     # -- for tests
 
@@ -75,36 +75,36 @@ class Gate(Proxy):
         assert self.caught.wait(seconds * spike.PATIENCE), "no such call came"
         if self._how == ANSWER:
             assert self.cut_done.wait(seconds * spike.PATIENCE), "it has not run"
-        return self.caught_link
+        return self.caught_conn
 
-    def release(self, link=None, seconds=5):
-        self.held_link = link or self.caught_link
+    def release(self, conn=None, seconds=5):
+        self.held_conn = conn or self.caught_conn
         return super().release(seconds)
 
     # -- the threads
 
-    def _meddle(self, link, data):
+    def _intercept(self, conn, data):
         if self.refuse:
             self.attempts += 1
-            link.close()
+            conn.close()
             return b""
-        call = Call(link, data)
+        call = Call(conn, data)
         if self.on_call:
             self.on_call(call)
         with self.lock:
-            if link.held or self.swallow and self.swallow(call):
-                link.held += data
+            if conn.held or self.swallow and self.swallow(call):
+                conn.held += data
                 return b""
             if self._which and self._which(call):
-                return self._do(link, data)
+                return self._catch(conn, data)
             return data
 
-    def _do(self, link, data):
-        self._which, self.caught_link = None, link
+    def _catch(self, conn, data):
+        self._which, self.caught_conn = None, conn
         if self._how == CALL:
-            link.held, data = data, b""
+            conn.held, data = data, b""
         elif self._how == ANSWER:
-            link.cut, self.cut_closes = True, False
+            conn.cut, self.cut_closes = True, False
         else:
             self.refuse = True
         self.caught.set()

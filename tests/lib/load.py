@@ -112,7 +112,7 @@ class Load:
             for fd, what in self.poll.poll(0.005):
                 buyer = self.by_fd.get(fd)
                 if buyer:
-                    self._turn(buyer, what)
+                    self._on_event(buyer, what)
         self._finish()
 
     def _is_waiting(self):
@@ -153,7 +153,7 @@ class Load:
         self.by_fd[sock.fileno()] = buyer
         self.poll.register(sock.fileno(), WRITE)
 
-    def _turn(self, buyer, what):
+    def _on_event(self, buyer, what):
         if not buyer.connecting:
             self._receive(buyer)
             return
@@ -171,9 +171,9 @@ class Load:
         self.to_send -= 1
         buyer.path = self.path()
         buyer.sent = time.monotonic()
-        asked = f"GET {buyer.path} HTTP/1.1\r\nHost: spike\r\n\r\n".encode()
+        data = f"GET {buyer.path} HTTP/1.1\r\nHost: spike\r\n\r\n".encode()
         try:
-            buyer.sock.send(asked)  # so small that it is never cut
+            buyer.sock.send(data)  # so small that it is never cut
         except OSError:
             self._lost(buyer)
 

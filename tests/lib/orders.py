@@ -17,68 +17,68 @@ NODE_FIELDS = ("held", "sold", "gone", "pending")
 
 def buy_path(event="ticket", **parameters):
     """/buy/ticket?n=2&key=... for what is given."""
-    words = urllib.parse.urlencode(parameters)
-    return f"/buy/{event}" + ("?" + words if words else "")
+    query = urllib.parse.urlencode(parameters)
+    return f"/buy/{event}" + ("?" + query if query else "")
 
 
-def insist(ask):
+def until_verdict(fetch):
     """Asks, and again while the answer is "busy", as one is told to; answers the first verdict. A
     disk or a machine that is busy for a second is no fault of what is tested."""
 
-    def said():
-        answer = ask()
+    def verdict():
+        answer = fetch()
         return answer if answer.code != -6 else None
 
-    return spike.wait("a verdict", said)
+    return spike.wait("a verdict", verdict)
 
 
 def buy_once(node, event="ticket", **parameters):
-    return node.ask("GET", buy_path(event, **parameters))
+    return node.fetch("GET", buy_path(event, **parameters))
 
 
 def pay_once(node, order):
-    return spike.ask(node.admin, "POST", f"/order/{order}/pay")
+    return spike.fetch(node.admin, "POST", f"/order/{order}/pay")
 
 
 def act_once(node, what, event="ticket", **parameters):
-    words = urllib.parse.urlencode({"event": event, **parameters})
-    return spike.ask(node.admin, "POST", f"/{what}?{words}")
+    query = urllib.parse.urlencode({"event": event, **parameters})
+    return spike.fetch(node.admin, "POST", f"/{what}?{query}")
 
 
 def buy(node, event="ticket", **parameters):
-    return insist(lambda: buy_once(node, event, **parameters))
+    return until_verdict(lambda: buy_once(node, event, **parameters))
 
 
-def look(node, order):
-    return insist(lambda: node.ask("GET", f"/order/{order}"))
+def get_order(node, order):
+    return until_verdict(lambda: node.fetch("GET", f"/order/{order}"))
 
 
 def state_of(node, order):
-    answer = look(node, order)
+    answer = get_order(node, order)
     return answer.data["state"] if answer.code == 1 else answer.code
 
 
 def cancel(node, order):
-    return insist(lambda: node.ask("POST", f"/order/{order}/cancel"))
+    return until_verdict(lambda: node.fetch("POST", f"/order/{order}/cancel"))
 
 
 def pay(node, order):
-    return insist(lambda: pay_once(node, order))
+    return until_verdict(lambda: pay_once(node, order))
 
 
 def act(node, what, event="ticket", **parameters):
     """pause, resume, close or restock."""
-    return insist(lambda: act_once(node, what, event, **parameters))
+    return until_verdict(lambda: act_once(node, what, event, **parameters))
 
 
 def buy_until(node, code=1, **parameters):
     """Buys until that is the code; answers the answer."""
 
-    def said():
+    def verdict():
         answer = buy_once(node, **parameters)
         return answer if answer.code == code else None
 
-    return spike.wait(f"{code} to {parameters}", said)
+    return spike.wait(f"{code} to {parameters}", verdict)
 
 
 def within_a_beat(redis, node, what, condition, most=3):
@@ -109,7 +109,7 @@ class Caller:
     def __init__(self):
         self.wires = {}
 
-    def ask(self, address, method, path):
+    def fetch(self, address, method, path):
         try:
             wire = self.wires.get(address) or spike.Wire(address)
             self.wires[address] = wire
@@ -122,24 +122,24 @@ class Caller:
             self.drop(address)
         return answer
 
-    def insist(self, address, method, path):
+    def until_verdict(self, address, method, path):
         """Asks, as a good client does, until the answer is neither "busy" nor lost. address: a
         function, for a server that was restarted has another one."""
 
-        def said():
-            answer = self.ask(address(), method, path)
+        def verdict():
+            answer = self.fetch(address(), method, path)
             return answer if answer is not None and answer.code != -6 else None
 
-        return spike.wait(f"a verdict on {path}", said, step=0.02)
+        return spike.wait(f"a verdict on {path}", verdict, step=0.02)
 
     def buy(self, node, **parameters):
-        return self.insist(lambda: node.address, "GET", buy_path(**parameters))
+        return self.until_verdict(lambda: node.address, "GET", buy_path(**parameters))
 
     def pay(self, node, order):
-        return self.insist(lambda: node.admin, "POST", f"/order/{order}/pay")
+        return self.until_verdict(lambda: node.admin, "POST", f"/order/{order}/pay")
 
     def cancel(self, node, order):
-        return self.insist(lambda: node.address, "POST", f"/order/{order}/cancel")
+        return self.until_verdict(lambda: node.address, "POST", f"/order/{order}/cancel")
 
     def drop(self, address):
         wire = self.wires.pop(address, None)
@@ -197,8 +197,8 @@ def at_once(count, work):
     return Crowd(count, work).join()
 
 
-def two_nodes(place, redis, **options):
-    nodes = [place.node(i, nodes=[1, 2], redis=redis, start=False, workers=1, **options)
+def two_nodes(site, redis, **options):
+    nodes = [site.node(i, nodes=[1, 2], redis=redis, start=False, workers=1, **options)
              for i in (1, 2)]
     for node in nodes:
         node.start(healthy=False)

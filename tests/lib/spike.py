@@ -25,7 +25,7 @@ import time
 
 import redis as redis_client
 
-from books import journal_records, live_orders
+from journals import journal_records, live_orders
 from load import Load
 from proxy import Proxy
 
@@ -207,7 +207,7 @@ def request(method, path, headers=(), body=None, host="127.0.0.1"):
     return ("\r\n".join(lines) + "\r\n\r\n" + (body or "")).encode("latin-1")
 
 
-def ask(address, method, path, headers=(), body=None, host="127.0.0.1", seconds=SOON_S):
+def fetch(address, method, path, headers=(), body=None, host="127.0.0.1", seconds=SOON_S):
     """One request on a connection of its own."""
     with Wire(address, seconds) as wire:
         wire.send(request(method, path, headers, body, host))
@@ -217,8 +217,8 @@ def ask(address, method, path, headers=(), body=None, host="127.0.0.1", seconds=
 class Redis:
     """A private redis-server on a Unix socket. persistence: none, always (AOF) or rdb (by SAVE)."""
 
-    def __init__(self, place, name="redis", persistence="none"):
-        self.dir = place.dir / name
+    def __init__(self, site, name="redis", persistence="none"):
+        self.dir = site.dir / name
         self.dir.mkdir()
         self.socket = str(self.dir / "sock")
         self.persistence = persistence
@@ -303,10 +303,10 @@ def conf_text(number, nodes, journal, redis, events, settings):
 class Node:
     """One spike-server. redis: a Redis, a Proxy or None (standalone)."""
 
-    def __init__(self, place, number=1, nodes=None, redis=None, events=None, name=None,
+    def __init__(self, site, number=1, nodes=None, redis=None, events=None, name=None,
                  preload=None, env=None, **settings):
         self.number, self.name = number, name or f"node{number}"
-        self.dir = place.dir / self.name
+        self.dir = site.dir / self.name
         self.dir.mkdir()
         self.journal = self.dir / "journal"
         self.conf, self.log = self.dir / "spike.conf", self.dir / "log"
@@ -405,20 +405,20 @@ class Node:
 
     # -- questions
 
-    def ask(self, method, path, **more):
-        return ask(self.address, method, path, **more)
+    def fetch(self, method, path, **more):
+        return fetch(self.address, method, path, **more)
 
     def buy(self, event="ticket", **more):
-        return self.ask("GET", f"/buy/{event}", **more)
+        return self.fetch("GET", f"/buy/{event}", **more)
 
     def stock(self, event="ticket"):
-        return self.ask("GET", f"/stock/{event}").data
+        return self.fetch("GET", f"/stock/{event}").data
 
     def stats(self):
-        return ask(self.admin, "GET", "/stats").json
+        return fetch(self.admin, "GET", "/stats").json
 
     def health(self):
-        return ask(self.admin, "GET", "/healthz")
+        return fetch(self.admin, "GET", "/healthz")
 
     def event_stats(self, name="ticket"):
         return next(e for e in self.stats()["events"] if e["name"] == name)
@@ -438,7 +438,7 @@ def parse_address(text):
     return host.strip("[]"), int(port)
 
 
-class Place:
+class Site:
     """A temporary folder and everything that runs in it."""
 
     def __init__(self):
@@ -449,7 +449,7 @@ class Place:
         self.random = random.Random(self.seed)
         print(f"seed {self.seed} (SPIKE_SEED={self.seed} repeats the choices of this run)")
 
-    def _keep(self, thing):
+    def _register(self, thing):
         self.started.append(thing)
         return thing
 
@@ -462,37 +462,37 @@ class Place:
         except OSError:
             sock.close()
             return False
-        self._keep(sock)
+        self._register(sock)
         return True
 
     def redis(self, **options):
-        return self._keep(Redis(self, **options)).start()
+        return self._register(Redis(self, **options)).start()
 
     def proxy(self, redis):
-        return self._keep(Proxy(redis.socket))
+        return self._register(Proxy(redis.socket))
 
     def node(self, *numbers, start=True, healthy=True, **options):
-        node = self._keep(Node(self, *numbers, **options))
+        node = self._register(Node(self, *numbers, **options))
         return node.start(healthy) if start else node
 
     def load(self, *nodes, **options):
         """A running Load on the nodes; it finds them again after a restart."""
         targets = [lambda node=node: node.address for node in nodes]
-        return self._keep(Load(targets, **options))
+        return self._register(Load(targets, **options))
 
     def logs(self):
         return "".join(f"---- {t.name}\n{t.log.read_text(errors='replace')[-6000:]}"
                        for t in self.started if isinstance(t, Node) and t.log.exists())
 
     def close(self):
-        complaints = []
+        failures = []
         for thing in reversed(self.started):
             try:
                 thing.close()
-            except AssertionError as complaint:
-                complaints.append(str(complaint))
+            except AssertionError as failure:
+                failures.append(str(failure))
         shutil.rmtree(self.dir, ignore_errors=True)
-        assert not complaints, "\n".join(complaints)
+        assert not failures, "\n".join(failures)
 
 
 def drain(node, total, redis=None, event="ticket"):
@@ -522,9 +522,9 @@ def check_promises(nodes, yeses, total=None, sold=None, event="ticket"):
     """P1-P3 from the journals: every yes is there once, and what is there adds up to sold."""
     orders = {}
     for node in nodes:
-        mine = node.orders(event)
-        assert not orders.keys() & mine.keys()
-        orders.update(mine)
+        found = node.orders(event)
+        assert not orders.keys() & found.keys()
+        orders.update(found)
     assert len(yeses) == len(set(yeses)), "an order id was given twice"
     lost = [order for order in yeses if order not in orders]
     assert not lost, f"{len(lost)} acknowledged orders are in no journal: {lost[:3]}"

@@ -42,20 +42,20 @@ def audit(*nodes):
 
 def breaches(*nodes):
     """The lines of what an audit with nothing open finds wrong."""
-    said = settled_audit(*nodes, codes=(0, 1))
-    return [line for line in said.splitlines() if line.startswith("BREACH ")]
+    output = settled_audit(*nodes, codes=(0, 1))
+    return [line for line in output.splitlines() if line.startswith("BREACH ")]
 
 
 def settled_audit(*nodes, codes):
-    said = [""]
+    output = [""]
 
     def is_settled():
-        said[0] = run_log(*confs(*nodes), "audit", codes=codes)
-        return "open:" not in said[0] and "not settled" not in said[0]
+        output[0] = run_log(*confs(*nodes), "audit", codes=codes)
+        return "open:" not in output[0] and "not settled" not in output[0]
 
     try:
         spike.wait("an audit with nothing open", is_settled, step=0.1)
-    except AssertionError as vain:
-        raise AssertionError(f"{vain}:\n{said[0]}") from None
-    assert 1 in codes or said[0].endswith("no breach\n"), said[0]
-    return said[0]
+    except AssertionError as timeout:
+        raise AssertionError(f"{timeout}:\n{output[0]}") from None
+    assert 1 in codes or output[0].endswith("no breach\n"), output[0]
+    return output[0]

@@ -31,16 +31,16 @@ def figure(text):
     return float(text.lstrip("<").rstrip("kM%!").replace(",", "")) * scale
 
 
-def three_nodes(place, missing=(), **options):
+def three_nodes(site, missing=(), **options):
     """A Redis and three nodes whose admin addresses stay the same when they are started again. Those
     that are missing are not started, so that the others wait for them."""
-    redis = place.redis(persistence="always")
+    redis = site.redis(persistence="always")
     nodes = []
     for number in (1, 2, 3):
-        path = place.dir / f"n{number}"
+        path = site.dir / f"n{number}"
         settings = {"admin": f"unix:{path}", "advertise": f"unix:{path}", **options}
-        nodes.append(place.node(number, [1, 2, 3], redis, start=number not in missing, healthy=False,
-                                **settings))
+        nodes.append(site.node(number, [1, 2, 3], redis, start=number not in missing, healthy=False,
+                               **settings))
     for node in nodes if not missing else ():
         node.wait_healthy()
     return redis, nodes
@@ -69,9 +69,9 @@ def rounds_of(text):
 class Console:
     """One spike-top on a screen of its own."""
 
-    def __init__(self, place, *arguments, cols=80, rows=24, term="screen", **env):
-        place.started.append(self)
-        self.socket = str(place.dir / f"tmux{len(place.started)}")
+    def __init__(self, site, *arguments, cols=80, rows=24, term="screen", **env):
+        site.started.append(self)
+        self.socket = str(site.dir / f"tmux{len(site.started)}")
         self.arguments = list(map(str, arguments))
         self.env = {"TERM": term, "LC_ALL": "C.UTF-8", **env}
         self.server = subprocess.Popen(["tmux", "-S", self.socket, "-f", "/dev/null", "-D"],
@@ -102,26 +102,26 @@ class Console:
 
     def wait_for(self, *patterns, seconds=spike.SOON_S):
         """Waits until the screen has them all (regular expressions); answers the screen."""
-        seen = [""]
+        screen = [""]
 
         def shown():
-            seen[0] = self.text()
-            return all(re.search(p, seen[0], re.MULTILINE) for p in patterns)
+            screen[0] = self.text()
+            return all(re.search(p, screen[0], re.MULTILINE) for p in patterns)
 
         try:
             spike.wait(f"{patterns} on the screen", shown, seconds, step=0.03)
-        except AssertionError as vain:
-            raise AssertionError(f"{vain}:\n{seen[0]}") from None
-        return seen[0]
+        except AssertionError as timeout:
+            raise AssertionError(f"{timeout}:\n{screen[0]}") from None
+        return screen[0]
 
     def wait_question(self, pattern):
         """Waits for the box with a question in it, whose lines are joined here."""
 
-        def asked():
+        def requests():
             lines = re.findall(r"\| (.{54}) \|", self.text())
             return re.search(pattern, " ".join(" ".join(lines).split()))
 
-        spike.wait(f"the question {pattern}", asked, step=0.03)
+        spike.wait(f"the question {pattern}", requests, step=0.03)
         return self
 
     def wait_gone(self, pattern):
@@ -141,7 +141,7 @@ class Console:
             time.sleep(0.1)
         return True
 
-    def ask_tmux(self, name):
+    def tmux_value(self, name):
         return self._tmux("display-message", "-p", "-t", "top:0.0", "#{%s}" % name).strip()
 
     def record(self, path):
@@ -166,7 +166,7 @@ class Console:
 
     def pid(self):
         """Of spike-top itself, the child of the shell."""
-        shell = self.ask_tmux("pane_pid")
+        shell = self.tmux_value("pane_pid")
 
         def child():
             return pathlib.Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
@@ -176,8 +176,8 @@ class Console:
     def wait_exit(self, code, kept=True):
         """The console has ended so, and the terminal is what it was before."""
         text = self.wait_for(rf"^exit {code}$", "^modes kept$")
-        assert self.ask_tmux("alternate_on") == "0"
-        assert self.ask_tmux("cursor_flag") == "1", "the cursor is hidden"
+        assert self.tmux_value("alternate_on") == "0"
+        assert self.tmux_value("cursor_flag") == "1", "the cursor is hidden"
         if kept:
             assert text.lstrip("\n").startswith("before\n"), text
         return text
@@ -212,10 +212,10 @@ class Impostor:
     """Something that listens where a node should. answer: bytes, or a function that answers them;
     None: it accepts, reads, and says nothing."""
 
-    def __init__(self, place, answer, closes=True):
-        place.started.append(self)
+    def __init__(self, site, answer, closes=True):
+        site.started.append(self)
         self.answer = answer if callable(answer) else lambda: answer
-        self.closes, self.open, self.asked = closes, [], 0
+        self.closes, self.open, self.requests = closes, [], 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         threading.Thread(target=self._run, daemon=True).start()
@@ -232,7 +232,7 @@ class Impostor:
         self.open.append(sock)
         try:
             sock.recv(4096)
-            self.asked += 1
+            self.requests += 1
             answer = self.answer()
             if answer is None:
                 return

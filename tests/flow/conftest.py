@@ -1,4 +1,4 @@
-"""Fixtures of the flow tests: a place per test, and one per file where starting is not the point."""
+"""Fixtures of the flow tests: a site per test, and one per file where the start is not tested."""
 
 import pathlib
 import sys
@@ -34,7 +34,7 @@ def shared_site():
 
 @pytest.fixture
 def preload():
-    """Answers the path of a preload library; such tests need the plain build."""
+    """Returns a function from a library's name to its path; such tests need the plain build."""
     if spike.BUILD:
         pytest.skip(f"a preload and {spike.BUILD} do not go together")
     return lambda name: spike.TOOLS / f"{name}.so"
@@ -42,7 +42,7 @@ def preload():
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failure shows what the servers said: the files are gone a moment later."""
+    """A failure shows the logs of the servers, whose files are deleted a moment later."""
     report = (yield).get_result()
     if report.when == "call" and report.failed:
         for site in SITES:

@@ -1,5 +1,5 @@
-"""Why: an operator's word must reach every node within a beat, hold over restarts, and be on record;
-and said twice it must do no more than said once."""
+"""Why: an operator's act must reach every node within a beat, survive restarts, and be journaled;
+and repeated it must do no more than done once."""
 
 import datetime
 import json
@@ -27,7 +27,7 @@ def kind(request, site):
 
 
 def wait_code(redis, node, code):
-    """Within a beat; standalone, at once."""
+    """Waits until the node answers a buy with that code: within a beat; standalone, at once."""
     if redis:
         orders.within_a_beat(redis, node, f"an act by {code}", lambda: node.buy().code == code)
     else:
@@ -35,7 +35,8 @@ def wait_code(redis, node, code):
 
 
 def versions(redis, nodes):
-    """What must stay the same when nothing is changed."""
+    """The acts in the journals and the version in Redis, which must not change when no act changes
+    anything."""
     counts = [sum(r["kind"] == "admin" for r in node.records()) for node in nodes]
     return counts + ([redis.figure("version")] if redis else [])
 
@@ -45,7 +46,8 @@ def acts_of(node):
 
 
 def test_pause_resume_close(kind):
-    """Each is seen by all nodes, answers the event as it stands, and can be repeated; close is final."""
+    """Each act is seen by all nodes, returns the event's state, and can be repeated; close is
+    final."""
     redis, nodes = kind(total=100)
     first, last = nodes[0], nodes[-1]
     stock = {"event": "ticket", "state": "paused", "total": 100, "sold": 0, "left": 100}
@@ -83,7 +85,8 @@ def test_pause_resume_close(kind):
 
 
 def test_how_far_beats_are_apart(site):
-    """All that others do is seen within a beat: 250 ms at most, if the machine does not stand still."""
+    """A node sees the changes of others within a beat: 250 ms at most, if the machine does not
+    stand still."""
     redis = site.redis()
     node = site.node(redis=redis)
     beats = {orders.beat_of(redis, node)}
@@ -95,7 +98,7 @@ def test_how_far_beats_are_apart(site):
 
 
 class CutsReplyOfAct:
-    """The first act reaches Redis and is done; its reply is thrown away."""
+    """The first act reaches Redis and is done; its reply is dropped."""
 
     def __init__(self, proxy):
         self.acts = 0
@@ -109,7 +112,8 @@ class CutsReplyOfAct:
 
 
 def test_an_act_whose_reply_is_lost(site):
-    """-6, and it was done: so says the page. Asked again it is answered, and changes nothing more."""
+    """-6, though the act was done, as the manual page warns. A repeat is answered and changes
+    nothing."""
     redis = site.redis()
     proxy = site.proxy(redis)
     node = site.node(redis=proxy)
@@ -141,7 +145,8 @@ def test_resume_undoes_pause_only(kind):
 
 
 def test_restock(kind):
-    """More tickets reopen the sale on every node within a beat; fewer, down to what is gone."""
+    """More tickets reopen the sale on every node within a beat; fewer are accepted down to the
+    number of tickets gone."""
     redis, nodes = kind(total=4, stock_max=10)
     first, last = nodes[0], nodes[-1]
     for total in (4, 7, 10):
@@ -166,12 +171,13 @@ def test_restock(kind):
 
 
 def test_restock_down(kind):
-    """Lowered to exactly what is gone the event is sold out; what comes back is sold again."""
+    """With a total lowered to the tickets gone, the event is sold out; returned tickets are sold
+    again."""
     redis, nodes = kind(total=50, hold="5m")
     first, last = nodes[0], nodes[-1]
     order = orders.buy(first, n=3).data["order"]
     assert orders.buy(last, n=2).code == 1
-    spike.wait("both to see it", lambda: first.stock()["sold"] == 5)
+    spike.wait("both nodes to see it", lambda: first.stock()["sold"] == 5)
     assert orders.act(last, "restock", total=4).code == -409
     answer = orders.act(last, "restock", total=5)
     assert answer.data == {"event": "ticket", "state": "soldout", "total": 5, "sold": 5, "left": 0}
@@ -184,7 +190,7 @@ def test_restock_down(kind):
 
 
 def test_journaled_with_time_and_origin(kind):
-    """Every node's journal says what was done, when, on which node and from where."""
+    """Every node's journal records what was done, when, on which node and from where."""
     _, nodes = kind(total=50)
     last = nodes[-1]
     before = time.time_ns() // 1000000
@@ -192,7 +198,7 @@ def test_journaled_with_time_and_origin(kind):
         assert orders.act(last, what, **more).code == 1
         # Two acts within one beat may reach the other nodes as one.
         for node in nodes:
-            spike.wait("its journal to know", lambda n=node, w=what: is_known(n, last, w))
+            spike.wait("the act in the node's journal", lambda n=node, w=what: is_known(n, last, w))
     states = [r["state"] for r in acts_of(last)]
     assert len(set(states)) == 3 and states[1] == states[2]
     for node in nodes:
@@ -220,13 +226,13 @@ def test_origin_of_a_unix_socket(site):
 
 @pytest.mark.parametrize("what, code, state", [("pause", -4, "paused"), ("close", -3, "closed")])
 def test_survives(kind, what, code, state):
-    """What was said holds over kill -9 of all nodes and over a Redis that has lost everything."""
+    """An act survives kill -9 of all nodes and a Redis that has lost everything."""
     redis, nodes = kind(total=50, stock_max=80)
     assert orders.act(nodes[0], "restock", total=70).code == 1
     assert orders.act(nodes[-1], what).code == 1
     for node in nodes:
         wait_code(redis, node, code)
-        spike.wait("its journal to know",
+        spike.wait("the act in the node's journal",
                    lambda node=node: acts_of(node) and acts_of(node)[-1]["version"] == 3)
 
     def check():
@@ -250,7 +256,7 @@ def test_survives(kind, what, code, state):
         check()
         redis.kill()
         for node in nodes:
-            # Without the stock it is not known whether that still holds.
+            # Without Redis a node cannot know whether the act still holds.
             spike.wait("busy", lambda node=node: node.buy().code == -6)
             assert orders.act_once(node, "resume").code == -6
         redis.start()
@@ -260,7 +266,8 @@ def test_survives(kind, what, code, state):
 
 
 def test_acts_of_two_operators(site):
-    """Operators on two nodes at the same moment: nothing is half done, and all end up the same."""
+    """Operators on two nodes at the same moment: no act is half done, and all nodes end in one
+    state."""
     redis = site.redis()
     nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 50, "stock_max": 100}})
     whats = ["/pause?event=ticket", "/resume?event=ticket", "/restock?event=ticket&total=60",
@@ -276,7 +283,7 @@ def test_acts_of_two_operators(site):
     for node in nodes:
         spike.wait("all to agree", lambda node=node: node.stock()["total"] == 80)
         wait_code(redis, node, 1)
-        spike.wait("its journal to know", lambda node=node: acts_of(node) and
+        spike.wait("the act in the node's journal", lambda node=node: acts_of(node) and
                    acts_of(node)[-1]["version"] == redis.figure("version"))
         acts = [r["version"] for r in acts_of(node)]
         assert acts == sorted(set(acts))
@@ -301,7 +308,7 @@ WRONG = {
 
 
 def test_wrong_acts(site):
-    """What is not exact changes nothing; buyers cannot act at all."""
+    """A malformed act changes nothing; on a buyers' address there are no acts."""
     node = site.node(events={"ticket": {"total": 10}})
     for name, (status, method, path) in WRONG.items():
         answer = spike.fetch(node.admin, method, path)
@@ -316,18 +323,18 @@ def test_wrong_acts(site):
 
 
 def whole_second(seconds):
-    """A time of the wall clock at least so far away, as (seconds, RFC 3339)."""
+    """A whole second of the wall clock at least `seconds` away, as (seconds, RFC 3339)."""
     opens = int(time.time() + seconds) + 1
     moment = datetime.datetime.fromtimestamp(opens, datetime.timezone.utc)
     return opens, moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-CLOCK_S = 0.005  # as closely as the server reads the clock
+CLOCK_S = 0.005  # the resolution of the server's clock
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_opening(site, standalone):
-    """At the set time by the node's clock: never before it, and at once after."""
+    """The event opens at the set time by the node's clock: never before it, and at once after."""
     opens, text = whole_second(3)
     node = site.node(redis=None if standalone else site.redis(),
                      events={"ticket": {"total": 100000, "open": text}})
@@ -344,13 +351,13 @@ def test_opening(site, standalone):
     late = [sent for sent, _, code in rows if code == -2 and sent >= opens + CLOCK_S]
     print(f"the first yes {(first - opens) * 1000:.1f} ms after the opening, {len(late)} late noes")
     assert first >= opens, "too early"
-    assert len(late) <= 2, "too late"  # not by more than a worker that was interrupted just then
+    assert len(late) <= 2, "too late"  # only workers that were interrupted just then may be late
     assert len([1 for *_, code in rows if code == -2]) > 100
     assert node.stock()["state"] == "open"
 
 
 def test_acts_before_the_opening(site):
-    """Paused before it opens the event stays paused; it opens when it is resumed."""
+    """An event paused before its opening stays paused; it opens when it is resumed."""
     opens, text = whole_second(3)
     node = site.node(events={"ticket": {"total": 10, "open": text}})
     assert orders.act(node, "pause").data["state"] == "paused"

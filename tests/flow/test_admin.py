@@ -1,5 +1,5 @@
 """Why: an operator sees the sale by /stats and /healthz alone, and other programs read them: the
-fields are a contract, and nobody but the operator may ask."""
+fields are a contract, and only an operator may read them."""
 
 import os
 import signal
@@ -104,9 +104,8 @@ def connections(redis):
 
 
 def test_healthz_while_redis_is_away(site):
-    """200: were every node taken out for it, no node were left to tell buyers to try again. Nor when a
-    node gets no further than to examine its events, of which it then attaches none; and no call
-    takes a time meanwhile."""
+    """200: if the balancer took every node out, none could tell buyers to try again. The same while
+    a node can examine its events but attach none; and rtt_us is 0 meanwhile."""
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 10}, "more": {"total": 10}})
 
@@ -124,7 +123,7 @@ def test_healthz_while_redis_is_away(site):
     assert node.buy().code == -6
     assert redis.figure("1:epoch") == epoch
     redis.kill()
-    spike.wait("nobody to answer", lambda: is_away() and node.buy().code == -6)
+    spike.wait("Redis to be missed", lambda: is_away() and node.buy().code == -6)
     assert is_away()
 
 
@@ -144,14 +143,14 @@ def test_sides_are_apart(site):
                                           ("evil.example", 403), ("evil.example:3905", 403),
                                           ("127.0.0.1.evil.example", 403)])
 def test_foreign_host(shared_site, host, status):
-    """A web page that rebinds its name to 127.0.0.1 gets nothing."""
+    """A web page that rebinds its name to 127.0.0.1 is refused."""
     node = getattr(shared_site, "node_of_hosts", None) or shared_site.node()
     shared_site.node_of_hosts = node
     assert fetch(node.admin, "GET", "/stats", host=host).status == status
 
 
 def test_origin_is_refused(site):
-    """No web page may ask at all."""
+    """A request from a web page is refused."""
     node = site.node()
     for origin in ("http://127.0.0.1", "null", "https://evil.example"):
         answer = fetch(node.admin, "GET", "/healthz", headers=[f"Origin: {origin}"])
@@ -167,7 +166,7 @@ def test_admin_off_loopback_needs_a_token(site):
 
 
 def test_token(site):
-    """With a token file only who says the token is answered."""
+    """With a token file only requests with the token are answered."""
     token = site.dir / "token"
     token.write_text("open-sesame-0123456789\n")
     os.chmod(token, 0o600)
@@ -191,7 +190,7 @@ def test_admin_on_a_unix_socket(site):
 
 
 def test_no_admin(site):
-    """Without an admin line there is none, and the sale goes on all the same."""
+    """Without an admin line there is no admin listener, and the node sells all the same."""
     node = site.node(start=False)
     text = node.conf.read_text().replace("admin 127.0.0.1:0;\n", "")
     node.conf.write_text(text)
@@ -201,7 +200,7 @@ def test_no_admin(site):
 
 def test_hup_finds_events_by_name(site):
     """The file's events stand in another order and have other settings: each local-stock goes to
-    its own event, and what only a restart can change is named, setting by setting."""
+    its own event, and the log names each setting that only a restart can change."""
     node = site.node(events={"a": {"total": 100, "local_stock": 10},
                              "b": {"total": 100, "local_stock": 90}})
     text = node.conf.read_text()
@@ -216,8 +215,8 @@ event c { total 5; }
     spike.wait("the reload", lambda: "reload: done" in node.log_text())
     caps = lambda: {e["name"]: e["local_stock"] for e in node.stats()["events"]}
     spike.wait("the new caps", lambda: caps() == {"a": 20, "b": 80})
-    lines = [line.split("reload: ",
-                        1) for line in node.log_text().splitlines() if "reload:" in line]
+    lines = [line.split("reload: ", 1) for line in node.log_text().splitlines()
+             if "reload:" in line]
     needs_restart = {text.split(" changes")[0] for level, text in lines if " warn " in level}
     applied = {text.split(" is as")[0] for level, text in lines if " info " in level}
     assert needs_restart == {"workers", "a: total", "b: max-order", "a: stock-max", "c: event"}
@@ -228,18 +227,18 @@ event c { total 5; }
 
 
 def test_hup_with_a_bad_file_changes_nothing(site):
-    """A file that does not read is refused as a whole, and the node sells on."""
+    """A file with an error is refused as a whole, and the node sells on."""
     node = site.node(events={"ticket": {"total": 100, "local_stock": 10}})
     node.conf.write_text(node.conf.read_text().replace("local-stock 10", "local-stock 50")
                          + "listne 1;\n")
     node.process.send_signal(signal.SIGHUP)
-    spike.wait("the complaint", lambda: "listne" in node.log_text())
+    spike.wait("the error in the log", lambda: "listne" in node.log_text())
     assert node.event_stats()["local_stock"] == 10
     assert node.buy().code == 1
 
 
 def test_many_operators(site):
-    """A payment service keeps its connections open; the health check finds a door all the same."""
+    """A payment service keeps its connections open; the health check can still connect."""
     node = site.node(events={"ticket": {"total": 300, "hold": "5m"}})
     order = node.buy().data["order"]
     wires = []

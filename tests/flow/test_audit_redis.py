@@ -1,6 +1,5 @@
-"""Why: an audit that overlooks what Redis has lost, or what somebody has changed there, is worse than
-none: here each such thing is done to a sale at rest, and the audit must name it.
-"""
+"""Why: an audit that overlooks what Redis has lost, or what was changed there by hand, is worse
+than none: here each such fault is made in a sale at rest, and the audit must name it."""
 
 import re
 
@@ -40,7 +39,7 @@ def ten(site):
     (spike.TOTAL, -95, None),  # the journal still knows a total of 100
 ])
 def test_audit_finds_a_changed_hash(ten, field, by, expected):
-    """Any of our fields that was changed is a breach, and the line says which."""
+    """A change of any of spike's fields is a breach, and the line names the field."""
     node, client = ten
     run_log(*confs(node), "audit")
     client.hincrby(spike.HASH, field, by)
@@ -60,13 +59,13 @@ def test_audit_reads_the_stream(ten):
         client.xdel(ORDERS, entry)
     run_log(*confs(node), "audit")
     client.xdel(ORDERS, entries[4][0])
-    client.xadd(ORDERS, entries[4][1])  # behind those that came after it
+    client.xadd(ORDERS, entries[4][1])  # behind the entries that came after it
     assert "BREACH stream: event ticket: 1 entries are not in order" in run_log(
         *confs(node), "audit", code=1)
 
 
 def test_audit_of_a_trimmed_stream(ten):
-    """What is missing at the head may have been trimmed; a hole behind it was lost."""
+    """Entries missing at the head may have been trimmed; a gap behind the head is a loss."""
     node, client = ten
     client.xtrim(ORDERS, maxlen=6, approximate=False)
     assert ("open: event ticket: of 10 settled changes 4 are not in the stream and 0 are in it again; "
@@ -84,7 +83,8 @@ def test_audit_of_a_trimmed_stream(ten):
 
 
 def test_audit_of_doubled_entries(ten):
-    """A change told twice is a breach, unless Redis shows that it had forgotten what was told."""
+    """A change that is streamed twice is a breach, unless Redis shows that it had lost the streamed
+    sequence number."""
     node, client = ten
     client.xadd(ORDERS, client.xrange(ORDERS)[3][1])
     expected = "BREACH stream: event ticket: node 1: 1 settled change is in it again, and Redis has lost "
@@ -125,7 +125,7 @@ def paused(site):
     ({"state": ""}, 0, "the hash has lost its version or state"),
 ])
 def test_audit_of_acts(site, fields, code, expected):
-    """A hash that says less than a journal has lost acts: a breach, unless that is being repaired."""
+    """A hash older than a journal has lost acts: a breach, unless it is being repaired."""
     node, client = paused(site)
     client.hset(spike.HASH, mapping=fields)
     text = run_log(*confs(node), "audit", code=code)
@@ -134,7 +134,7 @@ def test_audit_of_acts(site, fields, code, expected):
 
 
 def test_audit_finds_lost_acts(site):
-    """Two nodes that have each heard another act of one version: Redis has forgotten one."""
+    """Two nodes have journaled different acts of one version: Redis has lost one of them."""
     redis = site.redis()
     nodes = orders.two_nodes(site, redis)
     assert nodes[1].term() == 0
@@ -149,7 +149,7 @@ def test_audit_finds_lost_acts(site):
 
 
 def test_audit_finds_sales_after_the_close(site):
-    """Closed is final; whoever opens the event by hand sells what nobody was to sell."""
+    """Closed is final: sales after an opening by hand are a breach."""
     redis = site.redis()
     node = site.node(redis=redis)
     assert orders.act(node, "close").code == 1

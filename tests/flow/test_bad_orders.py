@@ -1,5 +1,5 @@
-"""Why: whatever a buyer writes into a request about an order, the answer is the documented one, and
-nothing is sold, freed or lost by it."""
+"""Why: for any request about an order, however wrong, the answer is the documented one, and nothing
+is sold, freed or lost by it."""
 
 import re
 
@@ -14,7 +14,7 @@ ORDER_PATHS = [("GET", "/order/{}"), ("POST", "/order/{}/cancel")]
 
 @pytest.fixture(scope="module")
 def sale(shared_site):
-    """Two nodes with an order each, one held and one sold; all of it is still so at the end."""
+    """Two nodes with an order each, one held and one sold; both are unchanged at the end."""
     redis = shared_site.redis()
     events = {"ticket": {"total": 100, "hold": "30m"}, "limited": {"total": 10, "limit": 2}}
     nodes = orders.two_nodes(shared_site, redis, events=events)
@@ -95,7 +95,7 @@ def test_malformed_ids(sale, method, path):
 
 
 def forged(order):
-    """Well-formed ids of the same node that nobody was given."""
+    """Well-formed ids of the same node that were never granted."""
     node, number, tag = order.split("-")
     flipped = [f"{int(tag, 16) ^ 1 << bit:016x}" for bit in (0, 7, 31, 32, 63)]
     return [f"{node}-{number}-{other}" for other in [*flipped, "0" * 16, "f" * 16]] + [
@@ -117,7 +117,7 @@ def test_forged_tags(sale, method, path):
 
 
 def test_order_of_another_node(sale):
-    """421, and whose it is, in decimal; for pay too."""
+    """421, and the number of the order's node in decimal; for pay too."""
     nodes, held, sold = sale
     for node, order, owner in ((nodes[1], held, "1"), (nodes[0], sold, "2"),
                                (nodes[0], "00ff" + sold[4:], "255")):
@@ -129,7 +129,7 @@ def test_order_of_another_node(sale):
 
 
 def test_methods_and_sides(sale):
-    """Looking is GET, cancelling is POST; paying is for operators alone, the rest for buyers alone."""
+    """Reading an order is GET, cancelling is POST; only operators pay, only buyers do the rest."""
     nodes, held, _ = sale
     node = nodes[0]
     for method in ("POST", "PUT", "DELETE"):
@@ -149,7 +149,7 @@ def test_methods_and_sides(sale):
 
 
 def test_pay_from_a_foreign_page(sale):
-    """An operator's browser does not pay for whoever borrows it."""
+    """A foreign page in an operator's browser cannot pay."""
     nodes, held, _ = sale
     path = f"/order/{held}/pay"
     answer = spike.fetch(nodes[0].admin, "POST", path, headers=["Origin: http://evil.example"])
@@ -158,7 +158,7 @@ def test_pay_from_a_foreign_page(sale):
 
 
 def test_pay_needs_the_token(site):
-    """With a token file nobody acts or pays without the word."""
+    """With a token file there is no act and no payment without the token."""
     token = site.dir / "token"
     token.write_text("0123456789abcdef-secret\n")
     node = site.node(events={"ticket": {"total": 5, "hold": "5m"}}, admin_token=f'"{token}"',
@@ -173,7 +173,7 @@ def test_pay_needs_the_token(site):
 
 
 def test_tags_are_in_no_log(sale):
-    """Whoever has an order's id is its buyer: no id may be in a log."""
+    """An order's id is its buyer's proof: no id may be in a log."""
     nodes, held, sold = sale
     for node in nodes:
         text = node.log.read_text()

@@ -1,5 +1,6 @@
-"""Why: a buyer who is gone before his answer cannot know of his order. Without a key it is cancelled,
-and tickets and limit come back; with a key it stands, because he will ask again (P3, P4)."""
+"""Why: a buyer who disconnects before the answer cannot know of the order. Without a key it is
+cancelled, and tickets and limit come back; with a key it stands, because the buyer will retry (P3,
+P4)."""
 
 import pytest
 
@@ -11,8 +12,8 @@ HOLD = {"total": 10, "hold": "5m", "limit": 2}
 
 
 def leave(site, redis, path, **event):
-    """A node whose buyer was granted an order and hung up before he could be told. (Who only closes
-    may still be reading, for all the server knows: he is told.)"""
+    """A node whose buyer was granted an order and reset the connection before the answer. (A
+    connection that is only half closed may still be read: it is answered.)"""
     proxy = site.proxy(redis)
     node = site.node(redis=proxy, events={"ticket": {**HOLD, **event}})
     proxy.hold_replies()
@@ -20,28 +21,28 @@ def leave(site, redis, path, **event):
     wire.send(spike.request("GET", path))
     spike.wait("the order to be deducted", lambda: redis.figure() == 2)
     wire.reset()
-    spike.wait("it to be seen", lambda: node.stats()["http"]["connections"] == 0)
+    spike.wait("the reset to be seen", lambda: node.stats()["http"]["connections"] == 0)
     proxy.release_replies()
     return node
 
 
 @pytest.mark.parametrize("hold", ["5m", "0"])
 def test_without_a_key(site, hold):
-    """The order is cancelled, held or sold outright: all is as if he had never come."""
+    """The order is cancelled, whether held or sold outright: all is as before the request."""
     redis = site.redis()
     node = leave(site, redis, "/buy/ticket?buyer=ann&n=2", hold=hold)
     spike.wait("the tickets to come back", lambda: redis.figure() == 0)
     assert orders.buy_until(node, buyer="ann", n=2).data["n"] == 2, "the limit came back too"
     assert orders.buy(node, buyer="ann").code == -5
     first = "held" if hold != "0" else "sold"
-    told = [(r["kind"], r["state"]) for r in node.records() if "order" in r]
-    assert told == [("grant", first), ("change", "cancelled"), ("grant", first)]
+    states = [(r["kind"], r["state"]) for r in node.records() if "order" in r]
+    assert states == [("grant", first), ("change", "cancelled"), ("grant", first)]
     assert node.stock()["sold"] == 2
     spikelog.audit(node)
 
 
 def test_with_a_key(site):
-    """The order stands: he asks again with his key and gets it; then he may pay."""
+    """The order stands: a retry with the key returns it, and it can be paid."""
     redis = site.redis()
     node = leave(site, redis, "/buy/ticket?buyer=ann&n=2&key=k")
     data = orders.buy_until(node, buyer="ann", n=2, key="k").data
@@ -54,7 +55,8 @@ def test_with_a_key(site):
 
 
 def test_many_leave(site):
-    """A crowd of which every second buyer leaves at once: what stays is what was told or has a key."""
+    """Every second buyer of a crowd disconnects at once: the orders that stay were answered or have
+    a key."""
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 5000, "hold": "5m"}})
 
@@ -64,14 +66,14 @@ def test_many_leave(site):
             return caller.fetch(node.address, "GET", path).data["order"]
         wire = spike.Wire(node.address)
         wire.send_and_reset(spike.request("GET", path))
-        return "left"
+        return "gone"
 
-    told = [order for order in orders.Crowd(800, work, threads=8).join() if order != "left"]
+    answered = [order for order in orders.Crowd(800, work, threads=8).join() if order != "gone"]
     # A request whose connection was reset before it was read is no request.
-    spike.wait("nobody without a key", lambda: all(
-        r["order"] in told or r["key"] for r in live(node)))
+    spike.wait("unanswered orders without a key to be cancelled", lambda: all(
+        r["order"] in answered or r["key"] for r in live(node)))
     spike.wait("the sums", lambda: redis.figure() == len(node.orders()))
-    assert not set(told) - node.orders().keys()
+    assert not set(answered) - node.orders().keys()
     spikelog.audit(node)
 
 
@@ -81,7 +83,7 @@ def live(node):
 
 
 def test_cancel_whose_answer_is_lost(site):
-    """A cancel that was under way when its buyer left is done, or not; asked again it is done."""
+    """A cancel that was under way when its buyer disconnected is done, or not; a repeat does it."""
     node = site.node(redis=site.redis(), events={"ticket": {"total": 10, "hold": "5m"}})
     order = orders.buy(node).data["order"]
     wire = spike.Wire(node.address)

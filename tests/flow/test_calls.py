@@ -1,5 +1,5 @@
-"""Why: the refusal path costs what the kernel does. A system call more for each request is seen by
-no other test, and by no buyer before the day of the sale."""
+"""Why: the cost of a refusal is its system calls. One more for each request is noticed by no other
+test, and by no buyer before the day of the sale."""
 
 import collections
 import contextlib
@@ -16,18 +16,18 @@ from spike import Wire, request
 pytestmark = pytest.mark.skipif(bool(spike.BUILD), reason="a sanitizer makes calls of its own")
 
 REQUESTS, TRIES = 50, 5
-SLEEPS = {"epoll_wait", "restart_syscall"}  # as often as the moment brings it
+SLEEPS = {"epoll_wait", "restart_syscall"}  # their number depends on the moment
 GET = request("GET", "/buy/ticket")
 LAST = request("GET", "/buy/ticket", ["Connection: close"])
 
 
 @pytest.fixture
 def node(site):
-    """Sold out, with one worker, who has seen off all who asked so far."""
+    """A sold-out node with one worker and no open connection."""
     node = site.node(events={"ticket": {"total": 1}}, workers=1)
     node.buy()
     spike.wait("sold out", lambda: node.buy().code == -1)
-    spike.wait("nobody", lambda: node.stats()["http"]["connections"] == 0)
+    spike.wait("no connection", lambda: node.stats()["http"]["connections"] == 0)
     return node
 
 
@@ -43,7 +43,7 @@ def status(task, key):
 
 @contextlib.contextmanager
 def counted(node, site):
-    """Counts the worker's system calls; they are there when it ends."""
+    """Counts the worker's system calls; the counts are complete after the `with`."""
     counts, path, task = collections.Counter(), site.dir / "calls", worker(node)
     strace = subprocess.Popen(["strace", "-qq", "-o", path, "-p", task.name],
                               stderr=subprocess.PIPE, preexec_fn=spike.die_with_parent)
@@ -60,9 +60,9 @@ def counted(node, site):
 
 
 def takes(expected, measure):
-    """Measures it, and again if the machine stood still for a moment: when the ledger has been late
-    with a beat, a worker must ask it, and rings a bell (write), which is no try. A call more for each
-    request is one in each try."""
+    """Measures, and again if the machine stood still for a moment: when the ledger is late with a
+    beat, a worker must submit the request to it and ring its doorbell (write), which does not count
+    as a try. One more call for each request shows in every try."""
     seen = []
 
     def is_as_expected():
@@ -76,7 +76,7 @@ def takes(expected, measure):
 
 
 def iterations(site):
-    """What `counted` has seen, turn by turn of the worker's loop."""
+    """The calls that `counted` has traced, by iteration of the worker's loop."""
     found = [collections.Counter()]
     for line in (site.dir / "calls").read_text().splitlines():
         if line.startswith("epoll_wait("):
@@ -118,8 +118,9 @@ def test_pipelined(node, site):
 
 
 def test_a_connection_each(node, site):
-    """A connection with one request costs four calls: it is never watched, no accept is in vain. The
-    server sleeps while they come, so that all have asked before it sees the first."""
+    """A connection with one request costs four calls: epoll never watches it, and no accept is in
+    vain. The server is stopped meanwhile, so that all requests have arrived before it sees the
+    first."""
 
     def measure():
         node.freeze()
@@ -139,9 +140,9 @@ def test_a_connection_each(node, site):
 
 
 def test_new_ones_beside_kept_ones(node, site):
-    """A turn of the loop lets in one new connection for every four events. With one for each turn,
-    which is long when thousands of kept connections ask, new ones would wait until those are quiet.
-    """
+    """An iteration of the loop accepts one new connection for every four events. With one for each
+    iteration, which is long under thousands of kept connections, new ones would wait until those
+    are quiet."""
     kept = [Wire(node.address) for _ in range(REQUESTS)]
     for wire in kept:
         wire.send(GET)
@@ -157,6 +158,6 @@ def test_new_ones_beside_kept_ones(node, site):
         for wire in kept + new:
             assert wire.answer().code == -1
     [busy] = [iteration for iteration in iterations(site) if iteration["recvfrom"] >= REQUESTS]
-    assert busy["accept4"] == 1 + (REQUESTS + 1) // 4  # the listener's is an event, too
+    assert busy["accept4"] == 1 + (REQUESTS + 1) // 4  # the listener's event counts too
     for wire in kept + new:
         wire.close()

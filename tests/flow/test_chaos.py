@@ -1,6 +1,6 @@
 """Why: faults do not come one at a time. Three nodes, one Redis, and for a while everything that
-test_redis_faults.py and test_kill.py do, in random order and on top of each other; then all are
-well again and the books must balance.
+test_redis_faults.py and test_kill.py do, in random order and on top of each other; then all nodes
+are healthy again, and journals and Redis must agree.
 
 SPIKE_CHAOS=600 makes it ten minutes; SPIKE_SEED repeats the choices (not the timing).
 """
@@ -63,11 +63,11 @@ class Chaos:
 
     def pause(self):
         self.redis.pause()
-        time.sleep(self.random.random())  # how long it hangs is the fault
+        time.sleep(self.random.random())  # the length of the hang is the fault
         self.redis.resume()
 
     def recover(self):
-        """Time for the sale to come back, so that there is something to lose."""
+        """Waits until the sale goes on, so that there is something to lose."""
         self.start_node()
         count = len(self.load.rows)
         spike.wait("the sale to go on", lambda: self.verdicts_since(count) > 200)
@@ -88,8 +88,8 @@ class Chaos:
 
 
 def wait_consistent(chaos):
-    """Waits until Redis and the journals say the same, and answers how many tickets are gone."""
-    spike.wait("the books to balance", lambda: chaos.redis.figure() == sum(
+    """Waits until Redis and the journals agree, and returns how many tickets are gone."""
+    spike.wait("journals and Redis to agree", lambda: chaos.redis.figure() == sum(
         sum(node.orders().values()) for node in chaos.nodes))
     return chaos.redis.figure()
 
@@ -112,9 +112,9 @@ def run(site, total):
 
 
 def test_with_much_left(site):
-    """P2, P3, P5: nothing is lost or stranded, and nobody hears "sold out"."""
+    """P2, P3, P5: nothing is lost or stranded, and no answer is "sold out"."""
     chaos = run(site, 200000)
-    assert chaos.load.codes[-1] == 0, "sold out was said while there was stock"
+    assert chaos.load.codes[-1] == 0, "sold out was answered while there was stock"
 
 
 def test_around_the_last_ticket(site):

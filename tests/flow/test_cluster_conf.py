@@ -1,5 +1,5 @@
-"""Why: what we ship in conf/cluster is copied by people who trust it. Each file is read by the
-program that it is for, and what the files say of each other must be so."""
+"""Why: operators copy the files of conf/cluster and trust them. Each file is checked by the program
+that it is for, and what the files say of each other must be true."""
 
 import re
 import subprocess
@@ -44,7 +44,7 @@ def test_nginx(site):
 
 
 def test_nodes():
-    """Four nodes of one sale, each at the address where the balancers look for it."""
+    """Four nodes of one sale, each at the address that the balancers have for it."""
     nginx, haproxy = (CONF / "nginx.conf").read_text(), (CONF / "haproxy.cfg").read_text()
     for number, weight in zip(NUMBERS, WEIGHTS):
         text = plan(number)
@@ -62,21 +62,22 @@ def test_nodes():
 
 
 def test_buffer_survives_any_one_node():
-    """What the nodes that are left may sell adds up to the total, whichever of the four is gone."""
+    """The local stocks of the other three add up to the total, whichever of the four nodes is dead.
+    """
     total = int(setting("total", plan(1)))
     stocks = [int(setting("local-stock", plan(number))) for number in NUMBERS]
     assert total == 10000
     for stock, weight in zip(stocks, WEIGHTS):
         assert stock >= total * weight / sum(WEIGHTS), "less than its share"
         assert sum(stocks) - stock >= total
-        # Said in the file, as it is.
+        # The file's comment states the same figures.
         assert f"{stock:,}     " in (CONF / "sale.conf").read_text()
         assert f" = {sum(stocks) - stock:,}\n" in (CONF / "sale.conf").read_text()
 
 
 @pytest.fixture
 def redis_from_file(site):
-    """Starts a redis-server from the file as it is, and answers it with a client."""
+    """Starts a redis-server from the shipped file; returns it with a client."""
     running = []
 
     def start():
@@ -103,7 +104,7 @@ def redis_from_file(site):
 
 
 def test_redis(redis_from_file, site):
-    """What it has answered is there after a kill -9; nothing is thrown away, nothing dumped."""
+    """Acknowledged data survives kill -9; nothing is evicted, nothing dumped."""
     process, client = redis_from_file()
     config = client.config_get("*")
     wanted = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no",

@@ -1,8 +1,8 @@
-"""Why: P1, P2, P4. The journal decides, so an old copy of it, put back after a disk was lost or by
-a mistake, would give back tickets that were sold since. The node refuses it, however often a
+"""Why: P1, P2, P4. The journal decides, so an old copy of it, restored after a disk was lost or by
+mistake, would return tickets that were sold since. The node refuses the copy, however often a
 supervisor starts it, whatever is due in it, also while Redis is away; and the refusal changes
-nothing: not the copy, and not what Redis knows. The true journal is never taken for a copy,
-wherever its process died."""
+neither the copy nor Redis. The true journal is never taken for a copy, wherever its process died.
+"""
 
 import pytest
 
@@ -18,7 +18,8 @@ TOTAL = 10
 
 
 def two_nodes(site, redis, way=None, total=TOTAL, **event):
-    """The first one's way to Redis may be another. The second's holds last long enough."""
+    """Two nodes; the first one may reach Redis by a gate. The second one's holds outlast the test.
+    """
     nodes = [site.node(i, nodes=[1, 2], redis=to, healthy=False, workers=1,
                        events={"ticket": {"total": total, **holds}}, **copies.PATIENT)
              for i, to, holds in ((1, way or redis, event), (2, redis, {"hold": "10m"}))]
@@ -28,7 +29,7 @@ def two_nodes(site, redis, way=None, total=TOTAL, **event):
 
 
 def paid(redis, node, bought):
-    """They are paid, and Redis has heard of it."""
+    """Pays the orders and waits until the payments are settled in Redis."""
     assert [orders.pay(node, order).code for order in bought] == [1] * len(bought)
     spike.wait("the payments to be settled", lambda: field(redis, node, "sold") == len(bought))
 
@@ -42,11 +43,11 @@ def check_yeses(yeses, total=TOTAL):
 
 
 def give_back(redis, node, bought):
-    """What a buyer does who has thought better of it: the copy takes a paid order for a hold."""
+    """Cancels the orders, which the copy takes for held though they are paid."""
     before = redis.figure()
     for order in bought:
         orders.cancel(node, order)
-    spike.wait("what was cancelled to be back", lambda: redis.figure() <= before - len(bought))
+    spike.wait("the cancelled tickets to be back", lambda: redis.figure() <= before - len(bought))
 
 
 def states(node, bought):
@@ -54,7 +55,7 @@ def states(node, bought):
 
 
 def use_redis(node, old, new):
-    """In its conf, another way to Redis."""
+    """Changes the address of Redis in the node's conf."""
     text = node.conf.read_text()
     assert old.address in text
     node.conf.write_text(text.replace(old.address, new.address))
@@ -62,9 +63,9 @@ def use_redis(node, old, new):
 
 @pytest.mark.parametrize("count, starts", [(1, 4), (6, 12)])
 def test_started_again_and_again(site, count, starts):
-    """From before the payments, and started again by a supervisor. Each start that is refused
-    leaves it byte by byte as it was: so the last one finds what the first one has found. The other
-    node sells all the while."""
+    """A copy from before the payments, started again and again by a supervisor. Each refused start
+    leaves the copy unchanged, byte by byte: so the last one finds what the first one has found. The
+    other node sells all the while."""
     redis = site.redis()
     first, second = two_nodes(site, redis, hold="10m")
     bought = [orders.buy(first).data["order"] for _ in range(count)]
@@ -94,14 +95,14 @@ def test_started_again_and_again(site, count, starts):
 
 
 def order_answers(node, bought):
-    """What a node says that is not attached yet."""
+    """A node's answers about each order to GET, pay and cancel while it is not attached."""
     return [(orders.get_order(node, order).data["state"], orders.pay_once(node, order).code,
              node.fetch("POST", f"/order/{order}/cancel").code) for order in bought]
 
 
 def test_redis_is_away_while_holds_of_a_copy_are_due(site):
-    """In the copy they are held, in truth they are paid. Until the node has attached nothing ends
-    and nothing is written; as soon as Redis is back it is refused."""
+    """In the copy the orders are held, in truth they are paid. Until the node has attached, no hold
+    ends and nothing is written; as soon as Redis is back the copy is refused."""
     redis = site.redis()
     gate = Gate(site, redis)
     first, second = two_nodes(site, redis, gate, hold="2s")
@@ -133,8 +134,8 @@ def test_redis_is_away_while_holds_of_a_copy_are_due(site):
 
 
 def test_redis_is_away_while_holds_are_due(site):
-    """The true journal: it too waits with what is due, and goes on once Redis is back. A buyer who
-    pays then is late: he has a ticket if one is left, else his money back."""
+    """With the true journal due holds wait too, and end once Redis is back. A payment after that is
+    late: it buys a ticket if one is left, else it is refunded."""
     redis = site.redis()
     gate = Gate(site, redis)
     first, second = two_nodes(site, redis, gate, hold="2s")
@@ -162,8 +163,8 @@ def test_redis_is_away_while_holds_are_due(site):
 
 
 def test_a_key_is_lost(site):
-    """A key beside the hash: the true node attaches to tell all again, from its first record, and
-    dies before it does. What Redis has once settled of it counts all the same."""
+    """A key beside the hash is lost: the true node attaches to settle all again from its first
+    record, and dies before it does. What Redis had settled of it counts all the same."""
     redis = site.redis()
     gate = Gate(site, redis)
     first, second = two_nodes(site, redis, gate, hold="10m")
@@ -174,7 +175,7 @@ def test_a_key_is_lost(site):
     gate.catch(is_attach, REST)
     redis.client.delete("{" + spike.HASH + "}:requests")
     gate.wait_caught()
-    spike.wait("it to have attached", lambda: field(redis, first, "pos") == 0)
+    spike.wait("the first node to have attached", lambda: field(redis, first, "pos") == 0)
     first.kill9()
     true = copies.copy_journal(first, "true")
     copies.replace_journal(first, old)
@@ -193,8 +194,9 @@ def test_a_key_is_lost(site):
 
 
 def test_one_event_shows_that_it_is_a_copy(site):
-    """Of the first event it lacks an order that was answered and not settled, which no start can
-    notice; of the second one that was settled. It is refused before it voids anything anywhere."""
+    """The copy lacks an order of the first event that was answered and not settled, which no start
+    can notice, and one of the second event that was settled. It is refused before it voids
+    anything."""
     redis = site.redis()
     gate = Gate(site, redis)
     events = {"ticket": {"total": 3}, "vip": {"total": 5}}
@@ -228,7 +230,7 @@ def test_one_event_shows_that_it_is_a_copy(site):
 
 
 def in_redis(redis):
-    """What Redis knows of the first node, and how much is gone, in each event."""
+    """Redis' fields of the first node, and the tickets gone, in each event."""
     found = {}
     for event in ("ticket", "vip"):
         fields = redis.client.hgetall(f"{event}_hash_key")
@@ -238,8 +240,8 @@ def in_redis(redis):
 
 
 def test_a_copy_with_another_configuration(site):
-    """One more event and a larger sale: the journal would get new names, and be written ahead. Not
-    before it is known to be the true one."""
+    """With one more event and a larger sale the journal gets new names and is preallocated, but not
+    before the node knows that it is the true one."""
     redis = site.redis()
     first = site.node(redis=redis, **copies.PATIENT,
                       events={"ticket": {"total": 100, "stock-max": 200}})
@@ -267,9 +269,9 @@ def test_a_copy_with_another_configuration(site):
 
 @pytest.mark.parametrize("how", [CALL, ANSWER], ids=["undelivered", "unanswered"])
 def test_a_broken_attach_is_no_other_node(site, how):
-    """Its epoch is in the journal, and in Redis or not, when the process dies, or its connection:
-    then the next start, or attempt, finds no other node but itself. In each event, time and again.
-    """
+    """The process or its connection dies when the new epoch is in the journal, and in Redis or not:
+    the next start or attempt must not take that epoch for another node's. In each event,
+    repeatedly."""
     redis = site.redis()
     gate = Gate(site, redis)
     events = {"ticket": {"total": 50}, "vip": {"total": 50}}
@@ -291,8 +293,8 @@ def test_a_broken_attach_is_no_other_node(site, how):
 
 def test_a_fork(site):
     """The copy lacks an order that was answered and not settled, so it is accepted, and gives that
-    number to another buyer. From then on it is the journal of this node, and the one that was
-    copied is refused, however often it is started."""
+    number to another buyer. From then on the copy is the journal of this node, and the original is
+    refused, however often it is started."""
     redis = site.redis()
     gate = Gate(site, redis)
     first, second = two_nodes(site, redis, gate)
@@ -308,7 +310,7 @@ def test_a_fork(site):
     gate.refuse = False
     first.start()
     bob = orders.buy(first, key="bob").data["order"]
-    assert ann == bob  # which no rule can prevent: it is in CAVEATS
+    assert ann == bob  # no rule can prevent this; CAVEATS names it
     copies.settled(redis, first, 4)
     first.kill9()
     fork = copies.copy_journal(first, "fork-sold")
@@ -324,7 +326,7 @@ def test_a_fork(site):
 
 
 def test_a_fork_that_lacked_nothing(site):
-    """It sells on and settles: now the journal that it was copied from is the old one."""
+    """The copy sells on and settles: now the original is the old one."""
     redis = site.redis()
     first = site.node(redis=redis, **copies.PATIENT)
     assert orders.buy(first).code == 1

@@ -1,10 +1,10 @@
 """Why: the hardest moment of a sale is a node that is long dead while Redis loses what that node
-had sold, again and again: nobody waits for it then, and all the same not one ticket too many may be
-sold. Buyers with keys and a limit hold, pay early and late, cancel and retry on both nodes.
+had sold, again and again: the others do not wait for it then, and still not one ticket too many may
+be sold. Buyers with keys and a limit hold, pay early and late, cancel and retry on both nodes.
 
-Afterwards all is well again: nothing is oversold, the audit is clean, no key has two orders and
-nobody more than his limit, but for what the CAVEATS of spike-server(8) say: what was bought
-while a node was away which had been silent when Redis lost its keys.
+Afterwards nothing is oversold, the audit is clean, no key has two orders and no buyer more than the
+limit, except as CAVEATS of spike-server(8) say: purchases while a node was away that had been
+silent when Redis lost its keys.
 
 SPIKE_CHAOS_DEAD=180 makes it three minutes; SPIKE_SEED repeats the choices (not the timing).
 """
@@ -20,8 +20,8 @@ import spike
 import spikelog
 
 SECONDS = float(os.environ.get("SPIKE_CHAOS_DEAD", "8"))
-TIMEOUT_S = 2.0 * spike.PATIENCE  # node-timeout; a living node must not stand still for that long
-STALL_S = 1.0 * spike.PATIENCE  # what a node may have stood still when it was killed
+TIMEOUT_S = 2.0 * spike.PATIENCE  # node-timeout; a live node must not stand still for that long
+STALL_S = 1.0 * spike.PATIENCE  # how long a node may have stood still before it was killed
 HOLD_MS, LIMIT, BUYERS, CLIENTS = 800, 6, 400, 12
 TOTAL = 60 + int(SECONDS * 10)  # so that it is sold out before the end
 SIDE_KEYS = ["{" + spike.HASH + "}:" + name for name in ("requests", "buyers", "grants")]
@@ -34,7 +34,7 @@ def now_ms():
 
 
 class Clients:
-    """They buy with a key and retry it anywhere, and then pay, cancel or do nothing."""
+    """Clients that buy with a key and retry it on any node, and then pay, cancel or do nothing."""
 
     def __init__(self, nodes, seed, seconds):
         self.nodes, self.seed, self.end = nodes, seed, time.monotonic() + seconds
@@ -49,7 +49,7 @@ class Clients:
             if order:
                 self.finish(caller, choose, order)
             else:
-                time.sleep(0.05)  # sold out, or he has his limit
+                time.sleep(0.05)  # sold out, or at the limit
             i += 1
         return i
 
@@ -73,8 +73,8 @@ class Clients:
             answer = self.request(caller, lambda: node.admin, "POST", f"/order/{order}/pay", 200)
             self.note(order, {1: "sold", -7: "refunded"}, answer)
         elif fate < 0.8:
-            answer = self.request(caller, lambda: node.address, "POST", f"/order/{order}/cancel",
-                                  200)
+            path = f"/order/{order}/cancel"
+            answer = self.request(caller, lambda: node.address, "POST", path, 200)
             if answer and answer.code == 1 and answer.data["state"] == "cancelled":
                 self.note(order, {1: "cancelled"}, answer)
 
@@ -85,16 +85,17 @@ class Clients:
 
     @staticmethod
     def request(caller, address, method, path, tries=60):
-        """A verdict, or None: he gives up."""
+        """A verdict, or None after so many tries."""
         for _ in range(tries):
             answer = caller.fetch(address(), method, path)
             if answer is not None and answer.code != -6:
                 return answer
-            time.sleep(0.05)  # he was told to wait, or cannot connect
+            time.sleep(0.05)  # busy, or no connection
         return None
 
     def check_states(self):
-        """What was said stands: paid is sold, refunded is not, cancelled is cancelled."""
+        """Every answer still holds: a paid order is sold, a refunded one is not, a cancelled one is
+        cancelled."""
         for word, ids in self.outcomes.items():
             for order in ids:
                 state = orders.state_of(orders.node_of(self.nodes, order), order)
@@ -116,7 +117,7 @@ class Chaos:
             node.wait_healthy()
         self.redis.keep_dump()
         self.counts = collections.Counter()
-        self.dead_since, self.open, self.windows = None, [], []  # see CAVEATS
+        self.dead_since, self.open, self.windows = None, [], []  # of excused purchases, see CAVEATS
 
     # -- what Redis loses
 
@@ -130,7 +131,8 @@ class Chaos:
         self.redis.client.delete(self.random.choice(SIDE_KEYS))
 
     def lose(self, how):
-        """A node is away, silent for node-timeout or nearly: its keys may be as new."""
+        """A loss; if a node has been silent for node-timeout or nearly, its keys are excused until
+        it is back."""
         began_ms = now_ms()
         how()
         self.counts[how.__name__] += 1
@@ -165,7 +167,8 @@ class Chaos:
             node.start(healthy=False)
 
     def dead(self):
-        """Dead for a moment, or for longer than node-timeout, while Redis has its own troubles."""
+        """A node is dead for a moment, or for longer than node-timeout, while Redis has faults of
+        its own."""
         node = self.random.choice(self.nodes)
         node.kill9()
         self.dead_since = (node.number, now_ms())
@@ -174,7 +177,7 @@ class Chaos:
             self.one(self.random.choice([self.old_dump, self.old_dump, self.flush, self.delete,
                                          self.keep_dump, self.keep_dump, self.keep_dump,
                                          self.client_kill, self.client_kill, self.restart_redis]))
-            time.sleep(self.random.random() * TIMEOUT_S * 0.2)  # so that faults meet it anywhere
+            time.sleep(self.random.random() * TIMEOUT_S * 0.2)  # so that faults come at any moment
         node.start(healthy=False)
         self.dead_since = None
 
@@ -190,7 +193,7 @@ class Chaos:
         return all(node.health().status == 200 for node in self.nodes)
 
     def recover(self):
-        spike.wait("all to be healthy", self.are_healthy)
+        spike.wait("all nodes to be healthy", self.are_healthy)
         self.windows += [(*window, now_ms()) for window in self.open]
         self.open = []
 
@@ -208,7 +211,7 @@ class Chaos:
 
 
 class Purchases:
-    """Every grant of the journals, and who bought while a forgotten node was away."""
+    """Every grant of the journals, and the keys and buyers of purchases in the excused windows."""
 
     def __init__(self, nodes, windows):
         self.by_key, self.tickets = collections.defaultdict(set), collections.Counter()
@@ -263,5 +266,5 @@ def test_dead_for_long_while_redis_forgets(site):
     rest = figures()[spike.TOTAL] - figures()[spike.SOLD]
     print(f"{figures()[spike.SOLD]} of {figures()[spike.TOTAL]} sold")
     assert rest >= 0
-    for node in chaos.nodes:  # what the other did last is seen a beat later
-        spike.wait("both to see it", lambda node=node: node.stock()["left"] == rest)
+    for node in chaos.nodes:  # the other node's last change is seen a beat later
+        spike.wait("both nodes to see it", lambda node=node: node.stock()["left"] == rest)

@@ -1,6 +1,6 @@
-"""Why: `make demo` is the first that people see of the whole, and what they rehearse a sale with.
-It must show a sale that adds up, say so if one does not, and leave nothing behind, however it
-ends."""
+"""Why: `make demo` is what people see first of the whole, and what they rehearse a sale with. It
+must show a sale whose sums are right, report one whose sums are wrong, and leave nothing behind,
+however it ends."""
 
 import errno
 import fcntl
@@ -21,14 +21,14 @@ import spike
 from cluster import NUMBERS, free_base
 
 DEMO = spike.ROOT / "conf" / "demo.sh"
-# A disk that takes its time is no fault here: what we ship with a second to answer in gets more.
+# A slow disk is no fault here: the short time-outs of the shipped files are made longer.
 CALM = {"cluster/nginx.conf": ("proxy_read_timeout       3s;", "proxy_read_timeout       60s;"),
         **{f"cluster/node{i}.conf": ("idle-timeout 90s;", "idle-timeout 90s; answer-timeout 20s; "
                                      "redis-timeout 10s; node-timeout 60s;") for i in NUMBERS}}
 
 
 def calm_copy(site):
-    """conf/demo.sh among the files it takes, with longer time-outs."""
+    """A copy of conf/demo.sh and the files it uses, with longer time-outs."""
     conf = site.dir / "conf"
     shutil.copytree(spike.ROOT / "conf", conf)
     for name, (old, new) in CALM.items():
@@ -39,7 +39,8 @@ def calm_copy(site):
 
 
 class Demo:
-    """One run of it, on other ports, in a folder of its own; on a terminal, if that is wished."""
+    """One run of the demo, on other ports, in a folder of its own; terminal: on a pseudo-terminal.
+    """
 
     def __init__(self, site, terminal=False, base=None, script=None, slow=None, **env):
         self.out = site.dir / "out"
@@ -51,7 +52,7 @@ class Demo:
             (self.out / "spike-server").write_text(
                 f'#!/bin/sh\nLD_PRELOAD={slow} SLOW_SYNC_MS=1500 exec {spike.SERVER} "$@"\n')
             (self.out / "spike-server").chmod(0o755)
-        self.tag = str(uuid.uuid4())  # all that it starts inherits this
+        self.tag = str(uuid.uuid4())  # every process of the demo inherits this in its environment
         env = dict(os.environ, TERM="xterm", PORT_BASE=str(base or free_base(site)),
                    SPIKE_DEMO_TEST=self.tag, **env)
         self.terminal_fd, theirs = pty.openpty() if terminal else os.pipe()
@@ -71,13 +72,14 @@ class Demo:
             while data := os.read(self.terminal_fd, 65536):
                 self.text += data.decode("utf-8", "replace")
         except OSError as end:
-            assert end.errno == errno.EIO  # a terminal that nobody has any more
+            assert end.errno == errno.EIO  # no process has the terminal open any more
 
     def wait_for(self, pattern):
         spike.wait(f"{pattern} from the demo", lambda: re.search(pattern, self.text))
 
     def end(self):
-        """Its exit code; and everything that it started has ended before it."""
+        """Waits for its end; every process that it started must have ended before it. Returns the
+        exit code."""
         code = self.process.wait(5 * spike.SOON_S * spike.PATIENCE)
         assert not self.running()
         self.reader.join(spike.SOON_S)
@@ -90,7 +92,7 @@ class Demo:
                 if self.tag.encode() in (entry / "environ").read_bytes():
                     found.append((entry / "cmdline").read_text().replace("\0", " "))
             except OSError:
-                pass  # it has ended, or is none of ours
+                pass  # it has ended, or belongs to another user
         return found
 
     def close(self):
@@ -136,8 +138,8 @@ def test_sold_out(site):
 
 
 def test_on_a_slow_disk(site, preload):
-    """A disk slower than answer-timeout: buyers hear busy and what they were granted is given back.
-    That is no success, and the figures say so; but what was given back is not sold, nor oversold."""
+    """A disk slower than answer-timeout: buyers get "busy" and their grants are given back. The
+    demo fails, and its figures show it; but tickets given back are neither sold nor oversold."""
     demo = Demo(site, script=DEMO, slow=preload("slowsync"), REQUESTS="2000", BUYERS="1000")
     assert demo.end() == 1
     assert "WRONG" in demo.text, demo.text
@@ -149,7 +151,7 @@ def test_on_a_slow_disk(site, preload):
 
 
 def test_live(site):
-    """On a terminal: the console, which q ends; then the table."""
+    """On a terminal: the console until q is pressed, then the table."""
     demo = Demo(site, terminal=True, REQUESTS="12000")
     demo.wait_for("F1")
     os.write(demo.terminal_fd, b"q")
@@ -159,7 +161,7 @@ def test_live(site):
 
 @pytest.mark.parametrize("moment", ["1,000 requests", " more: ", "ticket  (OPEN|SOLD OUT)"])
 def test_interrupted(site, moment):
-    """INT, whenever it comes, ends it all and is no success."""
+    """INT at any moment ends the demo with a failure."""
     demo = Demo(site, REQUESTS="3000000")
     demo.wait_for(moment)
     os.kill(demo.process.pid, signal.SIGINT)
@@ -175,7 +177,7 @@ def test_ctrl_c(site):
 
 
 def test_port_taken(site):
-    """Somebody else's server must not be taken for ours."""
+    """A foreign server on a node's port must not be taken for the node."""
     base = free_base(site)
     with spike.socket.create_server(("127.0.0.1", base + 3)):
         demo = Demo(site, base=base)
@@ -184,7 +186,7 @@ def test_port_taken(site):
 
 
 def test_wrong_sums_are_reported(site):
-    """Requests that nobody was to make, past nginx: the sums are marked, and the exit is 1."""
+    """A request that goes past nginx: the sums are marked as wrong, and the exit code is 1."""
     base = free_base(site)
     demo = Demo(site, base=base, REQUESTS="12000")
 

@@ -31,12 +31,12 @@ class Recording:
         self.file.close()
 
 
-# kind GRANT, state SOLD, no buyer, no key, then seq: how such a record's bytes go on after its CRC.
+# A record's bytes after its CRC: kind GRANT, state SOLD, no buyer, no key, then seq.
 GRANT_SOLD = re.compile(rb"(?=\x04\x02\x00\x00(.{8}))", re.DOTALL)
 
 
 def durable_from(recording, grants):
-    """seq -> the place in the row from which on its record was safe on disk."""
+    """seq -> the index of the event after which its record was safe on disk."""
     written, safe, waiting, data_synced = set(), {}, [], False
     for position, event in enumerate(recording.events):
         kind, _, self_syncing = event[:3]
@@ -63,12 +63,12 @@ def check(recording, node):
              for position, event in enumerate(recording.events) if event[0] == YES]
     early = [order for position, order in yeses
              if not by_order[order] or by_order[order] > position]
-    assert not early, f"{len(early)} of {len(yeses)} yeses were said before their sync: {early[:3]}"
+    assert not early, f"{len(early)} of {len(yeses)} yeses were sent before their sync: {early[:3]}"
     return len(yeses)
 
 
 def test_no_yes_before_its_sync(site, preload):
-    """Under load, with batches: every yes stands behind its commit's last sync."""
+    """Under load, with batches: every yes comes after its commit's last sync."""
     path = site.dir / "record"
     node = site.node(redis=site.redis(), preload=preload("recorder"),
                      env={"SPIKE_RECORD": str(path)}, events={"ticket": {"total": 3000}})
@@ -83,7 +83,8 @@ def test_no_yes_before_its_sync(site, preload):
 
 
 def test_the_recorder_sees_every_sync(site, preload):
-    """One buyer: each yes costs its own write, sync and meta write; else the test above is blind."""
+    """One buyer: each yes has its own write, sync and meta write; else the test above sees nothing.
+    """
     path = site.dir / "record"
     node = site.node(preload=preload("recorder"), env={"SPIKE_RECORD": str(path)})
     site.load(node, connections=1, requests=20).join()
@@ -99,19 +100,19 @@ def test_the_recorder_sees_every_sync(site, preload):
 
 
 def fill(site, node):
-    """Buys until the journal is full; answers the order ids."""
+    """Buys until the journal is full; returns the order ids."""
     load = site.load(node, connections=50)
     spike.wait("a full journal", lambda: "is full" in node.log_text())
     busy = load.codes[-6]
-    spike.wait("it to be told", lambda: load.codes[-6] > busy + 100)
+    spike.wait("buyers to get busy", lambda: load.codes[-6] > busy + 100)
     load.stop()
     assert load.codes.keys() <= {1, -6}
     return load.yeses
 
 
 def test_full_journal(site):
-    """What cannot be written is not sold: a full journal answers -6, before and after a restart,
-    and with a larger size the sale goes on with nothing lost."""
+    """An order that cannot be written is not sold: with a full journal the node answers -6, before
+    and after a restart, and with a larger size the sale goes on with nothing lost."""
     node = site.node(redis=site.redis(), journal_size="1m", events={"ticket": {"total": 9000}})
     yeses = fill(site, node)
     assert yeses
@@ -128,7 +129,8 @@ def test_full_journal(site):
 
 
 def test_journal_without_space_for_one_order(site):
-    """A new journal that could never sell is a mistake that must be said, not a busy for ever."""
+    """A new journal too small for any sale is refused at the start, instead of a "busy" for ever.
+    """
     conf = site.dir / "small.conf"
     events = "".join(f"event e{i} {{ total 1; }}\n" for i in range(16))
     conf.write_text(

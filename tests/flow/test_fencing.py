@@ -1,5 +1,6 @@
-"""Why: P1. A node number is one journal. A second server under the same number, or on a copy of the
-journal from yesterday, would sell tickets twice; it must be refused, and the first one sell on."""
+"""Why: P1. A node number belongs to one journal. A second server under the same number, or on
+yesterday's copy of the journal, would sell tickets twice; it must be refused, and the first one
+sell on."""
 
 import shutil
 
@@ -9,7 +10,7 @@ import spike
 
 
 def sentence(done):
-    """What the operator reads last: one plain line that says what is wrong."""
+    """The last line of the log: one plain sentence that names the error."""
     assert done.code == 1, done
     last = done.err.strip().splitlines()[-1]
     assert len(last.split()) > 5, last
@@ -17,7 +18,7 @@ def sentence(done):
 
 
 def start_twin(site, first, journal):
-    """Runs a second server with the first one's conf, but on another journal; answers its end."""
+    """Runs a second server with the first one's conf, but on another journal, to its end."""
     conf = site.dir / f"twin-{journal.name}.conf"
     conf.write_text(first.conf.read_text().replace(str(first.journal), str(journal)))
     return spike.run_server("-c", conf)
@@ -31,7 +32,8 @@ def sells_on(first, redis, total=10000):
 
 
 def test_same_directory(site):
-    """Two servers on one journal: the second ends at once and says that it is in use."""
+    """Two servers on one journal: the second ends at once and reports that the journal is in use.
+    """
     redis = site.redis()
     first = site.node(redis=redis)
     done = spike.run_server("-c", first.conf)
@@ -50,7 +52,7 @@ def test_same_number_on_an_empty_directory(site):
 
 
 def test_same_number_while_the_first_is_down(site):
-    """Also while nobody else runs: Redis knows of sales that the new journal does not."""
+    """The same while the first server is down: Redis has sales that the new journal lacks."""
     redis = site.redis()
     first = site.node(redis=redis)
     assert first.buy().code == 1
@@ -61,8 +63,8 @@ def test_same_number_while_the_first_is_down(site):
 
 
 def test_same_number_again_and_again(site):
-    """A supervisor that restarts the refused one does not wear the first one down: every start
-    raises the epoch in the second journal, but never past who is alive."""
+    """A supervisor that restarts the refused server does not displace the first one: every start
+    raises the epoch in the second journal, but never past that of a live node."""
     redis = site.redis()
     first = site.node(redis=redis)
     for _ in range(4):
@@ -72,7 +74,7 @@ def test_same_number_again_and_again(site):
 
 
 def test_exact_copy_beside_the_first(site):
-    """A copy that lacks nothing yet: only that the first one is alive tells them apart."""
+    """A copy that lacks nothing yet: only the heartbeats of the first server tell them apart."""
     redis = site.redis()
     first = site.node(redis=redis)
     for _ in range(10):
@@ -84,7 +86,7 @@ def test_exact_copy_beside_the_first(site):
 
 
 def test_exact_copy_with_another_event_first(site):
-    """The twin's first event has never beaten: the others must be looked at too."""
+    """The twin's first event has no heartbeat: the node must check the other events too."""
     redis = site.redis()
     first = site.node(redis=redis)
     assert first.buy().code == 1

@@ -1,5 +1,5 @@
 """Why: a hold is a promise with an end. It ends at its time, whatever has happened to the server,
-and the tickets are for sale again: nothing is stranded, nothing ends early."""
+and the tickets are for sale again: no ticket is stranded, no hold ends early."""
 
 import time
 
@@ -17,7 +17,8 @@ def wall_ms():
 
 
 def ended_in_time(node, data):
-    """By the journal, not by when it is seen: not before its time, and not long after it."""
+    """By the journal's time, not the client's: the hold ended not before its time, and not long
+    after."""
     end, = (r["time_ms"] for r in node.records()
             if r.get("order") == data["order"] and r["kind"] == "change")
     print(f"expired {end - data['pay_by']} ms after its time")
@@ -30,7 +31,8 @@ def is_expired(node, order):
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_life_of_an_order(site, standalone):
-    """held -> sold, cancelled or expired, as its buyer sees it; what is repeated answers the same."""
+    """held -> sold, cancelled or expired, as a buyer sees it; a repeated request gets the same
+    answer."""
     node = site.node(redis=None if standalone else site.redis(),
                      events={"ticket": {"total": 5, "hold": "3s"}})
     before = wall_ms()
@@ -89,7 +91,7 @@ def test_down_past_the_deadline(site, standalone):
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_a_restart_does_not_prolong(site, standalone):
-    """The end of a hold is a time of the clock, in the journal: a restart in between moves nothing."""
+    """The journal has the end of a hold as a time of the wall clock: a restart does not move it."""
     node = site.node(redis=None if standalone else site.redis(),
                      events={"ticket": {"total": 5, "hold": "3s"}})
     held = orders.buy(node, n=3).data
@@ -110,7 +112,7 @@ def test_a_shorter_hold_after_a_restart(site):
     node.conf.write_text(node.conf.read_text().replace("hold 6s;", "hold 300ms;"))
     node.start()
     new = [orders.buy(node).data for _ in range(6)]
-    assert new[-1]["pay_by"] < old[0]["pay_by"], "too slow to tell"
+    assert new[-1]["pay_by"] < old[0]["pay_by"], "too slow to compare"
     spike.wait("the new holds to end", lambda: all(is_expired(node, d["order"]) for d in new))
     if wall_ms() < old[0]["pay_by"]:
         assert [orders.state_of(node, d["order"]) for d in old] in (["held"] * 6, ["expired"] * 6)
@@ -126,7 +128,7 @@ def test_a_shorter_hold_after_a_restart(site):
 
 
 def test_what_comes_back_is_sold_elsewhere(site):
-    """Every node that said "sold out" sells again within one beat of a cancel on another."""
+    """A node that answered "sold out" sells again within one beat of a cancel on another node."""
     redis = site.redis()
     nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 4, "hold": "5m"}})
     order = orders.buy(nodes[0], n=4).data["order"]
@@ -142,7 +144,7 @@ def test_what_comes_back_is_sold_elsewhere(site):
 
 
 def test_local_stock_counts_what_is_held(site):
-    """A node that has its local stock out says "sold out here" until some of it comes back."""
+    """A node whose local stock is out answers "sold out here" until a ticket of it comes back."""
     node = site.node(redis=site.redis(),
                      events={"ticket": {"total": 50, "local-stock": 2, "hold": "5m"}})
     first, second = (orders.buy(node).data["order"] for _ in range(2))

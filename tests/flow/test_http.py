@@ -1,5 +1,5 @@
-"""Why: the wire, over real sockets: strict about bytes, patient within limits, and no buyer
-can make another wait or the server lose count."""
+"""Why: HTTP over real sockets: strict about bytes, patient within limits, and no buyer can make
+another one wait or the server lose count."""
 
 import select
 import socket
@@ -26,7 +26,7 @@ def node(shared_site):
 
 @pytest.fixture(scope="module")
 def hasty(shared_site):
-    """A node that soon loses patience with slow clients; only that is asked of it."""
+    """A node with short time-outs for slow clients, for the tests of those time-outs."""
     return shared_site.node(name="hasty", events={"gone": {"total": 1}},
                             header_timeout=f"{HEADER_S}s", idle_timeout=f"{IDLE_S}s")
 
@@ -113,7 +113,7 @@ def test_405(node, method, path, allow):
 
 
 def test_buy_with_get_no(site):
-    """Where GET must not buy, only POST does."""
+    """With buy-with-get no, only POST buys."""
     node = site.node(buy_with_get="no")
     answer = node.buy()
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
@@ -121,7 +121,7 @@ def test_buy_with_get_no(site):
 
 
 def test_parameters_of_a_form(node):
-    """Unknown parameters are ignored, n=1 may be said in query and form, but not in both."""
+    """Unknown parameters are ignored; n may stand in the query or in the form, but not in both."""
     form = ["Content-Type: application/x-www-form-urlencoded"]
     assert node.fetch("POST", "/buy/ticket", headers=form, body="n=1&color=red").code == 1
     assert node.fetch("GET", "/buy/ticket?color=red&n=1").code == 1
@@ -171,7 +171,7 @@ def test_pipelining_keeps_the_order(node):
 
 
 def test_pipelined_behind_a_wrong_one(node):
-    """After a 400 nothing more is read: whoever is out of step must not buy."""
+    """After a 400 nothing more is read: the bytes behind a malformed request must not buy."""
     sold = node.stock()["sold"]
     with Wire(node.address) as wire:
         wire.send(BAD["bare LF"] + request("GET", "/buy/ticket"))
@@ -181,7 +181,7 @@ def test_pipelined_behind_a_wrong_one(node):
 
 
 def test_100_continue(node):
-    """One 100 for a body that is waited for, then the answer."""
+    """One 100 for a body that has not arrived, then the answer."""
     top = (b"POST /buy/gone HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
            b"Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n")
     with Wire(node.address) as wire:
@@ -219,7 +219,7 @@ def test_keep_alive(node, top, stays, event):
 
 
 def test_half_close(node):
-    """Who sends a request and says that it was the last one still gets the answer."""
+    """A client that shuts down its sending side after a request still gets the answer."""
     for path, code in (("/buy/ticket", 1), ("/buy/gone", -1), ("/stock/ticket", 1)):
         with Wire(node.address) as wire:
             wire.send(request("GET", path) * 3)
@@ -251,7 +251,7 @@ def test_body_deadline(hasty):
 
 
 def test_idle_time_out(hasty):
-    """A silent connection is closed without a word, not before its time."""
+    """An idle connection is closed without an answer, not before its time."""
     with Wire(hasty.address) as wire:
         wire.send(GET)
         wire.answer()
@@ -268,13 +268,13 @@ def test_connection_limit(node):
         wire.send(GET)
         assert wire.answer().code == -1
     assert node.stats()["http"]["connections"] == CONNECTIONS
-    assert "the limit is reached" not in node.log_text()  # nobody waits yet
+    assert "the limit is reached" not in node.log_text()  # no connection waits yet
     late = Wire(node.address)
     late.send(GET)
     late.sock.settimeout(0.3)
     with pytest.raises(socket.timeout):
         late.answer()
-    spike.wait("it to be said", lambda: "the limit is reached" in node.log_text())
+    spike.wait("the limit to be logged", lambda: "the limit is reached" in node.log_text())
     full.pop().close()
     late.sock.settimeout(spike.SOON_S)
     assert late.answer().code == -1
@@ -283,7 +283,7 @@ def test_connection_limit(node):
 
 
 def test_slow_reader(node):
-    """Who does not read his answers is paused, then dropped; the others notice nothing."""
+    """A client that does not read its answers is paused, then dropped; others notice nothing."""
     with Wire(node.address) as slow, Wire(node.address) as other:
         slow.sock.setblocking(False)
         sent = 0
@@ -299,7 +299,7 @@ def test_slow_reader(node):
 
 
 def test_slow_reader_gets_everything(node):
-    """Answers that had to wait for the reader come in full and in order."""
+    """Answers that had to wait for a slow reader arrive in full and in order."""
     count = 5000
     with Wire(node.address) as wire:
         requests = GET * count
@@ -318,7 +318,8 @@ def test_slow_reader_gets_everything(node):
 
 
 def test_buyers_who_left(site):
-    """Without a key a buyer who left cannot know of his ticket: it comes back to the stock."""
+    """A buyer without a key who disconnects cannot know of the ticket: it comes back to the stock.
+    """
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 50}})
     redis.pause()
@@ -336,7 +337,7 @@ def test_buyers_who_left(site):
 
 
 def test_buyers_who_leave_all_the_time(site):
-    """Crowds that hang up at random moments: what they did not take is sold to others."""
+    """Crowds that disconnect at random moments: the tickets they did not get are sold to others."""
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 400}})
     for _ in range(600):
@@ -345,7 +346,7 @@ def test_buyers_who_leave_all_the_time(site):
         time.sleep(site.random.random() * 0.002)
         wire.reset()
     left = 400 - sum(node.orders().values())
-    print(f"{left} left after 600 who hung up")
+    print(f"{left} left after 600 connections were reset")
     if left:
         spike.drain(node, 400, redis)
     spike.wait("all to be settled", lambda: redis.figure() == sum(node.orders().values()))

@@ -1,6 +1,6 @@
-"""Why: "no breach" over a journal that no server would take is a lie. An index that leads elsewhere is
-in no checksum: only a comparison with the records shows it. (Random damages by the hundred:
-tests/unit/audit_damage_test.c.)"""
+"""Why: "no breach" over a journal that no server would accept is wrong. An index that leads
+elsewhere is in no checksum: only a comparison with the records finds it. (Hundreds of random
+damages: tests/unit/audit_damage_test.c.)"""
 
 import fcntl
 import struct
@@ -13,7 +13,7 @@ DAMAGES = 16
 
 
 def sell(site):
-    """A stopped node that has sold, been paid and given back; and its records."""
+    """A stopped node with sold, paid and cancelled orders; and its records."""
     node = site.node(events={"ticket": {"total": 200, "hold": "60m"}}, workers=1, connections=50,
                      journal_size="4m")
     held = orders.at_once(60, lambda caller, i: caller.buy(node).data["order"])
@@ -25,7 +25,7 @@ def sell(site):
 
 
 def last_entry(records):
-    """number, grant and last record of an order that has changed, as the index has them."""
+    """Number, grant and last record of an order that has changed, as the index stores them."""
     change = next(r for r in reversed(records) if r["kind"] == "change")
     grant = next(r for r in records if r["kind"] == "grant" and r["number"] == change["number"])
     return struct.pack("<QQQ", grant["number"], grant["seq"], change["seq"])
@@ -52,7 +52,8 @@ def audit_code(node):
 
 
 def test_an_index_that_leads_elsewhere(site):
-    """Offline, and beside a server (here: a process that holds its lock), which has verified it long ago."""
+    """Offline, and beside a server that verified the journal at its start (here: a process that
+    holds the lock)."""
     node, records = sell(site)
     data = (node.journal / "data.mdb").read_bytes()
     entry = last_entry(records)
@@ -74,7 +75,7 @@ def test_an_index_that_leads_elsewhere(site):
 
 
 def test_damages(site):
-    """The audit passes what the server takes, and nothing else."""
+    """The audit passes exactly the journals that the server accepts."""
     node, _ = sell(site)
     data = (node.journal / "data.mdb").read_bytes()
     used = len(data.rstrip(b"\0"))
@@ -90,7 +91,8 @@ def test_damages(site):
 
 
 def test_a_commit_to_be_finished(site):
-    """A journal whose last meta page could not be written is sound, and the audit says what is open."""
+    """A journal whose last meta page could not be written is sound, and the audit reports it as
+    open."""
     node, _ = sell(site)
     path = node.journal / "data.mdb"
     data = bytearray(path.read_bytes())

@@ -1,6 +1,6 @@
-"""Why: one write or sync of the journal that fails, at whatever call, must cost a restart and nothing
-else: the server says what is wrong and ends, or goes on; and it starts again with every order that was
-acknowledged. (Each call, each way and each place: tests/unit/journal_faults_test.c.)"""
+"""Why: one failed write or sync of the journal, at whatever call, must cost a restart and nothing
+else: the server reports the error and ends, or goes on; and it starts again with every acknowledged
+order. (Each call, each way and each place: tests/unit/journal_faults_test.c.)"""
 
 import re
 
@@ -11,20 +11,22 @@ import orders
 TOTAL = 14
 SETTINGS = {"workers": 1, "connections": 50, "journal_size": "4m"}
 
-# Calls that a server makes for its journal while it starts, and for what is sold and returned.
+# How many calls a server makes for its journal at the start, for sales and for returns.
 CALLS = {"pwrite": 40, "writev": 30, "fdatasync": 30, "fsync": 6, "ftruncate": 2, "fallocate": 1,
          "write": 1, "pwritev": 1, "msync": 1}
 WAYS = ("EIO", "ENOSPC", "short", "late")
 
 
 class Buyers:
-    """One after the other, until the server is gone; remembers what each was told last."""
+    """Buyers, one after the other, until the server has ended; keeps the last answer about each
+    order."""
 
     def __init__(self, node, hold):
         self.node, self.hold, self.answered, self.unanswered = node, hold, {}, set()
 
     def fetch(self, caller, address, path, order=None):
-        """What may have become of an order that was asked about and not answered is not known."""
+        """POSTs the path; without an answer, the state of the order is unknown. False: no answer.
+        """
         if order:
             self.unanswered.add(order)
         answer = caller.fetch(address, "POST", path)
@@ -51,7 +53,7 @@ class Buyers:
 
 
 def run_on_failing_disk(node, hold):
-    """Answers the buyers and whether the server has ended by itself."""
+    """Runs the server and its buyers until one of them ends; returns the buyers."""
     buyers = Buyers(node, hold)
     try:
         node.start()
@@ -67,20 +69,23 @@ def run_on_failing_disk(node, hold):
 
 
 def check_exit(node, case):
-    """It was killed by nothing, and said something of the journal if it ended by itself."""
+    """No signal of its own killed the server, and if it ended by itself its log names the journal.
+    """
     assert node.process.returncode in (0, 1, -9), f"{case}: {node.process.returncode}"
     if node.process.returncode == 1:
         assert str(node.journal) in node.log_text(), f"{case}: {node.log_text()}"
 
 
 def check_restart(node, buyers, case):
-    """Every order as its buyer was told, but for those that were under way; and no ticket twice."""
+    """After a restart every order is as last answered, except those under way; and no ticket is
+    sold twice."""
     node.env.pop("LD_PRELOAD")
     node.start()
     found = {r["order"]: r["state"] for r in node.records() if "order" in r}
     for order, state in buyers.answered.items():
         assert order in found, f"{case}: an acknowledged order is lost"
-        assert found[order] == state or order in buyers.unanswered, f"{case}: {state}, now {found[order]}"
+        assert found[order] == state or order in buyers.unanswered, \
+            f"{case}: {state}, now {found[order]}"
     while node.buy().code == 1:
         pass
     assert node.buy().code == -1
@@ -100,7 +105,7 @@ def run_case(site, preload, number, case, hold, redis=None):
 
 
 def cases(site, count):
-    """The first meta pages surely, the rest by chance."""
+    """The first meta pages always, the rest at random."""
     fixed = [("pwrite", how, nth, "once") for how in ("EIO", "short") for nth in (20, 23)]
     while len(fixed) < count:
         call = site.random.choice(["pwrite", "pwrite", *CALLS])
@@ -116,7 +121,7 @@ def test_one_call_fails(site, preload, hold):
 
 
 def test_beside_redis(site, preload):
-    """What a commit that failed had deducted is settled, or given back: nothing is stranded."""
+    """The deductions of a failed commit are settled, or given back: nothing is stranded."""
     for number, nth in enumerate((21, 24)):
         redis = site.redis(name=f"redis{number}", persistence="always")
         case = ("pwrite", "EIO", nth, "once")

@@ -1,6 +1,6 @@
-"""Why: a disk that is nearly full when a journal begins, or when one is opened, must cost words and no
-signal; and once there is room again, a first start that had failed needs no operator, for
-nothing was ever sold from what it left."""
+"""Why: on a disk that is nearly full, creating or opening a journal must end in an error message,
+not a signal; and once there is space again, a failed first start needs no operator, for nothing was
+ever sold from its remains."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ SETTINGS = {"workers": 1, "connections": 50, "journal_size": "4m"}
 
 
 class Disk:
-    """A small tmpfs, of which so many pages are free."""
+    """A small tmpfs with a settable number of free pages."""
 
     def __init__(self, path):
         self.path = path
@@ -27,7 +27,7 @@ class Disk:
                        capture_output=True)
 
     def leave(self, pages):
-        """Fills the disk but for so many pages."""
+        """Fills the disk except for so many pages."""
         filler = self.path / "filler"
         filler.unlink(missing_ok=True)
         free = os.statvfs(self.path).f_bavail
@@ -62,7 +62,7 @@ def make_node(site, disk, name):
 
 
 def start_if_it_can(node, pages):
-    """Words, or it sells."""
+    """The node sells (true), or ends with an error that names the journal (false)."""
     try:
         node.start()
     except AssertionError:
@@ -76,7 +76,7 @@ def start_if_it_can(node, pages):
 
 
 def read_if_it_can(node, command, pages):
-    """Words, or it reads."""
+    """spike-log reads the journal, or ends with an error that names it."""
     done = subprocess.run([spikelog.LOG, *spikelog.confs(node), command], capture_output=True,
                           text=True, check=False, timeout=60 * spike.PATIENCE)
     assert done.returncode in (0, 2), f"{pages} pages: {done.returncode} {done.stderr}"
@@ -88,13 +88,14 @@ def sell_one(node, pages):
     try:
         node.start()
     except AssertionError as ended:
-        raise AssertionError(f"{pages} pages were free, and with room it does not start") from ended
+        raise AssertionError(f"with {pages} pages before, it does not start with space") from ended
     assert node.buy().code == 1
     assert node.term() == 0
 
 
 def test_first_start(site, disk):
-    """Every number of free pages, from none to what begins a journal, and on to where it sells."""
+    """Every number of free pages from none to what a new journal needs, and on to where it sells.
+    """
     started = []
     for pages in (*range(21), 60, 120, 180):
         node = make_node(site, disk, f"first{pages}")
@@ -108,7 +109,8 @@ def test_first_start(site, disk):
 
 
 def pages_of_last_sale(node):
-    """Sells once more; answers which pages of the file that has changed, but for the metas."""
+    """Sells once more; returns the pages of the file that the sale has changed, without the meta
+    pages."""
     path = node.journal / "data.mdb"
     sell_one(node, "all")
     node.start()
@@ -121,8 +123,9 @@ def pages_of_last_sale(node):
 
 
 def test_what_cannot_be_read_behind_the_journal(site, disk):
-    """A commit that failed, on pages that the disk cannot read: here, holes for which a full disk has
-    no page, so that reading them is SIGBUS. The journal before it is sound, and is not refused."""
+    """A failed commit on pages that the disk cannot read: here, holes for which a full disk has no
+    page, so that reading them is SIGBUS. The journal before that commit is sound, and is not
+    refused."""
     node = make_node(site, disk, "holes")
     pages = pages_of_last_sale(node)
     with open(node.journal / "data.mdb", "r+b") as file:

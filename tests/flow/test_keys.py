@@ -1,5 +1,5 @@
-"""Why: P4. A buyer whose answer was lost asks again with the same key, perhaps somewhere else: he
-must get the ticket that he has, and never a second one."""
+"""Why: P4. A buyer whose answer was lost retries with the same key, perhaps on another node: the
+answer must be the ticket of the first try, never a second one."""
 
 import time
 
@@ -13,20 +13,20 @@ HELD = {"ticket": {"total": 100, "hold": "5m"}}
 
 
 def order_ids(answers):
-    """The ids in every yes; everything else must be "busy"."""
+    """The ids in every yes; every other answer must be "busy"."""
     for answer in answers:
         assert answer is None or answer.code in (1, -6), answer
     return {answer.data["order"] for answer in answers if answer and answer.code == 1}
 
 
 def buy_and_note(caller, node, path, notes):
-    """Asks until there is a yes, and notes every answer on the way."""
+    """Repeats the request until it is answered yes; appends every answer to notes."""
 
     def fetch():
         answer = caller.fetch(node.address, "GET", path)
         notes.append(answer)
         if answer is None or answer.code == -6:
-            time.sleep(0.02)  # a client that is told "busy" does not hammer
+            time.sleep(0.02)  # a busy answer asks clients to wait
             return None
         return answer
 
@@ -36,7 +36,7 @@ def buy_and_note(caller, node, path, notes):
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_fifty_at_once_with_kills(site, standalone):
     """One key, 50 requests at one moment on two nodes, kill -9 of both in between: one order, the
-    same id in every yes, and everything else is "busy"."""
+    same id in every yes, and every other answer is "busy"."""
     if standalone:
         nodes = [site.node()]
     else:
@@ -62,14 +62,14 @@ def test_fifty_at_once_with_kills(site, standalone):
 
 
 def test_another_node_within_a_beat(site):
-    """On another node the key has its order from one beat after the yes, and before that "busy"."""
+    """On another node the key has its order within one beat after the yes, and before that "busy".
+    """
     redis = site.redis()
     nodes = orders.two_nodes(site, redis, events=HELD)
     for k in range(20):
         here, there = nodes[k % 2], nodes[1 - k % 2]
         first = orders.buy(here, key=f"k{k}", n=3)
-        answer = orders.within_a_beat(redis, here, "the order of the key", lambda there=there,
-                                      k=k: (
+        answer = orders.within_a_beat(redis, here, "the order of the key", lambda there=there, k=k: (
             a := orders.buy_once(there, key=f"k{k}", n=3)).code != -6 and a)
         assert answer.code == 1 and answer.data == first.data
         assert orders.buy(here, key=f"k{k}", n=3).data == first.data
@@ -130,10 +130,10 @@ def test_whatever_the_event_does(site, standalone):
 
     def check(code):
         for node in nodes:
-            orders.buy_until(node, code, key="fresh")
+            orders.buy_until(node, code, key="new")
             for _ in range(3):
                 assert {key: orders.buy(node, key=key).data for key in bought} == bought
-                assert orders.buy(node, key="fresh").code == code
+                assert orders.buy(node, key="new").code == code
                 assert orders.buy(node).code == code
 
     check(-1)
@@ -153,7 +153,7 @@ def test_whatever_the_event_does(site, standalone):
 
 
 def test_before_the_opening(site):
-    """Not open yet is no reason to forget: an order from before is found, a fresh key waits."""
+    """Before the opening an order of the key is still found; a new key is "not open yet"."""
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 3}})
     bought = orders.buy(node, key="mine").data
@@ -162,11 +162,11 @@ def test_before_the_opening(site):
     node.conf.write_text(text.replace("total 3;", "total 3; open 2099-01-01T10:00:00Z;"))
     node.start()
     assert orders.buy(node, key="mine").data == bought
-    assert orders.buy(node, key="fresh").code == -2
+    assert orders.buy(node, key="new").code == -2
 
 
 def one_node_behind_a_proxy(site, redis):
-    """Node 1's calls can be meddled with; node 2 speaks to Redis itself."""
+    """Two nodes, the first one behind a proxy."""
     proxy = site.proxy(redis)
     nodes = [site.node(i, nodes=[1, 2], redis=way, events=HELD, healthy=False,
                        **spike.QUICK_REDIS)
@@ -177,7 +177,7 @@ def one_node_behind_a_proxy(site, redis):
 
 
 def test_of_a_dead_node(site):
-    """The node that granted it is dead: the other one knows the key's order all the same."""
+    """The node that granted the order is dead: the other node still knows the order of the key."""
     nodes = orders.two_nodes(site, site.redis(), events=HELD)
     bought = orders.buy(nodes[0], key="k", n=2).data
     assert orders.buy_until(nodes[1], key="k", n=2).data == bought
@@ -191,8 +191,9 @@ def test_of_a_dead_node(site):
 
 
 def test_in_doubt(site):
-    """Deducted and not journaled, its node dead: the key is "busy" on the other one, for nobody knows
-    yet. When the node is back, the order is void and the key is as new."""
+    """An order is deducted and not journaled, and its node is dead: the key is "busy" on the other
+    node, for its order is in doubt. When the node is back, the order is void and the key is as new.
+    """
     redis = site.redis()
     proxy, nodes = one_node_behind_a_proxy(site, redis)
     proxy.cut_reply(close=False)
@@ -227,7 +228,7 @@ def test_reply_lost(site):
 
 
 def test_redis_lost_everything(site):
-    """The keys are told again from the journals: each still has its order, or has ended."""
+    """The nodes settle the keys again from the journals: each still has its order, or has ended."""
     redis = site.redis()
     nodes = orders.two_nodes(site, redis, events=HELD)
     bought = {f"k{i}": orders.buy(nodes[i % 2], key=f"k{i}", buyer="ann").data for i in range(20)}
@@ -245,7 +246,7 @@ def test_redis_lost_everything(site):
 
 
 def test_headers_and_parameters(site):
-    """Idempotency-Key and X-Buyer say the same as key and buyer."""
+    """Idempotency-Key and X-Buyer are the same as key and buyer."""
     node = site.node(redis=site.redis())
     headers = ["Idempotency-Key: k/1", "X-Buyer: ann@example"]
     first = node.fetch("POST", "/buy/ticket", headers=headers).data

@@ -1,4 +1,4 @@
-"""Why: P2. A process can die at any instant; whoever read a "yes" has a ticket all the same.
+"""Why: P2. A process can die at any instant; every yes that was sent has its ticket all the same.
 
 SPIKE_KILLS=50 makes it the long run.
 """
@@ -15,7 +15,7 @@ TOTAL = 2500 * KILLS
 
 
 def kill_under_load(site, load, node):
-    """After so many sales, and then at any moment: not when the crowd happens to draw breath."""
+    """Kills the node after so many sales plus a random delay, so at any moment of a batch."""
     wanted = load.yes_count() + site.random.randrange(1, 400)
     spike.wait("sales", lambda: load.yes_count() >= wanted)
     time.sleep(site.random.random() * 0.02)
@@ -31,7 +31,7 @@ def test_kill_9_under_load(site, standalone):
     kills = KILLS if redis else max(3, KILLS // 3)
     for _ in range(kills):
         kill_under_load(site, load, node)
-        assert load.codes[-1] == 0, "told sold out while there was stock"
+        assert load.codes[-1] == 0, "sold out was answered while there was stock"
         node.start()
     load.stop()
     assert load.unanswered == 0
@@ -45,7 +45,7 @@ def test_kill_9_under_load(site, standalone):
 
 
 def test_kill_9_of_two_nodes(site):
-    """The same with two nodes that die in turn: the stock they share comes out even."""
+    """The same with two nodes that die in turn: their shared stock is sold exactly."""
     redis = site.redis()
     nodes = [site.node(i, nodes=[1, 2], redis=redis, events={"ticket": {"total": TOTAL}},
                        workers=1, healthy=False) for i in (1, 2)]
@@ -56,6 +56,6 @@ def test_kill_9_of_two_nodes(site):
         kill_under_load(site, load, nodes[i % 2])
         nodes[i % 2].start()
     load.stop()
-    assert load.codes[-1] == 0, "told sold out while there was stock"
+    assert load.codes[-1] == 0, "sold out was answered while there was stock"
     yeses = load.yeses + spike.drain(nodes[0], TOTAL, redis)
     spike.check_promises(nodes, yeses, TOTAL, TOTAL)

@@ -1,5 +1,5 @@
 """Why: a node that was killed must come up again at once. Its last call may still be in the network
-then, and reach Redis while the next process looks whether another one beats under its number: one
+then, and reach Redis while the next process checks that no other server beats under its number: one
 late call is no sign of life, and a node that is refused for it is missing in the sale. A twin that
 really lives must still be found, for with it every ticket would be sold twice."""
 
@@ -21,7 +21,7 @@ from dead_nodes import field
 TOTAL = 100000
 EVENTS = ["ticket", "vip"]
 OTHER_CALLS = ("info", "script", "attach", "step", "")
-# A start that finds a beat of just now looks again for 250 ms, every 25 ms.
+# A start that finds a recent beat reads the beats again every 25 ms for 250 ms.
 BEAT_READS = 1 + 10
 
 
@@ -36,8 +36,9 @@ def buyers(site, node, events=("ticket",)):
 
 
 class NextProcess:
-    """The process to come: counts its calls by kind, and acts before some of them.
-    todo: pairs of a time, as in ("look", 3) before its third look, and a function."""
+    """The next process of the node: counts its calls by kind, and runs actions before some of them.
+    actions: pairs of a moment, as ("read", 3) before the third reading of the beats, and a
+    function."""
 
     def __init__(self, gate, actions=()):
         self.old, self.actions, self.counts = set(gate.conns), dict(actions), collections.Counter()
@@ -46,7 +47,7 @@ class NextProcess:
     def note(self, call):
         if call.conn in self.old:
             return
-        kind = "look" if call.kind not in OTHER_CALLS else call.kind
+        kind = call.kind if call.kind in OTHER_CALLS else "read"
         self.counts[kind] += 1
         action = self.actions.pop((kind, self.counts[kind]), None)
         if action:
@@ -54,16 +55,16 @@ class NextProcess:
 
 
 def comes_up_despite(node, gate, late):
-    """late: pairs of a time and the connection on which the dead process had the last word."""
+    """late: pairs of a moment and the connection with the dead process' last call."""
     NextProcess(gate, [(when, lambda conn=conn: gate.release(conn)) for when, conn in late])
     assert copies.comes_up(node), f"refused for a late call before {[when for when, _ in late]}"
     gate.on_call = None
     for conn in (conn for _, conn in late if conn.held):
-        gate.release(conn)  # it came up sooner
+        gate.release(conn)  # the node came up before that moment
 
 
 def killed_with(node, gate, which):
-    """Dies while such a call of it is under way; answers the connection on which that is."""
+    """Kills the node while such a call of it is held; returns the connection of that call."""
     gate.catch(which)
     if not node.is_running():
         node.start(healthy=False)
@@ -73,14 +74,14 @@ def killed_with(node, gate, which):
 
 
 def test_a_late_step(site):
-    """It was selling; its last step, of one event or the other, comes before, while and after the
-    next process looks."""
+    """A node is killed while it sells; its last step, of one event or the other, arrives before,
+    during and after the next process' readings of the beats."""
     redis = site.redis()
     gate = Gate(site, redis)
     node = sale(site, gate, EVENTS)
     load = buyers(site, node, EVENTS)
     names = itertools.cycle(["vip", "ticket", "ticket"])
-    for when in [("look", 1), ("look", 2), ("look", 4), ("look", 9), ("attach", 1), ("step", 1)]:
+    for when in [("read", 1), ("read", 2), ("read", 4), ("read", 9), ("attach", 1), ("step", 1)]:
         name, before = next(names), load.yes_count()
         spike.wait("some yeses", lambda: load.yes_count() > before + 5)
         late = killed_with(node, gate, lambda call: is_sale(call) and call.event == name)
@@ -94,7 +95,7 @@ def test_a_late_step(site):
 
 
 def test_a_late_step_at_any_time(site):
-    """The same, so many milliseconds after the first word of the next process."""
+    """The same, so many milliseconds after the first call of the next process."""
     redis = site.redis()
     gate = Gate(site, redis)
     node = sale(site, gate)
@@ -113,11 +114,11 @@ def test_a_late_step_at_any_time(site):
 
 
 @pytest.mark.parametrize("deaths", [
-    "step@look2 step@look4", "step@look1 attach@look2 attach@look4",
-    "attach@look1 attach@attach1", "attach@look1 attach@step1"])
+    "step@read2 step@read4", "step@read1 attach@read2 attach@read4",
+    "attach@read1 attach@attach1", "attach@read1 attach@step1"])
 def test_late_calls_of_several(site, deaths):
-    """One process after the other has died, selling or on the way to its place in the sale, each
-    with a call that comes when the last one does this or that."""
+    """Several processes of the node have died one after the other, selling or attaching, each with
+    a call that arrives at a certain moment of the last process."""
     redis = site.redis()
     gate = Gate(site, redis)
     node = sale(site, gate)
@@ -138,19 +139,19 @@ def test_late_calls_of_several(site, deaths):
 
 @pytest.mark.parametrize("whens", [(2, 4), (1, 2, 4)], ids=str)
 def test_late_calls_of_one(site, whens):
-    """The network lets nothing through: its step is lost on the way, and each time that it attaches
-    again, on another connection, that is lost too. Then it dies, and all of it comes: its beat
-    moves once and again, but each time under another epoch."""
+    """The network holds everything back: a step, and each attach that follows on another
+    connection. Then the process dies, and all of the calls arrive: the beat moves several times,
+    but each time under another epoch."""
     redis = site.redis()
     gate = Gate(site, redis)
     node = sale(site, gate, redis_timeout="200ms")
     gate.catch(is_sale)
     with spike.Wire(node.address) as buyer:
         buyer.send(spike.request("GET", "/buy/ticket"))
-        late = [(("look", whens[0]), gate.wait_caught())]
+        late = [(("read", whens[0]), gate.wait_caught())]
         for number in whens[1:]:
             gate.catch(is_attach)
-            late.append((("look", number), gate.wait_caught()))
+            late.append((("read", number), gate.wait_caught()))
         assert buyer.answer().code == -6
     node.kill9()
     comes_up_despite(node, gate, late)
@@ -159,7 +160,8 @@ def test_late_calls_of_one(site, whens):
 
 
 def test_the_start_is_quick(site):
-    """Right after a kill it looks for a quarter of a second; when the last beat is old, once."""
+    """Right after a kill the node reads the beats for a quarter of a second; when its last beat is
+    old, once."""
     redis = site.redis()
     gate = Gate(site, redis)
     node = sale(site, gate)
@@ -167,16 +169,17 @@ def test_the_start_is_quick(site):
     node.kill9()
     process = NextProcess(gate)
     node.start()
-    assert 1 <= process.counts["look"] <= BEAT_READS
+    assert 1 <= process.counts["read"] <= BEAT_READS
     node.kill9()
     orders.past(field(redis, node, "beat") + 1100)
     process = NextProcess(gate)
     node.start()
-    assert process.counts["look"] == 1
+    assert process.counts["read"] == 1
 
 
 def twin_of(site, first, redis, way):
-    """Its conf, with another way to Redis, on a copy of its journal as it is now."""
+    """The first server's conf with the Redis address `way`, on a copy of its journal as it is now;
+    returns conf and copy."""
     copy, conf = copies.copy_journal(first, "copy"), site.dir / "twin.conf"
     text = first.conf.read_text().replace(str(first.journal), str(copy))
     conf.write_text(text.replace(redis.address, way.address))
@@ -198,7 +201,7 @@ def sells_on(first, yeses=()):
 
 
 def test_a_twin_of_one_that_waits(site):
-    """Its journal lacks nothing: only the beats of the first one tell them apart."""
+    """The copy lacks nothing: only the beats of the first server tell them apart."""
     redis = site.redis()
     first = sale(site, redis, **copies.PATIENT)
     assert orders.buy(first).code == 1
@@ -210,7 +213,7 @@ def test_a_twin_of_one_that_waits(site):
 
 
 def test_a_twin_of_one_that_sells(site):
-    """As of when it was copied its journal lacked nothing; now it does."""
+    """The copy lacked nothing when it was made; now it does."""
     redis = site.redis()
     first = sale(site, redis, **copies.PATIENT)
     load = buyers(site, first)
@@ -228,8 +231,8 @@ def test_a_twin_of_one_that_sells(site):
 
 
 def test_a_twin_of_one_that_stalls(site):
-    """It stands still all the while that the twin looks, and goes on right before that attaches:
-    the attach itself finds that there was a beat."""
+    """The first server stands still while the twin reads the beats, and runs again right before the
+    twin attaches: the attach itself finds the beat."""
     redis = site.redis()
     gate = Gate(site, redis)
     first = sale(site, redis, **copies.PATIENT)

@@ -1,5 +1,5 @@
-"""Why: money arrives late. Whoever paid after his hold had ended gets his tickets if they are left,
-and else a refund: one of the two, for ever, and never both."""
+"""Why: money arrives late. A payment after the end of the hold buys its tickets if they are left,
+and else is refunded: one of the two, for ever, and never both."""
 
 import collections
 
@@ -28,7 +28,7 @@ def expire(node, **parameters):
 
 
 def buy_as_another(node, n=4):
-    """Somebody else buys all, and pays."""
+    """Another buyer buys n tickets and pays."""
     order = orders.buy_until(node, n=n).data["order"]
     assert orders.pay(node, order).code == 1
     return order
@@ -40,7 +40,7 @@ def figures(node):
 
 
 def test_sold_again_if_left(node):
-    """The same order is sold: by a new deduction, once, however often it is paid."""
+    """The same order is sold by a new deduction, once, however often it is paid."""
     order = expire(node, n=3, key="k")
     assert orders.buy(node, n=3, key="k").code == -8
     for _ in range(3):
@@ -61,7 +61,7 @@ def test_sold_again_if_left(node):
 
 
 def test_refused_for_ever_if_not(node):
-    """-7, journaled: neither a restart nor tickets that come later change it."""
+    """-7, journaled: neither a restart nor more tickets change it."""
     order = expire(node, n=2)
     buy_as_another(node)
     for _ in range(2):
@@ -81,7 +81,7 @@ def test_refused_for_ever_if_not(node):
 
 
 def test_too_few_left(node):
-    """All or nothing here too: three tickets are not sold as two."""
+    """All or nothing here too: an order of three is not sold as two."""
     order = expire(node, n=3)
     buy_as_another(node, 2)
     assert orders.pay(node, order).code == -7
@@ -104,7 +104,7 @@ def test_cancelled_is_refunded(site, standalone):
 
 
 def test_parallel_late_payments(node):
-    """Many payments of one late order at one moment deduct once, and all are told the same."""
+    """Many payments of one late order at one moment deduct once, and all get the same answer."""
     for _ in range(4):
         order = expire(node, n=1)
         answers = orders.at_once(20, lambda caller, i, order=order: caller.pay(node, order))
@@ -124,7 +124,7 @@ def test_parallel_payments_of_many(node):
 
 
 def test_pay_against_expiry_and_cancel(site):
-    """Paid, cancelled and expired at the same moment: what was answered is what it is."""
+    """Paid, cancelled and expired at the same moment: the state of the order is as answered."""
     redis = site.redis()
     nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 500, "hold": "400ms"}})
     bought = [orders.buy(nodes[i % 2]).data["order"] for i in range(40)]
@@ -146,7 +146,7 @@ def test_pay_against_expiry_and_cancel(site):
 
 
 def test_limit(site):
-    """A late payment counts against the limit, as the purchase that it is."""
+    """A late payment counts against the limit, as any purchase."""
     node = site.node(redis=site.redis(), events={"ticket": {**EVENTS["ticket"], "limit": 2}})
     first = expire(node, n=2, buyer="ann")
     other = orders.buy_until(node, buyer="ann").data["order"]
@@ -159,7 +159,8 @@ def test_limit(site):
 
 
 def test_paused_and_closed(site):
-    """While paused a late payment waits; once closed it is refused. One in time is taken always."""
+    """While the event is paused a late payment waits; once closed it is refused. A payment in time
+    is always accepted."""
     node = site.node(redis=site.redis(), events={"ticket": {**EVENTS["ticket"], "hold": "2s"}})
     late, lost = (orders.buy(node).data["order"] for _ in range(2))
     for order in (late, lost):
@@ -179,7 +180,8 @@ def test_paused_and_closed(site):
 
 
 def test_redis_away(site):
-    """Paid in time needs no Redis; paid late does, and is "busy" until it is back. Nothing is lost."""
+    """A payment in time needs no Redis; a late one does, and is "busy" until Redis is back. Nothing
+    is lost."""
     redis = site.redis(persistence="always")
     node = site.node(redis=redis, events={"ticket": {"total": 4, "hold": "3s"}})
     late = expire(node)

@@ -1,6 +1,6 @@
-"""Why: a limit that is checked apart from the deduction lets one buyer through several times, or
-eats stock for orders that it then refuses. Here both are one atomic step, and what comes back to
-the stock comes back to the buyer."""
+"""Why: a limit that is checked apart from the deduction lets one buyer pass it, or deducts stock
+for orders that are then refused. Here both are one atomic step, and a ticket that returns to the
+stock counts no longer for the buyer."""
 
 import collections
 
@@ -53,12 +53,12 @@ def test_all_or_nothing(site, standalone):
     assert node.stock()["left"] == 1
     assert orders.buy(node, buyer="cid", n=1).code == 1
     assert node.stock() == {"event": "ticket", "state": "soldout", "total": 6, "sold": 6, "left": 0}
-    assert orders.buy(node).status == 400, "without a buyer nobody can be counted"
+    assert orders.buy(node).status == 400, "a limit needs a buyer"
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_what_was_bought_counts_after_a_restart(site, standalone):
-    """The counts survive kill -9, standalone by the journal alone; Redis' own loss, too."""
+    """The counts survive kill -9, standalone by the journal alone, and the loss of Redis' data."""
     redis = None if standalone else site.redis()
     node = site.node(redis=redis, events={"ticket": HOLD})
     order = orders.buy(node, buyer="ann", n=2).data["order"]
@@ -89,7 +89,8 @@ def test_expiry_gives_the_limit_back(site, standalone):
 
 
 def test_two_nodes_see_what_comes_back(site):
-    """What a buyer gives back on one node he may buy on the other, within a beat."""
+    """A ticket cancelled on one node can be bought by the same buyer on the other, within a beat.
+    """
     nodes = limited(site, site.redis(), limit=1)
     for i in range(4):
         order = orders.buy_until(nodes[i % 2], buyer="ann").data["order"]
@@ -98,7 +99,7 @@ def test_two_nodes_see_what_comes_back(site):
 
 
 def test_buyers_of_any_bytes(site):
-    """Each of the 94 bytes that a name may have, and 64 of them, are counted apart."""
+    """Buyers named by each of the 94 allowed bytes, and by 64 bytes, are counted separately."""
     node = site.node(redis=site.redis(), events={"ticket": {"total": 1000, "limit": 1}})
     names = [chr(byte) for byte in range(0x21, 0x7f)] + ["%", "a:b", "{ticket}", "0" * 64, "-1"]
     for name in dict.fromkeys(names):

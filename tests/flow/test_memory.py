@@ -1,5 +1,5 @@
-"""Why: P6. What a request needs was reserved at start: a million requests later the workers have
-not called the allocator once, and the process has no more heap in use than at its start."""
+"""Why: P6. All memory for requests is reserved at the start: a million requests later the workers
+have not called the allocator once, and the process has no more heap in use than before."""
 
 import struct
 import subprocess
@@ -11,7 +11,7 @@ HEAP_SLACK = 64 * 1024
 
 
 class Heap:
-    """The figures of heapwatch, read while the server runs."""
+    """The counters of heapwatch, read while the server runs."""
 
     def __init__(self, path):
         with open(path, "rb") as file:

@@ -1,7 +1,7 @@
-"""Why: hiredis allocates inside every call to Redis. When there is no memory for it, the call is in
-doubt like any other that fails: the server says so, tells buyers to try again, and attaches when
-there is memory. Up to version 0.14 a part of hiredis crashes instead; that part is not used. LMDB
-allocates inside every commit, and a commit that fails ends the server, with words."""
+"""Why: hiredis allocates inside every call to Redis. When an allocation fails, the call is in doubt
+like any other that fails: the server logs it, answers "busy", and attaches when there is memory
+again. Up to version 0.14 a part of hiredis crashes instead; that part is not used. LMDB allocates
+inside every commit, and a failed commit ends the server with an error message."""
 
 import mmap
 import re
@@ -15,12 +15,12 @@ import spikelog
 
 TOTAL = 1_000_000
 AGAIN = 5  # one buyer in so many has a key, and each key is used twice
-STEP, ATTACH, COMMIT = 60, 70, 12  # at least so many calls of the allocator as one of them makes
+STEP, ATTACH, COMMIT = 60, 70, 12  # allocator calls of one of them, rounded up
 
 
 class Memory:
-    """What the library nomemory shares with the server: calls of the allocator by one library, how
-    many of them failed, and from which to which they fail."""
+    """The counters that the preload nomemory shares with the test: allocator calls of one library,
+    how many of them failed, and the range of calls that fail."""
 
     def __init__(self, path):
         with open(path, "r+b") as file:
@@ -41,7 +41,8 @@ class Memory:
         return self._get(1)
 
     def fail(self, after, count=1):
-        """So many calls fail, after so many others. Answers the number behind the last one."""
+        """Lets `count` calls fail, after `after` others. Returns the number of the first call after
+        them."""
         first = self.calls + after
         self._put(3, 0)
         self._put(2, first)
@@ -72,7 +73,7 @@ class Sale:
         return orders.buy_path(key=f"key-{self.requests // AGAIN // 2}")
 
     def wait(self, what, condition):
-        """As spike.wait, but a server that has ended is not waited for."""
+        """As spike.wait, but fails at once when the server has ended."""
 
         def checked():
             code = self.node.process.poll()
@@ -86,20 +87,21 @@ class Sale:
         self.wait("the sale to go on", lambda: self.load.yes_count() >= goal)
 
     def fails(self, after, count=1, times=1):
-        """Waits until so many calls of `count` have failed, from the one after so many others."""
+        """Waits until `times` calls of the `count` after `after` others have failed."""
         before, last = self.memory.failed, 0
 
         def have_failed():
             nonlocal last
             if self.memory.failed == before and self.memory.calls >= last:
-                last = self.memory.fail(after, count)  # the first time, or it was quicker than we
+                # The first time, or the server was quicker than the test.
+                last = self.memory.fail(after, count)
             return self.memory.failed >= before + times
 
         self.wait("calls that fail", have_failed)
 
     def ends_well(self, killed=False):
-        """No buyer heard what was not true; nothing is lost or sold twice. killed: the server had
-        ended, so some buyers lost their connection."""
+        """No answer was wrong; nothing is lost or sold twice. killed: the server had ended, so some
+        buyers lost their connection."""
         load = self.load.stop()
         print(load.codes, f"slowest {load.slowest_s():.3f} s, {self.memory.failed} calls failed")
         assert load.codes.keys() <= {1, -6} | ({None} if killed else set()), load.codes
@@ -111,7 +113,7 @@ class Sale:
             elif row.code == 1:
                 yeses.append(row.order)
         yeses += orders_of.values()
-        self.wait("the books to balance",
+        self.wait("journal and Redis to agree",
                   lambda: self.redis.figure() == sum(self.node.orders().values()))
         spike.check_promises([self.node], yeses, TOTAL, self.redis.figure())
         spikelog.audit(self.node)
@@ -125,7 +127,7 @@ def sale(site, preload, request):
 
 
 def test_each_call_of_a_step(sale):
-    """The Nth call of the allocator fails, whatever the sale is at."""
+    """The Nth call of the allocator fails, at any point of the sale."""
     for n in range(STEP):
         sale.fails(n)
         sale.goes_on()
@@ -153,7 +155,8 @@ def test_for_a_while(sale):
 
 @pytest.mark.parametrize("sale", ["liblmdb"], indirect=True)
 def test_a_commit(sale):
-    """The Nth call of a commit fails: the server ends with words and goes on when it is started."""
+    """The Nth call of a commit fails: the server ends with an error message and sells after a
+    restart."""
     for n in range(COMMIT):
         sale.memory.fail(n, 1 << 60)
         assert sale.node.wait_end() == 1

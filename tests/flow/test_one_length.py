@@ -1,5 +1,5 @@
 """Why: `ab` without -l counts every answer of another length as failed, so all answers of /buy for
-an event have one length: also those that are given before the request has been understood."""
+an event have one length: also those to requests that could not be parsed."""
 
 import pytest
 
@@ -97,7 +97,7 @@ def test_verdicts(sale):
 
 
 def test_busy(site):
-    """Without Redis: "busy", as long as a yes would be."""
+    """Without Redis: "busy", with the length of a yes."""
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 5}})
     length = len(node.buy().body)
@@ -109,7 +109,7 @@ def test_busy(site):
 
 
 def test_the_body_of_a_get_counts(sale):
-    """Who sends his key in the body of a GET means it; what cannot be read is not passed over."""
+    """The body of a GET counts as a form; a body that cannot be read is an error."""
     node, lengths = sale
     form = "n=3&key=in-the-body"
     first, again = (node.fetch("GET", "/buy/ticket", body=form) for _ in range(2))

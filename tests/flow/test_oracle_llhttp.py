@@ -1,7 +1,7 @@
-"""Why: nginx and Node.js stand in front of servers like ours, and http-parser is an old relative of
-llhttp. A request that we take and llhttp refuses, or that ends elsewhere for llhttp, is how requests
-are smuggled. So llhttp (inside Node.js) judges the table of requests and thousands of broken ones.
-"""
+"""Why: nginx and Node.js stand in front of such servers, and http-parser is an old relative of
+llhttp. A request that spike accepts and llhttp refuses, or whose end llhttp sees elsewhere, allows
+request smuggling. So llhttp (inside Node.js) checks the table of requests and thousands of broken
+ones."""
 
 import json
 import os
@@ -18,13 +18,13 @@ OURS = ["GET", "POST", "HEAD"]  # enum method; others come after
 
 
 def objection(ours, theirs):
-    """What we do that llhttp does not, or None. We may be stricter, never looser."""
+    """Where spike is looser than llhttp, or None. It may be stricter, never looser."""
     if ours["said"] == "wrong":
         return None
     if ours["said"] != "done":
-        return "we want more, it is done" if theirs["done"] else None
+        return "spike waits for more, llhttp is done" if theirs["done"] else None
     if not theirs["done"]:
-        return f"we are done, it says {theirs['error'] or 'more'}"
+        return f"spike is done, llhttp reports {theirs['error'] or 'more'}"
     if (ours["length"], ours["body"]) != (theirs["length"], theirs["body"]):
         return "the request or its body ends elsewhere"
     if ours["minor"] != theirs["minor"]:
@@ -32,7 +32,7 @@ def objection(ours, theirs):
     if ours["method"] < len(OURS) and METHODS[OURS[ours["method"]]] != theirs["method"]:
         return "another method"
     if ours["keep_alive"] and not theirs["keep_alive"]:
-        return "we keep the connection, it closes"
+        return "spike keeps the connection, llhttp closes it"
     return None
 
 

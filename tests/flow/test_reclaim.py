@@ -1,6 +1,6 @@
-"""Why: a node dies for good on the night of the sale. By the operator's word the others stop
-waiting for it, and not one ticket that it sold may be sold again; what only its journal can tell
-stays counted until that journal is back, or is lost for good."""
+"""Why: a node dies for good on the night of the sale. An operator gives it up, so that the others
+stop waiting for it, and not one ticket that it sold may be sold again; its tickets stay counted
+until its journal is back, or declared lost."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ def test_what_reclaim_answers(site):
     redis = site.redis()
     first, second = nodes_of(site, redis, 2, silent_ms=ALIVE_MS)
     assert orders.buy(second).code == 1
-    assert reclaim_once(first, second).code == -409  # alive
+    assert reclaim_once(first, second).code == -409  # it is alive
     assert reclaim_once(first, first).code == -409
     assert reclaim_once(first, 7).code == -404
     for path in ("/reclaim", "/reclaim?node=", "/reclaim?node=0", "/reclaim?node=x",
@@ -43,8 +43,8 @@ def test_standalone_has_no_other_node(site):
 
 
 def test_killed_reclaimed_and_back_elsewhere(site):
-    """The others sell all that it had not given out; from its journal, on another directory and
-    port, it settles, expires and sells again."""
+    """The other node sells all other tickets; the dead one starts from its journal, in another
+    directory and on another port, settles, expires its holds and sells again."""
     redis = site.redis()
     first, second = nodes_of(site, redis, 2, hold="3s")
     bought = [orders.buy(second, key=f"k{i}").data["order"] for i in range(10)]
@@ -61,14 +61,14 @@ def test_killed_reclaimed_and_back_elsewhere(site):
     move(second)
     second.start()
     assert orders.state_of(second, bought[0]) == "sold"
-    spike.wait("the others to expire", lambda: orders.state_of(second, bought[9]) == "expired")
-    spike.wait("the first to sell again", lambda: first.stock()["left"] == 9)
+    spike.wait("the other holds to expire", lambda: orders.state_of(second, bought[9]) == "expired")
+    spike.wait("the expired tickets to be left", lambda: first.stock()["left"] == 9)
     check_totals(redis, [first, second])
 
 
 def test_stalled_over_the_reclaim(site):
-    """It was only asleep: nothing is deducted under its old epoch, and nothing that it sold is lost.
-    The first sells meanwhile, and the buyer who was under way is told the truth."""
+    """The node was only stopped: nothing is deducted under its old epoch, and nothing that it sold
+    is lost. The first node sells meanwhile, and the requests under way get true answers."""
     redis = site.redis()
     first, second = nodes_of(site, redis, 2, total=20000)
     load = site.load(second, connections=8)
@@ -80,11 +80,11 @@ def test_stalled_over_the_reclaim(site):
     assert field(redis, second, "fenced") == 1
     assert orders.buy(first).code == 1
     second.process.send_signal(signal.SIGCONT)
-    spike.wait("it to attach again", lambda: field(redis, second, "epoch") > epoch)
-    # Where it was stopped says why: before a call, waiting for the answer to one, or in a commit.
+    spike.wait("the second node to attach again", lambda: field(redis, second, "epoch") > epoch)
+    # The reason depends on where it was stopped: before a call, during one, or in a commit.
     assert re.search("fenced|none within redis-timeout|a commit took", second.log_text())
-    assert "node 2 is silent" not in second.log_text(), "it took itself for another"
-    spike.wait("it to sell again",
+    assert "node 2 is silent" not in second.log_text(), "the node took itself for another one"
+    spike.wait("the second node to sell again",
                lambda: load.codes[-1] > 0 or field(redis, second, "last") > last)
     load.stop()
     yeses = load.yeses + [orders.buy(second).data["order"]]
@@ -93,8 +93,8 @@ def test_stalled_over_the_reclaim(site):
 
 
 def test_its_journal_is_lost(site):
-    """What it held or had in doubt comes back, with the keys that were in doubt; what is sold
-    stays sold. Then that journal is found after all: it counts, and P1 has not been broken yet."""
+    """The node's held tickets and those in doubt come back, with the keys in doubt; sold tickets
+    stay sold. Then the journal is found after all: it counts, and P1 has not been broken yet."""
     redis = site.redis()
     proxy = site.proxy(redis)
     first = site.node(1, nodes=[1, 2], redis=redis, healthy=False, node_timeout=f"{SILENT_MS}ms",
@@ -109,7 +109,7 @@ def test_its_journal_is_lost(site):
         assert orders.pay(second, order).code == 1
     settled(redis, second)
     spike.wait("the payments to be settled", lambda: field(redis, second, "sold") == 2)
-    proxy.cut_reply(close=False)  # deducted, and it never hears of it
+    proxy.cut_reply(close=False)  # deducted, but the reply is lost
     assert orders.buy_once(second, buyer="bob", key="doubt", n=4).code == -6
     second.kill9()
     assert redis.figure() == 7
@@ -122,7 +122,7 @@ def test_its_journal_is_lost(site):
     assert again.data["order"].startswith("0001")
     output = spikelog.run_log(*spikelog.confs(first), "audit")
     assert "lost: event ticket: 5 tickets of a node whose journal is lost" in output
-    second.start(healthy=False)  # it was in the other cupboard
+    second.start(healthy=False)  # with the journal that was declared lost
     check_totals(redis, [first, second])
     assert orders.get_order(second, held[0]).data["state"] == "sold"
     assert orders.get_order(second, held[2]).data["state"] == "held"
@@ -132,7 +132,7 @@ def test_its_journal_is_lost(site):
 
 
 def test_a_number_whose_journal_is_lost_is_not_used_again(site):
-    """Its order ids would be given twice."""
+    """The number's order ids would be granted twice."""
     redis = site.redis()
     first, second = nodes_of(site, redis, 2)
     assert orders.buy(second).code == 1
@@ -147,25 +147,26 @@ def test_a_number_whose_journal_is_lost_is_not_used_again(site):
 
 
 def test_reopen_without_one_that_is_gone(site):
-    """Redis forgets all while a node is dead that the others had just seen alive. They wait for it,
-    say so, and go on by the operator's word; what was last seen of it stays counted."""
+    """Redis loses everything while a node is dead that the others had just seen alive. They wait
+    for it, log that, and go on when an operator reopens the sale; its last seen tickets stay
+    counted."""
     redis = site.redis()
     first, second, third = nodes = nodes_of(site, redis, 3, silent_ms=ALIVE_MS)
     yeses = [orders.buy(node).data["order"] for node in nodes for _ in range(4)]
     for node in nodes:
         settled(redis, node)
-    spike.wait("the first to see all", lambda: first.stock()["sold"] == 12)
+    spike.wait("the first node to see all", lambda: first.stock()["sold"] == 12)
     third.kill9()
     redis.client.flushall()
     spike.wait("repair", lambda: first.stock()["state"] == "repair")
-    assert reopen_once(first).code == -6  # those who live are still on their way
-    spike.wait("the others to be back", lambda: field(redis, second, "ready") == 1)
-    spike.wait("it to be said", lambda: "waits for node 3;" in first.log_text())
+    assert reopen_once(first).code == -6  # the live nodes are still attaching
+    spike.wait("the second node to be back", lambda: field(redis, second, "ready") == 1)
+    spike.wait("the wait to be logged", lambda: "waits for node 3;" in first.log_text())
     assert waits_for(first) == waits_for(second) == [3]
     stays(second, "repair")
     assert orders.act(first, "reopen").data == {"event": "ticket", "state": "open", "total": TOTAL,
                                                 "sold": 12, "left": TOTAL - 12}
-    assert orders.act(first, "reopen").code == 1  # again: nothing to do
+    assert orders.act(first, "reopen").code == 1  # a repeat: nothing to do
     assert waits_for(first) == []
     assert "node 3 given up to reopen, its tickets: 4 stay counted" in spikelog.run_log(
         *spikelog.confs(first), "stat")
@@ -175,8 +176,8 @@ def test_reopen_without_one_that_is_gone(site):
 
 
 def test_a_blank_node_starts_nothing(site):
-    """After a FLUSHALL the first to come is one without a journal: it sells nothing while others are
-    named, nor by itself once they are back."""
+    """After a FLUSHALL the first node to attach has no journal: it sells nothing while its conf
+    names other nodes, until they are back."""
     redis = site.redis()
     first, second = nodes = nodes_of(site, redis, 2)
     yeses = [orders.buy(first).data["order"] for _ in range(5)]
@@ -193,7 +194,7 @@ def test_a_blank_node_starts_nothing(site):
 
 
 def test_a_new_sale_begins_by_reopen(site):
-    """Two are named, one never comes."""
+    """The conf names two nodes, and one never attaches."""
     redis = site.redis()
     node = site.node(1, nodes=[1, 2], redis=redis, healthy=False,
                      events={"ticket": {"total": TOTAL}})
@@ -209,7 +210,7 @@ def test_a_new_sale_begins_by_reopen(site):
 
 
 def test_sixteen_missing_nodes_are_named(site):
-    """Twenty are missing: sixteen are named, in their order, and all are counted."""
+    """Twenty nodes are missing: sixteen are named, in order, and all are counted."""
     node = site.node(50, nodes=[*range(70, 50, -1), 50], redis=site.redis(), healthy=False)
     spike.wait("repair", lambda: node.health().json["msg"] == "repair")
     assert node.event_stats()["waits_for"] == list(range(51, 67))
@@ -218,7 +219,7 @@ def test_sixteen_missing_nodes_are_named(site):
 
 
 def test_a_repeat_is_no_second_act(site):
-    """An operator who asks again hears the same; the journal has it once."""
+    """A repeated act gets the same answer; the journal has it once."""
     redis = site.redis()
     first, second = nodes_of(site, redis, 2)
     assert orders.buy(second).code == 1
@@ -228,6 +229,6 @@ def test_a_repeat_is_no_second_act(site):
     answers = [reclaim(first, second) for _ in range(3)]
     assert answers[0].data == answers[1].data == answers[2].data
     assert output().count("node 2 given up,") == 1
-    for _ in range(2):  # sold outright: nothing comes back, so there is nothing to warn of
+    for _ in range(2):  # sold outright: no ticket comes back, so there is no warning
         assert "warning" not in reclaim(first, second, journal="lost").data
     assert output().count("node 2 given up with its journal") == 1

@@ -1,9 +1,8 @@
-"""Why: P1, P3, P5 and P7 while Redis fails in every way we know: no ticket too many, none lost,
+"""Why: P1, P3, P5 and P7 while Redis fails in every known way: no ticket too many, none lost,
 "busy" instead of "sold out", an answer in time, and the sale goes on by itself.
 
-Every fault is done to a sale under load. A crowd that never empties the stock buys before, during
-and after it; then the rest is sold to the last ticket, and journals, Redis and what the buyers were
-told must agree.
+Every fault meets a sale under load. A crowd that never empties the stock buys before, during and
+after it; then the rest is sold to the last ticket, and journals, Redis and the answers must agree.
 """
 
 import threading
@@ -42,13 +41,13 @@ class Sale:
                        lambda node=node, goal=goal: node.event_stats()["node_sold"] >= goal)
 
     def buyers_get_busy(self):
-        """Waits until the crowd is told so: Redis is away, and nobody is told "sold out"."""
+        """Waits until buyers get "busy", because Redis is away."""
         since = time.monotonic()
         spike.wait("-6", lambda: any(row.code == -6 for row in self.load.since(since)))
 
     def ends_well(self, killed=False):
-        """Stops the crowd, sells the rest and compares everything. killed: a server was, so some
-        buyers lost their connection."""
+        """Stops the crowd, sells the rest and compares everything. killed: a server was killed, so
+        some buyers lost their connection."""
         self.load.stop()
         if self.proxy:
             self.proxy.delay_s = 0
@@ -128,7 +127,7 @@ def wrong_type(sale):
 
 
 def total_spoilt(sale):
-    """total is no number: nothing may be sold by it; the journal knows the right one."""
+    """total is no number: no ticket may be sold by it; the journal has the right one."""
     sale.redis.client.hset(spike.HASH, spike.TOTAL, "many")
 
 
@@ -143,7 +142,7 @@ def out_of_memory(sale):
 
 
 def read_only(sale):
-    """A master that has become a replica (of nobody who answers) refuses writes."""
+    """A master that has become a replica (of an address without a server) refuses writes."""
     sale.redis.client.replicaof("127.0.0.1", 1)
     sale.buyers_get_busy()
     sale.redis.client.replicaof("NO", "ONE")
@@ -176,7 +175,7 @@ FAULTS = [script_flush, client_kill, sigstop, killed_empty, killed_old_dump, flu
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_fault(site, fault):
-    """One node, one fault, a sale that goes on by itself and comes out even."""
+    """One node, one fault, a sale that goes on by itself and sells exactly its total."""
     sale = Sale(site, site.redis())
     fault(sale)
     sale.goes_on()
@@ -186,7 +185,7 @@ def test_fault(site, fault):
 @pytest.mark.parametrize("fault", [killed_empty, killed_old_dump, flushall],
                          ids=lambda fault: fault.__name__)
 def test_fault_with_two_nodes(site, fault):
-    """Two nodes rebuild what Redis has lost, each its own part; nobody sells before all have."""
+    """Two nodes restore what Redis has lost, each its own part; none sells before both have."""
     sale = Sale(site, site.redis(), nodes=2)
     fault(sale)
     sale.goes_on()
@@ -195,7 +194,8 @@ def test_fault_with_two_nodes(site, fault):
 
 @pytest.mark.parametrize("old_dump", [False, True], ids=["empty", "old-dump"])
 def test_lost_while_a_node_was_down(site, old_dump):
-    """Redis loses writes while one node is dead: the other waits for it, for its sales count."""
+    """Redis loses writes while one node is dead: the other waits for it, because its sales count.
+    """
     redis = site.redis()
     sale = Sale(site, redis, nodes=2)
     redis.keep_dump()
@@ -213,7 +213,7 @@ def test_lost_while_a_node_was_down(site, old_dump):
 
 
 def test_server_starts_without_redis(site):
-    """-6 and 503 "starting" until Redis comes; then it sells. "sold out" is never said."""
+    """-6 and 503 "starting" until Redis is up; then the node sells. It never answers "sold out"."""
     redis = site.redis()
     redis.kill()
     node = site.node(redis=redis, events=EVENTS, healthy=False)
@@ -229,7 +229,8 @@ def test_server_starts_without_redis(site):
 
 
 def test_no_sold_out_while_redis_is_away(site):
-    """P5: "sold out" was true at most one beat ago; without Redis nobody knows, so it is "busy"."""
+    """P5: "sold out" was true at most one beat ago; without Redis it is unknown, so the answer is
+    "busy"."""
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 3}}, **spike.QUICK_REDIS)
     spike.drain(node, 3, redis)
@@ -241,7 +242,7 @@ def test_no_sold_out_while_redis_is_away(site):
 
 
 def test_reply_cut(site):
-    """The script ran, its reply never came: what it granted is voided, nothing is stranded."""
+    """The script has run, but its reply is lost: its grants are voided, nothing is stranded."""
     redis = site.redis()
     sale = Sale(site, redis, proxy=site.proxy(redis))
     for _ in range(10):
@@ -253,7 +254,7 @@ def test_reply_cut(site):
 
 @pytest.mark.parametrize("through", [0, 200], ids=lambda n: f"{n}-bytes-before")
 def test_old_bytes_arrive_late(site, through):
-    """A call that arrives after its node has attached again is fenced: it changes nothing."""
+    """A call that arrives after its node has attached again is refused: it changes nothing."""
     redis = site.redis()
     sale = Sale(site, redis, proxy=site.proxy(redis))
     for _ in range(3):
@@ -272,14 +273,14 @@ def test_old_bytes_arrive_late(site, through):
 
 
 def test_old_bytes_while_nothing_else_happens(site):
-    """The same with a single buyer: only the epoch tells that the call is an old one, for no number
-    and no position has moved since."""
+    """The same with a single buyer: only the epoch shows that the call is old, for no number and no
+    position has moved since."""
     redis = site.redis()
     proxy = site.proxy(redis)
     node = site.node(redis=proxy, events=EVENTS, **spike.QUICK_REDIS)
     proxy.hold()
     assert node.buy().code == -6
-    assert proxy.held_conn, "this was no call with an order"
+    assert proxy.held_conn, "no call with an order was held"
     spike.wait("a new attach", lambda: node.stats()["redis"]["reconnects"] >= 1)
     spike.wait("the node to be ready", lambda: node.stock()["state"] == "open")
     assert redis.figure() == 0
@@ -290,7 +291,7 @@ def test_old_bytes_while_nothing_else_happens(site):
 
 
 def test_slow_redis(site):
-    """A Redis 80 ms away is slow, not down: buyers wait a little and get their tickets."""
+    """A Redis 80 ms away is slow, not down: buyers get their tickets a little later."""
     redis = site.redis()
     sale = Sale(site, redis, proxy=site.proxy(redis), redis_timeout="10s", answer_timeout="20s")
     sale.proxy.delay_s = 0.08
@@ -301,8 +302,8 @@ def test_slow_redis(site):
 
 
 def test_answer_deadline(site):
-    """P7: the answer's deadline is the worker's, whatever Redis is allowed to take: -6 while Redis
-    has not answered, and the orders that are granted too late are given back."""
+    """P7: the worker keeps the answer's deadline, however long redis-timeout is: -6 while Redis has
+    not answered, and orders granted too late are given back."""
     redis = site.redis()
     proxy = site.proxy(redis)
     node = site.node(redis=proxy, redis_timeout="60s", answer_timeout="300ms")
@@ -318,7 +319,8 @@ def test_answer_deadline(site):
 
 
 def test_server_killed_while_redis_is_away(site):
-    """Both die: the node comes back first, Redis empty later; the journal alone remembers."""
+    """Both die: the node comes back first, Redis later and empty; only the journal has the sales.
+    """
     sale = Sale(site, site.redis())
     sale.redis.kill()
     sale.buyers_get_busy()

@@ -1,5 +1,5 @@
-"""Why: at a sold-out event nearly every answer is a fast refusal. It must not be given to a buyer
-who comes back with the key of his ticket, on any node (P4)."""
+"""Why: at a sold-out event nearly every answer is a fast refusal. A buyer who retries with the key
+of a ticket must not get it, on any node (P4)."""
 
 import collections
 import itertools
@@ -11,7 +11,7 @@ TICKETS = 300
 
 
 def test_every_ticket_among_fresh_keys(site):
-    """A flood of fresh keys is refused; among them each ticket's key is asked again on both nodes and
+    """A flood of new keys is refused; among them each ticket's key is sent again to both nodes and
     gets its own order."""
     redis = site.redis()
     nodes = orders.two_nodes(site, redis, events={"ticket": {"total": TICKETS}})
@@ -47,8 +47,8 @@ def test_every_ticket_among_fresh_keys(site):
 
 
 def test_at_the_moment_it_sells_out(site):
-    """Who has just heard yes asks again at once: here he hears it again, on the other node perhaps
-    "busy" for a beat, and nowhere "sold out"."""
+    """A retry right after a yes gets the same yes from the same node, perhaps "busy" for a beat
+    from the other, and from none "sold out"."""
     redis = site.redis()
     nodes = orders.two_nodes(site, redis, events={"ticket": {"total": TICKETS}})
 

@@ -1,5 +1,5 @@
-"""Why: at night an operator types what the runbook says. What spike-cluster(7) tells him to do for a
-new sale must be all that it takes, and the arithmetic of its table must be right."""
+"""Why: at night an operator types what the runbook says. The commands of spike-cluster(7) for a new
+sale must be complete, and the arithmetic of its table must be right."""
 
 import math
 import re
@@ -15,7 +15,7 @@ PAGE = (spike.ROOT / "man" / "spike-cluster.7").read_text()
 
 
 def keys_of_a_sale():
-    """What the page has redis-cli delete."""
+    """The keys that the page deletes with redis-cli."""
     command = re.search(r"^\$ redis-cli (del (?:.*\\e\n)+.*)$", PAGE, re.MULTILINE)[1]
     return shlex.split(command.replace("\\e\n", " "))[1:]
 
@@ -30,13 +30,13 @@ def buy_one_each(redis, nodes):
 
 
 def test_a_new_sale(site):
-    """As the page says: a sale like the first, and the stream tells all of it."""
+    """By the page's commands: a sale like the first, and the stream has all of it."""
     redis = site.redis(persistence="always")
     nodes = dead_nodes.nodes_of(site, redis, 3)
     buy_one_each(redis, nodes)
     for node in nodes:
         assert node.term() == 0
-        shutil.move(node.journal, node.dir / "books")
+        shutil.move(node.journal, node.dir / "archive")
     done = spike.run_server("-c", nodes[0].conf)
     assert done.code == 1 and "node 1 must not sell" in done.err, "the hash is still there"
     redis.client.delete(*keys_of_a_sale())
@@ -50,13 +50,13 @@ def test_a_new_sale(site):
 
 
 def test_a_journal_of_the_last_sale(site):
-    """It was forgotten on one machine: once the new sale has begun, it is refused."""
+    """The old journal was left on one machine: once the new sale has begun, it is refused."""
     redis = site.redis()
     nodes = dead_nodes.nodes_of(site, redis, 2)
     buy_one_each(redis, nodes)
     for node in nodes:
         assert node.term() == 0
-    shutil.move(nodes[0].journal, nodes[0].dir / "books")
+    shutil.move(nodes[0].journal, nodes[0].dir / "archive")
     redis.client.delete(*keys_of_a_sale())
     nodes[0].start(healthy=False)
     orders.act(nodes[0], "reopen")

@@ -1,4 +1,4 @@
-"""Why: a sale as its buyers see it, from the first yes to "sold out", with the published command."""
+"""Why: a sale as buyers see it, from the first yes to "sold out", with the published command."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ import spike
 
 
 def ab(node, *options, path="/buy/ticket"):
-    """Runs ab and answers its report."""
+    """Runs ab and returns its report."""
     host, port = node.address
     done = subprocess.run(["ab", "-q", *options, f"http://{host}:{port}{path}"],
                           capture_output=True, text=True, timeout=60 * spike.PATIENCE, check=False)
@@ -108,7 +108,7 @@ def test_several_events(site):
 
 
 def test_existing_hash_is_adopted(site):
-    """A hash made by the prototype goes on being sold: its total counts, and what is gone is gone."""
+    """A hash of the prototype is adopted: its total counts, and its sold tickets stay sold."""
     redis = site.redis()
     redis.client.hset(spike.HASH, mapping={spike.TOTAL: 100, spike.SOLD: 40})
     node = site.node(redis=redis, events={"ticket": {"total": 500}})
@@ -121,7 +121,7 @@ def test_existing_hash_is_adopted(site):
 
 
 def test_not_open_yet(site):
-    """Before its time an event answers -2 and sells nothing."""
+    """Before the opening an event answers -2 and sells nothing."""
     node = site.node(events={"ticket": {"total": 5, "open": "2099-01-01T10:00:00+08:00"}})
     answer = node.buy()
     assert (answer.status, answer.code, answer.json["msg"]) == (200, -2, "not open yet")
@@ -130,7 +130,8 @@ def test_not_open_yet(site):
 
 
 def test_standalone_after_redis_is_refused(site):
-    """A journal that has sold from Redis does not start alone: it would sell the others' tickets."""
+    """A journal that has sold from Redis does not start standalone: it would sell other nodes'
+    tickets."""
     redis = site.redis()
     node = site.node(redis=redis)
     assert node.buy().code == 1

@@ -1,7 +1,7 @@
-"""Why: each node may have out its share and a buffer above it, so that the others can sell what a
-dead node leaves. How many dead nodes that survives is arithmetic: with the local stocks of those that
-are left adding up to the total or more, every ticket is sold; else exactly the rest is not, until a
-dead node comes back."""
+"""Why: each node may sell its share and a buffer above it, so that the others can sell a dead
+node's tickets. How many dead nodes a sale survives is arithmetic: if the local stocks of the live
+nodes add up to the total or more, every ticket is sold; else exactly the rest is not, until a dead
+node comes back."""
 
 import pytest
 
@@ -23,21 +23,21 @@ CASES = {
 
 
 def sell_and_kill(site, nodes):
-    """The dead have sold a few when they die, in the middle of the sale. Answers the load on the
-    others, which goes on, and what the dead have sold."""
+    """Kills the last nodes in the middle of the sale, after a few sales. Returns the load on the
+    others, which goes on, and the dead nodes' orders."""
     alive, doomed = nodes[:-DEAD], nodes[-DEAD:]
     few = [site.load(node, connections=2, requests=30, pause_s=0.01) for node in doomed]
-    spike.wait("them to sell", lambda: all(load.yes_count() > 10 for load in few))
+    spike.wait("the last nodes to sell", lambda: all(load.yes_count() > 10 for load in few))
     many = site.load(*alive, connections=10, pause_s=0.05)
     spike.wait("the others to sell", lambda: many.yes_count() > 10)
     for node in doomed:
         node.kill9()
-    assert many.codes[-1] == 0, "they died when all was sold"
+    assert many.codes[-1] == 0, "the nodes died after the last ticket was sold"
     return many, [order for load in few for order in load.stop().yeses]
 
 
 def refusal_of(node):
-    """What a buyer hears: sold out, or sold out here."""
+    """The refusal of a buy: sold out, or sold out here; else its code."""
     answer = node.buy()
     return answer.json["msg"] if answer.code == -1 else answer.code
 
@@ -68,17 +68,17 @@ def test_two_of_four_die(site, caps):
 
 
 def goes_no_further(alive, load, unsold):
-    """All buyers hear why, and the truth."""
+    """Every node refuses buyers, with the right message."""
     for node in alive:
-        spike.wait("it to see what is left", lambda node=node: node.stock()["left"] == unsold)
-        spike.wait("it to say so", lambda node=node: refusal_of(node) == (
+        spike.wait("the node to see what is left", lambda node=node: node.stock()["left"] == unsold)
+        spike.wait("the right refusal", lambda node=node: refusal_of(node) == (
             "sold out here" if unsold else "sold out"))
     refused = load.codes[-1]
     spike.wait("refusals", lambda: load.codes[-1] > refused + 100)
 
 
 def give_up(node, out, sold):
-    """What the dead have out stays counted: giving them up frees nothing for sale."""
+    """Giving the dead nodes up frees nothing for sale: their tickets stay counted."""
     for other, count in out.items():
         answer = dead_nodes.reclaim(node, other)
         assert (answer.data["gone"], answer.data["sold"]) == (count, sold)
@@ -86,7 +86,8 @@ def give_up(node, out, sold):
 
 
 def come_back(redis, node):
-    """It gives back what it never journaled and sells what is left: it has room for that."""
+    """A dead node comes back, gives back what it never journaled and sells the rest within its
+    local stock."""
     out = dead_nodes.field(redis, node, "gone")
     node.start()
     own = sum(node.orders().values())

@@ -1,5 +1,5 @@
-"""Why: an answer of the stock that is read later than redis-timeout is discarded. A disk that is
-slower than that must not be taken for a Redis that is away, nor be told as one that is slow."""
+"""Why: an answer of the stock that is read later than redis-timeout is discarded. A disk slower
+than that must not be taken for a lost Redis, nor be reported as a slow one."""
 
 import orders
 import spike
@@ -9,8 +9,8 @@ HELD, BUYERS = 6, 20
 
 
 def test_payments_on_a_slow_disk(site, preload):
-    """What is decided without the stock (payments, cancellations) is committed without costing
-    those who buy at that moment their orders."""
+    """Commits of decisions without the stock (payments, cancellations) do not cost concurrent
+    buyers their orders."""
     redis = site.redis()
     node = site.node(redis=redis, preload=preload("slowsync"), env={"SLOW_SYNC_MS": "700"},
                      redis_timeout="500ms",
@@ -27,7 +27,7 @@ def test_payments_on_a_slow_disk(site, preload):
 
 
 def test_a_slow_disk_is_not_reported_as_redis(site, preload):
-    """An operator who looks for the slow one of disk and Redis must find it."""
+    """An operator must see which of disk and Redis is slow."""
     node = site.node(redis=site.redis(), preload=preload("slowsync"), env={"SLOW_SYNC_MS": "400"})
     buyers = site.load(node, connections=BUYERS)
     rtts = []

@@ -1,4 +1,4 @@
-"""Why: spike-log is how an operator, and every later test, finds out whether the promises were kept."""
+"""Why: by spike-log operators, and all other tests, find out whether the promises were kept."""
 
 import fcntl
 import json
@@ -39,7 +39,7 @@ def two_nodes(site, redis, **options):
 
 
 def test_export_is_what_was_sold(site):
-    """Every yes is one row, with the id that the buyer was given; JSON says the same."""
+    """Every yes is one row with the order id of the answer; JSON has the same."""
     node = site.node(7, events={"ticket": {"total": 1000}, **EXTRA})
     sold = {"ticket": sell(site, node, 300), "seat": sell(site, node, 5, "seat")}
     for beside in (True, False):
@@ -99,7 +99,7 @@ def tail(site):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 def test_tail_follows(site, tail, number):
-    """What is sold while tail runs is printed, once, in order, also over a restart of the server."""
+    """Sales while tail runs are printed once, in order, also across a restart of the server."""
     node = site.node(events={"ticket": {"total": 1000}})
     sell(site, node, 20)
     follower = tail(*confs(node), "tail")
@@ -107,7 +107,7 @@ def test_tail_follows(site, tail, number):
     node.kill9()
     node.start()
     yeses += sell(site, node, 30)
-    spike.wait("all sales to be told", lambda: len(follower.rows()) >= 80)
+    spike.wait("all sales in the output", lambda: len(follower.rows()) >= 80)
     rows = follower.rows()
     assert sorted(row["order"] for row in rows) == sorted(yeses)
     seqs = [int(row["seq"]) for row in rows]
@@ -116,7 +116,7 @@ def test_tail_follows(site, tail, number):
 
 
 def test_tail_begins_with_the_last(site, tail):
-    """-n: so many changes first, counted without the records that are none."""
+    """-n: begins with that many changes; records that are no changes do not count."""
     node = site.node(events={"ticket": {"total": 1000}})
     sell(site, node, 20)
     all_rows = rows_of(run_log(*confs(node), "export"))
@@ -128,7 +128,7 @@ def test_tail_begins_with_the_last(site, tail):
 
 
 def unread(pipe):
-    """Bytes that wait in a pipe."""
+    """The number of unread bytes in a pipe."""
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
@@ -180,7 +180,7 @@ def test_stat(site):
 
 
 def test_audit_under_load(site):
-    """Beside servers at work every audit is clean; at rest it closes the sums to the ticket."""
+    """Beside running servers every audit is clean; at rest its sums are exact to the ticket."""
     redis = site.redis()
     nodes = two_nodes(site, redis, events={"ticket": {"total": 2000}})
     load = site.load(*nodes, connections=40, requests=6000)
@@ -198,7 +198,8 @@ def test_audit_under_load(site):
 
 
 def test_audit_after_kill(site):
-    """kill -9 and Redis emptied: what is open is said and no breach; then it is repaired."""
+    """After kill -9 and a loss of Redis the audit reports open points but no breach; then the sale
+    is repaired."""
     redis = site.redis()
     nodes = two_nodes(site, redis, events={"ticket": {"total": 100000}})
     load = site.load(*nodes, connections=40)
@@ -221,7 +222,7 @@ def test_audit_after_kill(site):
 
 
 def test_audit_names_the_missing_node(site):
-    """Without the journal of a node the sums are not closed, and the audit says whose it is."""
+    """Without the journal of a node the sums cannot be closed, and the audit names that node."""
     redis = site.redis()
     nodes = two_nodes(site, redis)
     sell(site, nodes[1], 10)
@@ -231,7 +232,7 @@ def test_audit_names_the_missing_node(site):
 
 
 def test_audit_counts_foreign_sales(site):
-    """What the prototype's programs sell is foreign, not a breach."""
+    """Tickets sold by the prototype's programs are foreign, not a breach."""
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 100}})
     sell(site, node, 10)
@@ -241,7 +242,7 @@ def test_audit_counts_foreign_sales(site):
 
 
 def test_set_by_hand(site, tail):
-    """What somebody has set by hand is journaled without a name; every command takes it."""
+    """A change by hand is journaled as an act without an origin, which every command accepts."""
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 100}})
     sell(site, node, 3)
@@ -251,7 +252,7 @@ def test_set_by_hand(site, tail):
         r"^  act +20\d\d-.*Z open, total 90, version 1, by somebody unknown$",
         run_log(*confs(node), "stat"), re.MULTILINE))
     sell(site, node, 2)
-    spike.wait("the sales to be told", lambda: len(follower.rows()) == 2)
+    spike.wait("the sales in the output", lambda: len(follower.rows()) == 2)
     assert follower.end() == 0
     rows = rows_of(run_log(*confs(node), "export"))
     assert len(rows) == 5 and rows[3:] == follower.rows()
@@ -313,7 +314,7 @@ def every_fate(node):
 
 
 def check_refused(node, row, changes):
-    """Whom to refund: the order as it is, with the record and the time of the refusal."""
+    """--refused lists the order as it is, with the record and the time of the refusal."""
     refused, = rows_of(run_log(*confs(node), "export", "--refused"))
     assert {**refused, "seq": row["seq"], "time_ms": row["time_ms"]} == row
     assert refused["state"] == "expired"
@@ -360,7 +361,7 @@ def test_every_fate(site, standalone):
 
 
 def test_acts_in_stat(site):
-    """Who has paused, restocked and closed: each act with its time, node and origin."""
+    """stat lists each pause, restock and close with its time, node and origin."""
     redis = site.redis()
     nodes = two_nodes(site, redis)
     for what, more in (("pause", {}), ("resume", {}), ("restock", {"total": 12000}), ("close", {})):
@@ -380,7 +381,8 @@ def test_acts_in_stat(site):
 
 
 def test_audit_under_holds(site):
-    """Buyers with keys hold, pay, cancel and let go on two nodes: every audit meanwhile is clean."""
+    """Buyers with keys hold, pay, cancel or let holds expire on two nodes: every audit meanwhile is
+    clean."""
     redis = site.redis()
     events = {"ticket": {"total": 300, "hold": "200ms", "limit": 3}}
     nodes = orders.two_nodes(site, redis, events=events)
@@ -424,7 +426,8 @@ def settled_orders(site):
 
 @pytest.fixture(scope="module")
 def settled(shared_site):
-    """The same for many tests: (node, client, Redis as it was, and a client for that)."""
+    """The same, shared by several tests: (node, client, dumps of all keys, and a client for raw
+    bytes)."""
     node, client = settled_orders(shared_site)
     raw = spike.redis_client.Redis(unix_socket_path=shared_site.started[0].socket)
     return node, client, {key: raw.dump(key) for key in raw.keys()}, raw
@@ -432,7 +435,7 @@ def settled(shared_site):
 
 @pytest.fixture
 def unchanged(settled):
-    """(node, client), and afterwards all is as it was."""
+    """(node, client); after the test all keys are restored."""
     node, client, dump, raw = settled
     yield node, client
     raw.delete(*raw.keys())
@@ -441,7 +444,7 @@ def unchanged(settled):
 
 
 def value(client, key, old, new):
-    """Changes what Redis has for a key."""
+    """Changes an idempotency key's value in Redis."""
     was = client.hget(REQUESTS, key)
     assert re.search(old, was), was
     client.hset(REQUESTS, key, re.sub(old, new, was, count=1))
@@ -459,10 +462,10 @@ def value(client, key, old, new):
     (lambda c: c.hincrby(BUYERS, "b-late", 1), "1 buyer not counted as the journals say"),
     (lambda c: c.hdel(BUYERS, "b-paid"), "1 buyer not counted as the journals say"),
     (lambda c: c.hset(BUYERS, "b-expired", 1), "1 buyer not counted as the journals say"),
-    (lambda c: c.hset(BUYERS, "somebody", 1), "1 buyer not counted as the journals say"),
+    (lambda c: c.hset(BUYERS, "b-unknown", 1), "1 buyer not counted as the journals say"),
 ])
 def test_audit_finds_changed_names(unchanged, change, expected):
-    """One key, buyer or mark that was changed is a breach, for nothing would put it right."""
+    """One changed key, buyer or key hash is a breach, for nothing would repair it."""
     node, client = unchanged
     change(client)
     text = run_log(*confs(node), "audit", code=1)
@@ -471,7 +474,8 @@ def test_audit_finds_changed_names(unchanged, change, expected):
 
 @pytest.mark.parametrize("key", [REQUESTS, BUYERS, GRANTS])
 def test_audit_of_lost_names(site, key):
-    """Lost as a whole, the next attach tells them again: open until then."""
+    """A whole key that is lost is settled again by the next attach, and reported as open until
+    then."""
     node, client = settled_orders(site)
     client.delete(key)
     assert "open: event ticket: Redis has lost keys, buyers or marks" in run_log(
@@ -484,7 +488,8 @@ def test_audit_of_lost_names(site, key):
 
 
 def test_audit_finds_what_was_above_the_limit(site):
-    """More than the limit of the configurations is a breach, whoever has allowed it."""
+    """More tickets than the configurations' limit is a breach, also if an older configuration
+    allowed them."""
     node = site.node(events={"ticket": {"total": 10}})
     for _ in range(3):
         assert orders.buy(node, buyer="ann").code == 1
@@ -517,7 +522,7 @@ def test_damage_is_exit_2(site, command):
 
 
 def test_wrong_usage_is_exit_2(site):
-    """Wrong words are named, and the usage follows."""
+    """A wrong argument ends with the usage on standard error."""
     node = site.node()
     conf = confs(node)
     for words in ([], ["export"], conf, [*conf, "exprot"], [*conf, "export", "audit"],

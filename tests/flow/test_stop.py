@@ -1,5 +1,6 @@
-"""Why: a stop is no accident. TERM answers what is under way, leaves nothing in doubt and exits 0;
-and what cannot start says why in one line and exits 1 or 2."""
+"""Why: a stop is no accident. On TERM the server answers the requests under way, leaves nothing in
+doubt and exits with 0; a server that cannot start logs the reason in one line and exits with 1 or
+2."""
 
 import signal
 import socket
@@ -14,7 +15,7 @@ CONF = "node 1; listen 127.0.0.1:0; journal {journal}; event ticket {{ total 10;
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGQUIT], ids=["TERM", "QUIT"])
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
 def test_stop_under_load(site, standalone, sig):
-    """Exit 0; every yes is in the journal; nothing is pending in Redis; it goes on afterwards."""
+    """Exit 0; every yes is in the journal; nothing is pending in Redis; the next start sells on."""
     redis = None if standalone else site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 20000}})
     load = site.load(node, connections=50)
@@ -32,7 +33,7 @@ def test_stop_under_load(site, standalone, sig):
 
 
 def test_answers_under_way(site):
-    """A buyer whose order is under way gets his answer before the server goes."""
+    """A buyer whose order is under way gets the answer before the server ends."""
     redis = site.redis()
     proxy = site.proxy(redis)
     node = site.node(redis=proxy)
@@ -71,8 +72,8 @@ def test_stop_before_the_first_attach(site):
 
 
 def test_stop_with_a_batch_in_doubt(site):
-    """The stop begins while a call's reply is missing: the order it may have made is given back
-    before the end, for nobody knows when this node starts again."""
+    """The stop begins while a call's reply is missing: its possible order is given back before the
+    end, for the node may not start again for long."""
     redis = site.redis()
     proxy = site.proxy(redis)
     node = site.node(redis=proxy, **spike.QUICK_REDIS)
@@ -90,8 +91,8 @@ def test_stop_with_a_batch_in_doubt(site):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_stop_answers_the_accept_queue(site, workers):
-    """Hundreds have sent their request, and the kernel has let them in, but no worker has accepted
-    them when TERM comes: each is answered, none is reset."""
+    """Hundreds of connections with a request are in the kernel's accept queue when TERM comes: each
+    is answered, none is reset."""
     node = site.node(workers=workers)
     node.freeze()
     wires = [spike.Wire(node.address) for _ in range(400)]
@@ -102,7 +103,7 @@ def test_stop_answers_the_accept_queue(site, workers):
     node.process.send_signal(signal.SIGCONT)
     answers = [wire.answer() for wire in wires]
     assert {answer.code for answer in answers} <= {1, -6}
-    # A worker that runs before the main thread hears TERM may have answered a few as ever.
+    # A worker that runs before the main thread takes TERM may have answered a few without "close".
     assert {answer.headers.get("connection", "close") for answer in answers} == {"close"}
     assert node.wait_end() == 0
     for wire in wires:
@@ -122,7 +123,7 @@ def test_idle_connections_do_not_delay_the_stop(site):
 
 
 def test_second_term(site):
-    """A second TERM ends it at once, with exit 1."""
+    """A second TERM ends the server at once, with exit 1."""
     redis = site.redis()
     proxy = site.proxy(redis)
     node = site.node(redis=proxy, answer_timeout="20s", redis_timeout="20s")
@@ -132,7 +133,7 @@ def test_second_term(site):
         spike.wait("a call that hangs", lambda: proxy.held_conn)
         node.process.terminate()
         spike.wait("the stop to begin", lambda: not accepts(node))
-        assert node.is_running(), "nothing was under way: this test shows nothing"
+        assert node.is_running(), "no request was under way: this test shows nothing"
         node.process.terminate()
         assert node.wait_end() == 1
 
@@ -191,7 +192,8 @@ def test_no_conf(site):
 
 
 def test_address_in_use(site):
-    """By a stranger, and by another spike-server, which could share the port unnoticed."""
+    """In use by a foreign program, and by another spike-server, which could share the port
+    unnoticed."""
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         address = "127.0.0.1:%d" % stranger.getsockname()[1]
         node = site.node(name="late", listen=address, start=False)
@@ -208,7 +210,7 @@ def test_address_in_use(site):
 
 
 def test_too_few_descriptors(site):
-    """Said at start, with the figure, not in the middle of a sale."""
+    """Reported at the start, with the number, not in the middle of a sale."""
     node = site.node(start=False, connections=5000)
     done = spike.run_server("-c", node.conf, limit=1000)
     assert done.code == 1
@@ -217,8 +219,8 @@ def test_too_few_descriptors(site):
 
 
 def test_disk_without_space(site):
-    """What the sale needs does not fit: said at start, not in the middle of the sale; and there is
-    still room to try again."""
+    """The sale's journal does not fit on the disk: reported at the start, not in the middle of the
+    sale; and there is still space to try again."""
     node = site.node(start=False, events={"ticket": {"total": 20000}})
     done = spike.run_server("-c", node.conf, file_bytes=1 << 20)
     assert done.code == 1
@@ -230,7 +232,7 @@ def test_disk_without_space(site):
 
 
 def test_damaged_journal(site):
-    """A journal that does not read is refused, with words; the server does not crash on it."""
+    """A damaged journal is refused with an error message, not a crash."""
     node = site.node()
     for _ in range(50):
         node.buy()

@@ -1,6 +1,6 @@
 """Why: on sale night an operator sees the sale through spike-top alone. Its screen must show all of
-it, tell at once which node is gone, take every key, any size and any terminal, and leave the
-terminal as it was."""
+it, show at once which node is down, work with every key, size and terminal, and leave the terminal
+as it was."""
 
 import os
 import re
@@ -25,13 +25,14 @@ SELLING = (r"^spike-top  ticket 1/2  OPEN +3/3 up  redis ok [\d.]+ms  \d\d:\d\d:
 
 
 def selling(site):
-    """Three nodes and buyers who are in no hurry: a few hundred orders a second."""
+    """Three nodes under a light load: a few hundred orders a second."""
     redis, nodes = top.three_nodes(site, events=EVENTS)
     return redis, nodes, site.load(*nodes, connections=24, pause_s=0.05)
 
 
 def wait_for_sales(console):
-    """A picture of a second in which all three have sold; on a busy machine not every second is one."""
+    """Waits for a screen of a second in which all three nodes have sold; returns it. On a busy
+    machine not every second is one."""
 
     def picture():
         screen = console.wait_for(*SELLING, r"\d+/s +gone in ~", r"^ 3 \S+ +UP +\d")
@@ -43,7 +44,8 @@ def wait_for_sales(console):
 
 
 def test_all_of_it_at_80x24(site):
-    """Every part of the main view; a node that is killed is DOWN! within 3 s, and told; back: UP."""
+    """Every part of the main view; a killed node is DOWN! within 3 s, with an event line; started
+    again it is UP."""
     _, nodes, _ = selling(site)
     console = Console(site, *top.addresses(nodes))
     screen = wait_for_sales(console)
@@ -73,7 +75,8 @@ def test_all_of_it_at_80x24(site):
 
 
 def test_more_at_120x40_and_any_size(site):
-    """Graphs, latencies, a sparkline a node; too small: it says so; nothing is lost in between."""
+    """Graphs, latencies, a sparkline for each node; a message if the terminal is too small; nothing
+    is lost meanwhile."""
     _, nodes, _ = selling(site)
     console = Console(site, *top.addresses(nodes), cols=120, rows=40)
     large = ("requests/s", "sold/s", "-120s +-60s +now", "latency of /buy, ms",
@@ -91,14 +94,14 @@ def test_more_at_120x40_and_any_size(site):
                                       r"^[> ]\d \S+ +UP", r"q Quit$")
             assert max(map(len, screen.split("\n"))) <= cols
     console.wait_for(*SELLING)
-    console.resize(60, 10)  # a row is hidden: the head says so, and the keys find it
+    console.resize(60, 10)  # a row is hidden: the head shows it, and keys scroll to it
     console.wait_for("^[ ^v]NODE 1-2/3 +STATE")
     console.press("G").wait_for("^[ ^v]NODE 2-3/3 +STATE", "^>3 ")
     console.quit()
 
 
 def test_no_flicker(site):
-    """A picture is what has changed and no more: never the whole screen again, never a blank one."""
+    """A round writes only what has changed: never the whole screen, never a blank one."""
     _, nodes, _ = selling(site)
     console = Console(site, *top.addresses(nodes), cols=120, rows=40, term="xterm-256color")
     console.wait_for("3/3 up", "requests/s")
@@ -112,12 +115,12 @@ def test_no_flicker(site):
     assert 0 < len(data) < pictures * 4000, len(data)
     assert not re.search(rb"\x1b\[[0-3]?J", data)
     console.press("C-l")
-    spike.wait("all of it", lambda: re.search(rb"\x1b\[[0-3]?J", sent.read_bytes()))
+    spike.wait("the whole screen", lambda: re.search(rb"\x1b\[[0-3]?J", sent.read_bytes()))
     console.quit()
 
 
 def test_views_by_keys(site):
-    """Detail, event view and help, from any of them to any other, and back."""
+    """Node view, event view and help: from each to the others, and back."""
     _, nodes, _ = selling(site)
     held = nodes[0].buy("show?n=3").data["order"]
     nodes[0].buy("show?n=2")
@@ -170,7 +173,7 @@ def test_sort_filter_freeze_and_pace_by_keys(site):
     console.press("Space")
     console.wait_gone("FROZEN")
     sold = re.search(r"^Sold +([\d,]+)", frozen, re.MULTILINE)[1]
-    spike.wait("the picture to move", lambda: not re.search(rf"^Sold +{sold} ", console.text(),
+    spike.wait("the screen to change", lambda: not re.search(rf"^Sold +{sold} ", console.text(),
                                                             re.MULTILINE))
 
     console.press("+").wait_for(r" 2s$")
@@ -181,7 +184,8 @@ def test_sort_filter_freeze_and_pace_by_keys(site):
 
 @pytest.mark.parametrize("term", ["vt100", "xterm-256color", "linux"])
 def test_terminals(site, term):
-    """Everywhere the same words; no colour where none is wanted; the terminal is given back."""
+    """The same text on each terminal; no colour where it is switched off; the terminal is restored.
+    """
     node = site.node(events=EVENTS)
     site.load(node, connections=8, pause_s=0.05)
     words = (r"ticket 1/2  OPEN +1/1 up  redis off", r"^>1 \S+ +UP +\d+", r" off$", "^ TOTAL +1/1")
@@ -190,7 +194,8 @@ def test_terminals(site, term):
     coloured = bool(re.search(r"\x1b\[[\d;]*3[0-7]m", console.text(colours=True)))
     assert coloured == (term != "vt100")
     console.press("q")
-    console.wait_exit(0, kept=term == "xterm-256color")  # the others have no second screen
+    # The other terminals have no alternate screen.
+    console.wait_exit(0, restored=term == "xterm-256color")
     console.close()
     if term == "vt100":
         return
@@ -205,7 +210,7 @@ def test_terminals(site, term):
 
 
 def test_a_terminal_without_a_cursor(site):
-    """No picture can be drawn there: it says so and ends."""
+    """spike-top cannot draw there: it prints an error and ends."""
     node = site.node()
     console = Console(site, *top.addresses([node]), term="dumb")
     assert "spike-top: TERM is dumb, a terminal whose cursor cannot be moved" in console.wait_exit(1)
@@ -214,7 +219,7 @@ def test_a_terminal_without_a_cursor(site):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGSEGV])
 def test_ends(site, number):
-    """However it ends, the screen, the cursor and the modes are those from before."""
+    """However spike-top ends, screen, cursor and modes are restored."""
     if spike.BUILD and number == signal.SIGSEGV:
         pytest.skip("a sanitizer has handlers of its own")
     node = site.node()
@@ -226,7 +231,7 @@ def test_ends(site, number):
 
 
 def test_stop_and_go_on(site):
-    """TSTP gives the terminal to the shell, CONT takes it again."""
+    """TSTP returns the terminal to the shell, CONT takes it again."""
     node = site.node()
     console = Console(site, *top.addresses([node]), term="xterm-256color")
     console.wait_row(1, "UP")

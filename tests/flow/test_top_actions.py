@@ -1,5 +1,5 @@
-"""Why: the console is where a sale is paused, restocked or closed in a hurry. Each act must say what
-it will do, do it on all nodes and nothing else, and be out of reach where one may only look."""
+"""Why: operators pause, restock and close a sale from the console, in a hurry. Each act must state
+its effect before, have it on all nodes and no other, and be impossible with --readonly."""
 
 import re
 import signal
@@ -22,7 +22,7 @@ def totals(nodes, event="ticket"):
 
 
 def test_acts(site):
-    """Pause, resume, restock, drain, close: question, yes, done; a no changes nothing."""
+    """Pause, resume, restock, drain, close: question, y, done; any other answer changes nothing."""
     _, nodes = top.three_nodes(site, events={"ticket": {"total": 100000}})
     load = site.load(*nodes, connections=12, pause_s=0.05)
     console = Console(site, *top.addresses(nodes))
@@ -51,7 +51,7 @@ def test_acts(site):
     console.wait_question("^Restock ticket from 100,000 to 120,000 tickets in all, on all nodes")
     console.press("y").wait_for("^Left .* of 120,000 ",
                                 r"^\S+ restock ticket: .* restocked, 120,000 in all")
-    spike.wait("all nodes to know", lambda: totals(nodes) == {120000})
+    spike.wait("the new total on all nodes", lambda: totals(nodes) == {120000})
     console.press("R").wait_question("The new total")
     console.type("1").press("Enter").wait_for(r"\d are gone already; the least is [\d,]+")
     console.press("C-u").type("110,000").press("Enter")
@@ -62,9 +62,9 @@ def test_acts(site):
     console.wait_for(r"^\S+ restock ticket: node 1 refused: its stock-max is less$")
     assert totals(nodes) == {120000}
 
-    console.press("G",
-                  "d").wait_question(r"^Drain node 3 \(.*n3\)\? .* sells no more, of any event; "
-                                          "only a restart ends it")
+    console.press("G", "d")
+    console.wait_question(r"^Drain node 3 \(.*n3\)\? .* sells no more, of any event; "
+                          "only a restart ends it")
     console.press("y").wait_for(r"^\S+ drain node 3: asked node 3: it drains, until it is started",
                                 r"^>3 \S+ +DRAIN ", "2/3 up", r"^\S+ node 3 DRAINING")
     assert nodes[2].buy().code == -6 and nodes[0].buy().code == 1
@@ -83,9 +83,11 @@ def test_acts(site):
 
 
 def test_a_node_that_hangs(site):
-    """Nothing is known of what it was told: that is said, and another node does it. In any view."""
+    """The outcome on the hanging node is unknown: the console reports that, and another node does
+    the act. In any view."""
     _, nodes = top.three_nodes(site, events={"ticket": {"total": 1000}})
-    console = Console(site, "-d", 10, *top.addresses(nodes))  # it is up, for all that is known
+    # With ten seconds between rounds the console still takes node 1 for up.
+    console = Console(site, "-d", 10, *top.addresses(nodes))
     console.wait_for("OPEN", "3/3 up", "^>1 ")
     nodes[0].freeze()
     console.press("Enter").wait_for("^node 1 ", "^Journal")
@@ -107,12 +109,12 @@ def test_a_node_that_hangs(site):
                      "^ still happen$")
     nodes[2].process.send_signal(signal.SIGCONT)
     assert {node.stats()["state"] for node in nodes[:2]} == {"up"}
-    console.wait_for("q Quit$")  # the hints come back
+    console.wait_for("q Quit$")  # the key hints are back
     console.quit()
 
 
 def test_a_question_ends_the_freeze(site):
-    """A picture that is held may be an old one: the question ends that."""
+    """A frozen screen may be old: the question before an act unfreezes it."""
     _, nodes = top.three_nodes(site)
     console = Console(site, *top.addresses(nodes))
     console.wait_for("OPEN", "3/3 up")
@@ -126,8 +128,8 @@ def test_a_question_ends_the_freeze(site):
 
 
 def test_an_outcome_goes_when_the_state_changes(site):
-    """"paused" stands for some seconds, but not once another operator has resumed the sale. (On a busy
-    machine the seconds may be over before: then it is done again.)"""
+    """"paused" stays for some seconds, but not after another operator has resumed the sale. (On a
+    busy machine the seconds may be over before: then the test tries again.)"""
     _, nodes = top.three_nodes(site)
     console = Console(site, *top.addresses(nodes))
     console.wait_for("OPEN", "3/3 up")
@@ -140,15 +142,16 @@ def test_an_outcome_goes_when_the_state_changes(site):
         assert spike.fetch(nodes[1].admin, "POST", "/resume?event=ticket").code == 1
         console.wait_for("^spike-top  ticket  OPEN", r"^\S+ ticket open$")
         console.wait_gone("^ pause ticket: asked")
-        if time.monotonic() - done < 6:  # by itself it goes after eight
+        if time.monotonic() - done < 6:  # without the resume it goes after eight
             break
     else:
-        raise AssertionError("it does not go before its time")
+        raise AssertionError("the outcome did not go early")
     console.quit()
 
 
 def test_readonly_offers_none(site):
-    """No hint, no help, no key: not a question, not a change, in any view."""
+    """With --readonly there is no hint, no help and no key for acts: no question, no change, in any
+    view."""
     _, nodes = top.three_nodes(site)
     console = Console(site, "--readonly", *top.addresses(nodes))
     screen = console.wait_for("OPEN", "3/3 up", "q Quit")
@@ -157,7 +160,8 @@ def test_readonly_offers_none(site):
         console.press(view).wait_for(seen)
         for key in "pxRd":
             console.press(key, "y")
-        console.press("/" if view != "Enter" else "Space")  # the keys before have been taken
+        # When this key shows, those before it have been handled.
+        console.press("/" if view != "Enter" else "Space")
         screen = console.wait_for("Filter by" if view != "Enter" else "FROZEN")
         assert not re.search(r"y/N|Type|Pause|Drain", screen)
         console.press("Escape")
@@ -170,7 +174,7 @@ def test_readonly_offers_none(site):
 
 
 def test_with_a_token(site):
-    """A node that asks for one is seen and acted upon with --token-file, and says so without."""
+    """A node with a token is read and operated with --token-file; without it the row shows 401."""
     token, wrong = site.dir / "token", site.dir / "wrong"
     token.write_text("open-sesame-0123456789\n")
     wrong.write_text("open-barley-0123456789\n")
@@ -188,13 +192,13 @@ def test_with_a_token(site):
     without.wait_for("DOWN! .*401: token needed")
     without.quit(code=1)
     assert "401: wrong token" in top.run_top("-b", "-n", 1, "--token-file", wrong, address, code=1)
-    assert "nobody.token" in top.run_top("-b", "--token-file", site.dir / "nobody.token", address,
+    assert "missing.token" in top.run_top("-b", "--token-file", site.dir / "missing.token", address,
                                          code=1)
 
 
 def test_a_dead_node_is_given_up(site):
-    """X on its row: the others fence it; while it answers there is nothing to give up. Then Redis forgets
-    all, and L gives up what a node takes with it for good."""
+    """X on a dead node's row: the others fence it; a node that answers cannot be given up. L then
+    gives up its journal for good."""
     redis, nodes = top.three_nodes(site, node_timeout="500ms", **spike.QUICK_REDIS,
                                    events={"ticket": {"total": 1000, "hold": "1m"}})
     for node in nodes:
@@ -202,12 +206,12 @@ def test_a_dead_node_is_given_up(site):
     console = Console(site, *top.addresses(nodes))
     console.wait_for("3/3 up")
     console.press("G", "X").wait_for("reclaim: node 3 answers; stop it, if it is to go")
-    spike.wait("its order to be settled",
+    spike.wait("node 3's order to be settled",
                lambda: redis.client.hget(spike.HASH, "3:held") == "1")
     nodes[2].kill9()
     console.wait_for("^>3 .*DOWN!")
     spike.wait("the others to miss it", lambda: "node 3 is silent" in nodes[0].log_text())
-    spike.wait("node 3 to have had its time", lambda: nodes[0].stats()["uptime_s"] >= 4)
+    spike.wait("node 3's time to come back to be over", lambda: nodes[0].stats()["uptime_s"] >= 4)
     console.press("X").wait_question(r"^Give up node 3 \(").press("y")
     console.wait_for(r"^\S+ reclaim node 3: asked node 1: given up$")
     assert redis.client.hget(spike.HASH, "3:fenced") == "1" and redis.figure() == 3
@@ -220,13 +224,14 @@ def test_a_dead_node_is_given_up(site):
 
 
 def test_a_node_that_died_before_the_console_started(site):
-    """The alarm came first, then the console: Redis knows who was at that address."""
+    """The console starts after the node's death: Redis has the number of the node at that address.
+    """
     redis, nodes = top.three_nodes(site, node_timeout="500ms", **spike.QUICK_REDIS)
     nodes[2].kill9()
     console = Console(site, "-c", nodes[0].conf)
     console.wait_for("2/3 up", "^ 3 .*DOWN!")
     spike.wait("the others to miss it", lambda: "node 3 is silent" in nodes[0].log_text())
-    spike.wait("node 3 to have had its time", lambda: nodes[0].stats()["uptime_s"] >= 4)
+    spike.wait("node 3's time to come back to be over", lambda: nodes[0].stats()["uptime_s"] >= 4)
     console.press("G", "X").wait_question(r"^Give up node 3 \(").press("y")
     console.wait_for(r"^\S+ reclaim node 3: asked node 1: given up$")
     assert redis.client.hget(spike.HASH, "3:fenced") == "1"

@@ -1,5 +1,5 @@
-"""Why: what people pipe, mail and graph comes from the batch. Its figures must be those of /stats,
-its JSON that of the manual, and its exit code must tell whether anybody was there."""
+"""Why: scripts, mails and graphs use the batch. Its figures must be those of /stats, its JSON that
+of the manual, and its exit code must show whether any node answered."""
 
 import json
 import re
@@ -18,7 +18,7 @@ FIELDS = ["address", "node", "state", "req_s", "sold_s", "stats"]
 
 
 def test_text(site):
-    """Three rounds, a second apart, in the words of the screen, at most 80 columns."""
+    """Three rounds, a second apart, in the format of the screen, at most 80 columns."""
     _, nodes = top.three_nodes(site, events={"ticket": {"total": 100000}})
     site.load(*nodes, connections=12, pause_s=0.05)
     began = time.monotonic()
@@ -60,7 +60,7 @@ def test_json(site):
 
 
 class Sampler:
-    """Reads /stats of the nodes again and again, beside the console."""
+    """Reads /stats of the nodes continuously, beside the console."""
 
     def __init__(self, nodes):
         self.samples = {node.number: [] for node in nodes}  # of (time_ms, requests, tickets)
@@ -83,7 +83,7 @@ class Sampler:
             thread.join()
 
     def at(self, number, time_ms, what):
-        """What the counter was at that time: no less than in the sample before, no more than after."""
+        """Bounds of the counter at that time: its values in the samples before and after."""
         rows = self.samples[number]
         after = next(i for i, row in enumerate(rows) if row[0] > time_ms)
         before = max(i for i, row in enumerate(rows) if row[0] < time_ms or i == 0)
@@ -91,7 +91,8 @@ class Sampler:
 
 
 def test_rates_are_those_of_stats(site):
-    """REQ/S and SOLD/S are what /stats says over the same time, as closely as can be told beside it."""
+    """REQ/S and SOLD/S are the rates of /stats over the same time, within the bounds of the
+    samples."""
     _, nodes = top.three_nodes(site, events={"ticket": {"total": 1000000}})
     site.load(*nodes, connections=24, pause_s=0.03)
     site.load(*nodes, connections=12, pause_s=0.05, path="/buy/nothing")
@@ -137,14 +138,14 @@ def test_sold_and_left_are_exact_at_rest(site):
     text = run_top("-b", "-n", 1, *top.addresses(nodes))
     assert re.search(f"^Sold   {redis.figure():,} ", text, re.MULTILINE)
     load = site.load(*nodes, connections=12)
-    spike.wait("all that they may sell", lambda: redis.figure() == 4500)
+    spike.wait("the local stocks to be sold", lambda: redis.figure() == 4500)
     load.stop()
     console.wait_for("^Left   500 of 5,000 ", "^Sold   4,500 ", r"^ TOTAL .* 4,500 +500 ")
     console.quit()
 
 
 def test_sold_out(site):
-    """The last ticket is seen, on the screen and in text: <1% is not 0%, and then all is gone."""
+    """The last ticket shows as <1%, not 0%, on the screen and in text; then all are gone."""
     node = site.node(redis=site.redis(), events={"ticket": {"total": 600}})
     console = Console(site, *top.addresses([node]))
     console.wait_for("^Left   600 of 600 .* 100%$")
@@ -160,7 +161,7 @@ def test_sold_out(site):
 
 
 def test_unknown_figures_are_no_zeros(site):
-    """Nobody answers, or nobody has been asked for a ticket: a dash and null, never 0."""
+    """No node answers, or no node has had a request: a dash and null, never 0."""
     closed = Impostor(site, b"")
     closed.close()
     text = run_top("-b", "-n", 1, closed.address, code=1)
@@ -178,7 +179,7 @@ def test_unknown_figures_are_no_zeros(site):
 
 
 def test_local_stock_is_spent(site):
-    """Tickets are left and nobody sells them: that is seen, and what ends it, too."""
+    """Tickets are left and no node may sell them: the console shows that, and its end."""
     node = site.node(redis=site.redis(), events={"ticket": {"total": 500, "local_stock": 100}})
     console = Console(site, *top.addresses([node]))
     console.wait_for("^Left   500 of 500 ")
@@ -194,7 +195,7 @@ def test_local_stock_is_spent(site):
 
 
 def test_nodes_from_the_registry(site):
-    """-c FILE: whoever advertises is asked, whichever node's configuration it is."""
+    """-c FILE: all nodes that advertise are polled, whichever node's configuration it is."""
     _, nodes = top.three_nodes(site)
     found = top.addresses(nodes)
     for node in nodes:
@@ -206,7 +207,7 @@ def test_nodes_from_the_registry(site):
 
 
 def test_exit_codes(site):
-    """0: somebody was there; 1: nobody in the last round; 2: it was asked wrongly."""
+    """0: a node answered; 1: none did in the last round; 2: wrong usage."""
     node = site.node()
     address = top.addresses([node])[0]
     closed = Impostor(site, b"")
@@ -230,7 +231,8 @@ def test_exit_codes(site):
 
 
 def test_no_answer_in_the_last_round(site):
-    """One miss is no proof that a node is down, but it is no answer either: exit 1, and no old rates."""
+    """After one missed answer a node is not down yet, but has no figures: exit 1, and no old rates.
+    """
     node = site.node(events={"ticket": {"total": 1000}})
     batch = subprocess.Popen([top.TOP, "-j", "-n", "3", "-d", "0.5", *top.addresses([node])],
                              stdout=subprocess.PIPE, text=True, preexec_fn=spike.die_with_parent)
@@ -245,7 +247,7 @@ def test_no_answer_in_the_last_round(site):
 
 
 def test_a_node_that_takes_longer_than_the_interval(site):
-    """It is waited for: a batch has nothing better to do."""
+    """The batch waits for its answer beyond the interval."""
     output = json.dumps({"node": 7, "state": "up", "uptime_s": 5, "time_ms": 1, "events": []})
 
     def late():
@@ -258,7 +260,7 @@ def test_a_node_that_takes_longer_than_the_interval(site):
 
 
 def test_a_pipe_that_closes(site):
-    """As in `spike-top -b | head`: it ends, and says nothing worse than that."""
+    """As in `spike-top -b | head`: spike-top ends, without a sanitizer's report."""
     node = site.node()
     batch = subprocess.Popen([top.TOP, "-b", "-d", "0.1", *top.addresses([node])], text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -1,5 +1,5 @@
-"""Why: which nodes there are is the first thing that an operator must be able to believe. A node that
-is seen twice, at its old address, or not at all makes every sum on the screen a lie."""
+"""Why: an operator must be able to rely on the list of nodes. A node that is listed twice, at its
+old address, or not at all makes every sum on the screen wrong."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ ALONE = "Redis does not answer; only this node is watched until it does"
 
 
 def test_a_node_is_named_twice(site):
-    """It counts once; the other row says whose it is."""
+    """The node counts once; the other row names the first one."""
     _, nodes = top.three_nodes(site, events={"ticket": {"total": 1000}})
     alias = site.dir / "alias"
     alias.symlink_to(nodes[0].admin)
@@ -21,7 +21,7 @@ def test_a_node_is_named_twice(site):
     one = top.rounds_of(run_top("-j", "-n", 2, "-d", 0.2, *names))[1]
     states = ["up" if n["state"] == "slow" else n["state"] for n in one["nodes"]]
     assert states[1:3] == ["up", "up"]
-    assert {states[0], states[3]} == {"up", "same"}  # the one that has answered first is up
+    assert {states[0], states[3]} == {"up", "same"}  # the address that answers first is up
     twin = one["nodes"][states.index("same")]
     assert [n["node"] for n in one["nodes"]] == [1, 2, 3, 1]
     assert twin["req_s"] is None and twin["stats"]["node"] == 1
@@ -45,7 +45,8 @@ def batch(*arguments):
 
 
 def test_redis_does_not_answer_at_first(site):
-    """One node of three is watched: that is said, and counted; then Redis tells the others."""
+    """One node of three is watched: the console reports that and counts three; once Redis answers
+    it watches all."""
     redis, nodes = top.three_nodes(site)
     later, conf = site.dir / "later", site.dir / "console.conf"
     conf.write_text(nodes[1].conf.read_text().replace(redis.address, f"unix:{later}"))
@@ -64,7 +65,7 @@ def test_redis_does_not_answer_at_first(site):
 
 
 def test_a_missing_node_has_a_row(site):
-    """A node of the sale that was never started: n/m and the rows say the same; then it is there."""
+    """A node of the sale that was never started counts in n/m and has a row; then it is started."""
     _, nodes = top.three_nodes(site, missing=[3])
     one = top.rounds_of(run_top("-j", "-n", 1, "-c", nodes[0].conf))[0]
     assert (one["total"]["nodes"], [n["node"] for n in one["nodes"]]) == (3, [1, 2, 3])
@@ -75,7 +76,7 @@ def test_a_missing_node_has_a_row(site):
     nodes[2].start()
     nodes[2].kill9()
     console.wait_for("2/3 up", r"^.[3?] \S+n3 +DOWN! .* connection refused$",
-                     r"^ TOTAL +2/3 ")  # Redis has told where it was
+                     r"^ TOTAL +2/3 ")  # Redis has its last address
     nodes[2].start()
     screen = console.wait_for("3/3 up", r"^ 3 \S+n3 +UP ", r"^ TOTAL +3/3 ")
     assert "never heard" not in screen
@@ -83,7 +84,8 @@ def test_a_missing_node_has_a_row(site):
 
 
 def test_two_nodes_swap_their_addresses(site):
-    """Each row tells who answers there; what Redis says of it later is no move."""
+    """Each row shows the node that answers there; a later entry in Redis with the same address is
+    no move."""
     _, nodes = top.three_nodes(site)
     console = Console(site, "-c", nodes[0].conf)
     console.wait_for("3/3 up")
@@ -102,7 +104,7 @@ def test_two_nodes_swap_their_addresses(site):
 
 
 def test_a_node_comes_back_elsewhere(site):
-    """Its row is asked at the new address, with all that was known of it."""
+    """Its row moves to the new address and keeps its figures."""
     _, nodes = top.three_nodes(site)
     console = Console(site, "-c", nodes[0].conf)
     console.wait_for("3/3 up")

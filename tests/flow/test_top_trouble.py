@@ -1,5 +1,5 @@
-"""Why: on the night when things break the console must not. Whatever answers in a node's place gets
-a row that says what is wrong; Redis may be gone; a hundred nodes cost next to nothing."""
+"""Why: when other things break, the console must not. Whatever answers at a node's address gets a
+row with the error; Redis may be away; a hundred nodes cost next to nothing."""
 
 import copy
 import json
@@ -14,11 +14,11 @@ import top
 from top import Console, Impostor, run_top
 
 GOOD = {"node": 77, "state": "up", "uptime_s": 5, "time_ms": 1, "events": []}
-TICKS = 100  # of a second, as /proc counts them
+TICKS = 100  # per second, in /proc
 
 
 def test_whatever_answers(site):
-    """Each row says what came; the real node among them is seen as if it were alone."""
+    """Each row shows the error of its address; the real node among them is shown as ever."""
     node = site.node()
     page = json.dumps(GOOD)
     deep = '{"node":1,"x":' + "[" * 5000 + "]" * 5000 + "}"
@@ -53,7 +53,7 @@ def test_whatever_answers(site):
         seen = console.wait_for(rf"^ +\? \S*:{port} +DOWN! .* ({why})")
     assert seen.isascii() and "\x1b" not in seen
     assert re.search(r"^[> ] *1 \S+ +UP ", seen, re.MULTILINE)
-    for key in ("G", "Enter", "e", "Escape"):  # every view can show them
+    for key in ("G", "Enter", "e", "Escape"):  # every view can show these rows
         console.press(key)
     console.press("/").type("down").wait_for(f"{len(cases)} of {len(cases) + 1}")
     console.press("Enter", "q")
@@ -61,7 +61,7 @@ def test_whatever_answers(site):
 
 
 def test_redis_is_gone(site):
-    """The console asks the nodes, not Redis: all is seen, the trouble is told, and its end."""
+    """The console polls the nodes, not Redis: it shows all nodes, the fault and its end."""
     redis, nodes = top.three_nodes(site, events={"ticket": {"total": 100000}})
     console = Console(site, "-c", nodes[0].conf)
     console.wait_for("OPEN +3/3 up  redis ok")
@@ -89,7 +89,7 @@ def memory_mib(pid, name):
 
 
 class Crowd:
-    """A hundred nodes that speak like the one whose /stats they are given; each sells a little."""
+    """Fake nodes that answer with the given /stats, each with its own number and a growing sale."""
 
     def __init__(self, site, stats, count):
         site.started.append(self)
@@ -123,7 +123,7 @@ class Crowd:
 
 
 def test_a_hundred_nodes(site):
-    """A new picture each second, little work, little memory."""
+    """A new screen each second, with little CPU time and memory."""
     node = site.node(events={"ticket": {"total": 1000000}})
     crowd = Crowd(site, node.stats(), 100)
     console = Console(site, *crowd.addresses, cols=120, rows=40)
@@ -136,11 +136,11 @@ def test_a_hundred_nodes(site):
         pictures.add(re.search(r"^Sold .*$", console.text(), re.MULTILINE)[0])
         return len(pictures) >= 5
 
-    spike.wait("new pictures", are_seen, step=0.1)
+    spike.wait("new screens", are_seen, step=0.1)
     seconds = time.monotonic() - since
     share, peak = (cpu_ticks(pid) - before) / TICKS / seconds, memory_mib(pid, "VmHWM")
-    print(f"100 nodes: 5 pictures in {seconds:.1f} s, {share:.1%} of a core, {peak:.1f} MiB")
-    assert seconds > 2, "more than one a second"
+    print(f"100 nodes: 5 screens in {seconds:.1f} s, {share:.1%} of a core, {peak:.1f} MiB")
+    assert seconds > 2, "more than one screen a second"
     if not spike.BUILD:
         assert share < 0.15
         assert peak < 16

@@ -1,4 +1,4 @@
-"""Why: many nodes sell one stock. Whatever they do at the same moment, a ticket is sold once."""
+"""Why: several nodes sell one stock. Whatever they do at the same moment, a ticket is sold once."""
 
 import spike
 from prototype import Prototype
@@ -40,22 +40,22 @@ def test_one_stock(site):
     assert len(spike.check_promises(nodes, load.yeses, 1000, 1000)) == 1000
     assert all(node.orders() for node in nodes), "one node sold everything"
     for node in nodes:
-        spike.wait("both to see it", lambda node=node: node.stock()["left"] == 0)
+        spike.wait("both nodes to see it", lambda node=node: node.stock()["left"] == 0)
 
 
 def test_beside_the_prototype(site):
-    """While the prototype sells from the same hash, our nodes never take sold past total."""
+    """While the prototype sells from the same hash, the nodes never take sold past total."""
     redis = site.redis()
     nodes = two_nodes(site, redis, 2000)
-    # We sell slowly enough for it to get its part, also on a busy machine.
+    # The nodes sell slowly enough for the prototype to get its part, also on a busy machine.
     load = site.load(*nodes, connections=16, requests=4000, pause_s=0.01)
-    spike.wait("our first sales", lambda: load.yes_count() > 50)
+    spike.wait("the nodes' first sales", lambda: load.yes_count() > 50)
     other = Prototype(redis)
     load.join()
     theirs = other.stop()
     gone = redis.figure(spike.SOLD)
     ours = len(load.yeses)
-    assert ours > 50 and theirs > 50, "they did not sell side by side"
+    assert ours > 50 and theirs > 50, "nodes and prototype did not sell at the same time"
     assert load.codes.keys() == {1, -1}
     assert gone == ours + theirs
     # 2,001 is the prototype's own fault, and then that number is one that the prototype got.
@@ -66,7 +66,8 @@ def test_beside_the_prototype(site):
 
 
 def test_the_other_sells_what_a_dead_node_leaves(site):
-    """With one node dead the other sells all that is left, and nothing is sold again afterwards."""
+    """With one node dead the other sells all that is left, and no ticket is sold again afterwards.
+    """
     redis = site.redis()
     nodes = two_nodes(site, redis, 1000)
     load = site.load(*nodes, connections=40)

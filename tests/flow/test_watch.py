@@ -1,5 +1,5 @@
-"""Why: on sale night an operator believes what /stats, /metrics, the registry and the stat log say.
-They must say the same, say it of sixteen events and 64 workers too, and never cost a sale."""
+"""Why: on sale night operators rely on /stats, /metrics, the registry and the stat log. They must
+agree, also for sixteen events and 64 workers, and never cost a sale."""
 
 import os
 import pathlib
@@ -18,7 +18,7 @@ SERIES = re.compile(r"^([a-z_]+(?:\{[^{}]*\})?) (\S+)$")
 
 
 def metrics(node):
-    """Every series and its value; checked on the way."""
+    """Every series and its value; checks the format on the way."""
     answer = fetch(node.admin, "GET", "/metrics")
     assert answer.status == 200, answer
     assert answer.headers["content-type"] == "text/plain; version=0.0.4"
@@ -52,7 +52,7 @@ def test_promtool_accepts_the_metrics(site):
 
 
 def test_metrics_and_stats_say_the_same(site):
-    """After a load both add up, to what the clients have heard."""
+    """After a load both have the sums of the clients' answers."""
     node = site.node(redis=site.redis(), workers=3,
                      events={"ticket": {"total": 100, "hold": "5m"}, "more": {"total": 50}})
     load = site.load(node, connections=20, requests=600)
@@ -96,7 +96,7 @@ def test_metrics_and_stats_say_the_same(site):
 
 
 def test_sixteen_events_and_sixty_four_workers(site):
-    """The largest configuration that there is still has its answer in one piece."""
+    """The largest configuration still gets complete answers."""
     events = {f"event-{i:02}-" + "x" * 23: {"total": 5} for i in range(16)}
     node = site.node(events=events, workers=64, connections=16)
     stats, found = node.stats(), metrics(node)
@@ -105,8 +105,8 @@ def test_sixteen_events_and_sixty_four_workers(site):
 
 
 def test_what_a_standalone_node_remembers(site):
-    """Keys stay, buyers go with their tickets; a table that fills up is seen before it is full.
-    With Redis both are there, and no node has such tables."""
+    """A standalone node's pools: keys stay, buyers go with their tickets; both are in the metrics
+    before they are full. With Redis nodes have no such tables."""
     node = site.node(events={"ticket": {"total": 10, "stock-max": 30, "hold": "5m"},
                              "more": {"total": 5, "stock-max": 7}})
 
@@ -124,7 +124,7 @@ def test_what_a_standalone_node_remembers(site):
     node.buy("more?buyer=ann&key=k1")
     spike.wait("three of each", lambda: used() == (3, 3))
     assert node.fetch("POST", f"/order/{order}/cancel").code == 1
-    spike.wait("one to have left", lambda: used() == (3, 2))
+    spike.wait("one buyer to be removed", lambda: used() == (3, 2))
     node.kill9()
     node.start()
     spike.wait("the same after a restart", lambda: used() == (3, 2))
@@ -134,7 +134,7 @@ def test_what_a_standalone_node_remembers(site):
 
 
 def test_what_became_of_orders(site):
-    """Counted since the journal began: a restart forgets nothing."""
+    """Orders are counted since the journal began: a restart keeps the counts."""
     node = site.node(events={"ticket": {"total": 4, "hold": "3s"}})
     held = [node.buy().data["order"] for _ in range(4)]
     assert post(node, f"/order/{held[0]}/pay").code == 1
@@ -164,7 +164,7 @@ def of_the_sale(node):
 
 
 class AttachesOnly:
-    """A connection brings its attach to Redis, and no step, until it is let go."""
+    """The attach of a connection reaches Redis, but no step, until open is set."""
 
     def __init__(self, proxy):
         self.stopped, self.calls, self.open = 0, {}, False
@@ -181,8 +181,9 @@ class AttachesOnly:
 
 
 def test_no_sale_metrics_before_the_first_step(site):
-    """A dashboard that takes the least of all nodes must not show 0 because one was never attached,
-    nor all because one has attached and not yet heard what is gone. Figures once heard stay."""
+    """A dashboard that takes the minimum of all nodes must not show 0 because one has never
+    attached, nor the total because one has attached and not yet read the tickets gone. Figures once
+    read stay."""
     redis = site.redis()
     first = site.node(1, redis=redis, events={"ticket": {"total": 5}})
     assert first.buy().code == 1
@@ -204,7 +205,8 @@ def test_no_sale_metrics_before_the_first_step(site):
 
 
 def test_drain(site):
-    """It sells no more and does all else; another node goes on; a restart sells again."""
+    """A draining node sells no more and does all else; another node sells on; a restart ends the
+    draining."""
     redis = site.redis()
     nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 100, "hold": "5s"}})
     node = nodes[0]
@@ -237,7 +239,7 @@ def test_drain(site):
 
 
 def test_the_registry(site):
-    """Every beat tells where the node is, and what it has; without `advertise`: -."""
+    """Every beat writes the node's address and figures; without `advertise` the address is -."""
     redis = site.redis()
     admin = site.dir / "admin.sock"
     node = site.node(redis=redis, admin=f"unix:{admin}", advertise=f"unix:{admin}",
@@ -249,7 +251,7 @@ def test_the_registry(site):
     def entry(number):
         return (redis.client.hget("{ticket_hash_key}:nodes", number) or "").split(" ")
 
-    spike.wait("the beat to tell", lambda: entry(1)[2:4] == ["1", "1"])
+    spike.wait("the figures in the registry", lambda: entry(1)[2:4] == ["1", "1"])
     address, epoch, _, _, beat = entry(1)
     assert address == f"unix:{admin}" and epoch == redis.client.hget(spike.HASH, "1:epoch")
     spike.wait("another beat", lambda: int(entry(1)[4]) > int(beat))
@@ -268,7 +270,8 @@ STAT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 
 
 def test_stat_log(site):
-    """A line for each request, no more and no fewer; after a rename and USR1 the new file has them."""
+    """A line for each request, no more and no fewer; after a rename and USR1 the new file gets
+    them."""
     path, old = site.dir / "stat.log", site.dir / "stat.log.1"
     node = site.node(events={"ticket": {"total": 30}}, stat_log=path)
     site.load(node, connections=10, requests=400).join()
@@ -294,9 +297,9 @@ def test_stat_log(site):
 
 
 def test_sold_out_here_has_its_own_verdict(site):
-    """Tickets are left and nobody gets them: who counts must see that this is not the end. (The two
-    are sold before: a refusal may come while the last ticket is still on its way to the disk, and
-    then its line rightly counts one less.)"""
+    """A node's local stock is out while tickets are left: the verdict must show that. (The two
+    tickets are sold before: a refusal may come while the last commit is under way, and then its
+    line rightly counts one ticket less.)"""
     path = site.dir / "stat.log"
     node = site.node(events={"ticket": {"total": 30, "local-stock": 2}}, stat_log=path)
     assert [node.buy().code for _ in range(2)] == [1, 1]
@@ -312,7 +315,7 @@ def test_sold_out_here_has_its_own_verdict(site):
 
 
 def test_stat_log_on_a_full_disk(site):
-    """Lines are dropped and counted; nobody waits, and the log says it once."""
+    """Lines are dropped and counted; no request waits, and the log has the error once."""
     node = site.node(events={"ticket": {"total": 30}}, stat_log="/dev/full")
     site.load(node, connections=10, requests=400).join()
     spike.wait("all to be dropped", lambda: node.stats()["stat_log"] ==
@@ -323,7 +326,8 @@ def test_stat_log_on_a_full_disk(site):
 
 
 def test_stat_log_without_a_reader(site):
-    """A pipe whose reader sleeps blocks its writer alone: the sale goes on, and the server ends."""
+    """A pipe whose reader hangs blocks only the stat log's writer: the sale goes on, and the server
+    can end."""
     pipe = site.dir / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -338,7 +342,7 @@ def test_stat_log_without_a_reader(site):
 
 
 def test_stat_log_that_cannot_be_opened(site):
-    """Said at the start, before anything is sold."""
+    """Reported at the start, before anything is sold."""
     node = site.node(start=False, stat_log=site.dir / "nowhere" / "stat.log")
     done = spike.run_server("-c", node.conf)
     assert done.code == 1
@@ -361,7 +365,7 @@ def test_stat_log_allocates_nothing(site, preload):
 
 
 def test_the_log_names_the_state_after_a_start(site):
-    """After a restart "selling" would be the one line that an operator reads, and it must be so."""
+    """An operator relies on the start's line about each event: it must have the true state."""
     later = {"total": 4, "open": "2099-01-01T00:00:00Z"}
     node = site.node(redis=site.redis(), events={"ticket": {"total": 3}, "later": later})
 
@@ -387,18 +391,18 @@ def test_the_log_names_the_state_after_a_start(site):
 
 
 def sleeps(node):
-    """How often the main thread, which hears the signals, has gone to sleep."""
+    """How often the main thread, which takes the signals, has gone to sleep."""
     status = pathlib.Path(f"/proc/{node.process.pid}/status").read_text()
     return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])
 
 
 def test_the_log_counts_what_it_would_repeat(site):
-    """One line, and at the end how often it was due again."""
+    """A repeated line is logged once, and at the end with the number of repeats."""
     node = site.node()
     for _ in range(5):
         slept = sleeps(node)
         node.process.send_signal(signal.SIGHUP)
-        spike.wait("it to be heard", lambda slept=slept: sleeps(node) > slept)
+        spike.wait("the signal to be taken", lambda slept=slept: sleeps(node) > slept)
     spike.wait("the reload", lambda: "reload: done" in node.log_text())
     assert node.term() == 0
     found = [line for line in node.log_text().splitlines() if "reload: done" in line]

@@ -1,5 +1,5 @@
-"""Nodes that are gone: what an operator says of them, what is waited for, and the sums once all is
-well again."""
+"""Dead nodes: the operator's requests about them, what the others wait for, and the sums once all
+nodes are back."""
 
 import re
 import shutil
@@ -9,15 +9,15 @@ import orders
 import spike
 import spikelog
 
-SILENT_MS = 600  # node-timeout: is soon over
-ALIVE_MS = 3000  # another: a moment is not enough to be silent
+SILENT_MS = 600  # node-timeout that is soon over
+ALIVE_MS = 3000  # node-timeout that one stall of the machine does not exceed
 TOTAL = 60
 
 
 def nodes_of(site, redis, count, total=TOTAL, caps=None, silent_ms=SILENT_MS, **event):
-    """count nodes of one sale, all selling. caps: the local-stock of each. silent_ms: longer where a
-    node must not be taken for a silent one that only stands still for a moment. redis-timeout is not
-    too long either: a node that lives has a second more than that to come, and is waited for."""
+    """count nodes of one sale, all selling. caps: the local-stock of each. silent_ms: node-timeout;
+    longer where a node that stands still for a moment must not count as silent. redis-timeout is
+    short too: an operator must wait a second longer than that before a node can be given up."""
     numbers = list(range(1, count + 1))
     nodes = []
     for i in numbers:
@@ -30,7 +30,7 @@ def nodes_of(site, redis, count, total=TOTAL, caps=None, silent_ms=SILENT_MS, **
     return nodes
 
 
-# -- what an operator says
+# -- requests of operators
 
 
 def reclaim_once(node, gone, **more):
@@ -39,7 +39,7 @@ def reclaim_once(node, gone, **more):
 
 
 def reclaim(node, gone, **more):
-    """Once the node is silent for long enough."""
+    """Repeats the request until the node has been silent for long enough."""
 
     def is_given_up():
         answer = reclaim_once(node, gone, **more)
@@ -53,14 +53,14 @@ def reopen_once(node):
 
 
 def move(node, name="moved"):
-    """Its journal, on another machine."""
+    """Moves the node's journal, as if to another machine."""
     other = node.dir / name
     shutil.move(node.journal, other)
     node.conf.write_text(node.conf.read_text().replace(str(node.journal), str(other)))
     node.journal = other
 
 
-# -- what Redis says, and what is waited for
+# -- what Redis holds, and what nodes wait for
 
 
 def field(redis, node, name):
@@ -68,12 +68,12 @@ def field(redis, node, name):
 
 
 def settled(redis, node):
-    spike.wait("it to be settled", lambda: field(redis, node, "last") > 0 and
+    spike.wait("all to be settled", lambda: field(redis, node, "last") > 0 and
                field(redis, node, "last") == field(redis, node, "done"))
 
 
 def waits_for(node):
-    """As /stats names them, and /metrics counts them."""
+    """The nodes that a repair waits for: /stats names them, /metrics counts them."""
     found = node.event_stats()["waits_for"]
     text = spike.fetch(node.admin, "GET", "/metrics").body.decode()
     assert f'\nspike_repair_waits{{event="ticket"}} {len(found)}\n' in text
@@ -86,7 +86,8 @@ def is_silent(redis, node):
 
 
 def seen_silent(redis, nodes, gone):
-    """It is, and all of them have noticed; on a busy machine they may have thought so before."""
+    """Waits until gone is silent and all nodes have noticed; on a busy machine they may have
+    counted it as silent before."""
     spike.wait("silence", lambda: is_silent(redis, gone))
     state = re.compile(f"node {gone.number} is (silent|back)")
     for node in nodes:
@@ -95,7 +96,7 @@ def seen_silent(redis, nodes, gone):
 
 
 def stays(node, state, seconds=0.5):
-    """For so long: it must not change, so there is nothing to wait for but time."""
+    """Checks for so long that the state does not change: there is no event to wait for."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         assert node.stock()["state"] == state
@@ -111,7 +112,7 @@ def check_totals(redis, nodes, yeses=(), total=TOTAL, foreign=0):
     for node in nodes:
         node.wait_healthy()
     spike.check_promises(nodes, yeses, total, redis.figure() - foreign)
-    # Of an audit to which Redis did not answer in time it is not a part.
+    # An audit to which Redis did not answer in time lacks that line.
     spike.wait("P3", lambda: "P3 no undersell" in spikelog.audit(*nodes))
     numbers = [node.number for node in nodes]
     orders.check_sample(orders.sample(redis, numbers), numbers, foreign)

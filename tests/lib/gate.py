@@ -1,15 +1,16 @@
-"""A proxy that tells the calls of a server to Redis apart, and stops the one that a test names.
+"""A proxy that knows the kinds of the server's calls to Redis, and stops the one that a test names.
 
-  refuse, attempts       while it is set a connection is closed at its next call; how many were
-  swallow                a function: calls for which it is true get nowhere, and what comes after
-                         them on their connection
-  catch(which, how)      the next call for which `which` is true, however long it takes to come:
-      CALL     it stays here, also when the server is long dead, until release()
-      ANSWER   it runs; its answer is lost, and the connection silent from then on
-      REST     it runs and is answered; all that the server says after it is refused
-  on_call                a function that is told of every call before it goes on
+  refuse, attempts       while refuse is set, a connection is closed at its next call; attempts
+                         counts those calls
+  swallow                a function: a call for which it is true is held here, with all that follows
+                         on its connection
+  catch(which, how)      acts on the next call for which `which` is true, whenever it comes:
+      CALL     the call is held here, also after the server's death, until release()
+      ANSWER   the call runs; its answer is lost, and the connection is silent from then on
+      REST     the call runs and is answered; every later call of the server is refused
+  on_call                a function that gets every call before it is forwarded
 
-The second half of a call that came in two pieces is of no kind; a caught call is never that long.
+The second part of a call that arrives in two pieces has no kind; a caught call is never that long.
 """
 
 import re
@@ -25,7 +26,7 @@ RUN, FOUND = ARGV + 4, ARGV + 21  # of an attach; an examination has nothing the
 
 
 def arguments_of(data):
-    """The words of a call, as far as they have come."""
+    """The arguments of a call, as far as they have arrived."""
     arguments, at = [], data.find(b"\r\n") + 2
     while data[at:at + 1] == b"$":
         end = data.find(b"\r\n", at)
@@ -38,7 +39,7 @@ def arguments_of(data):
 
 
 class Call:
-    """kind: examine, attach, step, or the command; event: whose; sells: orders are in that step."""
+    """kind: examine, attach, step, or the command; event: its name; sells: the step has orders."""
 
     def __init__(self, conn, data):
         arguments = arguments_of(data) if data[:1] == b"*" else []
@@ -71,8 +72,8 @@ class Gate(Proxy):
         self._which, self._how = which, how
 
     def wait_caught(self, seconds=10):
-        """Until the call is here, or has run, as was asked for; answers its connection."""
-        assert self.caught.wait(seconds * spike.PATIENCE), "no such call came"
+        """Waits until the caught call is held, or has run; returns its connection."""
+        assert self.caught.wait(seconds * spike.PATIENCE), "no such call has arrived"
         if self._how == ANSWER:
             assert self.cut_done.wait(seconds * spike.PATIENCE), "it has not run"
         return self.caught_conn

@@ -1,37 +1,39 @@
 """A TCP proxy between the server and its Redis, for what a network can do to a call.
 
   delay_s          every chunk from the server waits that long
-  reply_delay_s    every chunk to the server waits that long: it learns late of what Redis has done
-  keep_reply()     the reply to the next call with orders, and all after it on that connection, wait
-                   here until let_go()
-  cut_reply()      the next call with orders reaches Redis and runs; its reply is thrown away, and
-                   the connection closed (or, with close=False, silent from then on)
-  part(), join()   the network between them is gone, and is back
-  hold(through)    of the next call with orders only the first `through` bytes go on; the rest
-                   stays here, also when the server has long closed that connection, until release()
+  reply_delay_s    every chunk to the server waits that long, after Redis has acted
+  hold_replies()   the reply to the next call with orders, and all after it on that connection, are
+                   held here until release_replies()
+  cut_reply()      the next call with orders reaches Redis and runs; its reply is dropped, and the
+                   connection is closed (or, with close=False, silent from then on)
+  disconnect(),    the network between server and Redis is gone, and is back
+  reconnect()
+  hold(through)    only the first `through` bytes of the next call with orders are forwarded; the
+                   rest is held here until release(), also after the server has closed that
+                   connection
 
-"With orders": a step that settles or deducts anything: what it has packed is not empty (storage/stock/step.lua).
-Two threads a connection; all of them are daemons and end with it.
+"With orders": a step that settles or deducts anything, so its packed arguments are not empty
+(storage/stock/step.lua). Two daemon threads for each connection, which end with it.
 """
 
 import socket
 import threading
 import time
 
-WORDS = 3 + 6 + 24  # of a step: EVALSHA, its SHA1, the number of keys; the keys; the arguments
-CHANGES, ITEMS = WORDS - 3, WORDS - 1  # which of them are packed; both are empty without orders
+ARGUMENTS = 3 + 6 + 24  # of a step: EVALSHA, its SHA1, the number of keys; the keys; the arguments
+CHANGES, ITEMS = ARGUMENTS - 3, ARGUMENTS - 1  # the packed ones; both are empty without orders
 
 
 def has_orders(data):
-    """Is that the beginning of a step with orders? What is packed may hold anything, but comes last."""
+    """Whether data begins a step with orders. Packed arguments hold any bytes, but come last."""
     lines = data.split(b"\r\n")
-    lengths = lines[1::2]  # each before its word
-    return lines[0] == b"*%d" % WORDS and len(lengths) > ITEMS and \
+    lengths = lines[1::2]  # each stands before its argument
+    return lines[0] == b"*%d" % ARGUMENTS and len(lengths) > ITEMS and \
         (lengths[CHANGES], lengths[ITEMS]) != (b"$0", b"$0")
 
 
 class Conn:
-    """One connection of the server and its other half to Redis."""
+    """One connection of the server, and the proxy's own connection to Redis for it."""
 
     def __init__(self, server, upstream):
         self.server = server
@@ -91,7 +93,7 @@ class Proxy:
         self.held_conn, self.holding = None, through
 
     def release(self, seconds=60):
-        """Sends the held bytes and answers what Redis says to them."""
+        """Sends the held bytes and returns Redis' reply to them."""
         conn = self.held_conn
         conn.upstream.settimeout(seconds)
         conn.upstream.sendall(conn.held)
@@ -110,7 +112,7 @@ class Proxy:
         for conn in self.conns:
             conn.close()
         assert not self.cutting and self.holding is None, \
-            "no step with orders came through the proxy that was to cut or to hold one"
+            "no step with orders has passed the proxy that was to cut or to hold one"
 
     # -- the threads
 

@@ -16,7 +16,7 @@ def confs(*nodes):
 
 
 def run_log(*arguments, code=0, codes=None):
-    """Runs spike-log to its end and answers what it printed; on trouble, its complaint."""
+    """Runs spike-log to its end and returns its output; with exit code 2, its standard error."""
     done = subprocess.run([LOG, *map(str, arguments)], capture_output=True, text=True,
                           timeout=60 * spike.PATIENCE, preexec_fn=spike.die_with_parent,
                           check=False)
@@ -36,12 +36,12 @@ def changes(node):
 
 
 def audit(*nodes):
-    """The audit finds no breach, and soon nothing that is still open; answers what it proved."""
+    """Waits for an audit without a breach and with nothing open; returns its output."""
     return settled_audit(*nodes, codes=(0,))
 
 
 def breaches(*nodes):
-    """The lines of what an audit with nothing open finds wrong."""
+    """The BREACH lines of an audit with nothing open."""
     output = settled_audit(*nodes, codes=(0, 1))
     return [line for line in output.splitlines() if line.startswith("BREACH ")]
 

@@ -101,7 +101,7 @@ static uint32_t add_registered(struct fault *f)
         roster.is_lost = true;
         return 0;
     }
-    fault_say(f, "redis %s: no node has advertised its admin address", roster.conf->redis.text);
+    fault_set(f, "redis %s: no node has advertised its admin address", roster.conf->redis.text);
     qsort(roster.found.nodes, roster.found.count, sizeof roster.found.nodes[0], by_node);
     for (uint32_t i = 0; i < roster.found.count; i++) {
         if (!poll_add(roster.poll, roster.found.nodes[i].address, f))

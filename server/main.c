@@ -252,7 +252,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)timer;
     (void)events;
-    log_tell_repeated(false);
+    log_report_repeated(false);
 }
 
 /* Before the seal, so that libev has the place. */
@@ -401,7 +401,7 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
     struct fault f;
     if (error == 0)
         return;
-    fault_say(&f, "cannot start a thread: %s", strerror(error));
+    fault_set(&f, "cannot start a thread: %s", strerror(error));
     die(&f);
 }
 
@@ -437,6 +437,7 @@ static void run(void)
     pthread_t waiter;
     watch_signals(worker_loop(node.admin_worker));
     mask_signals(SIG_BLOCK, true); /* threads inherit it, and libev has unblocked them */
+    journal_hand_over(node.journal, THREAD_LEDGER);
     must_start(&node.ledger_thread, ledger_run, node.ledger);
     if (stat_log_is_on(&node.stats))
         must_start(&node.stat_thread, stat_log_run, &node.stats);
@@ -463,7 +464,7 @@ static void clean_up(void)
     if (ev_alloc_late() > 0)
         log_line(LOG_WARN, "libev has taken memory %llu times after start; please report this",
                  (unsigned long long)ev_alloc_late());
-    log_tell_repeated(true);
+    log_report_repeated(true);
     log_line(LOG_INFO, "stopped");
 }
 

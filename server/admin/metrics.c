@@ -134,12 +134,12 @@ static bool is_of_buy(int v)
 
 static void put_orders(const struct scene *s, const char *name)
 {
-    char word[VERDICT_WORD];
+    char word[VERDICT_NAME_BYTES];
     for (uint32_t i = 0; i < s->admin->conf->event_count; i++)
         for (int v = 0; v < VERDICT_COUNT; v++) {
             if (!is_of_buy(v))
                 continue;
-            verdict_word((enum verdict)v, word);
+            verdict_name((enum verdict)v, word);
             response_put(s->out, "%s{event=\"%s\",verdict=\"%s\"} %" PRIu64 "\n", name,
                          event_name(s, i), word, s->sums.verdicts[i][v]);
         }

@@ -80,7 +80,6 @@ static void init_memory(struct ledger *l, const struct arena *a)
 {
     struct message **batches = arena_block(a, l->batches_pool);
     stock_init(l->stock, a);
-    intake_init(l, a);
     step_init(l, a);
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         struct ledger_event *e = &l->events[i];
@@ -98,6 +97,7 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
     l->journal = journal;
     l->board = board;
     init_memory(l, a);
+    intake_init(l, a, channels, channel_count);
     outbox_init(l, a, channels, channel_count);
     book_init(l, channels, channel_count);
     if (!doorbell_open(&l->bell, f))
@@ -126,7 +126,7 @@ static void sleep_until_due(struct ledger *l)
 {
     doorbell_arm(&l->bell);
     uint64_t now = clock_mono_us(), due = turn_due_mono_us(l, now);
-    if (outbox_rings_are_empty(l) && !atomic_load(&l->stop) && due > now)
+    if (intake_rings_are_empty(l) && !atomic_load(&l->stop) && due > now)
         doorbell_wait(&l->bell, due - now);
     doorbell_disarm(&l->bell);
 }
@@ -155,7 +155,7 @@ static void settle_and_leave(struct ledger *l)
 void *ledger_run(void *ledger)
 {
     struct ledger *l = ledger;
-    thread_is(THREAD_LEDGER, "ledger");
+    thread_set_role(THREAD_LEDGER, "ledger");
     while (!atomic_load(&l->stop))
         if (!turn_run(l) && !turn_has_work(l))
             sleep_until_due(l);

@@ -284,7 +284,7 @@ bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
 void worker_run(struct worker *w)
 {
     if (w->o.side == ROUTE_BUYERS) /* the admin worker runs on main */
-        thread_is(THREAD_WORKER, w->o.name);
+        thread_set_role(THREAD_WORKER, w->o.name);
     ASSERT_OWNER(w);
     ev_run(w->loop, 0);
 }

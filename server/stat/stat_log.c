@@ -111,10 +111,10 @@ static void add_line(struct stat_log *s, const struct stat_line *line)
     char *to = s->text + s->len;
     size_t room = sizeof s->text - s->len;
     int code = verdict_code((enum verdict)line->verdict);
-    char word[VERDICT_WORD], sold[16] = "-";
+    char word[VERDICT_NAME_BYTES], sold[16] = "-";
     const char *event = "-";
     show_time(s, line->wall_ms);
-    verdict_word((enum verdict)line->verdict, word);
+    verdict_name((enum verdict)line->verdict, word);
     if (line->event != STAT_NO_EVENT) {
         event = s->conf->events[line->event].name;
         snprintf(sold, sizeof sold, "%" PRIu32, line->sold);
@@ -263,7 +263,7 @@ static void open_again(struct stat_log *s)
 void *stat_log_run(void *stat_log)
 {
     struct stat_log *s = stat_log;
-    thread_is(THREAD_STAT_LOG, "stat-log");
+    thread_set_role(THREAD_STAT_LOG, "stat-log");
     for (bool stop = false; !stop;) {
         doorbell_arm(&s->bell);
         stop = atomic_load(&s->stop); /* what was put before that is taken below */

@@ -214,7 +214,7 @@ static void structure(void **state)
     must_refuse("total 1;", 1, "belongs in the block of event");
     must_refuse("node 1;\n\nnode 2;", 3, "set twice");
     must_refuse(BASE "event e { total 1;\n total 1; }", 2, "set twice");
-    must_refuse(BASE SALE "\n" SALE, 2, "stands there twice");
+    must_refuse(BASE SALE "\n" SALE, 2, "is listed twice");
     must_refuse(BASE "event E { total 1; }", 1, "a-z");
     must_refuse(BASE "event a23456789012345678901234567890123 { total 1; }", 1, "1 to 32");
 }
@@ -294,7 +294,7 @@ static void addresses(void **state)
     (void)state;
     must_refuse_top("listen localhost:3005;", "is not an address");
     must_refuse_top("redis 127.0.0.1:0;", "port 0");
-    must_refuse_top("listen 127.0.0.1:3005;", "stands there twice");
+    must_refuse_top("listen 127.0.0.1:3005;", "is listed twice");
     must_refuse_top("admin 127.0.0.1:3005;", "listen address as well");
     must_refuse_top("listen 127.0.0.1:1; listen 127.0.0.1:2; listen 127.0.0.1:3;"
                     "listen 127.0.0.1:4; listen 127.0.0.1:5; listen 127.0.0.1:6;"
@@ -306,7 +306,7 @@ static void nodes(void **state)
 {
     (void)state;
     must_refuse_top("nodes 2 3;", "this node, 1, is not among them");
-    must_refuse_top("nodes 1 2 1;", "node 1 stands there twice");
+    must_refuse_top("nodes 1 2 1;", "node 1 is listed twice");
     must_refuse_top("nodes 0 1;", "out of range");
     must_refuse_top("nodes 1 65536;", "out of range");
     must_refuse_top("nodes 1 1k;", "not a node");
@@ -484,13 +484,13 @@ static void the_table_is_sound(void **state)
         assert_ptr_equal(setting_find_anywhere(s->name), s);
         assert_true((s->given == GIVEN_REQUIRED) == (s->standard[0] == '\0'));
     }
-    uint64_t most;
-    assert_true(value_number(settings[SET_total].most, "0", "1024g", &most, &why));
-    assert_int_equal(most, TICKETS_MAX);
-    assert_true(value_number(settings[SET_node].most, "0", "1024g", &most, &why));
-    assert_int_equal(most, NODE_MAX);
-    assert_true(value_number(settings[SET_workers].most, "0", "1024g", &most, &why));
-    assert_int_equal(most, WORKERS_MAX);
+    uint64_t max;
+    assert_true(value_number(settings[SET_total].max, "0", "1024g", &max, &why));
+    assert_int_equal(max, TICKETS_MAX);
+    assert_true(value_number(settings[SET_node].max, "0", "1024g", &max, &why));
+    assert_int_equal(max, NODE_MAX);
+    assert_true(value_number(settings[SET_workers].max, "0", "1024g", &max, &why));
+    assert_int_equal(max, WORKERS_MAX);
 }
 
 /* What -t prints is the file that was meant: reading it again gives the same struct. */

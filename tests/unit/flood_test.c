@@ -16,7 +16,7 @@
 #define MINUTE FLOOD_MINUTE_US
 
 static struct flood flood;
-static struct flood_text told;
+static struct flood_text report;
 
 static int fresh(void **state)
 {
@@ -27,7 +27,7 @@ static int fresh(void **state)
 
 static bool say(const char *text, uint64_t at)
 {
-    return flood_say(&flood, 1, text, at, &told);
+    return flood_admit(&flood, 1, text, at, &report);
 }
 
 static void the_last_line_again_is_counted(void **state)
@@ -37,12 +37,12 @@ static void the_last_line_again_is_counted(void **state)
     for (int i = 0; i < 1000; i++)
         assert_false(say("down", 5));
     assert_true(say("up", 6));
-    assert_false(flood_tell(&flood, MINUTE - 1, false, &told));
-    assert_true(flood_tell(&flood, MINUTE, false, &told));
-    assert_string_equal(told.text, "down");
-    assert_int_equal(told.counted, 1000);
-    assert_int_equal(told.level, 1);
-    assert_false(flood_tell(&flood, MINUTE, false, &told));
+    assert_false(flood_report(&flood, MINUTE - 1, false, &report));
+    assert_true(flood_report(&flood, MINUTE, false, &report));
+    assert_string_equal(report.text, "down");
+    assert_int_equal(report.suppressed, 1000);
+    assert_int_equal(report.level, 1);
+    assert_false(flood_report(&flood, MINUTE, false, &report));
 }
 
 /* Down, up, down, up: each is news, until it is not any more. */
@@ -52,11 +52,11 @@ static void alternating_lines_are_said_five_times_a_minute(void **state)
     int said = 0;
     for (uint64_t i = 0; i < 100; i++)
         said += say(i % 2 == 0 ? "down" : "up", i);
-    assert_int_equal(said, 2 * FLOOD_SAID);
-    assert_true(flood_tell(&flood, MINUTE + 1, false, &told));
-    assert_int_equal(told.counted, 50 - FLOOD_SAID);
-    assert_true(flood_tell(&flood, MINUTE + 1, false, &told));
-    assert_int_equal(told.counted, 50 - FLOOD_SAID);
+    assert_int_equal(said, 2 * FLOOD_PER_MINUTE);
+    assert_true(flood_report(&flood, MINUTE + 1, false, &report));
+    assert_int_equal(report.suppressed, 50 - FLOOD_PER_MINUTE);
+    assert_true(flood_report(&flood, MINUTE + 1, false, &report));
+    assert_int_equal(report.suppressed, 50 - FLOOD_PER_MINUTE);
 }
 
 static void a_flood_is_told_once_a_minute(void **state)
@@ -67,10 +67,10 @@ static void a_flood_is_told_once_a_minute(void **state)
     for (uint64_t s = 1; s <= 300; s++) {
         uint64_t at = s * 1000000;
         lines += say("full", at);
-        lines += told.counted > 0;
-        counted += told.counted;
-        while (flood_tell(&flood, at, false, &told)) {
-            counted += told.counted;
+        lines += report.suppressed > 0;
+        counted += report.suppressed;
+        while (flood_report(&flood, at, false, &report)) {
+            counted += report.suppressed;
             lines++;
         }
     }
@@ -83,7 +83,7 @@ static void after_a_quiet_minute_it_is_news(void **state)
     (void)state;
     assert_true(say("down", 0));
     assert_true(say("down", MINUTE)); /* nobody has looked in between */
-    assert_false(flood_tell(&flood, 2 * MINUTE, false, &told));
+    assert_false(flood_report(&flood, 2 * MINUTE, false, &report));
     assert_true(say("down", 2 * MINUTE + 1));
 }
 
@@ -93,8 +93,8 @@ static void nobody_told_it_in_time(void **state)
     assert_true(say("down", 0));
     assert_false(say("down", 1));
     assert_false(say("down", MINUTE)); /* this one is told with it */
-    assert_int_equal(told.counted, 2);
-    assert_string_equal(told.text, "down");
+    assert_int_equal(report.suppressed, 2);
+    assert_string_equal(report.text, "down");
 }
 
 static void what_is_forgotten_is_told_first(void **state)
@@ -105,12 +105,12 @@ static void what_is_forgotten_is_told_first(void **state)
     for (uint64_t i = 0; i < 3 * FLOOD_TEXTS; i++) {
         snprintf(text, sizeof text, "text %u", (unsigned)i);
         assert_true(say(text, i));
-        counted += told.counted;
+        counted += report.suppressed;
         assert_false(say(text, i));
     }
     assert_int_equal(counted, 2 * FLOOD_TEXTS);
-    while (flood_tell(&flood, 100, true, &told))
-        counted += told.counted;
+    while (flood_report(&flood, 100, true, &report))
+        counted += report.suppressed;
     assert_int_equal(counted, 3 * FLOOD_TEXTS);
 }
 
@@ -124,10 +124,10 @@ static void texts_differ_by_level_and_to_the_last_byte(void **state)
     b[sizeof b - 2] = 'y';
     assert_true(say(a, 0));
     assert_true(say(b, 0));
-    assert_true(flood_say(&flood, 2, b, 0, &told));
-    assert_false(flood_say(&flood, 2, b, 0, &told));
-    assert_true(flood_tell(&flood, 0, true, &told));
-    assert_int_equal(strlen(told.text), FLOOD_TEXT - 1);
+    assert_true(flood_admit(&flood, 2, b, 0, &report));
+    assert_false(flood_admit(&flood, 2, b, 0, &report));
+    assert_true(flood_report(&flood, 0, true, &report));
+    assert_int_equal(strlen(report.text), FLOOD_TEXT - 1);
 }
 
 int main(void)

@@ -4,9 +4,11 @@
  * bit and every cut must end in one of two ways: refused in words, or opened with every record as
  * it was (the bit was in no use). The process that opens must live in either case.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate -lz
  */
@@ -40,7 +42,7 @@ static void a_sound_journal_is_taken(void **state)
     struct fault f;
     struct leftover l;
     const struct sample *s = *state;
-    if (!journal_verify(s->place.dir, &l, &f))
+    if (!journal_verify(s->where.dir, &l, &f))
         fail_msg("%s", f.text);
     assert_false(is_refused(s));
 }
@@ -100,24 +102,24 @@ static void a_lost_file_is_no_beginning(void **state)
 {
     const struct sample *s = *state;
     struct fault f;
-    assert_int_equal(unlink(s->place.data), 0);
-    assert_null(place_try(&s->place, SIZE, &f));
+    assert_int_equal(unlink(s->where.data), 0);
+    assert_null(test_dir_try(&s->where, SIZE, &f));
     assert_non_null(strstr(f.text, "empty or gone, and it held a journal"));
 }
 
 /* A power cut before the first commit leaves an empty file, or zeros. */
 static void a_beginning_may_start_over(void **state)
 {
-    struct place p = {.root = ""};
+    struct test_dir p = {.root = ""};
     (void)state;
     for (off_t bytes = 0; bytes <= 8192; bytes += 4096) {
-        place_make(&p);
+        test_dir_make(&p);
         assert_int_equal(mkdir(p.dir, 0700), 0);
         int fd = open(p.data, O_RDWR | O_CREAT, 0600);
         assert_int_equal(ftruncate(fd, bytes), 0);
         close(fd);
-        journal_close(place_open(&p, SIZE));
-        place_remove(&p);
+        journal_close(test_dir_open(&p, SIZE));
+        test_dir_remove(&p);
     }
 }
 
@@ -128,7 +130,7 @@ static size_t free_lists(const struct sample *s, uint64_t *out, size_t max)
     MDB_cursor *cursor;
     MDB_val key, data;
     size_t len = 0;
-    cut_open(&g, s->place.dir, "ticket", MDB_RDONLY);
+    cut_open(&g, s->where.dir, "ticket", MDB_RDONLY);
     assert_int_equal(mdb_cursor_open(g.txn, 0, &cursor), 0);
     while (mdb_cursor_get(cursor, &key, &data, MDB_NEXT) == 0) {
         assert_true(len + data.mv_size / 8 <= max);
@@ -181,7 +183,7 @@ static void a_missing_record_is_refused(void **state)
     struct surgery g;
     uint64_t seq = 30;
     MDB_val key = {sizeof seq, &seq};
-    cut_open(&g, s->place.dir, "ticket", 0);
+    cut_open(&g, s->where.dir, "ticket", 0);
     assert_int_equal(mdb_del(g.txn, g.dbi, &key, NULL), 0);
     sew_up(&g);
     must_refuse(s, "record 29 of event ticket: records are missing");
@@ -195,7 +197,7 @@ static void a_gap_is_refused(void **state)
     uint64_t seq = 30, end = s->tickets + 1;
     MDB_val key = {sizeof seq, &seq}, last = {sizeof end, &end}, data;
     unsigned char bytes[RECORD_BYTES_MAX];
-    cut_open(&g, s->place.dir, "ticket", 0);
+    cut_open(&g, s->where.dir, "ticket", 0);
     assert_int_equal(mdb_get(g.txn, g.dbi, &key, &data), 0);
     size_t len = data.mv_size;
     memcpy(bytes, data.mv_data, len);
@@ -215,7 +217,7 @@ static void a_changed_record_is_refused(void **state)
     unsigned char bytes[RECORD_BYTES_MAX];
     struct record r = order_of(30);
     uint32_t crc = 0;
-    cut_open(&g, s->place.dir, "ticket", 0);
+    cut_open(&g, s->where.dir, "ticket", 0);
     assert_int_equal(mdb_get(g.txn, g.dbi, &key, &data), 0);
     r.seq = 30;
     r.n = 2;
@@ -233,7 +235,7 @@ static void moved_records_are_refused(void **state)
     uint64_t seqs[2] = {40, 43}; /* of one length */
     unsigned char bytes[2][RECORD_BYTES_MAX];
     size_t lens[2];
-    cut_open(&g, s->place.dir, "ticket", 0);
+    cut_open(&g, s->where.dir, "ticket", 0);
     for (int i = 0; i < 2; i++) {
         MDB_val key = {sizeof seqs[i], &seqs[i]}, data;
         assert_int_equal(mdb_get(g.txn, g.dbi, &key, &data), 0);
@@ -257,14 +259,14 @@ static void another_format_is_refused(void **state)
     MDB_val key = {sizeof name - 1, name}, data;
     unsigned char bytes[8] = {1}; /* the number, then the CRC of key and number */
     MDB_dbi names;
-    cut_open(&g, s->place.dir, "ticket", 0);
+    cut_open(&g, s->where.dir, "ticket", 0);
     assert_int_equal(mdb_dbi_open(g.txn, NULL, 0, &names), 0);
     uint32_t crc = (uint32_t)crc32(crc32(0, key.mv_data, (uInt)key.mv_size), bytes, 4);
     memcpy(bytes + 4, &crc, 4);
     data = (MDB_val){sizeof bytes, bytes};
     assert_int_equal(mdb_put(g.txn, names, &key, &data, 0), 0);
     sew_up(&g);
-    assert_null(place_try(&s->place, SIZE, &f));
+    assert_null(test_dir_try(&s->where, SIZE, &f));
     assert_non_null(strstr(f.text, "has format 1, this program reads format 2"));
 }
 
@@ -278,7 +280,7 @@ static void flips_in_an_entry_of_the_index(void **state)
     unsigned used = 0;
     size_t bytes = (size_t)s->bytes;
     unsigned char *all = malloc(bytes), *hit;
-    cut_open(&g, s->place.dir, "seat", MDB_RDONLY);
+    cut_open(&g, s->where.dir, "seat", MDB_RDONLY);
     get_entry(&g, entry[0], entry + 1);
     mdb_txn_abort(g.txn);
     mdb_env_close(g.env);

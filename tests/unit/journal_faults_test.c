@@ -8,13 +8,15 @@
  * journal is begun, sold into, changed, and opened with a commit to be finished. Each case must end
  * in words or go on, never by a signal (but for that which is sent), and open again.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate -ldl */
 #include "tests/lib/disk_faults.h"
-#include "tests/unit/journal_dir.h"
+#include "tests/unit/journal_fixture.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -93,7 +95,7 @@ static void check_all(struct journal *j)
 
 /* ---- the process whose disk fails ------------------------------------------------------------ */
 
-static _Noreturn void end_with(const struct place *p, enum end end, const char *words)
+static _Noreturn void end_with(const struct test_dir *p, enum end end, const char *words)
 {
     if (end == END_IN_WORDS && strstr(words, p->dir) == NULL)
         end = END_WITHOUT_WORDS;
@@ -103,14 +105,14 @@ static _Noreturn void end_with(const struct place *p, enum end end, const char *
     _exit(0);
 }
 
-static void arm(const struct place *p, enum disk_call call)
+static void arm(const struct test_dir *p, enum disk_call call)
 {
     atomic_store(&disk_fault.seen, 0);
     strcpy(disk_fault.dir, p->dir);
     disk_fault.call = call;
 }
 
-static void step(const struct place *p, struct journal *j, uint64_t tickets, uint64_t seats)
+static void step(const struct test_dir *p, struct journal *j, uint64_t tickets, uint64_t seats)
 {
     struct fault f = {""};
     append_orders(j, 0, tickets);
@@ -123,12 +125,12 @@ static void step(const struct place *p, struct journal *j, uint64_t tickets, uin
         shared->committed[i] = journal_committed(j, i);
 }
 
-static _Noreturn void work(const struct place *p, enum phase phase, enum disk_call call)
+static _Noreturn void work(const struct test_dir *p, enum phase phase, enum disk_call call)
 {
     struct fault f = {""};
     if (phase == PHASE_START || phase == PHASE_MEND)
         arm(p, call);
-    struct journal *j = place_try(p, SIZE, &f);
+    struct journal *j = test_dir_try(p, SIZE, &f);
     if (j == NULL)
         end_with(p, END_IN_WORDS, f.text);
     if (phase != PHASE_START && phase != PHASE_MEND)
@@ -141,9 +143,9 @@ static _Noreturn void work(const struct place *p, enum phase phase, enum disk_ca
 
 /* ---- the cases ------------------------------------------------------------------------------- */
 
-static void make_base(const struct place *p)
+static void make_base(const struct test_dir *p)
 {
-    struct journal *j = place_open(p, SIZE);
+    struct journal *j = test_dir_open(p, SIZE);
     for (int i = 0; i < 4; i++) {
         append_orders(j, 0, BASE / 4);
         append_seats(j, BASE / 4);
@@ -152,7 +154,7 @@ static void make_base(const struct place *p)
     journal_close(j);
 }
 
-static void copy_file(const struct place *from, const struct place *to, const char *name)
+static void copy_file(const struct test_dir *from, const struct test_dir *to, const char *name)
 {
     static char bytes[SIZE];
     char path[128];
@@ -167,7 +169,7 @@ static void copy_file(const struct place *from, const struct place *to, const ch
 }
 
 /* The number of the newest commit falls back by two, as LMDB puts it after a failed write. */
-static void unfinish(const struct place *p)
+static void unfinish(const struct test_dir *p)
 {
     uint64_t numbers[2];
     int fd = open(p->data, O_RDWR | O_CLOEXEC);
@@ -180,9 +182,9 @@ static void unfinish(const struct place *p)
 }
 
 /* The same state for every case. */
-static void lay(const struct place *base, struct place *p, enum phase phase)
+static void lay(const struct test_dir *base, struct test_dir *p, enum phase phase)
 {
-    place_make(p);
+    test_dir_make(p);
     memset(shared, 0, sizeof *shared);
     if (phase == PHASE_START)
         return;
@@ -196,11 +198,11 @@ static void lay(const struct place *base, struct place *p, enum phase phase)
 }
 
 /* All that was acknowledged is there, and nothing that was never written; and it goes on. */
-static void check_after(const struct place *p)
+static void check_after(const struct test_dir *p)
 {
     for (int again = 0; again < 2; again++) { /* what it writes itself can be opened, too */
         struct fault f = {""};
-        struct journal *j = place_try(p, SIZE, &f);
+        struct journal *j = test_dir_try(p, SIZE, &f);
         if (j == NULL)
             fail_msg("it does not open again: %s (before: %s)", f.text, shared->words);
         for (uint32_t i = 0; i < 2; i++) {
@@ -218,9 +220,10 @@ static void check_after(const struct place *p)
 }
 
 /* False: there were fewer calls than that. */
-static bool try_one(const struct place *base, enum phase phase, enum disk_call call, unsigned nth)
+static bool try_one(const struct test_dir *base, enum phase phase, enum disk_call call,
+                    unsigned nth)
 {
-    struct place p = {.root = ""};
+    struct test_dir p = {.root = ""};
     int status;
     lay(base, &p, phase);
     disk_fault.nth = nth;
@@ -233,7 +236,7 @@ static bool try_one(const struct place *base, enum phase phase, enum disk_call c
         fail_msg("status %#x, end %d: %s", status, shared->end, shared->words);
     bool hit = killed || shared->seen >= nth || shared->end == END_IN_WORDS;
     check_after(&p);
-    place_remove(&p);
+    test_dir_remove(&p);
     return hit;
 }
 
@@ -245,7 +248,7 @@ static bool try_one(const struct place *base, enum phase phase, enum disk_call c
 #endif
 
 /* The Nth call, until there are no more. */
-static unsigned try_all(const struct place *base, enum phase phase, enum disk_call call)
+static unsigned try_all(const struct test_dir *base, enum phase phase, enum disk_call call)
 {
     unsigned nth = 1 + (unsigned)call % STEP, tried = 0;
     for (; nth <= N_MAX; nth += STEP, tried++) {
@@ -259,9 +262,9 @@ static unsigned try_all(const struct place *base, enum phase phase, enum disk_ca
 
 static void in_phase(enum phase phase)
 {
-    struct place base = {.root = ""};
+    struct test_dir base = {.root = ""};
     unsigned tried = 0;
-    place_make(&base);
+    test_dir_make(&base);
     make_base(&base);
     for (int call = CALL_WRITE; call < CALLS; call++)
         for (int how = 0; how < FAILURES; how++)
@@ -271,7 +274,7 @@ static void in_phase(enum phase phase)
                 tried += try_all(&base, phase, (enum disk_call)call);
             }
     disk_fault.call = CALL_NONE;
-    place_remove(&base);
+    test_dir_remove(&base);
     print_message("%s: %u cases\n", phase_names[phase], tried);
     assert_true(tried > 20 / STEP);
 }

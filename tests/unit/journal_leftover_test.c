@@ -4,9 +4,11 @@
  * may lose a commit that was acknowledged, for a flipped bit looks the same; and one that believes
  * it too easily reads pages that have been written over since.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_sample.h"
@@ -39,7 +41,7 @@ static int newest_page(const struct sample *s)
 static struct last_commit sell_once_more(struct sample *s)
 {
     struct last_commit c = {.tickets = {s->tickets, s->tickets + 5}};
-    struct journal *j = place_open(&s->place, SIZE);
+    struct journal *j = test_dir_open(&s->where, SIZE);
     c.at = PAGE_BYTES * !newest_page(s) + WRITTEN_AT;
     assert_int_equal(pread(s->fd, c.meta[0], WRITTEN, c.at), WRITTEN);
     append_orders(j, 0, 5);
@@ -61,7 +63,7 @@ static void leave(const struct sample *s, const struct last_commit *c, size_t ar
 static uint64_t tickets_of(const struct sample *s)
 {
     struct fault f;
-    struct journal *j = place_try(&s->place, SIZE, &f);
+    struct journal *j = test_dir_try(&s->where, SIZE, &f);
     if (j == NULL)
         return 0;
     uint64_t tickets = journal_end(j, 0);
@@ -93,11 +95,11 @@ static void a_commit_is_finished_once(void **state)
     struct leftover l;
     struct fault f;
     leave(s, &c, ROOTS);
-    assert_true(journal_verify(s->place.dir, &l, &f));
+    assert_true(journal_verify(s->where.dir, &l, &f));
     assert_int_equal(l.records, 5);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(tickets_of(s), c.tickets[1]);
-        assert_true(journal_verify(s->place.dir, &l, &f));
+        assert_true(journal_verify(s->where.dir, &l, &f));
         assert_int_equal(l.records, 0);
     }
 }
@@ -139,7 +141,7 @@ static void pages_of_a_failed_commit_may_be_anything(void **state)
 }
 
 /* In the child: reads on, from before the failure until all tickets are there. */
-static _Noreturn void read_along(const struct place *p, int ready, uint64_t tickets)
+static _Noreturn void read_along(const struct test_dir *p, int ready, uint64_t tickets)
 {
     struct fault f;
     uint64_t seen = 0;
@@ -166,9 +168,9 @@ static void a_reader_may_live_on(void **state)
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0)
-        read_along(&s->place, ends[1], c.tickets[1] + 60);
+        read_along(&s->where, ends[1], c.tickets[1] + 60);
     assert_int_equal(read(ends[0], &byte, 1), 1);
-    struct journal *j = place_open(&s->place, SIZE);
+    struct journal *j = test_dir_open(&s->where, SIZE);
     assert_int_equal(journal_end(j, 0), c.tickets[1]);
     for (int i = 0; i < 20; i++) {
         append_orders(j, 0, 3);

@@ -3,9 +3,11 @@
  * other, or an index that leads to another order than the buyer's. The verifier compares what is
  * said with what is possible, and a reader, who does not verify, must not believe the index alone.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_sample.h"
@@ -23,7 +25,7 @@ static void lies_of_the_index_are_refused(void **state)
     struct surgery g;
     uint64_t a[2], b[2];
     /* order 1 was expired and paid late, 2 refused, 3 cancelled */
-    cut_open(&g, s->place.dir, "seat", 0);
+    cut_open(&g, s->where.dir, "seat", 0);
     get_entry(&g, 1, a);
     get_entry(&g, 2, b);
     assert_true(a[0] == 1 && a[1] > a[0] && b[0] == 2 && b[1] > b[0]);
@@ -31,38 +33,38 @@ static void lies_of_the_index_are_refused(void **state)
     put_entry(&g, 2, a[0], a[1]);
     sew_up(&g);
     must_refuse(s, "record 1 of event seat: the index does not lead to it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    cut_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 2, b[0], b[1]);
     put_entry(&g, 1, a[0], a[0]); /* still held? */
     sew_up(&g);
-    must_refuse(s, "the index knows nothing of it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    must_refuse(s, "the index does not know it");
+    cut_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 1, a[0], a[1] - 1); /* another order's record */
     sew_up(&g);
-    must_refuse(s, "the index knows nothing of it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    must_refuse(s, "the index does not know it");
+    cut_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 1, a[0], s->seats + 1);
     sew_up(&g);
     must_refuse(s, "the index names records that never came");
-    cut_open(&g, s->place.dir, "seat", 0);
+    cut_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 1, a[0], a[1]);
     put_entry(&g, 5000, 1, 1);
     sew_up(&g);
     must_refuse(s, "the index knows more orders");
-    cut_open(&g, s->place.dir, "seat", 0);
+    cut_open(&g, s->where.dir, "seat", 0);
     drop_entry(&g, 1);
     sew_up(&g);
     must_refuse(s, "record 1 of event seat: the index does not lead to it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    cut_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 5001, 1, 1);
     sew_up(&g);
     must_refuse(s, "record 1 of event seat: the index does not lead to it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    cut_open(&g, s->where.dir, "seat", 0);
     drop_entry(&g, 5000);
     drop_entry(&g, 5001);
     put_entry(&g, 1, a[0], a[1]);
     sew_up(&g);
-    cut_open(&g, s->place.dir, "seat", 0); /* one more, for the commit before had more entries */
+    cut_open(&g, s->where.dir, "seat", 0); /* one more, for the commit before had more entries */
     put_entry(&g, 1, a[0], a[1]);
     sew_up(&g);
     assert_false(is_refused(s)); /* so it was the lies alone */
@@ -78,7 +80,7 @@ static void an_entry_under_another_number_is_refused(void **state)
     for (uint64_t i = 0; i < s->seats; i++)
         if (s->seat[i].kind == RECORD_LATE)
             late = s->seat[i].number;
-    cut_open(&g, s->place.dir, "seat", 0);
+    cut_open(&g, s->where.dir, "seat", 0);
     get_entry(&g, late - 1, seqs);
     assert_true(late > 0 && seqs[0] > 0);
     drop_entry(&g, late - 1);
@@ -96,12 +98,12 @@ static void an_index_of_another_form_is_refused(void **state)
     MDB_dbi other;
     MDB_val key = {sizeof number, &number}, data = {0, bytes};
     for (data.mv_size = 15; data.mv_size <= 24; data.mv_size += 9) {
-        cut_open(&g, s->place.dir, "ticket", 0);
+        cut_open(&g, s->where.dir, "ticket", 0);
         assert_int_equal(mdb_put(g.txn, g.index, &key, &data, 0), 0);
         sew_up(&g);
         must_refuse(s, "record 4 of event ticket: its order is not in the index");
     }
-    cut_open(&g, s->place.dir, "ticket", 0);
+    cut_open(&g, s->where.dir, "ticket", 0);
     assert_int_equal(mdb_drop(g.txn, g.index, 1), 0);
     assert_int_equal(mdb_dbi_open(g.txn, "index:other", MDB_INTEGERKEY | MDB_CREATE, &other), 0);
     for (uint64_t i = 1; i <= s->tickets + 1; i++) { /* as many entries elsewhere */
@@ -126,10 +128,10 @@ static void a_reader_believes_no_lie(void **state)
                                 {0, 0}, {s->seats + 1, s->seats + 1},
                                 {3, 1}, {UINT64_MAX, UINT64_MAX}};
     for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
-        cut_open(&g, s->place.dir, "seat", 0);
+        cut_open(&g, s->where.dir, "seat", 0);
         put_entry(&g, 1, lies[i][0], lies[i][1]);
         sew_up(&g);
-        struct journal *j = journal_open_reader(s->place.dir, &f);
+        struct journal *j = journal_open_reader(s->where.dir, &f);
         assert_non_null(j);
         f.text[0] = '\0';
         assert_int_equal(journal_order(j, 1, 1, &grant, &last, &f), -1);
@@ -224,11 +226,11 @@ static void impossible_histories_are_refused(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct place p = {.root = ""};
+        struct test_dir p = {.root = ""};
         struct fault f;
         struct leftover l;
-        place_make(&p);
-        struct journal *j = place_open(&p, SIZE);
+        test_dir_make(&p);
+        struct journal *j = test_dir_open(&p, SIZE);
         append_orders(j, 1, 1);
         commit(j);
         journal_close(j);
@@ -236,7 +238,7 @@ static void impossible_histories_are_refused(void **state)
         bool good = journal_verify(p.dir, &l, &f);
         if (good != (cases[i].words == NULL) || (!good && !strstr(f.text, cases[i].words)))
             fail_msg("case %zu: %s", i, good ? "taken" : f.text);
-        place_remove(&p);
+        test_dir_remove(&p);
     }
 }
 

@@ -5,7 +5,7 @@
 #ifndef SPIKE_TESTS_JOURNAL_SAMPLE_H
 #define SPIKE_TESTS_JOURNAL_SAMPLE_H
 
-#include "tests/unit/journal_dir.h"
+#include "tests/unit/journal_fixture.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -18,7 +18,7 @@
 /* A journal of some forty pages with a history: two events, many commits, a restart. Tickets are
  * sold outright; seats are held, and then much happens to them. */
 struct sample {
-    struct place place;
+    struct test_dir where;
     uint64_t tickets, seats; /* records */
     struct record seat[400];
     int fd; /* of its data */
@@ -67,9 +67,9 @@ static inline int setup(void **state)
     struct stat st;
     uint64_t number = 0;
     s.tickets = s.seats = 0;
-    place_make(&s.place);
+    test_dir_make(&s.where);
     for (int start = 0; start < 2; start++) {
-        struct journal *j = place_open(&s.place, SIZE);
+        struct journal *j = test_dir_open(&s.where, SIZE);
         for (uint64_t i = 1; i <= 40; i++) {
             append_orders(j, 0, i % 8);
             sell_seat(&s, j, &number);
@@ -79,7 +79,7 @@ static inline int setup(void **state)
         s.tickets = journal_end(j, 0);
         journal_close(j);
     }
-    s.fd = open(s.place.data, O_RDWR | O_CLOEXEC);
+    s.fd = open(s.where.data, O_RDWR | O_CLOEXEC);
     assert_true(s.fd >= 0);
     assert_int_equal(fstat(s.fd, &st), 0);
     s.bytes = st.st_size;
@@ -91,7 +91,7 @@ static inline int teardown(void **state)
 {
     const struct sample *s = *state;
     close(s->fd);
-    place_remove(&s->place);
+    test_dir_remove(&s->where);
     return 0;
 }
 
@@ -119,9 +119,9 @@ static inline void check_seats(struct journal *j, const struct sample *s)
 static inline bool is_refused(const struct sample *s)
 {
     struct fault f = {""};
-    struct journal *j = place_try(&s->place, SIZE, &f);
+    struct journal *j = test_dir_try(&s->where, SIZE, &f);
     if (j == NULL) {
-        assert_non_null(strstr(f.text, s->place.dir));
+        assert_non_null(strstr(f.text, s->where.dir));
         assert_null(strstr(f.text, "died of")); /* what kills readers was seen before it could */
         return true;
     }
@@ -161,7 +161,7 @@ static inline void must_refuse(const struct sample *s, const char *words)
 {
     struct fault f = {""};
     struct leftover l;
-    assert_false(journal_verify(s->place.dir, &l, &f));
+    assert_false(journal_verify(s->where.dir, &l, &f));
     if (strstr(f.text, words) == NULL)
         fail_msg("'%s' does not say '%s'", f.text, words);
     assert_true(is_refused(s));

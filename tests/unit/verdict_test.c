@@ -39,9 +39,9 @@ static void the_other_codes_are_the_status_negated(void **state)
 static void words_are_names(void **state)
 {
     (void)state;
-    char words[VERDICT_COUNT][VERDICT_WORD];
+    char words[VERDICT_COUNT][VERDICT_NAME_BYTES];
     for (enum verdict v = 0; v < VERDICT_COUNT; v++) {
-        verdict_word(v, words[v]);
+        verdict_name(v, words[v]);
         assert_int_equal(strspn(words[v], "abcdefghijklmnopqrstuvwxyz_"), strlen(words[v]));
         for (enum verdict k = 0; k < v; k++)
             assert_string_not_equal(words[k], words[v]);

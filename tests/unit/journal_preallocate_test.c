@@ -3,12 +3,14 @@
  * disk without room is found before the sale. That it happens is seen in the file alone: nothing
  * else tells, but for the time that commits take.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
-#include "tests/unit/journal_dir.h"
+#include "tests/unit/journal_fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -20,7 +22,7 @@
 #define SOME_FILE (300 * 1024) /* more than an empty journal, less than what ORDERS need */
 #define ORDERS    3000
 
-static struct journal *try_for(const struct place *p, uint64_t orders, bool hold, uint64_t size,
+static struct journal *try_for(const struct test_dir *p, uint64_t orders, bool hold, uint64_t size,
                                struct fault *f)
 {
     const struct journal_options o = {.dir = p->dir,
@@ -33,7 +35,7 @@ static struct journal *try_for(const struct place *p, uint64_t orders, bool hold
     return open_and_begin(&o, f);
 }
 
-static struct journal *open_for(const struct place *p, uint64_t orders, bool hold, uint64_t size)
+static struct journal *open_for(const struct test_dir *p, uint64_t orders, bool hold, uint64_t size)
 {
     struct fault f = {""};
     struct journal *j = try_for(p, orders, hold, size, &f);
@@ -42,21 +44,21 @@ static struct journal *open_for(const struct place *p, uint64_t orders, bool hol
     return j;
 }
 
-static uint64_t length_of(const struct place *p)
+static uint64_t length_of(const struct test_dir *p)
 {
     struct stat st;
     assert_int_equal(stat(p->data, &st), 0);
     return (uint64_t)st.st_size;
 }
 
-static bool has_all_blocks(const struct place *p)
+static bool has_all_blocks(const struct test_dir *p)
 {
     struct stat st;
     assert_int_equal(stat(p->data, &st), 0);
     return (uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size;
 }
 
-static void cut(const struct place *p, uint64_t length)
+static void cut(const struct test_dir *p, uint64_t length)
 {
     assert_int_equal(truncate(p->data, (off_t)length), 0);
 }
@@ -99,7 +101,7 @@ static void sell_all(struct journal *j, uint64_t orders, uint64_t batch)
     commit(j);
 }
 
-static void sell_in_batches(const struct place *p, uint64_t batch)
+static void sell_in_batches(const struct test_dir *p, uint64_t batch)
 {
     struct journal *j = open_for(p, ORDERS, true, 64 * MEGABYTE);
     uint64_t length = length_of(p), before = journal_used_bytes(j);
@@ -128,7 +130,7 @@ static void nor_does_one_of_single_orders(void **state)
 
 static void a_small_sale_takes_little(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     journal_close(open_for(p, 10, true, 256 * MEGABYTE));
     assert_true(length_of(p) <= 900 * 1024);
 }
@@ -136,7 +138,7 @@ static void a_small_sale_takes_little(void **state)
 /* As spike.conf(5) has it; there is half as much again for the other event. */
 static void a_sale_takes_what_the_manual_says(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     journal_close(open_for(p, 20000, false, 256 * MEGABYTE));
     assert_in_range(length_of(p), 30000 * 250, 30000 * 400 + MEGABYTE);
     journal_close(open_for(p, 20000, true, 256 * MEGABYTE));
@@ -147,12 +149,12 @@ static void a_sale_takes_what_the_manual_says(void **state)
  * the room is what the ledger asks for to sell the last order (ledger_room). */
 static void the_last_order_has_room(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     journal_close(open_for(p, ORDERS, true, 64 * MEGABYTE));
     struct journal *j = open_for(p, ORDERS, true, length_of(p));
     assert_int_equal(journal_size_bytes(j), length_of(p));
     for (uint64_t number = 1; number <= ORDERS; number++) {
-        assert_true(journal_room(j) >= 2 * (number - 1) + 2 * BATCH_MAX + 3);
+        assert_true(journal_free_records(j) >= 2 * (number - 1) + 2 * BATCH_MAX + 3);
         append_grants(j, number);
         if (number % 43 == 0)
             commit(j);
@@ -162,7 +164,7 @@ static void the_last_order_has_room(void **state)
 
 static void what_is_not_known_is_not_taken(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct journal *j = open_for(p, 0, true, 256 * MEGABYTE);
     assert_true(length_of(p) < 20 * PAGE);
     journal_close(j);
@@ -170,7 +172,7 @@ static void what_is_not_known_is_not_taken(void **state)
 
 static void the_file_stays_within_its_size(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     journal_close(open_for(p, 20000, true, 2 * MEGABYTE));
     assert_int_equal(length_of(p), 2 * MEGABYTE);
 }
@@ -178,7 +180,7 @@ static void the_file_stays_within_its_size(void **state)
 /* Killed in the middle of the zeros; a later start with more to sell is the same thing. */
 static void the_next_start_goes_on(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
     uint64_t length = length_of(p), used = journal_used_bytes(j);
     journal_close(j);
@@ -196,7 +198,7 @@ static void the_next_start_goes_on(void **state)
 /* A copy, made by a tool that leaves zeros out. */
 static void holes_are_filled(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
     append_orders(j, 0, 100);
     commit(j);
@@ -214,7 +216,7 @@ static void holes_are_filled(void **state)
 /* Once it is all sold, a start adds nothing. */
 static void nothing_more_is_taken_after_the_sale(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct journal *j = open_for(p, 1000, true, 16 * MEGABYTE);
     sell_all(j, 1000, 50);
     uint64_t length = length_of(p);
@@ -228,7 +230,7 @@ static void nothing_more_is_taken_after_the_sale(void **state)
  * nor do they mind what a commit left there that did not end. */
 static void readers_do_not_see_it(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct fault f = {""};
     struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
     append_orders(j, 0, 300);
@@ -259,7 +261,7 @@ static void shorten_the_disk(void)
         _exit(2);
 }
 
-static _Noreturn void open_on_a_short_disk(const struct place *p, bool is_new)
+static _Noreturn void open_on_a_short_disk(const struct test_dir *p, bool is_new)
 {
     struct fault f = {""};
     shorten_the_disk();
@@ -275,7 +277,7 @@ static _Noreturn void open_on_a_short_disk(const struct place *p, bool is_new)
     _exit(0);
 }
 
-static void check_short_disk(const struct place *p, bool is_new)
+static void check_short_disk(const struct test_dir *p, bool is_new)
 {
     int status;
     pid_t child = fork();
@@ -296,7 +298,7 @@ static void a_short_disk_is_told_before_the_sale(void **state)
 
 /* Nobody waits for a terabyte of zeros. What is wanted is seen in the words of a refusal: to have
  * it would take the memory of the machine. */
-static _Noreturn void ask_for_far_too_much(const struct place *p)
+static _Noreturn void ask_for_far_too_much(const struct test_dir *p)
 {
     struct fault f = {""};
     static const char before[] = "the disk cannot take ";
@@ -322,12 +324,12 @@ static void a_start_has_an_end(void **state)
 /* Buyers have its tickets: it starts, to settle and to take returns. */
 static void a_journal_with_orders_starts_on_a_short_disk(void **state)
 {
-    struct journal *j = place_open(*state, 16 * MEGABYTE);
+    struct journal *j = test_dir_open(*state, 16 * MEGABYTE);
     append_orders(j, 0, 10);
     commit(j);
     journal_close(j);
     check_short_disk(*state, false);
-    j = place_open(*state, 16 * MEGABYTE);
+    j = test_dir_open(*state, 16 * MEGABYTE);
     check_orders(j, 0, 11);
     journal_close(j);
 }
@@ -335,28 +337,31 @@ static void a_journal_with_orders_starts_on_a_short_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_sale_never_lengthens_the_file, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(nor_does_one_of_large_batches, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(nor_does_one_of_single_orders, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_small_sale_takes_little, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_sale_takes_what_the_manual_says, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(the_last_order_has_room, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(what_is_not_known_is_not_taken, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(the_file_stays_within_its_size, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(the_next_start_goes_on, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(holes_are_filled, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(nothing_more_is_taken_after_the_sale, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(readers_do_not_see_it, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_short_disk_is_told_before_the_sale, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(a_start_has_an_end, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_journal_with_orders_starts_on_a_short_disk, place_setup,
-                                        place_teardown),
+        cmocka_unit_test_setup_teardown(a_sale_never_lengthens_the_file, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(nor_does_one_of_large_batches, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(nor_does_one_of_single_orders, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_small_sale_takes_little, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_sale_takes_what_the_manual_says, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(the_last_order_has_room, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(what_is_not_known_is_not_taken, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(the_file_stays_within_its_size, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(the_next_start_goes_on, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(holes_are_filled, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(nothing_more_is_taken_after_the_sale, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(readers_do_not_see_it, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_short_disk_is_told_before_the_sale, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_start_has_an_end, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_journal_with_orders_starts_on_a_short_disk,
+                                        test_dir_setup, test_dir_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,18 @@
 /*
  * Why: a journal that is full must stop sales, never returns: the ledger sells only what
- * journal_room() says will fit. So whatever was within the room must be committed, in batches of
- * any size, up to the last record, and pages that commits leave behind must be used again. The
- * index makes that hard: orders change in any order, and each change copies another page.
+ * journal_free_records() says will fit. So whatever was within the room must be committed, in
+ * batches of any size, up to the last record, and pages that commits leave behind must be used
+ * again. The index makes that hard: orders change in any order, and each change copies another
+ * page.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
-#include "tests/unit/journal_dir.h"
+#include "tests/unit/journal_fixture.h"
 
 #include <sys/stat.h>
 
@@ -39,12 +42,12 @@ static void append_large(struct journal *j, uint32_t event, uint64_t count)
 /* Fills the journal in batches of up to `most`, shared out to both events. */
 static void fill(struct journal *j, uint64_t most)
 {
-    for (uint64_t room; (room = journal_room(j)) > 0;) {
+    for (uint64_t room; (room = journal_free_records(j)) > 0;) {
         uint64_t batch = 1 + below(most < room ? most : room);
         uint64_t ours = below(batch + 1);
         append_large(j, 0, ours);
         append_large(j, 1, batch - ours);
-        assert_true(journal_room(j) <= room - batch);
+        assert_true(journal_free_records(j) <= room - batch);
         commit(j);
     }
 }
@@ -67,30 +70,30 @@ static void what_fits_can_be_committed(void **state)
     (void)state;
     for (size_t s = 0; s < ARRAY_LEN(sizes); s++)
         for (size_t i = s; i < ARRAY_LEN(batches); i++) {
-            struct place p = {.root = ""};
-            place_make(&p);
-            struct journal *j = place_open(&p, sizes[s]);
-            uint64_t promised = journal_room(j);
+            struct test_dir p = {.root = ""};
+            test_dir_make(&p);
+            struct journal *j = test_dir_open(&p, sizes[s]);
+            uint64_t promised = journal_free_records(j);
             fill(j, batches[i]);
             keep_promise(j, promised);
             journal_close(j);
-            place_remove(&p);
+            test_dir_remove(&p);
         }
 }
 
 /* All the room at once, and after a restart. */
 static void one_commit_may_take_it_all(void **state)
 {
-    struct journal *j = place_open(*state, 16 * MEGABYTE);
+    struct journal *j = test_dir_open(*state, 16 * MEGABYTE);
     append_large(j, 0, 500);
     commit(j);
     journal_close(j);
-    j = place_open(*state, 16 * MEGABYTE);
-    append_large(j, 0, journal_room(j));
-    assert_int_equal(journal_room(j), 0);
+    j = test_dir_open(*state, 16 * MEGABYTE);
+    append_large(j, 0, journal_free_records(j));
+    assert_int_equal(journal_free_records(j), 0);
     commit(j);
     journal_close(j);
-    journal_close(place_open(*state, 16 * MEGABYTE));
+    journal_close(test_dir_open(*state, 16 * MEGABYTE));
 }
 
 /* Each event has a last leaf of its own, hardly filled, and a path to it. */
@@ -98,15 +101,15 @@ static void many_events_share_the_room(void **state)
 {
     static const char *const names[EVENTS_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h",
                                                   "i", "j", "k", "l", "m", "n", "o", "p"};
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct journal_options o = {
         .dir = p->dir, .size = 4 * MEGABYTE, .node = 7, .event_count = EVENTS_MAX};
     struct fault f;
     memcpy(o.events, names, sizeof names);
     struct journal *j = journal_open(&o, &f);
     assert_non_null(j);
-    assert_true(journal_room(j) > 1000);
-    for (uint64_t room, i = 0; (room = journal_room(j)) > 0; i++) {
+    assert_true(journal_free_records(j) > 1000);
+    for (uint64_t room, i = 0; (room = journal_free_records(j)) > 0; i++) {
         uint64_t batch = i == 0 ? room - 100 : 40;
         for (uint64_t k = 0; k < batch && k < room; k++)
             append_large(j, (uint32_t)(k % EVENTS_MAX), 1);
@@ -121,20 +124,20 @@ static void many_events_share_the_room(void **state)
 /* The ledger stops sales while there is room for what is held; that may come one by one. */
 static void a_promised_rest_may_come_one_by_one(void **state)
 {
-    struct journal *j = place_open(*state, MEGABYTE);
+    struct journal *j = test_dir_open(*state, MEGABYTE);
     uint64_t rest = 600;
-    while (journal_room(j) > rest) {
-        uint64_t batch = journal_room(j) - rest;
+    while (journal_free_records(j) > rest) {
+        uint64_t batch = journal_free_records(j) - rest;
         append_large(j, 0, batch < 50 ? batch : 50);
         commit(j);
     }
-    rest = journal_room(j);
+    rest = journal_free_records(j);
     for (uint64_t i = 0; i < rest; i++) {
         append_large(j, i % 2, 1);
         commit(j);
         if (i % 100 == 0) {
             journal_close(j);
-            j = place_open(*state, MEGABYTE);
+            j = test_dir_open(*state, MEGABYTE);
         }
     }
     journal_close(j);
@@ -142,7 +145,7 @@ static void a_promised_rest_may_come_one_by_one(void **state)
 
 static void commits_use_pages_again(void **state)
 {
-    struct journal *j = place_open(*state, 8 * MEGABYTE);
+    struct journal *j = test_dir_open(*state, 8 * MEGABYTE);
     for (int i = 0; i < 10000; i++) {
         struct record r = {.kind = RECORD_EPOCH, .epoch = (uint64_t)i + 1};
         journal_append(j, 0, &r, 1);
@@ -156,21 +159,21 @@ static void commits_use_pages_again(void **state)
 static void a_smaller_size_takes_nothing_away(void **state)
 {
     struct stat st;
-    const struct place *p = *state;
-    struct journal *j = place_open(p, 3 * MEGABYTE);
+    const struct test_dir *p = *state;
+    struct journal *j = test_dir_open(p, 3 * MEGABYTE);
     append_large(j, 0, 6000);
     commit(j);
-    uint64_t room = journal_room(j);
+    uint64_t room = journal_free_records(j);
     journal_close(j);
-    j = place_open(p, MEGABYTE);
+    j = test_dir_open(p, MEGABYTE);
     assert_int_equal(journal_size_bytes(j), 3 * MEGABYTE);
-    assert_int_equal(journal_room(j), room);
+    assert_int_equal(journal_free_records(j), room);
     append_large(j, 0, room);
     commit(j);
     journal_close(j);
-    j = place_open(p, 6 * MEGABYTE);
+    j = test_dir_open(p, 6 * MEGABYTE);
     assert_int_equal(journal_size_bytes(j), 6 * MEGABYTE);
-    assert_true(journal_room(j) > 3000);
+    assert_true(journal_free_records(j) > 3000);
     assert_int_equal(stat(p->data, &st), 0);
     assert_int_equal(st.st_size, journal_used_bytes(j));
     journal_close(j);
@@ -179,7 +182,7 @@ static void a_smaller_size_takes_nothing_away(void **state)
 /* Two events on sale, as a ledger would sell them: never more than leaves room for two records of
  * every open order. */
 struct shop {
-    struct place place;
+    struct test_dir where;
     struct journal *j;
     uint64_t size;
     uint64_t last[2]; /* number */
@@ -202,7 +205,7 @@ static void shop_append(struct shop *s, const struct open *o, struct record r)
 
 static bool shop_may_sell(const struct shop *s)
 {
-    return journal_room(s->j) >= 1 + 2 * (s->count + 1);
+    return journal_free_records(s->j) >= 1 + 2 * (s->count + 1);
 }
 
 static void shop_sell(struct shop *s)
@@ -246,7 +249,7 @@ static void shop_commit(struct shop *s)
     if (below(64) > 0)
         return;
     journal_close(s->j);
-    s->j = place_open(&s->place, s->size);
+    s->j = test_dir_open(&s->where, s->size);
 }
 
 static void shop_open(struct shop *s, uint64_t size)
@@ -254,8 +257,8 @@ static void shop_open(struct shop *s, uint64_t size)
     *s = (struct shop){.size = size, .capacity = size / RECORD_BYTES};
     s->open = calloc(s->capacity, sizeof *s->open);
     assert_non_null(s->open);
-    place_make(&s->place);
-    s->j = place_open(&s->place, size);
+    test_dir_make(&s->where);
+    s->j = test_dir_open(&s->where, size);
     assert_true(shop_may_sell(s));
 }
 
@@ -268,8 +271,8 @@ static void shop_close(struct shop *s, uint64_t most)
         shop_commit(s);
     }
     journal_close(s->j);
-    journal_close(place_open(&s->place, s->size));
-    place_remove(&s->place);
+    journal_close(test_dir_open(&s->where, s->size));
+    test_dir_remove(&s->where);
     free(s->open);
 }
 
@@ -316,16 +319,16 @@ static void all_may_change_at_the_end(void **state)
  * them. These orders change more often than they could, so nobody may verify them. */
 static void promise_and_keep(uint64_t size, uint64_t part, uint64_t grants, uint64_t most)
 {
-    struct place p = {.root = ""};
-    place_make(&p);
-    struct journal *j = place_open(&p, size);
-    uint64_t last = 0, stop = 1 + journal_room(j) * part / 8;
-    for (; last == 0 || journal_room(j) > stop; commit(j))
+    struct test_dir p = {.root = ""};
+    test_dir_make(&p);
+    struct journal *j = test_dir_open(&p, size);
+    uint64_t last = 0, stop = 1 + journal_free_records(j) * part / 8;
+    for (; last == 0 || journal_free_records(j) > stop; commit(j))
         for (uint64_t n = 0; n < 64; n++) {
             struct record r = {.kind = RECORD_GRANT, .state = ORDER_SOLD, .n = 1, .number = ++last};
             journal_append(j, 0, &r, 1);
         }
-    for (uint64_t left = journal_room(j); left > 0; commit(j))
+    for (uint64_t left = journal_free_records(j); left > 0; commit(j))
         for (uint64_t n = 1 + below(most); n > 0 && left > 0; n--, left--) {
             struct record r = {.kind = RECORD_CHANGE, .state = ORDER_SOLD, .n = 1, .key_len = 1};
             bool grant = below(8) < grants;
@@ -335,7 +338,7 @@ static void promise_and_keep(uint64_t size, uint64_t part, uint64_t grants, uint
             journal_append(j, 0, &r, 1);
         }
     journal_close(j);
-    place_remove(&p);
+    test_dir_remove(&p);
 }
 
 static void changes_anywhere_may_take_it_all(void **state)
@@ -353,17 +356,19 @@ static void changes_anywhere_may_take_it_all(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(commits_use_pages_again, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(commits_use_pages_again, test_dir_setup, test_dir_teardown),
         cmocka_unit_test(what_fits_can_be_committed),
-        cmocka_unit_test_setup_teardown(one_commit_may_take_it_all, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(many_events_share_the_room, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_promised_rest_may_come_one_by_one, place_setup,
-                                        place_teardown),
+        cmocka_unit_test_setup_teardown(one_commit_may_take_it_all, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(many_events_share_the_room, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_promised_rest_may_come_one_by_one, test_dir_setup,
+                                        test_dir_teardown),
         cmocka_unit_test(sales_stop_and_returns_never_do),
         cmocka_unit_test(all_may_change_at_the_end),
         cmocka_unit_test(changes_anywhere_may_take_it_all),
-        cmocka_unit_test_setup_teardown(a_smaller_size_takes_nothing_away, place_setup,
-                                        place_teardown),
+        cmocka_unit_test_setup_teardown(a_smaller_size_takes_nothing_away, test_dir_setup,
+                                        test_dir_teardown),
     };
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)getpid() + 1;
     log_set_level(LOG_ERROR); /* full and shrunk journals warn, as they should */

@@ -18,9 +18,9 @@ LOG = ("access_log            off;",
     access_log access.log explain;""")
 
 
-CALM = {Nginx: [("proxy_read_timeout       3s", "proxy_read_timeout       60s")],
-        Haproxy: [("timeout server             3s", "timeout server             60s"),
-                  ("timeout check              1s", "timeout check              60s")]}
+LONG_TIMEOUTS = {Nginx: [("proxy_read_timeout       3s", "proxy_read_timeout       60s")],
+                 Haproxy: [("timeout server             3s", "timeout server             60s"),
+                           ("timeout check              1s", "timeout check              60s")]}
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ def sale(site):
         redis = site.redis(persistence="always")
         times = {"redis_timeout": "2s", "answer_timeout": "2500ms"} if hurry else {}
         nodes = four_nodes(site, redis, base, **times, **options)
-        return redis, nodes, balancer(site, base, [*edits, *(() if hurry else CALM[balancer])])
+        return redis, nodes, balancer(site, base,
+                                      [*edits, *(() if hurry else LONG_TIMEOUTS[balancer])])
 
     return start
 
@@ -92,8 +93,8 @@ def test_retried_on_another_node(sale):
     """The same key, ten times, over all nodes: one order, one ticket."""
     redis, nodes, front = sale(events={"ticket": {"total": 100}})
     headers = ["Idempotency-Key: basket-17"]
-    answers = [until_verdict(lambda: front.fetch("POST", "/buy/ticket", headers=headers, body="n=2"))
-            for _ in range(10)]
+    buy = lambda: front.fetch("POST", "/buy/ticket", headers=headers, body="n=2")
+    answers = [until_verdict(buy) for _ in range(10)]
     assert len({answer.data["order"] for answer in answers}) == 1
     assert all(count > 0 for count in requests_of(nodes)), "not over all nodes"
     assert redis.figure() == 2

@@ -17,12 +17,12 @@ from dead_nodes import field
 TOTAL = 10
 
 
-def two_nodes(site, redis, way=None, total=TOTAL, **event):
+def two_nodes(site, redis, via=None, total=TOTAL, **event):
     """Two nodes; the first one may reach Redis by a gate. The second one's holds outlast the test.
     """
     nodes = [site.node(i, nodes=[1, 2], redis=to, healthy=False, workers=1,
-                       events={"ticket": {"total": total, **holds}}, **copies.PATIENT)
-             for i, to, holds in ((1, way or redis, event), (2, redis, {"hold": "10m"}))]
+                       events={"ticket": {"total": total, **holds}}, **copies.LONG_TIMEOUTS)
+             for i, to, holds in ((1, via or redis, event), (2, redis, {"hold": "10m"}))]
     for node in nodes:
         node.wait_healthy()
     return nodes
@@ -200,9 +200,9 @@ def test_one_event_shows_that_it_is_a_copy(site):
     redis = site.redis()
     gate = Gate(site, redis)
     events = {"ticket": {"total": 3}, "vip": {"total": 5}}
-    first, second = nodes = [site.node(i, nodes=[1, 2], redis=way, healthy=False, workers=1,
-                                       events=events, **copies.PATIENT)
-                            for i, way in ((1, gate), (2, redis))]
+    first, second = nodes = [site.node(i, nodes=[1, 2], redis=via, healthy=False, workers=1,
+                                       events=events, **copies.LONG_TIMEOUTS)
+                            for i, via in ((1, gate), (2, redis))]
     for node in nodes:
         node.wait_healthy()
     bought = [orders.buy(first).data["order"]]
@@ -243,7 +243,7 @@ def test_a_copy_with_another_configuration(site):
     """With one more event and a larger sale the journal gets new names and is preallocated, but not
     before the node knows that it is the true one."""
     redis = site.redis()
-    first = site.node(redis=redis, **copies.PATIENT,
+    first = site.node(redis=redis, **copies.LONG_TIMEOUTS,
                       events={"ticket": {"total": 100, "stock-max": 200}})
     assert orders.buy(first).code == 1
     old = copies.copy_journal(first, "old")
@@ -328,7 +328,7 @@ def test_a_fork(site):
 def test_a_fork_that_lacked_nothing(site):
     """The copy sells on and settles: now the original is the old one."""
     redis = site.redis()
-    first = site.node(redis=redis, **copies.PATIENT)
+    first = site.node(redis=redis, **copies.LONG_TIMEOUTS)
     assert orders.buy(first).code == 1
     copies.settled(redis, first, 1)
     fork = copies.copy_journal(first, "fork")

@@ -22,16 +22,17 @@ from cluster import NUMBERS, free_base
 
 DEMO = spike.ROOT / "conf" / "demo.sh"
 # A slow disk is no fault here: the short time-outs of the shipped files are made longer.
-CALM = {"cluster/nginx.conf": ("proxy_read_timeout       3s;", "proxy_read_timeout       60s;"),
-        **{f"cluster/node{i}.conf": ("idle-timeout 90s;", "idle-timeout 90s; answer-timeout 20s; "
-                                     "redis-timeout 10s; node-timeout 60s;") for i in NUMBERS}}
+SLOW_NODE = "idle-timeout 90s; answer-timeout 20s; redis-timeout 10s; node-timeout 60s;"
+LONG_TIMEOUTS = {
+    "cluster/nginx.conf": ("proxy_read_timeout       3s;", "proxy_read_timeout       60s;"),
+    **{f"cluster/node{i}.conf": ("idle-timeout 90s;", SLOW_NODE) for i in NUMBERS}}
 
 
-def calm_copy(site):
+def copy_with_long_timeouts(site):
     """A copy of conf/demo.sh and the files it uses, with longer time-outs."""
     conf = site.dir / "conf"
     shutil.copytree(spike.ROOT / "conf", conf)
-    for name, (old, new) in CALM.items():
+    for name, (old, new) in LONG_TIMEOUTS.items():
         text = (conf / name).read_text()
         assert text.count(old) == 1, name
         (conf / name).write_text(text.replace(old, new))
@@ -57,7 +58,7 @@ class Demo:
                    SPIKE_DEMO_TEST=self.tag, **env)
         self.terminal_fd, theirs = pty.openpty() if terminal else os.pipe()
         self.process = subprocess.Popen(
-            [str(script or calm_copy(site)), str(self.out)], env=env,
+            [str(script or copy_with_long_timeouts(site)), str(self.out)], env=env,
             stdin=theirs if terminal else subprocess.DEVNULL,
             stdout=theirs, stderr=theirs, start_new_session=True,
             preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if terminal else None)

@@ -9,7 +9,7 @@ import pytest
 import spike
 
 
-def sentence(done):
+def error_line(done):
     """The last line of the log: one plain sentence that names the error."""
     assert done.code == 1, done
     last = done.err.strip().splitlines()[-1]
@@ -37,7 +37,7 @@ def test_same_directory(site):
     redis = site.redis()
     first = site.node(redis=redis)
     done = spike.run_server("-c", first.conf)
-    assert "in use" in sentence(done)
+    assert "in use" in error_line(done)
     sells_on(first, redis)
 
 
@@ -45,9 +45,9 @@ def test_same_number_on_an_empty_directory(site):
     """The number's journal is elsewhere: an empty one is refused, before and after sales."""
     redis = site.redis()
     first = site.node(redis=redis)
-    sentence(start_twin(site, first, site.dir / "empty1"))
+    error_line(start_twin(site, first, site.dir / "empty1"))
     sells_on(first, redis)
-    sentence(start_twin(site, first, site.dir / "empty2"))
+    error_line(start_twin(site, first, site.dir / "empty2"))
     sells_on(first, redis)
 
 
@@ -57,7 +57,7 @@ def test_same_number_while_the_first_is_down(site):
     first = site.node(redis=redis)
     assert first.buy().code == 1
     first.kill9()
-    sentence(start_twin(site, first, site.dir / "empty"))
+    error_line(start_twin(site, first, site.dir / "empty"))
     first.start()
     sells_on(first, redis)
 
@@ -68,7 +68,7 @@ def test_same_number_again_and_again(site):
     redis = site.redis()
     first = site.node(redis=redis)
     for _ in range(4):
-        sentence(start_twin(site, first, site.dir / "empty"))
+        error_line(start_twin(site, first, site.dir / "empty"))
         assert first.is_running()
     sells_on(first, redis)
 
@@ -81,7 +81,7 @@ def test_exact_copy_beside_the_first(site):
         assert first.buy().code == 1
     copy = site.dir / "copy"
     shutil.copytree(first.journal, copy)
-    sentence(start_twin(site, first, copy))
+    error_line(start_twin(site, first, copy))
     sells_on(first, redis)
 
 
@@ -95,7 +95,7 @@ def test_exact_copy_with_another_event_first(site):
     conf = site.dir / "twin.conf"
     text = first.conf.read_text().replace(str(first.journal), str(copy))
     conf.write_text(text.replace("event ticket", "event new { total 5; }\nevent ticket", 1))
-    sentence(spike.run_server("-c", conf))
+    error_line(spike.run_server("-c", conf))
     sells_on(first, redis)
 
 
@@ -116,7 +116,7 @@ def test_old_copy_of_the_journal(site, running, down):
     sells_on(first, redis)
     if down:
         first.kill9()
-    sentence(start_twin(site, first, copy))
+    error_line(start_twin(site, first, copy))
     if down:
         first.start()
     sells_on(first, redis)
@@ -132,7 +132,7 @@ def test_other_sale(site):
     assert stranger.term() == 0
     text = stranger.conf.read_text().replace(other.address, redis.address)
     stranger.conf.write_text(text)
-    sentence(spike.run_server("-c", stranger.conf))
+    error_line(spike.run_server("-c", stranger.conf))
     sells_on(first, redis)
 
 
@@ -141,4 +141,4 @@ def test_other_node_number(site):
     node = site.node(1)
     assert node.term() == 0
     node.conf.write_text(node.conf.read_text().replace("node 1;", "node 2;", 1))
-    assert "node" in sentence(spike.run_server("-c", node.conf))
+    assert "node" in error_line(spike.run_server("-c", node.conf))

@@ -208,7 +208,7 @@ def kill_reclaim_and_move(sale):
     assert sale.last.address != port
 
 
-def standing(sale):
+def fields_of_last(sale):
     """Redis' fields of the last node, at one moment."""
     names = ("epoch", "fenced", "last", "gone")
     return dict(zip(names, sale.redis.client.hmget(HASH, [f"4:{name}" for name in names])))
@@ -218,10 +218,10 @@ def stall_over_the_reclaim(sale):
     """The last node was only stopped: nothing is deducted under its old epoch."""
     sale.signal(signal.SIGSTOP)
     assert dead_nodes.reclaim(sale.nodes[2], sale.last).code == 1
-    fenced = standing(sale)
+    fenced = fields_of_last(sale)
     sale.sells(100)
     sale.signal(signal.SIGCONT)
-    while (now := standing(sale))["epoch"] == fenced["epoch"]:
+    while (now := fields_of_last(sale))["epoch"] == fenced["epoch"]:
         assert now == fenced, "deducted under its old epoch"
         assert sale.last.is_running()
 

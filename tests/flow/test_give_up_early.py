@@ -110,7 +110,7 @@ def test_a_node_on_its_way(site, way, lose, away_s):
     redis = site.redis()
     gate = Gate(site, redis)
     first, second = nodes = two_nodes(site, redis, gate, node_timeout=f"{LONG_S}s",
-                                      **copies.PATIENT)
+                                      **copies.LONG_TIMEOUTS)
     yeses = sold_by(redis, first, 8)
     gate.refuse = True
     second.kill9()

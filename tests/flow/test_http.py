@@ -317,7 +317,7 @@ def test_slow_reader_gets_everything(node):
                 got += 1
 
 
-def test_buyers_who_left(site):
+def test_buyers_who_disconnected(site):
     """A buyer without a key who disconnects cannot know of the ticket: it comes back to the stock.
     """
     redis = site.redis()
@@ -336,7 +336,7 @@ def test_buyers_who_left(site):
     assert len(orders) == 50
 
 
-def test_buyers_who_leave_all_the_time(site):
+def test_buyers_who_disconnect_all_the_time(site):
     """Crowds that disconnect at random moments: the tickets they did not get are sold to others."""
     redis = site.redis()
     node = site.node(redis=redis, events={"ticket": {"total": 400}})

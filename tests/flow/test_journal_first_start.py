@@ -26,7 +26,7 @@ class Disk:
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path], check=True,
                        capture_output=True)
 
-    def leave(self, pages):
+    def keep_free(self, pages):
         """Fills the disk except for so many pages."""
         filler = self.path / "filler"
         filler.unlink(missing_ok=True)
@@ -99,7 +99,7 @@ def test_first_start(site, disk):
     started = []
     for pages in (*range(21), 60, 120, 180):
         node = make_node(site, disk, f"first{pages}")
-        disk.leave(pages)
+        disk.keep_free(pages)
         started += [pages] if start_if_it_can(node, pages) else []
         read_if_it_can(node, "stat", pages)
         disk.free_space()
@@ -135,7 +135,7 @@ def test_what_cannot_be_read_behind_the_journal(site, disk):
         for page in pages:
             subprocess.run(["fallocate", "--punch-hole", "-o", str(page * PAGE), "-l", str(PAGE),
                             file.name], check=True)
-    disk.leave(0)
+    disk.keep_free(0)
     output = spikelog.run_log(*spikelog.confs(node), "audit")
     assert output.endswith("no breach\n") and "open: journal" not in output
     disk.free_space()
@@ -148,7 +148,7 @@ def test_lost_lock_file(site, disk):
     sell_one(node, "all")
     for pages in range(5):
         (node.journal / "lock.mdb").unlink(missing_ok=True)
-        disk.leave(pages)
+        disk.keep_free(pages)
         read_if_it_can(node, "export", pages)
         (node.journal / "lock.mdb").unlink(missing_ok=True)
         start_if_it_can(node, pages)

@@ -168,9 +168,9 @@ def test_before_the_opening(site):
 def one_node_behind_a_proxy(site, redis):
     """Two nodes, the first one behind a proxy."""
     proxy = site.proxy(redis)
-    nodes = [site.node(i, nodes=[1, 2], redis=way, events=HELD, healthy=False,
+    nodes = [site.node(i, nodes=[1, 2], redis=via, events=HELD, healthy=False,
                        **spike.QUICK_REDIS)
-             for i, way in ((1, proxy), (2, redis))]
+             for i, via in ((1, proxy), (2, redis))]
     for node in nodes:
         node.wait_healthy()
     return proxy, nodes

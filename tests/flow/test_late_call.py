@@ -177,12 +177,12 @@ def test_the_start_is_quick(site):
     assert process.counts["read"] == 1
 
 
-def twin_of(site, first, redis, way):
-    """The first server's conf with the Redis address `way`, on a copy of its journal as it is now;
+def twin_of(site, first, redis, via):
+    """The first server's conf with the Redis address `via`, on a copy of its journal as it is now;
     returns conf and copy."""
     copy, conf = copies.copy_journal(first, "copy"), site.dir / "twin.conf"
     text = first.conf.read_text().replace(str(first.journal), str(copy))
-    conf.write_text(text.replace(redis.address, way.address))
+    conf.write_text(text.replace(redis.address, via.address))
     return conf, copy
 
 
@@ -203,7 +203,7 @@ def sells_on(first, yeses=()):
 def test_a_twin_of_one_that_waits(site):
     """The copy lacks nothing: only the beats of the first server tell them apart."""
     redis = site.redis()
-    first = sale(site, redis, **copies.PATIENT)
+    first = sale(site, redis, **copies.LONG_TIMEOUTS)
     assert orders.buy(first).code == 1
     copies.settled(redis, first, 1)
     conf, _ = twin_of(site, first, redis, redis)
@@ -215,7 +215,7 @@ def test_a_twin_of_one_that_waits(site):
 def test_a_twin_of_one_that_sells(site):
     """The copy lacked nothing when it was made; now it does."""
     redis = site.redis()
-    first = sale(site, redis, **copies.PATIENT)
+    first = sale(site, redis, **copies.LONG_TIMEOUTS)
     load = buyers(site, first)
     spike.wait("some yeses", lambda: load.yes_count() > 20)
     conf, copy = twin_of(site, first, redis, redis)
@@ -235,7 +235,7 @@ def test_a_twin_of_one_that_stalls(site):
     twin attaches: the attach itself finds the beat."""
     redis = site.redis()
     gate = Gate(site, redis)
-    first = sale(site, redis, **copies.PATIENT)
+    first = sale(site, redis, **copies.LONG_TIMEOUTS)
     assert orders.buy(first).code == 1
     copies.settled(redis, first, 1)
     conf, _ = twin_of(site, first, redis, gate)

@@ -329,7 +329,7 @@ SLOW = {"connections": 2000, "answer_timeout": "100ms", "workers": 2, **spike.QU
         "events": {"ticket": {"total": 100000}}}
 
 
-class Leavers(threading.Thread):
+class ResettingBuyers(threading.Thread):
     """Buyers that send a request and reset the connection at once."""
 
     def __init__(self, node):
@@ -359,18 +359,18 @@ def test_buyers_give_up_while_commits_are_slow(site, preload, standalone):
     must not grow, and in the end every order without an answered yes is given back."""
     redis = None if standalone else site.redis()
     node = site.node(redis=redis, preload=preload("slowsync"), env={"SLOW_SYNC_MS": "90"}, **SLOW)
-    crowd, leavers = site.load(node, connections=600), Leavers(node)
+    crowd, resetting = site.load(node, connections=600), ResettingBuyers(node)
     max_pending, end = 0, time.monotonic() + 4
     while time.monotonic() < end and node.is_running():  # the flood is four seconds long
         max_pending = max(max_pending, 0 if standalone else pending_lines(redis))
         time.sleep(0.02)
     if node.is_running():
-        leavers.stop()
+        resetting.stop()
     crowd.stop()
     assert node.is_running(), node.log_text()[-500:]
-    print(crowd.codes, f"{leavers.count} reset, at most {max_pending} pending")
+    print(crowd.codes, f"{resetting.count} reset, at most {max_pending} pending")
     assert max_pending <= 512, "pending grew beyond one batch"
-    assert crowd.codes[-6] > 500 and leavers.count > 500
+    assert crowd.codes[-6] > 500 and resetting.count > 500
     spike.wait("all orders without a yes to be given back",
                lambda: node.stock()["sold"] == len(crowd.yeses))
     if redis:

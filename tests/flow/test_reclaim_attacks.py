@@ -17,10 +17,10 @@ from test_reclaim import SILENT_MS, TOTAL, check_totals, field, nodes_of, reclai
 def behind_a_proxy(site, redis, **event):
     """Two nodes, the second one behind a proxy."""
     proxy = site.proxy(redis)
-    nodes = [site.node(i, nodes=[1, 2], redis=way, healthy=False, workers=1,
+    nodes = [site.node(i, nodes=[1, 2], redis=via, healthy=False, workers=1,
                        node_timeout=f"{SILENT_MS}ms", events={"ticket": {"total": TOTAL, **event}},
                        **spike.QUICK_REDIS)
-             for i, way in ((1, redis), (2, proxy))]
+             for i, via in ((1, redis), (2, proxy))]
     for node in nodes:
         node.wait_healthy()
     return nodes[0], nodes[1], proxy

@@ -52,15 +52,15 @@ def test_beside_the_prototype(site):
     spike.wait("the nodes' first sales", lambda: load.yes_count() > 50)
     other = Prototype(redis)
     load.join()
-    theirs = other.stop()
+    by_prototype = other.stop()
     gone = redis.figure(spike.SOLD)
-    ours = len(load.yeses)
-    assert ours > 50 and theirs > 50, "nodes and prototype did not sell at the same time"
+    by_nodes = len(load.yeses)
+    assert by_nodes > 50 and by_prototype > 50, "nodes and prototype did not sell at the same time"
     assert load.codes.keys() == {1, -1}
-    assert gone == ours + theirs
+    assert gone == by_nodes + by_prototype
     # 2,001 is the prototype's own fault, and then that number is one that the prototype got.
     assert gone == 2000 or (gone == 2001 and other.sold[-1] == 2001), (gone, other.sold[-3:])
-    spike.check_promises(nodes, load.yeses, 2000, gone - theirs)
+    spike.check_promises(nodes, load.yeses, 2000, gone - by_prototype)
     for node in nodes:
         spike.wait("left to be 0, never less", lambda node=node: node.stock()["left"] == 0)
 

@@ -33,7 +33,7 @@ def digests(directory):
 
 
 # For tests that count every order: on a machine that stalls for a moment none is given up.
-PATIENT = {"redis_timeout": "5s", "answer_timeout": "8s"}
+LONG_TIMEOUTS = {"redis_timeout": "5s", "answer_timeout": "8s"}
 
 
 def settled(redis, node, tickets, event="ticket"):

@@ -35,7 +35,7 @@ from proxy import Proxy
 SOON_S = 60
 # The time-outs of a test's nodes, unless the test is about time-outs and names its own: a machine
 # that stands still for a second is not what is tested.
-CALM = {"answer_timeout": "20s", "redis_timeout": "10s", "node_timeout": "60s"}
+LONG_TIMEOUTS = {"answer_timeout": "20s", "redis_timeout": "10s", "node_timeout": "60s"}
 QUICK_REDIS = {"redis_timeout": "500ms"}
 # How much later than its set time an answer may come on a busy machine.
 LATE_S = 10
@@ -316,7 +316,7 @@ class Node:
         if preload:
             self.env["LD_PRELOAD"] = str(preload)
         settings = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "workers": 2,
-                    "connections": 1000, **CALM, **settings}
+                    "connections": 1000, **LONG_TIMEOUTS, **settings}
         events = events or {"ticket": {"total": 10000}}
         self.conf.write_text(conf_text(number, nodes, self.journal, redis and redis.address,
                                        events, settings))

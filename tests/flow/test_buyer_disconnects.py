@@ -11,7 +11,7 @@ import spikelog
 HOLD = {"total": 10, "hold": "5m", "limit": 2}
 
 
-def leave(site, redis, path, **event):
+def reset_before_answer(site, redis, path, **event):
     """A node whose buyer was granted an order and reset the connection before the answer. (A
     connection that is only half closed may still be read: it is answered.)"""
     proxy = site.proxy(redis)
@@ -30,7 +30,7 @@ def leave(site, redis, path, **event):
 def test_without_a_key(site, hold):
     """The order is cancelled, whether held or sold outright: all is as before the request."""
     redis = site.redis()
-    node = leave(site, redis, "/buy/ticket?buyer=ann&n=2", hold=hold)
+    node = reset_before_answer(site, redis, "/buy/ticket?buyer=ann&n=2", hold=hold)
     spike.wait("the tickets to come back", lambda: redis.figure() == 0)
     assert orders.buy_until(node, buyer="ann", n=2).data["n"] == 2, "the limit came back too"
     assert orders.buy(node, buyer="ann").code == -5
@@ -44,7 +44,7 @@ def test_without_a_key(site, hold):
 def test_with_a_key(site):
     """The order stands: a retry with the key returns it, and it can be paid."""
     redis = site.redis()
-    node = leave(site, redis, "/buy/ticket?buyer=ann&n=2&key=k")
+    node = reset_before_answer(site, redis, "/buy/ticket?buyer=ann&n=2&key=k")
     data = orders.buy_until(node, buyer="ann", n=2, key="k").data
     assert node.stock()["sold"] == 2
     assert orders.buy(node, buyer="ann").code == -5
@@ -54,7 +54,7 @@ def test_with_a_key(site):
     spikelog.audit(node)
 
 
-def test_many_leave(site):
+def test_many_disconnect(site):
     """Every second buyer of a crowd disconnects at once: the orders that stay were answered or have
     a key."""
     redis = site.redis()

@@ -238,7 +238,7 @@ def test_survives(kind, what, code, state):
     def check():
         for node in nodes:
             node.wait_healthy()
-            spike.wait("its verdict", lambda node=node: node.buy().code == code)
+            spike.wait("the verdict", lambda node=node: node.buy().code == code)
             assert node.stock() == {"event": "ticket", "state": state, "total": 70, "sold": 0,
                                     "left": 70}
 
@@ -281,7 +281,7 @@ def test_acts_of_two_operators(site):
     assert orders.act(nodes[0], "restock", total=80).code == 1
     assert orders.act(nodes[1], "resume").code == 1
     for node in nodes:
-        spike.wait("all to agree", lambda node=node: node.stock()["total"] == 80)
+        spike.wait("both nodes to agree", lambda node=node: node.stock()["total"] == 80)
         wait_code(redis, node, 1)
         spike.wait("the act in the node's journal", lambda node=node: acts_of(node) and
                    acts_of(node)[-1]["version"] == redis.figure("version"))

@@ -380,7 +380,7 @@ def test_the_log_names_the_state_after_a_start(site):
     node.start()
     check("paused, 3 of 3", "waiting, 4 of 4")
     assert post(node, "/resume?event=ticket").code == 1
-    spike.wait("it to sell", lambda: node.buy("ticket?n=3").code == 1)
+    spike.wait("the node to sell", lambda: node.buy("ticket?n=3").code == 1)
     node.term()
     node.start()
     check("soldout, 0 of 3", "waiting, 4 of 4")

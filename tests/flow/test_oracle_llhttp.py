@@ -19,9 +19,9 @@ METHOD_NAMES = ["GET", "POST", "HEAD"]  # enum method; others come after
 
 def objection(probed, judged):
     """Where spike is looser than llhttp, or None. It may be stricter, never looser."""
-    if probed["said"] == "wrong":
+    if probed["progress"] == "wrong":
         return None
-    if probed["said"] != "done":
+    if probed["progress"] != "done":
         return "spike waits for more, llhttp is done" if judged["done"] else None
     if not judged["done"]:
         return f"spike is done, llhttp reports {judged['error'] or 'more'}"
@@ -56,8 +56,8 @@ def test_never_looser_than_llhttp():
     ).stdout.splitlines()
     judged = [json.loads(line) for line in judge_lines]
     assert len(probed) == len(judged) > 20000
-    assert sum(p["said"] == "done" for p in probed) > 1000
-    assert sum(p["said"] == "done" and j["done"] for p, j in zip(probed, judged)) > 1000
+    assert sum(p["progress"] == "done" for p in probed) > 1000
+    assert sum(p["progress"] == "done" and j["done"] for p, j in zip(probed, judged)) > 1000
     found = [(objection(p, j), bytes.fromhex(p["bytes"])) for p, j in zip(probed, judged)]
     found = [f for f in found if f[0] is not None]
     assert found == [], f"seed {seed}: {len(found)}, first: {found[0]}"

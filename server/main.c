@@ -24,7 +24,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf/base/clock.h"
 #include "conf/base/log.h"
 #include "server/admin/admin.h"
 #include "server/ledger/ledger.h"
@@ -52,8 +51,8 @@ static struct {
     struct worker *workers[WORKERS_MAX], *admin_worker;
     char names[WORKERS_MAX][16];
     pthread_t ledger_thread, worker_threads[WORKERS_MAX];
-    struct admin admin;
-    struct stat_log stats;
+    struct admin *admin;
+    struct stat_log *stats; /* NULL: off */
     pthread_t stat_thread;
     ev_signal signals[4];
     ev_timer tick;
@@ -125,8 +124,7 @@ static uint32_t loops(void)
 static struct channel *plan_channel(uint32_t i, enum route_side side)
 {
     struct channel *x = &node.channels[i];
-    ring_plan(&x->orders, &node.arena, worker_messages(&node.conf, side));
-    ring_plan(&x->verdicts, &node.arena, worker_messages(&node.conf, side));
+    channel_plan(x, &node.arena, worker_messages(&node.conf, side));
     return x;
 }
 
@@ -141,7 +139,7 @@ static void plan_worker(uint32_t i, struct conn_limit *buyers_limit)
                                .side = ROUTE_BUYERS,
                                .listeners = node.buyers,
                                .listener_count = node.conf.listen_count,
-                               .stats = stat_log_ring(&node.stats, i),
+                               .stats = stat_log_ring(node.stats, i),
                                .limit = buyers_limit};
     node.workers[i] = worker_plan(&o, &node.arena);
 }
@@ -157,16 +155,17 @@ static void plan_operators(void)
                                .listeners = &node.operators,
                                .listener_count = has_admin() ? 1 : 0,
                                .limit = conn_limit_new(WORKER_OPERATORS),
-                               .authorize = admin_may,
+                               .authorize = admin_authorize,
                                .serve = admin_serve,
-                               .context = &node.admin};
+                               .context = node.admin};
     node.admin_worker = worker_plan(&o, &node.arena);
 }
 
 static void make_plan(void)
 {
     struct conn_limit *buyers_limit = conn_limit_new(node.conf.connections);
-    stat_log_plan(&node.stats, &node.conf, &node.arena);
+    node.stats = stat_log_plan(&node.conf, &node.arena);
+    node.admin = admin_new(&node.conf, &node.board, node.stats, &node.arena, node.workers);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         plan_worker(i, buyers_limit);
     plan_operators();
@@ -174,8 +173,7 @@ static void make_plan(void)
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
     ev_alloc_plan(&node.arena, loops(), descriptors,
                   node.conf.workers * node.conf.connections + WORKER_OPERATORS);
-    node.admin.arena = &node.arena;
-    admin_read_plan(&node.admin);
+    admin_read_plan(node.admin);
 }
 
 /* ---- boot ----------------------------------------------------------------------------------- */
@@ -234,16 +232,12 @@ static bool open_listeners(struct fault *f)
     return !has_admin() || node.operators != NULL;
 }
 
+/* After ledger_init(), which opens the ledger's doorbell. */
 static bool init_channels(struct fault *f)
 {
-    for (uint32_t i = 0; i < loops(); i++) {
-        struct channel *x = &node.channels[i];
-        ring_init(&x->orders, &node.arena);
-        ring_init(&x->verdicts, &node.arena);
-        x->ledger = ledger_bell(node.ledger);
-        if (!doorbell_open(&x->worker, f))
+    for (uint32_t i = 0; i < loops(); i++)
+        if (!channel_init(&node.channels[i], &node.arena, ledger_bell(node.ledger), f))
             return false;
-    }
     return true;
 }
 
@@ -264,11 +258,12 @@ static void start_tick(struct ev_loop *loop)
 
 static bool init_modules(struct fault *f)
 {
-    if (!arena_map(&node.arena, f) || !init_channels(f) ||
+    if (!arena_map(&node.arena, f) ||
         !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.channels, loops(),
-                     f))
+                     f) ||
+        !init_channels(f))
         return false;
-    if (!stat_log_open(&node.stats, &node.arena, f))
+    if (!stat_log_open(node.stats, &node.arena, f))
         return false;
     ev_alloc_init(&node.arena);
     for (uint32_t i = 0; i < node.conf.workers; i++)
@@ -278,19 +273,6 @@ static bool init_modules(struct fault *f)
         return false;
     start_tick(worker_loop(node.admin_worker));
     return true;
-}
-
-static bool init_admin(struct fault *f)
-{
-    node.admin.conf = &node.conf;
-    node.admin.board = &node.board;
-    node.admin.stats = &node.stats;
-    node.admin.workers = node.workers;
-    node.admin.worker_count = node.conf.workers;
-    node.admin.started_mono_us = clock_mono_us();
-    node.admin.started_wall_ms = clock_wall_ms();
-    return node.conf.admin_token[0] == '\0' ||
-           admin_read_token(&node.admin, node.conf.admin_token, f);
 }
 
 static void log_addresses(void)
@@ -336,8 +318,8 @@ static void on_reopen(struct ev_loop *loop, ev_signal *s, int events)
     (void)loop;
     (void)s;
     (void)events;
-    if (stat_log_is_on(&node.stats))
-        stat_log_reopen(&node.stats);
+    if (node.stats != NULL)
+        stat_log_reopen(node.stats);
     else
         log_line(LOG_INFO, "signal USR1: the log goes to standard error, nothing to reopen");
 }
@@ -409,9 +391,9 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
 static void stop_stat_log(void)
 {
     struct timespec until;
-    if (!stat_log_is_on(&node.stats))
+    if (node.stats == NULL)
         return;
-    stat_log_stop(&node.stats);
+    stat_log_stop(node.stats);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += STAT_LOG_SECONDS;
     if (pthread_timedjoin_np(node.stat_thread, NULL, &until) != 0)
@@ -439,8 +421,8 @@ static void run(void)
     mask_signals(SIG_BLOCK, true); /* threads inherit it, and libev has unblocked them */
     journal_hand_over(node.journal, THREAD_LEDGER);
     must_start(&node.ledger_thread, ledger_run, node.ledger);
-    if (stat_log_is_on(&node.stats))
-        must_start(&node.stat_thread, stat_log_run, &node.stats);
+    if (node.stats != NULL)
+        must_start(&node.stat_thread, stat_log_run, node.stats);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         must_start(&node.worker_threads[i], run_worker, node.workers[i]);
     must_start(&waiter, wait_for_all, NULL);
@@ -489,8 +471,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is reported */
     reload_publish(&node.conf, &node.conf, &node.board);
-    if (sodium_init() < 0 || !raise_descriptors(&f) || !init_admin(&f) || !open_journal(&f) ||
-        !open_listeners(&f) || !init_modules(&f))
+    if (sodium_init() < 0 || !raise_descriptors(&f) || !admin_init(node.admin, &f) ||
+        !open_journal(&f) || !open_listeners(&f) || !init_modules(&f))
         die(&f);
     arena_seal(&node.arena);
     ev_alloc_seal();

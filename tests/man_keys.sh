@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 page=man/spike-top.1
-table=admin-tui/keys.def
+table=admin-tui/view/keys.def
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -25,7 +25,10 @@ size_t arena_plan(struct arena *a, const char *name, size_t count, size_t size)
     ASSERT(a->base == NULL && !a->sealed);
     ASSERT(a->pool_count < ARENA_POOLS_MAX);
     ASSERT(size == 0 || count < SIZE_MAX / 2 / size);
-    a->pools[a->pool_count] = (struct arena_pool){name, count, size, a->bytes};
+    a->pools[a->pool_count].name = name;
+    a->pools[a->pool_count].count = count;
+    a->pools[a->pool_count].size = size;
+    a->pools[a->pool_count].offset = a->bytes;
     a->bytes += rounded(count * size);
     return a->pool_count++;
 }

@@ -19,15 +19,13 @@
 
 #define ARENA_POOLS_MAX 1024 /* a dozen for each of WORKERS_MAX workers */
 
-struct arena_pool {
-    const char *name; /* a literal; /stats adds up pools of one name */
-    size_t count;     /* objects */
-    size_t size;      /* bytes of one object */
-    size_t offset;    /* from the start of the arena */
-};
-
 struct arena {
-    struct arena_pool pools[ARENA_POOLS_MAX];
+    struct {
+        const char *name; /* a literal; /stats adds up pools of one name */
+        size_t count;     /* objects */
+        size_t size;      /* bytes of one object */
+        size_t offset;    /* from the start of the arena */
+    } pools[ARENA_POOLS_MAX];
     size_t pool_count;
     size_t bytes;        /* of the whole plan */
     unsigned char *base; /* NULL until mapped */

@@ -42,7 +42,7 @@ void intake_init(struct ledger *l, const struct arena *a, struct channel *channe
 bool intake_rings_are_empty(const struct ledger *l)
 {
     for (uint32_t i = 0; i < l->intake->channel_count; i++)
-        if (!ring_is_empty(&l->intake->channels[i].orders))
+        if (!ring_is_empty(l->intake->channels[i].orders))
             return false;
     return true;
 }
@@ -187,7 +187,7 @@ static bool take_deferred(struct ledger *l)
 
 static bool take_one(struct ledger *l, uint32_t channel, uint64_t now_mono_us)
 {
-    struct message *m = ring_pop(&l->intake->channels[channel].orders);
+    struct message *m = ring_pop(l->intake->channels[channel].orders);
     if (m == NULL)
         return false;
     m->worker = (uint8_t)channel;

@@ -51,7 +51,8 @@ struct ledger_event {
     uint64_t asof_mono_us; /* when they were asked for; 0: never yet */
     uint64_t settled;      /* seq up to which the stock has the journal's changes */
     /* step.c: the hashes of granted keys. */
-    struct filter filter;
+    struct filter *filter;
+    size_t filter_pool;
     uint64_t hashes_seen; /* how many of the stock's are in it */
     bool hashes_known;    /* all of them, as of the last step */
     struct nodes *nodes;
@@ -71,7 +72,7 @@ struct ledger {
     struct outbox *outbox;
     struct intake *intake;
     struct step_buffers *step;
-    struct doorbell bell;
+    struct doorbell *bell;
     _Atomic bool stop;
     struct ledger_event events[EVENTS_MAX];
     size_t batches_pool;

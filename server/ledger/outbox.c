@@ -50,7 +50,7 @@ static void push(struct outbox *o, struct message *m)
 {
     ASSERT(m->worker < o->channel_count);
     o->to_ring[m->worker] = true;
-    ring_push(&o->channels[m->worker].verdicts, m);
+    ring_push(o->channels[m->worker].verdicts, m);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -80,7 +80,7 @@ void outbox_deliver(struct ledger *l)
     o->answer_count = 0;
     for (uint32_t i = 0; i < o->channel_count; i++) {
         if (o->to_ring[i])
-            doorbell_ring(&o->channels[i].worker);
+            doorbell_ring(o->channels[i].worker);
         o->to_ring[i] = false;
     }
 }

@@ -65,7 +65,7 @@ struct worker {
     struct ev_loop *loop;
     struct request_limits limits;
     struct pool connections, messages, buffers;
-    struct canned canned;
+    struct canned *canned;
     struct counters counters;
     size_t shared_pool;
     /* The buffers of the connection that is being served. */

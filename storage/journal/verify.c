@@ -105,7 +105,7 @@ static bool check_file(const struct pages *p, const char *dir, int pipe, struct 
 
 static bool check_all(const char *dir, const char *path, int pipe, struct fault *f)
 {
-    struct fault why;
+    struct fault why = {""};
     struct pages *p = pages_open(path, &why);
     if (p == NULL)
         return fault(f, "journal %s" JOURNAL_ADVICE, why.text);

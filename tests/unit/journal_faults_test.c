@@ -1,12 +1,14 @@
 /*
  * Why: a write or a sync that fails once must cost a restart and nothing else. LMDB leaves more
- * behind than the commit before: the roots of the failed commit in the older meta page, pages
- * without a commit, half a file. The server's next start must take all of it, with every record
- * that was acknowledged and none that was never written, or an operator is led to an old copy.
+ * behind than the previous commit: the roots of the failed commit in the older meta page, pages
+ * without a commit, half a file. The server's next start must accept all of that, with every record
+ * that was acknowledged and none that was never written; otherwise an operator may restore an old
+ * copy.
  *
- * Every call that changes or syncs a file, the Nth, once or from there on, in each way, while a
- * journal is begun, sold into, changed, and opened with a commit to be finished. Each case must end
- * in words or go on, never by a signal (but for that which is sent), and open again.
+ * Each kind of call that changes or syncs a file fails at the Nth call, once or from there on, in
+ * each way, while a journal is begun, sold into, changed, and opened with a commit to be completed.
+ * Each case must end with a message or continue, never end by a signal (except the one that is
+ * sent), and the journal must open again.
  */
 /* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
  * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
@@ -27,23 +29,23 @@
 #define COMMITS     4
 #define META_BYTES  4096
 #define META_NUMBER (16 + 128)
-#define BASE        60 /* records of each event before the phases that do not begin a journal */
+#define BASE        60 /* records of each event, unless the phase begins the journal */
 
 enum phase { PHASE_START, PHASE_SALES, PHASE_RETURNS, PHASE_MEND, PHASES };
-enum end { END_NONE, END_WENT_ON, END_IN_WORDS, END_WITHOUT_WORDS };
+enum end { END_NONE, END_CONTINUED, END_WITH_MESSAGE, END_WITHOUT_MESSAGE };
 
 static const char *const phase_names[PHASES] = {"start", "sales", "returns", "mend"};
 
-/* What the process that works on the failing disk tells of itself; it may die any time. */
+/* The report of the process that works on the failing disk; it may die at any time. */
 static struct shared {
     uint64_t committed[2], appended[2]; /* records of "ticket", of "seat" */
     enum end end;
     unsigned seen; /* calls of the kind that fails */
-    char words[FAULT_TEXT];
+    char message[FAULT_TEXT];
 } * shared;
 
-/* The record of "seat" at a place: of every three orders one is paid and cancelled, one cancelled,
- * one expired and refused. */
+/* The record of "seat" with this seq: of every three orders one is paid and cancelled, one is
+ * cancelled, one expires and is refused. */
 static struct record seat_at(uint64_t seq)
 {
     uint64_t first = (seq - 1) / 8 * 3 + 1;
@@ -95,11 +97,11 @@ static void check_all(struct journal *j)
 
 /* ---- the process whose disk fails ------------------------------------------------------------ */
 
-static _Noreturn void end_with(const struct test_dir *p, enum end end, const char *words)
+static _Noreturn void end_with(const struct test_dir *p, enum end end, const char *message)
 {
-    if (end == END_IN_WORDS && strstr(words, p->dir) == NULL)
-        end = END_WITHOUT_WORDS;
-    snprintf(shared->words, sizeof shared->words, "%s", words);
+    if (end == END_WITH_MESSAGE && strstr(message, p->dir) == NULL)
+        end = END_WITHOUT_MESSAGE;
+    snprintf(shared->message, sizeof shared->message, "%s", message);
     shared->seen = atomic_load(&disk_fault.seen);
     shared->end = end;
     _exit(0);
@@ -120,7 +122,7 @@ static void step(const struct test_dir *p, struct journal *j, uint64_t tickets, 
     for (uint32_t i = 0; i < 2; i++)
         shared->appended[i] = journal_end(j, i);
     if (!journal_commit(j, &f))
-        end_with(p, END_IN_WORDS, f.text);
+        end_with(p, END_WITH_MESSAGE, f.text);
     for (uint32_t i = 0; i < 2; i++)
         shared->committed[i] = journal_committed(j, i);
 }
@@ -132,13 +134,13 @@ static _Noreturn void work(const struct test_dir *p, enum phase phase, enum disk
         arm(p, call);
     struct journal *j = test_dir_try(p, SIZE, &f);
     if (j == NULL)
-        end_with(p, END_IN_WORDS, f.text);
+        end_with(p, END_WITH_MESSAGE, f.text);
     if (phase != PHASE_START && phase != PHASE_MEND)
         arm(p, call);
     for (uint64_t i = 1; i <= COMMITS; i++)
         step(p, j, phase == PHASE_RETURNS ? 0 : i % 4, phase == PHASE_RETURNS ? i % 3 : i % 2);
     journal_close(j);
-    end_with(p, END_WENT_ON, "");
+    end_with(p, END_CONTINUED, "");
 }
 
 /* ---- the cases ------------------------------------------------------------------------------- */
@@ -168,7 +170,7 @@ static void copy_file(const struct test_dir *from, const struct test_dir *to, co
     assert_int_equal(fclose(in) | fclose(out), 0);
 }
 
-/* The number of the newest commit falls back by two, as LMDB puts it after a failed write. */
+/* Lowers the number of the newest commit by two, as LMDB does after a failed write. */
 static void unfinish(const struct test_dir *p)
 {
     uint64_t numbers[2];
@@ -197,14 +199,15 @@ static void lay(const struct test_dir *base, struct test_dir *p, enum phase phas
     shared->appended[0] = shared->appended[1] = BASE / 4 * 4;
 }
 
-/* All that was acknowledged is there, and nothing that was never written; and it goes on. */
+/* Everything that was acknowledged exists, nothing that was never written does, and the journal can
+ * be used further. */
 static void check_after(const struct test_dir *p)
 {
-    for (int again = 0; again < 2; again++) { /* what it writes itself can be opened, too */
+    for (int again = 0; again < 2; again++) { /* what this start writes can be opened as well */
         struct fault f = {""};
         struct journal *j = test_dir_try(p, SIZE, &f);
         if (j == NULL)
-            fail_msg("it does not open again: %s (before: %s)", f.text, shared->words);
+            fail_msg("it does not open again: %s (before: %s)", f.text, shared->message);
         for (uint32_t i = 0; i < 2; i++) {
             assert_true(journal_end(j, i) >= shared->committed[i]);
             assert_true(journal_end(j, i) <= shared->appended[i]);
@@ -219,7 +222,7 @@ static void check_after(const struct test_dir *p)
     }
 }
 
-/* False: there were fewer calls than that. */
+/* False: there were fewer calls. */
 static bool try_one(const struct test_dir *base, enum phase phase, enum disk_call call,
                     unsigned nth)
 {
@@ -232,15 +235,16 @@ static bool try_one(const struct test_dir *base, enum phase phase, enum disk_cal
         work(&p, phase, call);
     assert_int_equal(waitpid(child, &status, 0), child);
     bool killed = disk_fault.how == FAIL_KILL && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-    if (!killed && (!WIFEXITED(status) || shared->end < END_WENT_ON || shared->end > END_IN_WORDS))
-        fail_msg("status %#x, end %d: %s", status, shared->end, shared->words);
-    bool hit = killed || shared->seen >= nth || shared->end == END_IN_WORDS;
+    if (!killed &&
+        (!WIFEXITED(status) || shared->end < END_CONTINUED || shared->end > END_WITH_MESSAGE))
+        fail_msg("status %#x, end %d: %s", status, shared->end, shared->message);
+    bool hit = killed || shared->seen >= nth || shared->end == END_WITH_MESSAGE;
     check_after(&p);
     test_dir_remove(&p);
     return hit;
 }
 
-/* A sanitizer makes each case so slow that one of four must do. */
+/* With a sanitizer each case is so slow that every fourth one must suffice. */
 #if defined(__SANITIZE_ADDRESS__)
 #define STEP 4
 #else

@@ -1,6 +1,6 @@
 /*
- * journal_dir: what the tests of the journal share: a directory of their own, orders to fill it
- * with, and a look at what is in it.
+ * journal_fixture: what the tests of the journal share: a directory of their own, orders to fill a
+ * journal with, and checks of what is in it.
  */
 #ifndef SPIKE_TESTS_JOURNAL_FIXTURE_H
 #define SPIKE_TESTS_JOURNAL_FIXTURE_H
@@ -20,14 +20,14 @@
 #define MEGABYTE (UINT64_C(1) << 20)
 
 struct test_dir {
-    char root[64]; /* made by the test, and removed */
+    char root[64]; /* created by the test, and removed */
     char dir[96];  /* the journal in it */
     char data[112];
 };
 
-/* In memory where there is such a place: these tests commit by the ten thousand, and what they show
- * does not hang on a disk. They also open journals by the thousand, for each of which LMDB asks for
- * megabytes of zeros: from the kernel they cost nothing. */
+/* In /dev/shm if it exists: these tests commit ten thousand times, and their results do not depend
+ * on a disk. They also open a thousand journals, for each of which LMDB allocates megabytes of
+ * zeros; with mmap these cost nothing. */
 static inline void test_dir_make(struct test_dir *p)
 {
     (void)mallopt(M_MMAP_THRESHOLD, 65536);
@@ -52,7 +52,7 @@ static inline void test_dir_remove(const struct test_dir *p)
     assert_int_equal(rmdir(p->root), 0);
 }
 
-/* As a standalone server does: opened and, if that goes well, to be written to. */
+/* As a standalone server does: opened and begun. */
 static inline struct journal *open_and_begin(const struct journal_options *o, struct fault *f)
 {
     struct journal *j = journal_open(o, f);
@@ -79,7 +79,7 @@ static inline struct journal *test_dir_open(const struct test_dir *p, uint64_t s
     return j;
 }
 
-/* An order as it is told from its number, so that a test knows what it must find. */
+/* An order whose fields follow from its number, so that a test knows what it must find. */
 static inline struct record order_of(uint64_t number)
 {
     struct record r = {.kind = RECORD_GRANT, .state = ORDER_SOLD, .number = number, .n = 1};
@@ -101,7 +101,7 @@ static inline void append_orders(struct journal *j, uint32_t event, uint64_t cou
     }
 }
 
-/* What may be said of an order after its grant. */
+/* Records that may follow the grant of an order. */
 static inline struct record change_of(uint64_t number, uint8_t was, uint8_t state)
 {
     return (struct record){
@@ -137,7 +137,7 @@ static inline struct record append_held(struct journal *j, uint32_t event, uint6
     return append(j, event, r);
 }
 
-/* The order stands as these two records say. */
+/* The journal finds these two records of the order. */
 static inline void check_order(struct journal *j, uint32_t event, const struct record *want_grant,
                                const struct record *want_last)
 {

@@ -1,7 +1,7 @@
 /*
- * Why: only held orders are in memory; every other one that is paid late, cancelled or looked at is
- * found in the journal. It must be found as it stands this moment, by the owner and by others, and
- * what was never granted must not be.
+ * Why: only held orders are in memory; every other order that is paid late, cancelled or requested
+ * is found in the journal. Its owner and readers must find it in its current state, and a number
+ * that was never granted must not be found.
  */
 /* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
  * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
@@ -71,7 +71,7 @@ static void what_was_never_granted_is_no_order(void **state)
     journal_close(j);
 }
 
-/* Among so many that the index has branches; and changes stand though others follow. */
+/* Among so many that the index has branches; a change is found even if others follow. */
 static void any_order_is_found_among_many(void **state)
 {
     struct journal *j = test_dir_open(*state, 8 * MEGABYTE);
@@ -99,7 +99,7 @@ static void any_order_is_found_among_many(void **state)
     journal_close(test_dir_open(*state, 8 * MEGABYTE));
 }
 
-/* Said of an order that is not there: nothing of the step may stay. */
+/* Records of an order that does not exist: nothing of the step may be committed. */
 static void a_change_of_no_order_is_a_failed_commit(void **state)
 {
     const struct record strays[] = {change_of(9, ORDER_HELD, ORDER_SOLD), late_of(5, 4),
@@ -127,8 +127,8 @@ static void a_change_of_no_order_is_a_failed_commit(void **state)
     journal_close(j);
 }
 
-/* In the child: looks up each order as it comes, until `count` have been sold and cancelled. */
-static _Noreturn void look_along(const struct test_dir *p, int ready, uint64_t count)
+/* In the child: finds each order as it comes, until `count` were sold and cancelled. */
+static _Noreturn void follow(const struct test_dir *p, int ready, uint64_t count)
 {
     struct record grant, last;
     struct fault f;
@@ -153,7 +153,7 @@ static void a_reader_finds_orders_beside_the_writer(void **state)
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0)
-        look_along(*state, ends[1], 300);
+        follow(*state, ends[1], 300);
     assert_int_equal(read(ends[0], &byte, 1), 1);
     for (uint64_t n = 1; n <= 300; n++) {
         append(j, 0, order_of(n));

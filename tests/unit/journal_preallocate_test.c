@@ -1,7 +1,7 @@
 /*
- * Why: the file is written ahead so that no commit of the sale waits for it to grow, and so that a
- * disk without room is found before the sale. That it happens is seen in the file alone: nothing
- * else tells, but for the time that commits take.
+ * Why: the file is preallocated so that no commit of the sale waits for it to grow, and so that a
+ * disk without space is found before the sale. Only the file itself, and the time that commits
+ * take, show that this happens.
  */
 /* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
  * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
@@ -63,7 +63,7 @@ static void cut(const struct test_dir *p, uint64_t length)
     assert_int_equal(truncate(p->data, (off_t)length), 0);
 }
 
-/* As long as a record can be. */
+/* A record of the largest size. */
 static void append_long(struct journal *j, uint32_t event, struct record r)
 {
     r.n = 1;
@@ -84,8 +84,8 @@ static void append_grants(struct journal *j, uint64_t number)
         append_long(j, 1, r);
 }
 
-/* All orders of both events in batches; what is held is paid when everything is sold, here and
- * there in the index. */
+/* All orders of both events in batches; held ones are paid when everything is sold, scattered over
+ * the index. */
 static void sell_all(struct journal *j, uint64_t orders, uint64_t batch)
 {
     for (uint64_t number = 1; number <= orders; number++) {
@@ -109,7 +109,7 @@ static void sell_in_batches(const struct test_dir *p, uint64_t batch)
     assert_true(has_all_blocks(p));
     sell_all(j, ORDERS, batch);
     assert_int_equal(length_of(p), length);
-    assert_true(journal_used_bytes(j) > length / 3); /* nor is it far too long */
+    assert_true(journal_used_bytes(j) > length / 3); /* the file is not far too long */
     journal_close(j);
 }
 
@@ -128,15 +128,15 @@ static void nor_does_one_of_single_orders(void **state)
     sell_in_batches(*state, 1);
 }
 
-static void a_small_sale_takes_little(void **state)
+static void a_small_sale_allocates_little(void **state)
 {
     const struct test_dir *p = *state;
     journal_close(open_for(p, 10, true, 256 * MEGABYTE));
     assert_true(length_of(p) <= 900 * 1024);
 }
 
-/* As spike.conf(5) has it; there is half as much again for the other event. */
-static void a_sale_takes_what_the_manual_says(void **state)
+/* As spike.conf(5) says; the other event adds half as much. */
+static void a_sale_allocates_what_the_manual_says(void **state)
 {
     const struct test_dir *p = *state;
     journal_close(open_for(p, 20000, false, 256 * MEGABYTE));
@@ -145,9 +145,9 @@ static void a_sale_takes_what_the_manual_says(void **state)
     assert_in_range(length_of(p), 20000 * 800, 20000 * 1200 + 10000 * 400 + MEGABYTE);
 }
 
-/* A disk that others fill meanwhile is, at worst, one that ends with the file, as a map does. Then
- * the room is what the ledger asks for to sell the last order (ledger_room). */
-static void the_last_order_has_room(void **state)
+/* If other programs fill the disk meanwhile, the file cannot grow at all, as if the map ended with
+ * it. Then the free records must still be as many as the ledger requires for its last order. */
+static void the_last_order_fits(void **state)
 {
     const struct test_dir *p = *state;
     journal_close(open_for(p, ORDERS, true, 64 * MEGABYTE));
@@ -162,7 +162,7 @@ static void the_last_order_has_room(void **state)
     journal_close(j);
 }
 
-static void what_is_not_known_is_not_taken(void **state)
+static void an_unknown_sale_allocates_nothing(void **state)
 {
     const struct test_dir *p = *state;
     struct journal *j = open_for(p, 0, true, 256 * MEGABYTE);
@@ -178,7 +178,7 @@ static void the_file_stays_within_its_size(void **state)
 }
 
 /* Killed in the middle of the zeros; a later start with more to sell is the same thing. */
-static void the_next_start_goes_on(void **state)
+static void the_next_start_continues(void **state)
 {
     const struct test_dir *p = *state;
     struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
@@ -195,7 +195,7 @@ static void the_next_start_goes_on(void **state)
     }
 }
 
-/* A copy, made by a tool that leaves zeros out. */
+/* A copy, made by a tool that omits zeros. */
 static void holes_are_filled(void **state)
 {
     const struct test_dir *p = *state;
@@ -214,7 +214,7 @@ static void holes_are_filled(void **state)
 }
 
 /* Once it is all sold, a start adds nothing. */
-static void nothing_more_is_taken_after_the_sale(void **state)
+static void nothing_more_is_allocated_after_the_sale(void **state)
 {
     const struct test_dir *p = *state;
     struct journal *j = open_for(p, 1000, true, 16 * MEGABYTE);
@@ -226,8 +226,8 @@ static void nothing_more_is_taken_after_the_sale(void **state)
     journal_close(j);
 }
 
-/* A reader beside the server, and the verifier of the next start, see the journal, not the zeros;
- * nor do they mind what a commit left there that did not end. */
+/* A reader beside the server, and the verifier of the next start, see the journal and ignore the
+ * zeros, and also what an unfinished commit has written there. */
 static void readers_do_not_see_it(void **state)
 {
     const struct test_dir *p = *state;
@@ -252,7 +252,7 @@ static void readers_do_not_see_it(void **state)
     journal_close(j);
 }
 
-/* The disk's own failure, made by a limit on the size of files. */
+/* A limit on the size of files simulates a full disk. */
 static void shorten_the_disk(void)
 {
     const struct rlimit limit = {SOME_FILE, SOME_FILE};
@@ -285,10 +285,10 @@ static void check_short_disk(const struct test_dir *p, bool is_new)
         open_on_a_short_disk(p, is_new);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_true(length_of(p) < SOME_FILE / 2); /* what it could have is given back */
+    assert_true(length_of(p) < SOME_FILE / 2); /* the file has its old length again */
 }
 
-static void a_short_disk_is_told_before_the_sale(void **state)
+static void a_short_disk_is_reported_before_the_sale(void **state)
 {
     check_short_disk(*state, true);
     struct journal *j = open_for(*state, ORDERS, false, 16 * MEGABYTE);
@@ -296,9 +296,9 @@ static void a_short_disk_is_told_before_the_sale(void **state)
     journal_close(j);
 }
 
-/* Nobody waits for a terabyte of zeros. What is wanted is seen in the words of a refusal: to have
- * it would take the memory of the machine. */
-static _Noreturn void ask_for_far_too_much(const struct test_dir *p)
+/* A start must not write a terabyte of zeros. The size that it wants is read from the message of a
+ * refusal: to grant it would need the memory of the machine. */
+static _Noreturn void open_far_too_large(const struct test_dir *p)
 {
     struct fault f = {""};
     static const char before[] = "the disk cannot take ";
@@ -316,12 +316,12 @@ static void a_start_has_an_end(void **state)
     int status;
     pid_t child = fork();
     if (child == 0)
-        ask_for_far_too_much(*state);
+        open_far_too_large(*state);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
 }
 
-/* Buyers have its tickets: it starts, to settle and to take returns. */
+/* Its orders were sold: it starts, to settle and to record returns. */
 static void a_journal_with_orders_starts_on_a_short_disk(void **state)
 {
     struct journal *j = test_dir_open(*state, 16 * MEGABYTE);
@@ -343,21 +343,22 @@ int main(void)
                                         test_dir_teardown),
         cmocka_unit_test_setup_teardown(nor_does_one_of_single_orders, test_dir_setup,
                                         test_dir_teardown),
-        cmocka_unit_test_setup_teardown(a_small_sale_takes_little, test_dir_setup,
+        cmocka_unit_test_setup_teardown(a_small_sale_allocates_little, test_dir_setup,
                                         test_dir_teardown),
-        cmocka_unit_test_setup_teardown(a_sale_takes_what_the_manual_says, test_dir_setup,
+        cmocka_unit_test_setup_teardown(a_sale_allocates_what_the_manual_says, test_dir_setup,
                                         test_dir_teardown),
-        cmocka_unit_test_setup_teardown(the_last_order_has_room, test_dir_setup, test_dir_teardown),
-        cmocka_unit_test_setup_teardown(what_is_not_known_is_not_taken, test_dir_setup,
+        cmocka_unit_test_setup_teardown(the_last_order_fits, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(an_unknown_sale_allocates_nothing, test_dir_setup,
                                         test_dir_teardown),
         cmocka_unit_test_setup_teardown(the_file_stays_within_its_size, test_dir_setup,
                                         test_dir_teardown),
-        cmocka_unit_test_setup_teardown(the_next_start_goes_on, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(the_next_start_continues, test_dir_setup,
+                                        test_dir_teardown),
         cmocka_unit_test_setup_teardown(holes_are_filled, test_dir_setup, test_dir_teardown),
-        cmocka_unit_test_setup_teardown(nothing_more_is_taken_after_the_sale, test_dir_setup,
+        cmocka_unit_test_setup_teardown(nothing_more_is_allocated_after_the_sale, test_dir_setup,
                                         test_dir_teardown),
         cmocka_unit_test_setup_teardown(readers_do_not_see_it, test_dir_setup, test_dir_teardown),
-        cmocka_unit_test_setup_teardown(a_short_disk_is_told_before_the_sale, test_dir_setup,
+        cmocka_unit_test_setup_teardown(a_short_disk_is_reported_before_the_sale, test_dir_setup,
                                         test_dir_teardown),
         cmocka_unit_test_setup_teardown(a_start_has_an_end, test_dir_setup, test_dir_teardown),
         cmocka_unit_test_setup_teardown(a_journal_with_orders_starts_on_a_short_disk,

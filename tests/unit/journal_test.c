@@ -1,6 +1,6 @@
 /*
- * Why: the journal decides who has a ticket. What a commit has taken must be there after any end of
- * the process, what it has not taken must not, and nobody but the one owner may write.
+ * Why: the journal decides which order has a ticket. What was committed must exist after any end of
+ * the process, what was not committed must not, and only the owner may write.
  */
 /* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
  * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
@@ -67,7 +67,7 @@ static void reading_sees_what_is_committed(void **state)
     assert_int_equal(journal_committed(j, 0), 0);
     assert_int_equal(journal_read(j, 0, 1, out, 10, &f), 0);
     commit(j);
-    append_orders(j, 0, 5); /* a transaction is open while we read */
+    append_orders(j, 0, 5); /* a transaction is open while records are read */
     assert_int_equal(journal_read(j, 0, 1, out, 10, &f), 10);
     assert_int_equal(out[9].seq, 10);
     assert_int_equal(journal_read(j, 0, 21, out, 10, &f), 5);
@@ -110,7 +110,7 @@ static void without_a_commit_nothing_stays(void **state)
     assert_int_equal(journal_end(j, 0), 3);
     assert_int_equal(journal_end(j, 1), 0);
     check_orders(j, 0, 3);
-    append_orders(j, 0, 2); /* the chain goes on from what is there */
+    append_orders(j, 0, 2); /* the chain continues from the committed records */
     commit(j);
     journal_close(j);
     j = test_dir_open(*state, MEGABYTE);
@@ -118,7 +118,7 @@ static void without_a_commit_nothing_stays(void **state)
     journal_close(j);
 }
 
-/* Commits on and on, telling each end through the pipe, until it is killed. */
+/* Commits repeatedly, and writes each end into the pipe, until it is killed. */
 static _Noreturn void sell_until_killed(const struct test_dir *p, int out)
 {
     struct fault f;
@@ -137,7 +137,7 @@ static _Noreturn void sell_until_killed(const struct test_dir *p, int out)
 static void a_killed_writer_loses_no_commit(void **state)
 {
     const struct test_dir *p = *state;
-    uint64_t told = 0, end;
+    uint64_t reported = 0, end;
     for (int i = 0; i < 10; i++) {
         int ends[2];
         assert_int_equal(pipe(ends), 0);
@@ -146,14 +146,14 @@ static void a_killed_writer_loses_no_commit(void **state)
             sell_until_killed(p, ends[1]);
         close(ends[1]);
         for (int n = 0; n < 20 + 7 * i; n++)
-            assert_int_equal(read(ends[0], &told, sizeof told), sizeof told);
+            assert_int_equal(read(ends[0], &reported, sizeof reported), sizeof reported);
         kill(child, SIGKILL);
         while (read(ends[0], &end, sizeof end) == sizeof end)
-            told = end;
+            reported = end;
         close(ends[0]);
         assert_int_equal(waitpid(child, NULL, 0), child);
         struct journal *j = test_dir_open(p, 4 * MEGABYTE);
-        assert_true(journal_end(j, 0) >= told);
+        assert_true(journal_end(j, 0) >= reported);
         check_orders(j, 0, journal_end(j, 0));
         journal_close(j);
     }
@@ -175,7 +175,7 @@ static void a_second_opener_is_refused(void **state)
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    append_orders(j, 0, 1); /* and we are none the worse */
+    append_orders(j, 0, 1); /* the first opener still works */
     commit(j);
     journal_close(j);
     journal_close(test_dir_open(p, MEGABYTE));
@@ -205,7 +205,7 @@ static void slots_never_change(void **state)
     append_orders(j, 1, 4);
     commit(j);
     journal_close(j);
-    j = open_and_begin(&later, &f); /* "ticket" is not on sale now, and is left alone */
+    j = open_and_begin(&later, &f); /* "ticket" is not on sale now, and stays unchanged */
     assert_non_null(j);
     assert_int_equal(journal_slot(j, 0), 2);
     assert_int_equal(journal_slot(j, 1), 1);
@@ -232,8 +232,8 @@ static unsigned char *whole(const char *path, size_t *size)
     return bytes;
 }
 
-/* A journal that turns out to be a copy must be left as it was: opening writes nothing, though an
- * event is new, and room is missing that the orders will need. */
+/* A journal that turns out to be a copy must stay unchanged: opening writes nothing, even if an
+ * event is new and the orders will need more space. */
 static void opening_changes_nothing(void **state)
 {
     const struct test_dir *p = *state;
@@ -274,7 +274,7 @@ static void opening_changes_nothing(void **state)
     journal_close(j);
 }
 
-/* What tells a journal from another one's copy: the CRC of a record stands for all before it. */
+/* This distinguishes a journal from a copy of another: the CRC of a record covers all before it. */
 static void a_chain_stands_for_all_before_it(void **state)
 {
     const struct test_dir *p = *state;
@@ -311,8 +311,8 @@ static void the_parent_must_exist(void **state)
     assert_null(journal_open_reader(dir, &f));
 }
 
-/* In the child: reads along until `count` orders are there. */
-static _Noreturn void read_along(const struct test_dir *p, int ready, uint64_t count)
+/* In the child: reads until it has seen `count` orders. */
+static _Noreturn void follow(const struct test_dir *p, int ready, uint64_t count)
 {
     struct record out[16];
     struct fault f;
@@ -332,8 +332,8 @@ static _Noreturn void read_along(const struct test_dir *p, int ready, uint64_t c
     _exit(0);
 }
 
-/* The reader spins: whenever it is put aside in the middle of a call its snapshot keeps pages from
- * being used again, so the map is larger than the records need. */
+/* The reader spins: whenever it is preempted during a call, its snapshot keeps pages from being
+ * used again, so the map is larger than the records need. */
 static void a_reader_follows_the_writer(void **state)
 {
     const struct test_dir *p = *state;
@@ -345,7 +345,7 @@ static void a_reader_follows_the_writer(void **state)
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0)
-        read_along(p, ends[1], 1002);
+        follow(p, ends[1], 1002);
     assert_int_equal(read(ends[0], &byte, 1), 1);
     for (int i = 0; i < 500; i++) {
         append_orders(j, 1, 2);
@@ -358,7 +358,7 @@ static void a_reader_follows_the_writer(void **state)
     journal_close(j);
 }
 
-/* The disk's own failure, made by a limit on the size of files. */
+/* A limit on the size of files simulates a full disk. */
 static _Noreturn void sell_on_a_short_disk(const struct test_dir *p)
 {
     struct fault f, again;

@@ -3,7 +3,7 @@
  * that rounds after it was compared shows 10.00k or 1000k, and a double that is a hair below its
  * half shows less than there is.
  */
-/* needs: admin-tui/number.c */
+/* needs: admin-tui/model/number.c conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin-tui/number.h"
+#include "admin-tui/model/number.h"
 
 static char out[NUMBER_BYTES];
 

@@ -3,21 +3,22 @@
  * that answers garbage, half a JSON, ten megabytes or nothing must cost its own row and nothing
  * else: no wait, no crash, no memory, and not the other nodes' rows.
  */
-/* needs: admin-tui/poll.c admin-tui/ask.c admin-tui/answer.c admin-tui/buffers.c admin-tui/place.c
- *        admin-tui/stats.c admin-tui/json.c conf/base/fault.c conf/base/check.c -lev */
-#include "tests/unit/top_servers.h"
+/* needs: admin-tui/feed.c admin-tui/client/poll.c admin-tui/client/http.c
+ * admin-tui/client/http_head.c admin-tui/client/buffers.c admin-tui/client/endpoint.c
+ * admin-tui/model/stats.c admin-tui/client/json.c conf/base/fault.c conf/base/check.c -lev */
+#include "tests/unit/top_fake_nodes.h"
 
 /* One node that says this, once; then one that is well again: the sick one has left no trace. */
 static void expect(const struct script *s, uint64_t timeout_us, const char *why)
 {
     script = *s;
-    heard = failed = 0;
+    answered = failed = 0;
     if (model.node_count == 0)
         add(address);
     run_round(timeout_us);
     if (why == NULL && failed > 0)
         fail_msg("'%.60s': %s", s->bytes, last_why);
-    assert_int_equal(heard, why == NULL);
+    assert_int_equal(answered, why == NULL);
     assert_int_equal(failed, why != NULL);
     if (why != NULL)
         assert_string_equal(last_why, why);
@@ -34,9 +35,9 @@ static void test_asks_as_the_server_wants_it(void **state)
     (void)state;
     add(address);
     run_round(PATIENT_US);
-    assert_int_equal(heard, 1);
+    assert_int_equal(answered, 1);
     assert_int_equal(last_stats.node, 7);
-    assert_string_equal(last_question, "GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_string_equal(last_request, "GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n");
 }
 
 static void test_the_connection_is_kept(void **state)
@@ -45,7 +46,7 @@ static void test_the_connection_is_kept(void **state)
     add(address);
     for (int i = 0; i < 5; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 5);
+    assert_int_equal(answered, 5);
     assert_int_equal(accepted, 1);
 }
 
@@ -56,13 +57,13 @@ static void test_a_connection_that_went_stale_is_no_failure(void **state)
     script.stale = true;
     for (int i = 0; i < 4; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 4);
+    assert_int_equal(answered, 4);
     assert_int_equal(failed, 0);
     assert_int_equal(accepted, 4);
     script.then = SHUT; /* ... or was closed in between */
     for (int i = 0; i < 4; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 8);
+    assert_int_equal(answered, 8);
 }
 
 static void test_told_to_close_it_closes(void **state)
@@ -74,7 +75,7 @@ static void test_told_to_close_it_closes(void **state)
     script.len = sizeof bytes - 1;
     for (int i = 0; i < 3; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 3);
+    assert_int_equal(answered, 3);
     assert_int_equal(accepted, 3);
 }
 
@@ -192,25 +193,25 @@ static void test_unix_sockets(void **state)
     run_round(PATIENT_US);
     unlink(at.sun_path);
     rmdir(dir);
-    assert_int_equal(heard, 1);
+    assert_int_equal(answered, 1);
 }
 
 /* localhost may be ::1 first, and nobody listens there. */
 static void test_every_place_of_a_name_is_tried(void **state)
 {
-    struct place places, second;
+    struct endpoint places, second;
     struct fault f = {""};
     (void)state;
-    assert_true(place_find(&places, "127.0.0.1:1", &f));
-    assert_true(place_find(&second, address, &f));
+    assert_true(endpoint_resolve(&places, "127.0.0.1:1", &f));
+    assert_true(endpoint_resolve(&second, address, &f));
     places.to.inet[1] = second.to.inet[0];
     places.len[places.count++] = second.len[0];
-    assert_true(poll_add_at(p, "name:1", &places, &f));
+    assert_true(feed_add_at(feed, "name:1", &places, &f));
     for (int i = 0; i < 3; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 3);
+    assert_int_equal(answered, 3);
     shut_port();
-    assert_true(poll_add_at(p, "name:2", &places, &f));
+    assert_true(feed_add_at(feed, "name:2", &places, &f));
     run_round(PATIENT_US);
     assert_string_equal(model.nodes[1].why, "connection refused");
 }
@@ -218,7 +219,7 @@ static void test_every_place_of_a_name_is_tried(void **state)
 /* On the same row, even if it was being asked at the old place. */
 static void test_a_node_moves(void **state)
 {
-    struct place there;
+    struct endpoint there;
     struct fault f = {""};
     char old[64];
     (void)state;
@@ -231,13 +232,13 @@ static void test_a_node_moves(void **state)
     ev_io_stop(loop, &on_listener);
     script.then = KEEP;
     open_port();
-    assert_true(place_find(&there, address, &f));
-    poll_move(p, old, address, &there);
+    assert_true(endpoint_resolve(&there, address, &f));
+    feed_move(feed, old, address, &there);
     close(old_listener); /* it ends what was under way: reset */
     ev_run(loop, 0);
     assert_int_equal(failed, 1);
     run_round(PATIENT_US);
-    assert_int_equal(heard, 1);
+    assert_int_equal(answered, 1);
     assert_string_equal(model.nodes[0].address, address);
 }
 
@@ -253,11 +254,11 @@ static void test_addresses_are_looked_at(void **state)
     struct fault f;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         f.text[0] = '\0';
-        assert_false(poll_add(p, wrong[i], &f));
+        assert_false(feed_add(feed, wrong[i], &f));
         assert_string_not_equal(f.text, "");
     }
     memset(path + 5, 'x', sizeof path - 6);
-    assert_false(poll_add(p, path, &f));
+    assert_false(feed_add(feed, path, &f));
     assert_int_equal(model.node_count, 0);
     add("[::1]:3901");
     add("127.0.0.1:1");
@@ -268,13 +269,13 @@ static void test_addresses_are_looked_at(void **state)
 /* As many nodes as there may be, at one place. */
 static void add_many(uint32_t count)
 {
-    struct place place;
+    struct endpoint place;
     struct fault f;
     char name[32];
-    assert_true(place_find(&place, address, &f));
+    assert_true(endpoint_resolve(&place, address, &f));
     for (uint32_t i = 0; i < count; i++) {
         snprintf(name, sizeof name, "node%u", (unsigned)i);
-        assert_true(poll_add_at(p, name, &place, &f));
+        assert_true(feed_add_at(feed, name, &place, &f));
     }
 }
 
@@ -283,15 +284,15 @@ static void test_as_many_nodes_as_there_may_be(void **state)
     struct fault f;
     (void)state;
     add_many(MODEL_NODES_MAX);
-    assert_false(poll_add(p, "127.0.0.1:1", &f));
+    assert_false(feed_add(feed, "127.0.0.1:1", &f));
     for (int i = 0; i < 3; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 3 * MODEL_NODES_MAX);
+    assert_int_equal(answered, 3 * MODEL_NODES_MAX);
     assert_int_equal(accepted, MODEL_NODES_MAX);
 }
 
 /* Together far more than the pool holds, a piece from each in turn: they wait for each other, and
- * all are heard. */
+ * all are answered. */
 static void test_long_answers_take_turns(void **state)
 {
     static char bytes[220 * 1024];
@@ -307,14 +308,15 @@ static void test_long_answers_take_turns(void **state)
     for (int i = 0; i < 3; i++)
         run_round(PATIENT_US);
     assert_int_equal(failed, 0);
-    assert_int_equal(heard, 3 * 40);
+    assert_int_equal(answered, 3 * 40);
 }
 
 static void test_texts_are_kept_as_they_came(void **state)
 {
     size_t len = 0;
     (void)state;
-    assert_true(poll_keep_texts(p));
+    feed_free(feed);
+    begin(NULL, true);
     add_many(3);
     assert_null(poll_text(p, &model.nodes[1], &len));
     run_round(PATIENT_US);
@@ -335,9 +337,9 @@ static void test_rounds_follow_each_other(void **state)
     script = (struct script){.bytes = "", .then = KEEP};
     uint32_t first = 0;
     poll_round(p, TIMEOUT_US, 0, count_round, &first);
-    for (int i = 0; i < 50 && questions == 0; i++)
+    for (int i = 0; i < 50 && requests == 0; i++)
         ev_run(loop, EVRUN_ONCE);
-    assert_int_equal(questions, 1);
+    assert_int_equal(requests, 1);
     assert_int_equal(first, 0);
     uint32_t second = 0;
     poll_round(p, PATIENT_US, 0, count_round, &second); /* it is still waited for */
@@ -345,7 +347,7 @@ static void test_rounds_follow_each_other(void **state)
     ev_run(loop, 0);
     assert_int_equal(second, 1);
     assert_int_equal(first, 1);
-    assert_int_equal(questions, 1);
+    assert_int_equal(requests, 1);
     assert_string_equal(last_why, "timed out");
 }
 
@@ -355,9 +357,9 @@ static struct {
     char message[64];
 } outcome;
 
-static void note_outcome(void *context, const struct model_node *n, int code, const char *message)
+static void note_outcome(void *context, const void *node, int code, const char *message)
 {
-    assert_ptr_equal(n, &model.nodes[0]);
+    assert_ptr_equal(node, &model.nodes[0]);
     assert_ptr_equal(context, &outcome);
     outcome.code = code;
     outcome.count++;
@@ -372,7 +374,7 @@ static void expect_act(const char *status, const char *body, int code, const cha
     int len = snprintf(bytes, sizeof bytes, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s", status,
                        strlen(body), body);
     script = (struct script){.bytes = bytes, .len = (size_t)len};
-    poll_act(p, &model.nodes[0], "/pause?event=ticket", note_outcome, &outcome);
+    poll_post(p, &model.nodes[0], "/pause?event=ticket", note_outcome, &outcome);
     assert_int_equal(outcome.count, before);
     ev_run(loop, 0);
     assert_int_equal(outcome.count, before + 1);
@@ -383,12 +385,12 @@ static void expect_act(const char *status, const char *body, int code, const cha
 static void test_actions_and_tokens(void **state)
 {
     (void)state;
-    poll_free(p);
-    begin("0123456789abcdef");
+    feed_free(feed);
+    begin("0123456789abcdef", false);
     add(address);
     expect_act("200 OK", "{\"code\":1,\"msg\":\"ok\",\"data\":{}}", 1, "ok");
-    assert_non_null(strstr(last_question, "POST /pause?event=ticket HTTP/1.1\r\n"));
-    assert_non_null(strstr(last_question, "\r\nAuthorization: Bearer 0123456789abcdef\r\n"));
+    assert_non_null(strstr(last_request, "POST /pause?event=ticket HTTP/1.1\r\n"));
+    assert_non_null(strstr(last_request, "\r\nAuthorization: Bearer 0123456789abcdef\r\n"));
     expect_act("409 Conflict", "{\"code\":-409,\"msg\":\"conflict\",\"data\":null}", -409,
                "conflict");
     expect_act("200 OK", "{\"code\":1,\"msg\":\"o\x1bk\"}", 0, "garbage");
@@ -397,7 +399,7 @@ static void test_actions_and_tokens(void **state)
     for (uint32_t i = 0; i < 20; i++) /* no slot is lost */
         expect_act("200 OK", "{\"code\":1,\"msg\":\"ok\"}", 1, "ok");
     shut_port();
-    poll_act(p, &model.nodes[0], "/drain", note_outcome, &outcome);
+    poll_post(p, &model.nodes[0], "/drain", note_outcome, &outcome);
     ev_run(loop, 0);
     assert_int_equal(outcome.code, 0);
     assert_string_equal(outcome.message, "connection refused");

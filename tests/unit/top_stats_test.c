@@ -3,7 +3,7 @@
  * field, and of what is wrong the operator must hear in a few words, not see as figures: half an
  * answer that is believed shows a sale that does not exist.
  */
-/* needs: admin-tui/stats.c admin-tui/json.c conf/base/fault.c conf/base/check.c */
+/* needs: admin-tui/model/stats.c admin-tui/client/json.c conf/base/fault.c conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin-tui/stats.h"
+#include "admin-tui/model/stats.h"
 
 static const char full[] =
     "{\"node\":7,\"pid\":4711,\"version\":\"0.1.0\",\"state\":\"up\",\"uptime_s\":12,\"time_ms\":"

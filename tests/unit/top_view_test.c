@@ -2,12 +2,16 @@
  * Why: an operator decides by what stands on the screen. A figure in the wrong column, a node whose
  * trouble is cut off, a picture that breaks when the window is small: each is a wrong decision.
  */
-/* needs: admin-tui/view.c admin-tui/view_main.c admin-tui/view_table.c admin-tui/view_latency.c
- * admin-tui/view_detail.c admin-tui/view_event.c admin-tui/view_help.c admin-tui/draw.c
- * admin-tui/prompt.c admin-tui/parts.c admin-tui/keys.c admin-tui/rows.c admin-tui/model.c
- * admin-tui/model_facts.c admin-tui/model_same.c admin-tui/model_totals.c admin-tui/number.c
- * conf/base/check.c conf/base/fault.c -lncursesw -ltinfo -lm
- */
+/* needs: admin-tui/view/view.c admin-tui/view/view_main.c admin-tui/view/view_table.c
+ * admin-tui/view/view_latency.c admin-tui/view/view_detail.c admin-tui/view/view_event.c
+ * admin-tui/view/view_help.c admin-tui/view/draw.c admin-tui/view/prompt.c
+ * admin-tui/view/fit_columns.c admin-tui/view/keys.c admin-tui/model/rows.c
+ * admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
+ * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
+ * admin-tui/model/totals.c admin-tui/model/history.c admin-tui/model/sale.c
+ * admin-tui/model/sale_pace.c admin-tui/model/rates.c admin-tui/model/nodes.c
+ * admin-tui/model/lines.c admin-tui/model/sums.c admin-tui/model/stats.c admin-tui/client/json.c
+ * admin-tui/model/number.c conf/base/check.c conf/base/fault.c -lncursesw -ltinfo -lm */
 #include "tests/unit/top_screen.h"
 
 static void expect_lines(const char *const *want, size_t count)
@@ -100,7 +104,7 @@ static void test_every_size(void **state)
                 prompt_open(&p, PROMPT_CONFIRM, "Drain node 3 (web3:3903)? It sells no more.  y/N");
                 p.kind = kinds[i];
                 s.scroll = rows * 7;
-                options.blocks = rows % 2 == 0;
+                blocks = rows % 2 == 0;
                 draw(views[i], rows, cols);
                 assert_int_equal(canvas.rows, rows);
                 assert_true(line(0)[0] != '\0');
@@ -160,7 +164,7 @@ static void test_hostile_text(void **state)
     assert_true(on_screen("379     -  ?[31mred?%s?xxx"));
     assert_true(on_screen("22:13:05 ??]0;title?"));
     assert_true(strncmp(line(9), " TOTAL", 6) == 0); /* nothing ran over into the next line */
-    s.look.selected = 2;
+    s.table.selected = 2;
     draw(&view_detail, 24, 80);
     assert_true(on_screen("????????"));
 }
@@ -207,13 +211,13 @@ static void test_many_nodes_scroll(void **state)
     draw(&view_main, 24, 80);
     assert_true(on_screen(">  1 w~:3901"));
     assert_true(on_screen("of 100"));
-    rows_move(&s.rows, &s.look, INT16_MAX);
+    rows_move(&s.rows, &s.table, INT16_MAX);
     draw(&view_main, 24, 80);
     assert_true(on_screen(">101 "));
     assert_false(on_screen("w~:3901"));
     assert_true(on_screen("TOTAL"));
     assert_true(on_screen("q Quit"));
-    snprintf(s.look.filter, sizeof s.look.filter, "web");
+    snprintf(s.table.filter, sizeof s.table.filter, "web");
     draw(&view_main, 24, 80);
     assert_true(on_screen("filter \"web\": 3 of 100 nodes"));
     assert_true(on_screen(">  1 w~:3901"));
@@ -223,13 +227,13 @@ static void test_the_mark_of_sorting(void **state)
 {
     (void)state;
     a_sale();
-    s.look.sort = COLUMN_REQ;
+    s.table.sort = COLUMN_REQ;
     draw(&view_main, 24, 80);
     assert_true(on_screen(" NODE        STATE vREQ/S SOLD/S"));
-    s.look.reversed = true;
+    s.table.reversed = true;
     draw(&view_main, 24, 80);
     assert_true(on_screen("^REQ/S"));
-    s.look.sort = COLUMN_REDIS;
+    s.table.sort = COLUMN_REDIS;
     draw(&view_main, 24, 80);
     assert_true(on_screen("^REDIS"));
 }
@@ -259,7 +263,7 @@ static void test_detail_view(void **state)
     assert_false(on_screen("lines 1-21"));
     assert_true(s.scroll < 100);
     assert_true(strncmp(line(1), "node 1  web1:3901  UP", 21) == 0);
-    s.look.selected = 2;
+    s.table.selected = 2;
     draw(&view_detail, 24, 80);
     assert_true(on_screen("DOWN!  connection refused"));
 }
@@ -285,7 +289,7 @@ static void test_help_has_every_key(void **state)
     draw(&view_help, 24, 80);
     for (int key = 0; key < KEY_IS_COUNT; key++)
         assert_true(on_screen(key_line((enum key)key)->help));
-    options.readonly = true;
+    s.readonly = true;
     draw(&view_help, 24, 80);
     for (int key = 0; key < KEY_IS_COUNT; key++)
         assert_int_equal(on_screen(key_line((enum key)key)->help), !key_line((enum key)key)->acts);
@@ -320,12 +324,12 @@ static void test_block_characters(void **state)
     wchar_t wide[128];
     (void)state;
     a_sale();
-    options.blocks = true;
+    blocks = true;
     draw(&view_main, 24, 80);
     assert_true(mvwinnwstr(stdscr, 3, 0, wide, 80) > 70);
     assert_int_equal(wide[74 - 1], 0x2588); /* the newest is the highest */
     assert_int_equal(wide[28], 0x2584);
-    options.blocks = false;
+    blocks = false;
     draw(&view_main, 24, 80);
     for (int y = 0; y < 24; y++)
         for (const char *at = line(y); *at != '\0'; at++)

@@ -48,6 +48,7 @@ static bool fold(void *context, const struct record *r)
 {
     struct walk *w = context;
     const struct journal_audit *a = w->journal;
+    ASSERT(r->seq <= a->end && !w->failed && !w->unreadable);
     if (!audit_totals_fold(&w->journal->totals, r))
         return false;
     /* Without a server, the index was verified when the journal was opened. */
@@ -66,6 +67,7 @@ static bool fold(void *context, const struct record *r)
 /* Sets the state of the orders of the keys from `first` on. */
 static void note_live(struct key_index *keys, uint64_t first, const struct audit_totals *t)
 {
+    ASSERT(first <= key_index_count(keys));
     for (uint64_t i = first; i < key_index_count(keys); i++) {
         struct key *key = key_index_at(keys, i);
         key->live = audit_totals_is_live(t, key->number);
@@ -96,6 +98,7 @@ static bool read_journal(struct event_audit *e, struct journal_audit *a, struct 
 /* Gives each journal the fields of its node. */
 static void find_nodes(struct event_audit *e)
 {
+    ASSERT(e->hash.node_count <= NODES_MAX);
     for (uint32_t k = 0; k < e->hash.node_count; k++) {
         for (uint32_t i = 0; i < e->count; i++)
             if (audit_node(&e->journals[i]) == e->hash.nodes[k].node)
@@ -133,6 +136,7 @@ static bool find_ends(struct event_audit *e, bool early, struct fault *f)
 static bool read_all(struct event_audit *e, struct redis_inspect *redis, struct findings *to,
                      struct fault *f)
 {
+    ASSERT(e->sum.journals == 0);
     if (!find_ends(e, true, f))
         return false;
     read_hash(e, redis, to);
@@ -221,6 +225,7 @@ static struct redis_inspect *reach_redis(const struct sources *all, struct findi
 /* Has one of the first `count` journals the event? */
 static bool is_audited(const struct sources *all, uint32_t count, const char *name)
 {
+    ASSERT(count <= sources_count(all));
     for (uint32_t i = 0; i < count; i++)
         if (source_find_event(sources_at(all, i), name) >= 0)
             return true;
@@ -282,6 +287,7 @@ int audit_run(const struct sources *all, const struct options *o, struct fault *
     const struct timespec pause = {.tv_nsec = ATTEMPT_PAUSE_NS};
     uint64_t breaches = 1;
     (void)o;
+    ASSERT(sources_count(all) > 0);
     for (int attempts = any_running(all) ? ATTEMPTS_MAX : 1; attempts > 0 && breaches > 0;
          attempts--) {
         if (!audit_once(all, attempts == 1, &breaches, f))

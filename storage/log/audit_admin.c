@@ -31,9 +31,10 @@ static bool knows_state(const struct audit_settings *settings)
 
 static const char *text_of(char text[EVENT_TEXT], const struct audit_settings *settings)
 {
-    snprintf(text, EVENT_TEXT, "%s%stotal %" PRIu32,
-             knows_state(settings) ? state_name(settings->state) : "",
-             knows_state(settings) ? ", " : "", settings->total);
+    const char *state = knows_state(settings) ? state_name(settings->state) : NULL;
+    int len = snprintf(text, EVENT_TEXT, "%s%stotal %" PRIu32, state != NULL ? state : "",
+                       state != NULL ? ", " : "", settings->total);
+    ASSERT(len > 0 && len < EVENT_TEXT);
     return text;
 }
 
@@ -65,6 +66,7 @@ static void check_close(const struct event_audit *e, struct findings *to)
 {
     for (uint32_t i = 0; i < e->count; i++) {
         const struct audit_totals *t = &e->journals[i].totals;
+        ASSERT(t->after_close == 0 || (t->closed > 0 && t->first_after > t->closed));
         if (t->after_close > 0)
             findings_breach(to,
                             "acts: event %s: node %u: record %" PRIu64
@@ -125,6 +127,7 @@ static void report_last(const struct event_audit *e, struct findings *to)
     for (uint32_t i = 0; i < e->count; i++)
         agreeing += is_sound(&e->journals[i]) &&
                     e->journals[i].totals.settings.version == settings->version;
+    ASSERT(agreeing >= 1 && agreeing <= e->count);
     findings_say(to, "acts: event %s: %s, version %" PRIu32 ", known to %u of %u journal%s",
                  e->name, text_of(text, settings), settings->version, agreeing, e->count,
                  plural(e->count));
@@ -153,6 +156,7 @@ static void report_behind(struct findings *to, struct redis_inspect *redis,
 {
     const struct inspect_event *h = &e->hash;
     uint32_t version = ahead->totals.early_version;
+    ASSERT(version > h->version);
     if (h->repair || was_restarted(redis, h))
         findings_say(to,
                      "open: event %s: %s: the hash is %s, version %" PRIu64
@@ -191,6 +195,7 @@ void audit_admin_redis(struct findings *to, struct redis_inspect *redis,
                        const struct event_audit *e)
 {
     const struct journal_audit *best = newest(e), *ahead = NULL;
+    ASSERT(e->has_hash);
     if (best == NULL)
         return;
     if (e->hash.version == 0 || e->hash.state[0] == '\0') {

@@ -168,6 +168,7 @@ static void check_sale(const struct event_audit *e, struct findings *to)
         count++;
         others += memcmp(first->sale, t->sale, sizeof t->sale) != 0;
     }
+    ASSERT(first == NULL || others < count);
     if (first == NULL) {
         findings_say(to, "sale: event %s: none has begun", e->name);
         return;
@@ -198,6 +199,7 @@ static void report_missing(const struct event_audit *e, struct findings *to)
                 used += (size_t)snprintf(text + used, sizeof text - used, " %u", (unsigned)node);
         }
     }
+    ASSERT(used < sizeof text);
     if (used > 0)
         findings_say(
             to,
@@ -208,6 +210,7 @@ static void report_missing(const struct event_audit *e, struct findings *to)
 
 void audit_journals(struct findings *to, struct event_audit *e)
 {
+    ASSERT(e->count > 0);
     check_sale(e, to);
     check_chain(e, to);
     check_total(e, to);

@@ -35,6 +35,7 @@ static void compare_key(void *context, const char *name, size_t name_len, const 
 {
     struct names_audit *n = context;
     uint64_t count, actual = value_len > 0 ? key_index_value(value + 1, value_len - 1) : 0;
+    ASSERT(name_len > 0);
     struct key *key = key_index_find(n->e->keys, name, name_len, &count);
     n->strange_keys += key == NULL;
     for (uint64_t i = 0; key != NULL && i < count; i++)
@@ -49,6 +50,7 @@ static void compare_buyer(void *context, const char *name, size_t name_len, cons
 {
     struct names_audit *n = context;
     (void)value_len;
+    ASSERT(name_len > 0);
     n->wrong_buyers +=
         !buyer_index_confirm(n->e->buyers, name, name_len, strtoull(value, NULL, 10));
 }
@@ -76,6 +78,7 @@ static bool is_current(const struct names_audit *n, const struct inspect_guard *
                        enum inspect_names which)
 {
     const struct inspect_event *before = &n->e->hash, *after = &n->after;
+    ASSERT(which < INSPECT_NAMES);
     return strcmp(guard->sale, before->sale) == 0 && strcmp(guard->sale, after->sale) == 0 &&
            guard->stamp >= before->stamps[which] && guard->stamp <= after->stamps[which];
 }
@@ -117,6 +120,7 @@ static bool is_all_at_rest(const struct names_audit *n)
     const struct event_audit *e = n->e;
     for (uint32_t i = 0; i < e->count; i++) {
         const struct journal_audit *a = &e->journals[i];
+        ASSERT(!a->at_rest || a->redis != NULL);
         if (!a->at_rest || a->redis->last_number != a->totals.node.last)
             return false;
     }
@@ -147,15 +151,16 @@ static void count_if(struct wrong_keys *w, bool is_wrong, const struct key *key)
 }
 
 static void report_wrong(const struct names_audit *n, struct findings *to,
-                         const struct wrong_keys *w, const char *fault)
+                         const struct wrong_keys *w, const char *symptom)
 {
     ASSERT((w->count > 0) == (w->one != NULL));
     if (w->count > 0)
-        findings_breach(
-            to,
-            "P4 redis: event %s: %" PRIu64 " settled key%s %s, one of them that of order "
-            "number %" PRIu64 " of node %u",
-            n->e->name, w->count, plural(w->count), fault, w->one->number, (unsigned)w->one->node);
+        findings_breach(to,
+                        "P4 redis: event %s: %" PRIu64
+                        " settled key%s %s, one of them that of order "
+                        "number %" PRIu64 " of node %u",
+                        n->e->name, w->count, plural(w->count), symptom, w->one->number,
+                        (unsigned)w->one->node);
 }
 
 static void check_keys(struct names_audit *n, struct findings *to)

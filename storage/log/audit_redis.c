@@ -46,6 +46,7 @@ static void check_settled(struct findings *to, const char *event, const struct j
 {
     const struct inspect_node *n = a->redis;
     const struct audit_totals *j = &a->totals;
+    ASSERT(n != NULL && j->wrong == NULL);
     if (n->pos > a->end) {
         findings_breach(to,
                         "P2 redis: event %s: node %u: settled up to record %" PRIu64
@@ -66,6 +67,7 @@ static void check_settled(struct findings *to, const char *event, const struct j
 static void report_open(struct findings *to, const char *event, const struct journal_audit *a)
 {
     const struct inspect_node *n = a->redis;
+    ASSERT(n != NULL);
     if (n->pos < a->end)
         findings_say(to, "open: event %s: node %u: %" PRIu64 " records are not settled yet", event,
                      n->node, a->end - n->pos);
@@ -83,6 +85,7 @@ static void report_open(struct findings *to, const char *event, const struct jou
 static void check_node(struct findings *to, const char *event, const struct inspect_node *n,
                        const struct journal_audit *a)
 {
+    ASSERT(a == NULL || a->redis == n);
     check_fields(to, event, n, n->epoch == 0 || a == NULL || n->last_number < a->totals.early_last);
     if (a == NULL) {
         findings_say(to,
@@ -155,6 +158,7 @@ static void check_sum(struct findings *to, const char *event, const struct inspe
 static void check_sums(struct findings *to, const char *event, const struct inspect_event *h)
 {
     struct hash_sum sum = {0};
+    ASSERT(h->node_count <= NODES_MAX);
     for (uint32_t i = 0; i < h->node_count; i++) {
         const struct inspect_node *n = &h->nodes[i];
         uint64_t parts = n->held + n->sold + n->pending;

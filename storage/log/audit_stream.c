@@ -59,6 +59,7 @@ static bool agrees(const struct row_from *from, const struct record *r,
                    const struct inspect_entry *e)
 {
     char order[ORDERID_TEXT];
+    ASSERT(r->buyer_len <= PARAM_MAX);
     if (!row_is_order(r))
         return false;
     row_order(order, from, r);
@@ -137,6 +138,7 @@ static struct stream_count count_changes(const struct reading *r, bool has_rebui
         else if (t.holes++ == 0)
             t.hole = seq;
     }
+    ASSERT(t.head + t.holes <= t.settled);
     return t;
 }
 
@@ -178,6 +180,7 @@ static void check_changes(const struct stream_check *c, const struct reading *r,
 static void report_stream(const struct stream_check *c, bool shortened, bool trimmed)
 {
     struct stream_count open = {0};
+    ASSERT(c->count == c->e->count && !c->failed);
     uint64_t before = findings_breaches(c->to), twice = 0, disordered = 0;
     for (uint32_t i = 0; i < c->count; i++) {
         check_changes(c, &c->list[i], trimmed, &open);
@@ -233,6 +236,7 @@ bool audit_stream(struct findings *to, struct redis_inspect *redis, const struct
     struct stream_check c = {.to = to, .event = event, .e = e, .fault = f};
     struct fault why;
     uint64_t length, added, length_after, added_after;
+    ASSERT(e->has_hash);
     bool good = prepare(&c, e) || fault(f, "no memory for the stream");
     if (good && inspect_stream_size(redis, event, &length, &added, &why) &&
         inspect_stream(redis, event, check_entry, &c, &why) &&

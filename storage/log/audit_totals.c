@@ -186,6 +186,7 @@ static void keep_settings(struct audit_totals *t, const struct record *r)
 
 static void keep_act(struct audit_totals *t, const struct record *r)
 {
+    ASSERT(r->kind == RECORD_ADMIN || r->kind == RECORD_RECLAIM);
     if (t->acts++ == 0)
         t->first_act = r->seq;
     if (r->kind == RECORD_RECLAIM)

@@ -80,6 +80,7 @@ static void add_tickets(struct buyer_index *b, struct buyer *buyer, const struct
     int32_t held, sold;
     node_totals_delta(r, &held, &sold);
     int32_t change = held + sold;
+    ASSERT(change >= 0 || buyer->here >= (uint32_t)-change); /* checked by audit_totals */
     buyer->tickets = (uint64_t)((int64_t)buyer->tickets + change);
     buyer->here = (uint32_t)((int64_t)buyer->here + change);
     if (change <= 0 || b->limit == 0 || buyer->here <= b->limit)

@@ -34,6 +34,7 @@ static bool keep_change(void *context, const struct record *r)
 {
     struct export *e = context;
     uint64_t number = record_order(r);
+    ASSERT(e->latest != NULL && e->unknown == 0);
     if (r->kind != RECORD_CHANGE && r->kind != RECORD_LATE)
         return true;
     if (number == 0 || number > e->count) {
@@ -55,6 +56,7 @@ static bool write_row(const struct export *e, const struct record *r)
 static bool write_change(void *context, const struct record *r)
 {
     struct export *e = context;
+    ASSERT(e->changes);
     row_learn(&e->from, r);
     return !row_is_order(r) || write_row(e, r);
 }
@@ -99,6 +101,7 @@ static bool write_refusal(void *context, const struct record *r)
 static bool walk_orders(struct export *e, const struct source *s, uint32_t event, bool refused,
                         struct fault *f)
 {
+    ASSERT(e->latest != NULL && !e->changes);
     if (refused)
         return source_walk(s, event, 1, e->count, write_refusal, e, f);
     return source_walk(s, event, 1, e->count, keep_change, e, f) &&
@@ -128,6 +131,7 @@ static bool export_event(const struct source *s, uint32_t event, const struct op
 {
     struct export e = {.from = row_from_event(s, event, o->format), .changes = o->changes};
     uint64_t end;
+    ASSERT(!o->changes || !o->refused);
     if (!source_end(s, event, &end, f))
         return false;
     return o->changes ? source_walk(s, event, 1, end, write_change, &e, f)

@@ -65,6 +65,7 @@ static _Noreturn void misused(const char *what, const char *value)
 
 static void parse_conf(char *path)
 {
+    ASSERT(given.conf_count <= CONFS_MAX);
     if (given.conf_count == CONFS_MAX)
         misused("too many configurations: ", path);
     given.confs[given.conf_count++] = path;
@@ -164,6 +165,7 @@ static void read_options(int argc, char **argv)
 
 static int run(struct fault *f)
 {
+    ASSERT(given.command != NULL && given.conf_count > 0);
     if (sodium_init() < 0) {
         (void)fault(f, "libsodium does not start");
         return EXIT_TROUBLE;

@@ -149,6 +149,7 @@ static bool identify(struct source *s, const struct sources *all, struct fault *
 static bool source_open(struct source *s, const struct sources *all, const char *path, bool deep,
                         struct fault *f)
 {
+    ASSERT(s == &all->at[all->count] && reading == NULL);
     if (!conf_load(&s->conf, path, f) || !identify(s, all, f))
         return false;
     reading = s->conf.journal;
@@ -263,7 +264,7 @@ int source_find_event(const struct source *s, const char *name)
 int source_fetch(const struct source *s, uint32_t event, uint64_t from, struct record *out,
                  uint32_t max, struct fault *f)
 {
-    ASSERT(from >= 1 && max > 0);
+    ASSERT(from >= 1 && max > 0 && reading == NULL);
     reading = s->conf.journal;
     int count = journal_read(s->journal, event, from, out, max, f);
     reading = NULL;
@@ -293,6 +294,7 @@ bool source_walk(const struct source *s, uint32_t event, uint64_t from, uint64_t
             return fault(f, "journal %s: event %s ends before record %llu, and it was longer",
                          s->conf.journal, journal_event_name(s->journal, event),
                          (unsigned long long)from);
+        ASSERT((uint64_t)count <= rest);
         for (int i = 0; i < count; i++)
             if (!visit(context, &chunk[i]))
                 return true;
@@ -304,6 +306,7 @@ bool source_walk(const struct source *s, uint32_t event, uint64_t from, uint64_t
 /* Can the index have these two records for the order of r? */
 static bool leads_to(const struct record *r, const struct record *grant, const struct record *last)
 {
+    ASSERT(record_is_order(r));
     return last->seq >= r->seq && grant->seq <= r->seq &&
            (r->kind == RECORD_GRANT) == (grant->seq == r->seq);
 }
@@ -312,6 +315,7 @@ bool source_check_index(const struct source *s, uint32_t event, const struct rec
                         struct fault *f)
 {
     struct record grant, last;
+    ASSERT(reading == NULL);
     if (!record_is_order(r))
         return true;
     reading = s->conf.journal;

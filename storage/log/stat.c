@@ -78,6 +78,7 @@ static void print_nodes(const struct node_totals *t)
 
 static void print_event(const char *event, const struct audit_totals *a)
 {
+    ASSERT(a->wrong == NULL);
     printf("event %s\n", event);
     print_sale(&a->node);
     print_number("epoch", a->node.epoch);
@@ -154,6 +155,7 @@ static bool stat_event(const struct source *s, uint32_t event, struct fault *f)
     if (good && a.wrong != NULL)
         good = fault(f, "journal %s: damaged: record %" PRIu64 " of event %s: %s", source_path(s),
                      a.wrong_seq, name, a.wrong);
+    ASSERT(!good || a.node.end == end);
     if (good)
         print_event(name, &a);
     if (good && a.acts > 0)

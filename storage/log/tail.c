@@ -96,6 +96,7 @@ static bool catch_up(struct follow *w, struct fault *f)
     int count = 0;
     while (!is_over && (count = source_fetch(w->source, w->event, w->next, chunk, CHUNK, f)) > 0) {
         size_t len = 0;
+        ASSERT(count <= CHUNK);
         for (int i = 0; i < count; i++) {
             row_learn(&w->from, &chunk[i]);
             if (row_is_order(&chunk[i]))

@@ -10,16 +10,6 @@
 #include "conf/base/key_hash.h"
 #include "server/net/worker_private.h"
 
-static void refuse(struct worker *w, struct connection *c, uint32_t event, enum verdict v,
-                   enum keepalive_mode keepalive)
-{
-    ASSERT(w->out_len + CANNED_MAX <= w->buffer_bytes);
-    w->out_len += (uint32_t)canned_put(w->canned, w->out + w->out_len, event, v, keepalive);
-    if (keepalive == KEEPALIVE_CLOSE)
-        c->closing = true;
-    respond_count(w, (int)event, v);
-}
-
 static enum verdict gate(const struct worker *w, const struct route *route)
 {
     const struct board_event *e = &w->o.board->events[route->event];
@@ -42,7 +32,7 @@ enum submitted buy(struct worker *w, struct connection *c, const struct route *r
             return submitted;
         v = VERDICT_BUSY;
     }
-    refuse(w, c, (uint32_t)route->event, v, keepalive);
+    refuse_buy(w, c, (uint32_t)route->event, v, keepalive);
     w->refusals_in_turn++;
     return SUBMIT_ANSWERED;
 }
@@ -86,7 +76,7 @@ bool buy_answer(struct worker *w, struct connection *c, const struct message *m,
     if (m->verdict == VERDICT_YES)
         answer_yes(w, c, m, keepalive);
     else if (m->verdict < VERDICT_SALE_COUNT)
-        refuse(w, c, m->event, (enum verdict)m->verdict, keepalive);
+        refuse_buy(w, c, m->event, (enum verdict)m->verdict, keepalive);
     else
         answer_wrong(w, c, m, keepalive);
     return m->verdict == VERDICT_YES; /* see inflight_yes_sent */
@@ -96,5 +86,5 @@ void buy_too_late(struct worker *w, struct connection *c, uint32_t event,
                   enum keepalive_mode keepalive)
 {
     measure(w, c);
-    refuse(w, c, event, VERDICT_BUSY, keepalive);
+    refuse_buy(w, c, event, VERDICT_BUSY, keepalive);
 }

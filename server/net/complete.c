@@ -46,7 +46,7 @@ void complete_too_late(struct worker *w, struct connection *c)
         buy_too_late(w, c, m->event,
                      reply_mode(w, c)); /* of a buy the ledger never writes `event` */
     else
-        respond_refusal(w, c, VERDICT_BUSY, reply_mode(w, c));
+        refuse_request(w, c, VERDICT_BUSY, reply_mode(w, c));
     conn_state_move(w, c, CONN_IDLE);
     connection_continue(w, c);
 }

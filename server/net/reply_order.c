@@ -88,7 +88,7 @@ void reply_answer(struct worker *w, struct connection *c, const struct message *
         return;
     }
     if (m->verdict != VERDICT_YES) {
-        respond_refusal(w, c, (enum verdict)m->verdict, keepalive);
+        refuse_request(w, c, (enum verdict)m->verdict, keepalive);
         return;
     }
     ASSERT(m->event < w->o.conf->event_count && m->state != NULL);
@@ -111,7 +111,7 @@ enum submitted reply_submit(struct worker *w, struct connection *c, const struct
         w->stopping || atomic_load_explicit(&w->o.board->stopping, memory_order_relaxed);
     enum submitted submitted = is_ending ? SUBMIT_NO_MESSAGE : submit(w, c, route, keepalive);
     if (submitted == SUBMIT_NO_MESSAGE) {
-        respond_refusal(w, c, VERDICT_BUSY, keepalive);
+        refuse_request(w, c, VERDICT_BUSY, keepalive);
         return SUBMIT_ANSWERED;
     }
     return submitted;

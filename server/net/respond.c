@@ -1,6 +1,6 @@
 /*
- * Answers that are not ready made: opened behind those in the worker's buffer, filled by the
- * caller, finished and counted here.
+ * One answer in the worker's buffer, after those that are there already: opened here, filled by the
+ * caller, finished and counted here. Refusals are written by refuse.c, the YES of a sale by buy.c.
  */
 #include "server/net/worker_private.h"
 
@@ -59,14 +59,4 @@ void respond_finish(struct worker *w, struct connection *c, struct response *out
     if (out->keepalive == KEEPALIVE_CLOSE)
         c->closing = true;
     respond_count(w, event, out->verdict);
-}
-
-void respond_refusal(struct worker *w, struct connection *c, enum verdict v,
-                     enum keepalive_mode keepalive)
-{
-    struct response out;
-    respond_open(w, &out, keepalive, false);
-    response_begin(&out, v, RESPONSE_JSON);
-    response_refusal(&out, v);
-    respond_finish(w, c, &out, NO_EVENT);
 }

@@ -2,7 +2,6 @@
  * From bytes to answers: one request after another, in order, until the input is used up, a verdict
  * is awaited, the peer does not read, or the connection is to be closed.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "server/net/worker_private.h"
@@ -12,30 +11,6 @@ static enum keepalive_mode keepalive_of(const struct worker *w, const struct req
     if (!r->keep_alive || w->stopping)
         return KEEPALIVE_CLOSE;
     return r->minor == 0 ? KEEPALIVE_HTTP10 : KEEPALIVE_HTTP11;
-}
-
-/* The headers that some refusals need. */
-static void put_hints(const struct route *route, enum verdict v, struct response *out)
-{
-    char node[8];
-    if (v == VERDICT_METHOD && route->allow != NULL)
-        response_header(out, "Allow", route->allow);
-    if (v == VERDICT_UNAUTHORIZED)
-        response_header(out, "WWW-Authenticate", "Bearer");
-    if (v == VERDICT_ELSEWHERE) {
-        snprintf(node, sizeof node, "%u", (unsigned)route->order.node);
-        response_header(out, "X-Spike-Node", node);
-    }
-}
-
-static void refuse(const struct worker *w, const struct route *route, enum verdict v,
-                   struct response *out)
-{
-    response_begin(out, v, RESPONSE_JSON);
-    put_hints(route, v, out);
-    response_refusal(out, v);
-    if (route->kind == ROUTE_BUY && route->event >= 0)
-        response_pad(out, canned_body_length(w->canned, (uint32_t)route->event));
 }
 
 static void stock(const struct worker *w, const struct route *route, struct response *out)
@@ -74,7 +49,7 @@ static enum submitted serve_one(struct worker *w, struct connection *c, const st
         return reply_submit(w, c, &route, keepalive_of(w, r));
     respond_open(w, &out, keepalive_of(w, r), r->method == METHOD_HEAD);
     if (v != VERDICT_YES)
-        refuse(w, &route, v, &out);
+        refuse_put(w, &route, v, &out);
     else if (route.kind == ROUTE_STOCK)
         stock(w, &route, &out);
     else

@@ -10,6 +10,7 @@
  *     submit                     a request becomes a message to the ledger
  *     output                     bytes out
  *     inflight                   who owns a message, until the buyer has its YES
+ *     refuse                     what is refused: a buyer, a request
  *     respond                    open, finish, count an answer
  *     conn_state                 which list a connection is in
  *     timer                      the one timer
@@ -199,12 +200,21 @@ void respond_open(const struct worker *w, struct response *out, enum keepalive_m
 void respond_finish(struct worker *w, struct connection *c, struct response *out, int event);
 /* Counts an answer and leaves a line for the stat log. */
 void respond_count(struct worker *w, int event, enum verdict v);
-/* A refusal without data, of anything but /buy. */
-void respond_refusal(struct worker *w, struct connection *c, enum verdict v,
-                     enum keepalive_mode keepalive);
 /* To a request that cannot be parsed, or that has no buffer: the last answer of the connection. As
  * long as all answers of /buy for that event, or NO_EVENT. */
 void respond_unread(struct worker *w, struct connection *c, enum verdict v, int event);
+
+/* ---- refuse.c ------------------------------------------------------------------------------- */
+
+/* To a buyer: a verdict of the sale that is no YES. */
+void refuse_buy(struct worker *w, struct connection *c, uint32_t event, enum verdict v,
+                enum keepalive_mode keepalive);
+/* To any other request: without data. */
+void refuse_request(struct worker *w, struct connection *c, enum verdict v,
+                    enum keepalive_mode keepalive);
+/* The same into an answer that is open, with the headers that the verdict needs. */
+void refuse_put(const struct worker *w, const struct route *route, enum verdict v,
+                struct response *out);
 
 /* ---- conn_state.c --------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /*
- * A step: what step.lua is told, and what it answers. The changes and the items are packed into two
+ * A step: the arguments of step.lua, and its reply. The changes and the items are packed into two
  * arguments, however many there are (redis_pack.c).
  */
 #include <inttypes.h>

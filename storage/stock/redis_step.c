@@ -173,7 +173,7 @@ static bool parse_step(const redisReply *reply, void *into)
 enum stock_result redis_step(struct redis_scripts *s, struct redis_pack *pack,
                              struct stock_step *st, struct fault *f)
 {
-    struct step_texts t;
+    struct step_texts t = {.prefix = ""};
     begin_step(s, pack, st, &t);
     return redis_script_finish(s, parse_step, st, f);
 }

@@ -7,7 +7,7 @@
 #include "storage/log/name_hash.h"
 #include "storage/stock/stock.h"
 
-/* An order, as its records have left it. */
+/* An order, as of its last record. */
 struct audit_order {
     uint64_t names; /* its buyer and key, as a hash */
     uint64_t pay_by_wall_ms;

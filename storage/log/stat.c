@@ -117,11 +117,12 @@ static void print_admin(const struct record *r)
 
 static void print_reclaim(const struct record *r)
 {
-    static const char *const hows[] = {
+    static const char *const suffixes[] = {
         [RECLAIM_NODE] = "", [RECLAIM_LOST] = " with its journal", [RECLAIM_REOPEN] = " to reopen"};
     char text[TIME_TEXT];
     printf("  %-9s %s node %u given up%s, its tickets: %u stay counted, %u came back", "act",
-           time_text(text, r->time_wall_ms), (unsigned)r->node, hows[r->state], r->gone, r->back);
+           time_text(text, r->time_wall_ms), (unsigned)r->node, suffixes[r->state], r->gone,
+           r->back);
 }
 
 /* When, what, on which node, and from where. */

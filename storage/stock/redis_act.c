@@ -1,6 +1,6 @@
 /*
- * What an operator does: an act on the event (act.lua), and nodes that are given up (reclaim.lua).
- * What the scripts are told, and what they answer.
+ * What an operator does: an act on the event (act.lua), and nodes that are given up (reclaim.lua):
+ * the arguments of the scripts, and their replies.
  */
 #include <inttypes.h>
 #include <stdio.h>

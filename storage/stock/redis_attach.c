@@ -38,7 +38,7 @@ static void add_known(struct redis_conn *c, struct attach_texts *t, const struct
     redis_conn_add(c, t->known, used);
 }
 
-/* "id:epoch:gone:silent " of each node, as last heard. */
+/* "id:epoch:gone:silent " of each node, as of the last call. */
 static void add_nodes(struct redis_conn *c, struct attach_texts *t, const struct stock_attach *at)
 {
     size_t used = 0;

@@ -1,8 +1,7 @@
 /*
- * redis_private: the calls of the unified stock, for redis.c: what each says to its script, and
- * what the reply means. redis_attach.c has examine and attach, redis_step.c step, redis_act.c the
- * others. Each is called between a connect and a disconnect, and its arguments are those of
- * stock.h.
+ * redis_private: the calls of the unified stock, for redis.c: the arguments of their scripts, and
+ * the replies. redis_attach.c has examine and attach, redis_step.c step, redis_act.c the others.
+ * They take the arguments of stock.h, while there is a connection.
  *
  * Owner: the ledger thread.
  */

@@ -1,11 +1,11 @@
 /*
  * A script is called by its SHA1 and, if Redis does not know it (NOSCRIPT: nothing was run), by its
- * text. What the scripts do is written in attach.lua, step.lua, act.lua and reclaim.lua.
+ * text. attach.lua, step.lua, act.lua and reclaim.lua describe what they do.
  *
  * An error reply means that a script did not run, or stopped before its first write: every check
  * comes before it. Even so an error is treated like a missing reply: the connection is closed, the
- * batch is void, and the node attaches again. There is one way out of every failure, and the attach
- * puts the books straight.
+ * batch is void, and the node attaches again. There is one way out of every failure: the attach,
+ * which repairs what is in doubt.
  */
 #include "storage/stock/redis_script.h"
 

@@ -1,7 +1,7 @@
 /*
  * redis_script: calls the four scripts that define the unified stock. It owns the connection to
- * Redis and knows the scripts' SHA1 and their common arguments; what else a call says, and what its
- * reply means, is for redis_attach.c, redis_step.c and redis_act.c.
+ * Redis, and knows the SHA1 of the scripts and their common arguments. The other arguments of a
+ * call, and the meaning of its reply, are left to redis_attach.c, redis_step.c and redis_act.c.
  *
  * One call: redis_script_begin() puts the common arguments together and returns the connection, to
  * which the caller adds the others; redis_script_finish() sends them, waits, and has the reply

@@ -1,5 +1,5 @@
 /*
- * A step: what step.lua is told, and what it answers. The changes and the items are packed into two
+ * A step: the arguments of step.lua, and its reply. The changes and the items are packed into two
  * arguments, however many there are (redis_pack.c).
  */
 #include <inttypes.h>
@@ -173,7 +173,7 @@ static bool parse_step(const redisReply *reply, void *into)
 enum stock_result redis_step(struct redis_scripts *s, struct redis_pack *pack,
                              struct stock_step *st, struct fault *f)
 {
-    struct step_texts t;
+    struct step_texts t = {.prefix = ""};
     begin_step(s, pack, st, &t);
     return redis_script_finish(s, parse_step, st, f);
 }

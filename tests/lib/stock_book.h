@@ -1,9 +1,9 @@
 /*
- * stock_book: a node's journal as far as a stock can tell, and the stock under test. For the tests
- * of storage/stock: each is a program of its own, so what is here is static.
+ * stock_book: the journal of a node, as far as it concerns a stock, and the stock under test. For
+ * the tests of storage/stock: each is a program of its own, so the functions are static.
  *
- * A book holds every record of its journal, so that whatever a stock has forgotten is told again
- * by the next step, as the ledger does it. Several nodes live in one test: be(2) goes on as node 2.
+ * A book holds every record of its journal, so that the next step settles again whatever a stock
+ * has forgotten, as the ledger does. Several nodes live in one test: be(2) continues as node 2.
  */
 #ifndef SPIKE_STOCK_BOOK_H
 #define SPIKE_STOCK_BOOK_H
@@ -34,7 +34,7 @@ static struct arena arena;
 static struct stock *stock;
 static struct fault f;
 
-/* What a node's journal holds, and what the node has heard from the stock. */
+/* The journal of a node, and what its last calls returned. */
 static struct book {
     uint64_t epoch, last, end, pos;
     uint64_t salt; /* of the times in its records: no two processes write the same */
@@ -45,7 +45,7 @@ static struct book {
     uint32_t others_count;
     struct stock_figures figures;
     struct stock_origin origin;
-    uint32_t origins; /* how often an origin was told */
+    uint32_t origins; /* how many steps returned an origin */
     struct stock_node nodes[NODES_MAX];
     uint32_t node_count, voided;
     uint64_t key_hashes[HASHES_ALL];
@@ -61,8 +61,8 @@ static uint64_t step_hashes[KEY_HASHES_MAX];
 static struct stock_node nodes_told[NODES_MAX];
 static uint32_t event; /* in the configuration */
 static uint32_t limit, total;
-static bool between_beats; /* the nodes are not asked for */
-static bool heard_before;  /* what is known of them is not of just now */
+static bool between_beats; /* steps do not ask for the nodes */
+static bool heard_before;  /* the last reply about them is not recent */
 static uint64_t pay_by;    /* of the orders granted from now on; 0: sold outright */
 
 static inline void use(struct stock *(*plan)(const struct conf *, struct arena *))
@@ -120,7 +120,7 @@ static inline int leave(void **state)
     return 0;
 }
 
-/* From here on this process is another node, over the connection it has: Redis cannot tell. */
+/* From here on this process is another node, over the same connection: Redis sees no difference. */
 static inline void be(uint16_t node)
 {
     conf.node = node;
@@ -129,7 +129,7 @@ static inline void be(uint16_t node)
 
 /* ---- attach --------------------------------------------------------------------------------- */
 
-/* An operator's act that the stock tells of is journaled: a record that is no change. */
+/* Journals an act that a call has returned: a record that is no change. */
 static inline void learn(const struct stock_figures *g)
 {
     if (g->version > book->version) {
@@ -142,7 +142,7 @@ static inline void learn(const struct stock_figures *g)
     }
 }
 
-/* What the CRC of record `seq` is to a journal: it stands for all up to there. */
+/* Stands for the CRC of record `seq`: it covers all records up to there. */
 static inline uint32_t chain_of(const struct book *b, uint64_t seq)
 {
     uint64_t chain = 0;
@@ -188,7 +188,7 @@ static inline struct stock_attach attach_of_book(void)
     return at;
 }
 
-static inline void take_attached(const struct stock_attach *at)
+static inline void keep_attached(const struct stock_attach *at)
 {
     uint32_t gone = book->figures.gone, foreign = book->figures.foreign;
     book->epoch = at->epoch;
@@ -211,7 +211,7 @@ static inline enum stock_result attach(void)
     if (result == STOCK_OK)
         result = stock_attach(stock, &at, &f);
     if (result == STOCK_OK)
-        take_attached(&at);
+        keep_attached(&at);
     return result;
 }
 
@@ -239,7 +239,7 @@ static inline const struct stock_change *grant_of(const struct book *b, uint64_t
     return NULL;
 }
 
-/* Something happens to an order; the next step settles it. */
+/* Journals a change of an order; the next step settles it. */
 static inline void note(enum stock_change_kind kind, uint64_t order)
 {
     const struct stock_change *grant = grant_of(book, order);
@@ -254,7 +254,7 @@ static inline void note(enum stock_change_kind kind, uint64_t order)
         c->number = ++book->last;
 }
 
-/* An order of n tickets that the stock may never have heard of. */
+/* Journals an order of n tickets that the stock did not grant. */
 static inline void note_grant(uint32_t n)
 {
     struct stock_change *c = append(STOCK_GRANTED_SOLD, book->last + 1);
@@ -279,7 +279,7 @@ static inline void commit_item(const struct stock_item *item, uint64_t of)
     c->key_len = item->key_len;
 }
 
-/* What the last step granted reaches the journal. */
+/* Journals what the last step granted. */
 static inline uint32_t commit(uint32_t count)
 {
     uint32_t yes = 0;
@@ -377,7 +377,7 @@ static inline enum stock_result ask(uint32_t count)
     return ask_up_to(book->end, count);
 }
 
-/* Asks for `count` orders of n tickets by nobody. */
+/* Asks for `count` orders of n tickets without a buyer. */
 static inline enum stock_result step(uint32_t count, uint32_t n)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -412,7 +412,7 @@ static inline enum stock_verdict probe(uint32_t n, const char *buyer, const char
     return items[0].verdict;
 }
 
-/* The expired order is paid after all. */
+/* Pays an order that has expired. */
 static inline enum stock_verdict pay_late(uint64_t order)
 {
     const struct stock_change *grant = grant_of(book, order);
@@ -434,7 +434,8 @@ static inline void opened(void)
     assert_int_equal(book->figures.total, total);
 }
 
-/* Nodes 1 to `count` know each other and sell; this is node 1. */
+/* Nodes 1 to `count` have attached, each as a known node of the others, and sell; the process is
+ * node 1 again. */
 static inline void opened_by(uint16_t count)
 {
     for (uint16_t node = 1; node <= count; node++) {
@@ -481,7 +482,7 @@ static inline enum stock_result act(enum stock_state to, uint32_t new_total, str
     return result;
 }
 
-/* The order that the item heard of. */
+/* The item is a duplicate of this order. */
 static inline void assert_same(uint32_t i, uint16_t node, uint64_t number, uint64_t due)
 {
     assert_int_equal(items[i].verdict, STOCK_DUPLICATE);

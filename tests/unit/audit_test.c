@@ -318,7 +318,7 @@ static void test_audit_lost_restock(void **state)
                      "lost\n");
 }
 
-/* Who sets the total by hand raises no version; a node that is away does not hear of it. */
+/* A total that is set by hand raises no version; a node that is away does not learn of it. */
 static void test_audit_set_by_hand(void **state)
 {
     struct shop *s = *state;
@@ -330,7 +330,7 @@ static void test_audit_set_by_hand(void **state)
                      "paused, total 6; somebody set it by hand");
 }
 
-/* A node that has just come to the sale knows the total; the state stands in its next record. */
+/* A node that has just attached has the total; the state is in its next record. */
 static void test_audit_newcomer(void **state)
 {
     struct shop *s = *state;

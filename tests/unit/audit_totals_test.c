@@ -210,7 +210,7 @@ static void test_late_that_cannot_be(void **state)
     fold_bad(&l, refusal(r), "the late payment of the order was refused before");
 }
 
-/* What a record says of its order must be what the grant said. */
+/* A record of an order must agree with the grant. */
 static void test_another_order(void **state)
 {
     struct ledger l;
@@ -327,7 +327,7 @@ static void test_acts(void **state)
     assert_int_equal(l.a.node.total, 20);
 }
 
-/* What was closed stays closed, whatever is said of it later; unless it was another sale. */
+/* A closed event stays closed, whatever later records say, unless another sale begins. */
 static void test_closed_is_final(void **state)
 {
     struct ledger l;
@@ -349,7 +349,8 @@ static void test_closed_is_final(void **state)
     assert_int_equal(l.a.first_after, 8);
 }
 
-/* What a journal says last of the event, and whether it had said otherwise of the same version. */
+/* The last settings of the event in a journal, and whether an earlier record of the same version
+ * differs. */
 static void test_what_is_said(void **state)
 {
     struct ledger l;

@@ -205,7 +205,7 @@ static void test_numbers(void **state)
     peer_hears(said, (size_t)at);
 }
 
-/* An argument that is put in the place of another one; those around it stay. */
+/* Replacing an argument leaves those around it unchanged. */
 static void test_an_argument_is_replaced(void **state)
 {
     static const char said[] = "*3\r\n$4\r\nEVAL\r\n$6\r\nreturn\r\n$1\r\n0\r\n";
@@ -219,7 +219,7 @@ static void test_an_argument_is_replaced(void **state)
     peer_hears(said, sizeof said - 1);
 }
 
-/* Commands whose parts end before, at and behind the ends of the pieces in which they leave. */
+/* Commands whose arguments end before, at and behind the ends of the pieces that are sent. */
 static void test_longer_than_a_piece(void **state)
 {
     static char said[2 * BIG];

@@ -1,13 +1,13 @@
 /*
- * Why: a Redis that comes back (empty, old, or only after some seconds) makes every node look
- * silent. An operator who reopens the sale at that moment, or reclaims a node, must not give up one
- * that lives and is on its way: its tickets would be sold again (P1). So all orders of losing,
- * being cut off, coming back, dying, waiting, reopening and reclaiming are tried that fit in six
- * steps, with two events and two nodes, of which node 2 is the one that is asked.
+ * Why: a Redis that comes back (empty, old, or only after some seconds) makes every node appear
+ * silent. An operator who reopens the sale at that moment, or reclaims a node, must not give up a
+ * node that is alive and about to attach: its tickets would be sold again (P1). So all sequences of
+ * losing, being cut off, coming back, dying, waiting, reopening and reclaiming are tried that fit
+ * in six steps, with two events and two nodes, of which the operator uses node 2.
  *
- * A world goes on from a snapshot of itself and of Redis. Time passes in one step, `patience` and
- * more of it, and only when each node that lives has come: one that does not come in that time is
- * out of reach, which the manual tells the operator to treat as alive.
+ * A sequence goes on from a snapshot of the world and of Redis. Time passes in one step, by
+ * `patience` and more, and only when each node that is alive has attached: a node that does not
+ * attach in that time is out of reach, which the manual tells the operator to treat as alive.
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
  * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
@@ -26,7 +26,7 @@ static struct world {
     struct book books[EVENTS][2];
     bool lives, came[2]; /* node 1; each node has attached since Redis lost something */
     bool evicted;
-    bool has_waited; /* node 2, since it attached and saw this `since` */
+    bool has_waited; /* node 2, since it attached and saw this repair */
     uint64_t since;
 } world;
 
@@ -40,7 +40,7 @@ static void at(uint16_t node, uint32_t e)
     book = &world.books[e][node - 1];
 }
 
-/* Steps, or attaches again where the step says so. */
+/* Steps, or attaches again if the step asks for it. */
 static void beat(uint16_t node)
 {
     for (uint32_t e = 0; e < EVENTS; e++) {
@@ -55,7 +55,7 @@ static void beat(uint16_t node)
     world.came[node - 1] = true;
 }
 
-/* A process that was started anew remembers nothing of the others. */
+/* A new process remembers nothing of the other nodes. */
 static void forget(struct book *b)
 {
     memset(&b->figures, 0, sizeof b->figures);
@@ -94,7 +94,7 @@ static bool is_lost(bool old)
     return true;
 }
 
-/* Nothing is lost, but no node could beat for a while. */
+/* Nothing is lost, but no node could send a beat for a while. */
 static bool is_away(void)
 {
     all_is_long_ago();
@@ -166,11 +166,11 @@ static bool play(char step)
     }
 }
 
-/* All come back and node 2 sells what is left. */
+/* All nodes attach, and node 2 sells the remaining tickets. */
 static void check_end(void)
 {
-    /* What was given up was dead: what stays counted then is another test's. Of the others, most
-     * end alike. */
+    /* The nodes that were given up were dead: another test checks what stays counted then. Of
+     * the other ends, most are alike. */
     if (++worlds % 16 != 0 || world.evicted)
         return;
     comes(2, false);
@@ -192,7 +192,7 @@ static void explore(unsigned depth)
     saved[depth] = world;
     snprintf(name, sizeof name, "%u", depth);
     snapshot(name, false);
-    /* The last step is an operator's: the others give no node up. */
+    /* The last step is an operator's: the others give up no node. */
     for (const char *step = depth + 1 == STEPS ? letters + 7 : letters; *step != '\0'; step++) {
         story[depth] = *step;
         story[depth + 1] = '\0';

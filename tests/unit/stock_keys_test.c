@@ -1,7 +1,7 @@
 /*
- * Why: a buyer retries until he hears an answer, and the answer must be his own ticket, once (P4),
- * whatever has become of the event meanwhile; and he must get no more than the limit, though he
- * asks on all nodes at once. Both are decided here, in the step that deducts.
+ * Why: a buyer retries until an answer arrives, and the answer must be the same order, once (P4),
+ * whatever the state of the event is by then; and a buyer must not get more than the limit, even by
+ * asking on all nodes at once. Both are decided here, in the step that deducts.
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
  * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
@@ -108,7 +108,7 @@ static void test_a_key_whose_order_ended(void **state)
     assert_int_equal(book->figures.gone, 1);
 }
 
-/* Ended in the very call that grants to others, and granted and ended in one call. */
+/* Ended in the call that grants to others; and granted and ended in one call. */
 static void test_an_end_counts_in_the_same_step(void **state)
 {
     (void)state;
@@ -211,7 +211,7 @@ static void test_a_probe_buys_nothing(void **state)
     assert_int_equal(book->figures.gone, 2);
 }
 
-/* The buyer was told -6 and comes again with the same key: he gets one ticket, not two. */
+/* The buyer got -6 and retries with the same key: that gives one ticket, not two. */
 static void test_a_void_order_forgets_its_key(void **state)
 {
     (void)state;
@@ -231,7 +231,8 @@ static void test_a_void_order_forgets_its_key(void **state)
     assert_int_equal(book->figures.gone, 1);
     assert_int_equal(buy(1, "ann", "k1"), STOCK_DUPLICATE); /* not in doubt, not forgotten */
     assert_int_equal(probe(2, "ann", "k2"), STOCK_NO_KEY);
-    assert_int_equal(buy(1, "", "k2"), STOCK_YES); /* for another buyer even: nobody has it */
+    assert_int_equal(buy(1, "", "k2"),
+                     STOCK_YES); /* even for another buyer: the key has no order */
     assert_int_equal(buy(2, "ann", "k4"), STOCK_YES);
     assert_int_equal(buy(3, "bob", "k5"), STOCK_YES);
     assert_int_equal(book->figures.gone, 7);
@@ -246,7 +247,8 @@ static void test_part_of_a_batch_is_void(void **state)
     want(1, STOCK_BUY, 1, "ann", "k2");
     want(2, STOCK_BUY, 1, "bob", "k3");
     assert_int_equal(ask(3), STOCK_OK);
-    assert_int_equal(commit(1), 1); /* a commit is all or nothing, but Redis need not know that */
+    assert_int_equal(commit(1),
+                     1); /* a commit is all or nothing, but Redis does not depend on it */
     again();
     assert_int_equal(book->voided, 2);
     assert_int_equal(buy(1, "ann", "k1"), STOCK_DUPLICATE);
@@ -335,12 +337,12 @@ static void test_a_limit_is_given_back(void **state)
     assert_int_equal(book->figures.gone, 4);
     note(STOCK_UNDONE, 5);
     note(STOCK_UNDONE, 1);
-    settle(); /* and a buyer with nothing is forgotten */
+    settle(); /* and a buyer without tickets is forgotten */
     assert_int_equal(book->figures.gone, 0);
     assert_int_equal(buy(4, "ann", ""), STOCK_YES);
 }
 
-/* Who has nothing any more takes no room: more buyers come and go than there are tickets. */
+/* A buyer without tickets takes no slot: over time there are more buyers than tickets. */
 static void test_buyers_come_and_go(void **state)
 {
     static char names[3000][12];
@@ -356,7 +358,8 @@ static void test_buyers_come_and_go(void **state)
     assert_int_equal(book->figures.gone, 0);
 }
 
-/* Standalone the keys have a table of fixed size. Full, it says busy, and nothing is half done. */
+/* The table of keys of a standalone stock has a fixed size. When it is full, the verdict is
+ * busy, and nothing is left half done. */
 static void test_no_place_for_a_key(void **state)
 {
     uint64_t size = conf.journal_size;
@@ -373,12 +376,13 @@ static void test_no_place_for_a_key(void **state)
     assert_int_equal(buy(1, "cis", "k4"), STOCK_BUSY);
     assert_int_equal(book->figures.gone, 3);
     assert_int_equal(buy(1, "bob", "k3"), STOCK_DUPLICATE);
-    assert_int_equal(buy(1, "bob", ""), STOCK_YES); /* the refusal took nothing of his limit */
+    assert_int_equal(buy(1, "bob", ""),
+                     STOCK_YES); /* the refusal did not count against the limit */
     assert_int_equal(buy(2, "cis", ""), STOCK_YES);
     assert_int_equal(book->figures.gone, 6);
 }
 
-/* ---- marks ---------------------------------------------------------------------------------- */
+/* ---- key hashes ---------------------------------------------------------------------------- */
 
 static void test_each_key_is_marked_once(void **state)
 {
@@ -398,7 +402,7 @@ static void test_each_key_is_marked_once(void **state)
 
 /* ---- held and sold -------------------------------------------------------------------------- */
 
-/* Each thing that can happen to an order, alone: what is gone then, and what that leaves. */
+/* Each kind of change, alone: how many tickets are gone then, and in which state. */
 static void test_what_a_change_does_to_the_stock(void **state)
 {
     static const struct {
@@ -422,7 +426,7 @@ static void test_what_a_change_does_to_the_stock(void **state)
         kept += cases[i].gone;
         assert_int_equal(book->figures.gone, kept);
     }
-    pay_by = 777; /* granted, expired, paid late and undone, all told in one step */
+    pay_by = 777; /* granted, expired, paid late and undone, all settled in one step */
     assert_int_equal(buy(7, "ann", "k1"), STOCK_YES);
     note(STOCK_EXPIRED, book->last);
     settle();

@@ -1,6 +1,6 @@
 /*
  * Why: only Redis is shared: with other nodes, with the prototype's programs, and with operators
- * who write into it by hand. None of them may make us sell a ticket twice (P1).
+ * who write into it by hand. None of them may cause a ticket to be sold twice (P1).
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
  * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
@@ -54,7 +54,7 @@ static void test_repair_waits_for_every_known_node(void **state)
     book->others[0] = 2;
     book->others_count = 1;
     again();
-    assert_true(book->figures.repair); /* node 2 has not come */
+    assert_true(book->figures.repair); /* node 2 has not attached */
     assert_true(book->figures.ready);
     be(2);
     again();
@@ -91,7 +91,7 @@ static void test_a_blank_node_that_comes_first_gives_way(void **state)
     assert_int_equal(book->figures.gone, 2);
 }
 
-/* Node 257 must not put into the hash what nobody can read. */
+/* Node 257 must not write into the hash what no node can read. */
 static void test_a_sale_has_256_nodes_at_most(void **state)
 {
     (void)state;
@@ -124,8 +124,8 @@ static void test_two_sales_on_one_hash(void **state)
     assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
-/* Who is already selling must have journaled a newcomer before it sells: else a repair would not
- * wait for it, and its tickets would be sold again. */
+/* A node that already sells must have journaled a new node before that sells: otherwise a repair
+ * would not wait for it, and its tickets would be sold again. */
 static void test_a_newcomer_waits_until_it_is_known(void **state)
 {
     (void)state;
@@ -137,7 +137,7 @@ static void test_a_newcomer_waits_until_it_is_known(void **state)
     assert_false(book->figures.ready);
     be(1);
     settle();
-    assert_int_equal(book->node_count, 2); /* told of it, and it is journaled */
+    assert_int_equal(book->node_count, 2); /* the reply has it, and it is journaled */
     book->others[0] = 2;
     book->others_count = 1;
     settle();
@@ -215,7 +215,7 @@ static void test_every_change_is_in_the_stream_once(void **state)
     assert_int_equal(count_of("XLEN " ORDERS), 4);
 }
 
-/* The sale's name is lost and the stream is not: what it has is not told again. */
+/* The sale id is lost and the stream is not: what the stream has is not added again. */
 static void test_a_lost_sale_doubles_no_entry(void **state)
 {
     (void)state;
@@ -245,7 +245,7 @@ static void test_the_beat_moves(void **state)
     assert_true(at.found.now_wall_ms - at.found.beat_wall_ms < 5000);
 }
 
-/* The registry's word about a node, without the time of its beat, which must be now. */
+/* The registry's entry of a node, without the time of its beat, which must be now. */
 static const char *registered(const char *node)
 {
     static char text[200];
@@ -276,7 +276,7 @@ static void test_a_beat_registers_the_node(void **state)
     assert_int_equal(sell(1, 1), 1);
     settle();
     assert_string_equal(registered("1"), "10.0.0.5:3905 1 6 1");
-    between_beats = true; /* a step costs nothing more */
+    between_beats = true; /* steps do not write it */
     note(STOCK_EXPIRED, 4);
     settle();
     assert_int_equal(field("1:held"), 0);
@@ -288,10 +288,10 @@ static void test_a_beat_registers_the_node(void **state)
     conf.advertise.len = 0;
     settle();
     assert_string_equal(registered("1"), "- 1 6 0");
-    assert_int_equal(count_of("HEXISTS {" H "}:nodes told"), 1); /* what else is there stays */
+    assert_int_equal(count_of("HEXISTS {" H "}:nodes told"), 1); /* other fields stay */
 }
 
-/* Others put something else where the registry is: nothing is sold, and nothing is written. */
+/* The key of the registry holds something else: nothing is sold, and nothing is written. */
 static void test_a_wrong_registry_changes_nothing(void **state)
 {
     (void)state;
@@ -342,7 +342,8 @@ static void test_a_key_of_another_node(void **state)
     assert_sums();
 }
 
-/* The buyer was told -6 by node 1, which died, and went to node 2: void there means his here. */
+/* The buyer got -6 from node 1, which died, and went to node 2: what is void there is a grant
+ * here. */
 static void test_a_void_key_goes_to_another_node(void **state)
 {
     (void)state;
@@ -453,7 +454,7 @@ static void test_an_act_reaches_the_other_node_once(void **state)
     assert_int_equal(act(STOCK_PAUSED, 15, &a), STOCK_OK);
     assert_int_equal(a.outcome, STOCK_DONE);
     be(2);
-    assert_int_equal(act(STOCK_OPEN, 10, &a), STOCK_OK); /* has not heard of it */
+    assert_int_equal(act(STOCK_OPEN, 10, &a), STOCK_OK); /* has not learned of it */
     assert_int_equal(a.outcome, STOCK_STALE);
     book->figures.version = 1;
     uint32_t told = book->origins;
@@ -469,7 +470,7 @@ static void test_an_act_reaches_the_other_node_once(void **state)
     settle();
     assert_int_equal(book->origins, told + 1);
     memset(&book->origin, 0, sizeof book->origin);
-    again(); /* who was away hears of it by the attach */
+    again(); /* a node that was away learns of it by the attach */
     assert_int_equal(book->origin.node, 1);
     assert_int_equal(book->figures.state, STOCK_PAUSED);
 }

@@ -1,7 +1,7 @@
 /*
- * Why: when Redis has forgotten a node that does not come, only the others' memory of it keeps its
- * tickets from being sold again (P1); and who comes instead, blank or with an older copy of its
- * journal, must not pass for it.
+ * Why: when Redis has forgotten a node that does not attach, only the other nodes' memory of it
+ * keeps its tickets from being sold again (P1). A process that attaches in its place, blank or with
+ * an older copy of its journal, must not be taken for it.
  */
 /* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
  * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
@@ -46,7 +46,7 @@ static void test_reopen_counts_what_was_seen(void **state)
     all_is_well(10);
 }
 
-/* Node 1 began anew since and knows nothing of node 2, but node 3 does. */
+/* Node 1 has a new journal since and does not know node 2, but node 3 does. */
 static void test_what_any_other_has_seen_counts(void **state)
 {
     (void)state;
@@ -72,7 +72,7 @@ static void test_what_any_other_has_seen_counts(void **state)
     assert_int_equal(sell(9, 1), 6);
 }
 
-/* Node 1 began anew, so nobody tells the repair that node 2 is silent. */
+/* Node 1 has a new journal, so the repair has no report that node 2 is silent. */
 static void repairs_again(const char *run)
 {
     redis_fixture_do(&redis, "HSET " H " run %s", run);
@@ -82,7 +82,8 @@ static void repairs_again(const char *run)
     assert_true(book->figures.repair);
 }
 
-/* What was seen of it counts in the repair that asks for it, not outside, and in no later one. */
+/* What was seen of a node counts in the repair that asks for it, not outside, and in no later
+ * one. */
 static void test_what_was_seen_long_ago_does_not_count(void **state)
 {
     (void)state;
@@ -122,12 +123,12 @@ static void test_nobody_has_seen_it(void **state)
     gives_up(2, true, 0, 0);
     settle();
     assert_false(book->figures.repair);
-    be(2); /* its journal counts, and says so */
+    be(2); /* its journal counts, and the record is there */
     again();
     assert_int_equal(field("2:gone"), 4);
 }
 
-/* Only who is missing is given up, not who is about to settle. */
+/* Only a node that is missing is given up, not one that is about to settle. */
 static void test_reopen_leaves_those_who_settle(void **state)
 {
     (void)state;
@@ -143,7 +144,8 @@ static void test_reopen_leaves_those_who_settle(void **state)
     all_is_well(4);
 }
 
-/* With its journal, but Redis has forgotten what of it was held: nothing comes back. */
+/* The node is given up with its journal, but Redis has forgotten which tickets it held: nothing
+ * comes back. */
 static void test_its_journal_is_lost_and_redis_has_forgotten(void **state)
 {
     (void)state;
@@ -192,7 +194,8 @@ static void test_the_callers_clock_counts_too(void **state)
     patience = 0;
 }
 
-/* Another server in the middle of a repair: all have to come again, and have the time for that. */
+/* Another server in the middle of a repair: all nodes have to attach again, and have the time
+ * for it. */
 static void test_a_repair_begins_once_more(void **state)
 {
     (void)state;
@@ -252,7 +255,8 @@ static void test_a_blank_journal_comes_later(void **state)
     assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
-/* Node 1 began anew, so it lets the old copy in; node 3 knows better before the repair is over. */
+/* Node 1 has a new journal, so it accepts the old copy; node 3 refuses it before the repair is
+ * over. */
 static void test_an_older_copy_of_a_journal(void **state)
 {
     static struct book copy;
@@ -289,7 +293,8 @@ static void test_an_older_copy_of_a_journal(void **state)
     assert_int_equal(sell(9, 1), 6);
 }
 
-/* Node 1 has seen node 2 in a sale that is over: that says nothing of node 2 in the next. */
+/* Node 1 has seen node 2 in a sale that is over: that proves nothing about node 2 in the next
+ * one. */
 static void test_what_was_seen_in_another_sale(void **state)
 {
     (void)state;

@@ -79,7 +79,7 @@ static void test_what_the_journal_lacks_is_void(void **state)
     assert_int_equal(sell(10, 1), 8);
 }
 
-/* Committed, and the node dies before a step could tell: the grants stand. */
+/* Committed, and the node dies before a step could settle it: the grants stand. */
 static void test_what_the_journal_holds_stands(void **state)
 {
     (void)state;
@@ -149,10 +149,11 @@ static void test_an_act_is_compare_and_set(void **state)
     assert_int_equal(book->figures.total, 12);
     assert_int_equal(sell(1, 1), 0);
     assert_int_equal(items[0].verdict, STOCK_IS_PAUSED);
-    book->figures.version = old.version; /* who has not heard of it asks for something else */
+    book->figures.version =
+        old.version; /* a node that has not learned of it asks for something else */
     assert_int_equal(act(STOCK_CLOSED, 20, &a), STOCK_OK);
     assert_int_equal(a.outcome, STOCK_STALE);
-    assert_int_equal(book->figures.state, STOCK_PAUSED); /* but now he has */
+    assert_int_equal(book->figures.state, STOCK_PAUSED); /* but now it has */
     assert_int_equal(book->figures.version, 2);
     assert_int_equal(book->figures.total, 12);
     assert_int_equal(act(STOCK_OPEN, 12, &a), STOCK_OK);
@@ -186,7 +187,7 @@ static void test_a_restock_goes_down_to_what_is_gone(void **state)
     assert_int_equal(book->figures.gone, 8);
 }
 
-/* Before the books are straight nobody knows what is gone, nor what was done last: later. */
+/* In repair it is unknown how many tickets are gone, and what the last act was: later. */
 static void test_no_act_in_repair(void **state)
 {
     struct stock_act a;

@@ -24,7 +24,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf/base/clock.h"
 #include "conf/base/log.h"
 #include "server/admin/admin.h"
 #include "server/ledger/ledger.h"
@@ -48,13 +47,12 @@ static struct {
     struct journal *journal;
     struct ledger *ledger;
     struct channel channels[WORKERS_MAX + 1]; /* the last one in use is the admin worker's */
-    struct listener buyers[LISTEN_MAX], operators;
-    struct conn_limit buyers_limit, operators_limit;
+    struct listener *buyers[LISTEN_MAX], *operators;
     struct worker *workers[WORKERS_MAX], *admin_worker;
     char names[WORKERS_MAX][16];
     pthread_t ledger_thread, worker_threads[WORKERS_MAX];
-    struct admin admin;
-    struct stat_log stats;
+    struct admin *admin;
+    struct stat_log *stats; /* NULL: off */
     pthread_t stat_thread;
     ev_signal signals[4];
     ev_timer tick;
@@ -126,12 +124,11 @@ static uint32_t loops(void)
 static struct channel *plan_channel(uint32_t i, enum route_side side)
 {
     struct channel *x = &node.channels[i];
-    ring_plan(&x->orders, &node.arena, worker_messages(&node.conf, side));
-    ring_plan(&x->verdicts, &node.arena, worker_messages(&node.conf, side));
+    channel_plan(x, &node.arena, worker_messages(&node.conf, side));
     return x;
 }
 
-static void plan_worker(uint32_t i)
+static void plan_worker(uint32_t i, struct conn_limit *buyers_limit)
 {
     snprintf(node.names[i], sizeof node.names[i], "worker-%u", (unsigned)i + 1);
     struct worker_options o = {.name = node.names[i],
@@ -142,8 +139,8 @@ static void plan_worker(uint32_t i)
                                .side = ROUTE_BUYERS,
                                .listeners = node.buyers,
                                .listener_count = node.conf.listen_count,
-                               .stats = stat_log_ring(&node.stats, i),
-                               .limit = &node.buyers_limit};
+                               .stats = stat_log_ring(node.stats, i),
+                               .limit = buyers_limit};
     node.workers[i] = worker_plan(&o, &node.arena);
 }
 
@@ -157,27 +154,26 @@ static void plan_operators(void)
                                .side = ROUTE_OPERATORS,
                                .listeners = &node.operators,
                                .listener_count = has_admin() ? 1 : 0,
-                               .limit = &node.operators_limit,
-                               .authorize = admin_may,
+                               .limit = conn_limit_new(WORKER_OPERATORS),
+                               .authorize = admin_authorize,
                                .serve = admin_serve,
-                               .context = &node.admin};
+                               .context = node.admin};
     node.admin_worker = worker_plan(&o, &node.arena);
 }
 
 static void make_plan(void)
 {
-    node.buyers_limit.max = node.conf.connections;
-    node.operators_limit.max = WORKER_OPERATORS;
-    stat_log_plan(&node.stats, &node.conf, &node.arena);
+    struct conn_limit *buyers_limit = conn_limit_new(node.conf.connections);
+    node.stats = stat_log_plan(&node.conf, &node.arena);
+    node.admin = admin_new(&node.conf, &node.board, node.stats, &node.arena, node.workers);
     for (uint32_t i = 0; i < node.conf.workers; i++)
-        plan_worker(i);
+        plan_worker(i, buyers_limit);
     plan_operators();
     node.ledger = ledger_plan(&node.conf, &node.arena);
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
     ev_alloc_plan(&node.arena, loops(), descriptors,
                   node.conf.workers * node.conf.connections + WORKER_OPERATORS);
-    node.admin.arena = &node.arena;
-    admin_read_plan(&node.admin);
+    admin_read_plan(node.admin);
 }
 
 /* ---- boot ----------------------------------------------------------------------------------- */
@@ -227,23 +223,21 @@ static bool open_to_all(const struct conf_addr *at, struct fault *f)
 
 static bool open_listeners(struct fault *f)
 {
-    for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        if (!listener_open(&node.buyers[i], &node.conf.listen[i], node.conf.workers, f) ||
-            !open_to_all(&node.conf.listen[i], f))
-            return false;
-    return !has_admin() || listener_open(&node.operators, &node.conf.admin, 1, f);
-}
-
-static bool init_channels(struct fault *f)
-{
-    for (uint32_t i = 0; i < loops(); i++) {
-        struct channel *x = &node.channels[i];
-        ring_init(&x->orders, &node.arena);
-        ring_init(&x->verdicts, &node.arena);
-        x->ledger = ledger_bell(node.ledger);
-        if (!doorbell_open(&x->worker, f))
+    for (uint32_t i = 0; i < node.conf.listen_count; i++) {
+        node.buyers[i] = listener_open(&node.conf.listen[i], node.conf.workers, f);
+        if (node.buyers[i] == NULL || !open_to_all(&node.conf.listen[i], f))
             return false;
     }
+    node.operators = has_admin() ? listener_open(&node.conf.admin, 1, f) : NULL;
+    return !has_admin() || node.operators != NULL;
+}
+
+/* After ledger_init(), which opens the ledger's doorbell. */
+static bool init_channels(struct fault *f)
+{
+    for (uint32_t i = 0; i < loops(); i++)
+        if (!channel_init(&node.channels[i], &node.arena, ledger_bell(node.ledger), f))
+            return false;
     return true;
 }
 
@@ -252,7 +246,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)timer;
     (void)events;
-    log_tell_repeated(false);
+    log_report_repeated(false);
 }
 
 /* Before the seal, so that libev has the place. */
@@ -264,11 +258,12 @@ static void start_tick(struct ev_loop *loop)
 
 static bool init_modules(struct fault *f)
 {
-    if (!arena_map(&node.arena, f) || !init_channels(f) ||
+    if (!arena_map(&node.arena, f) ||
         !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.channels, loops(),
-                     f))
+                     f) ||
+        !init_channels(f))
         return false;
-    if (!stat_log_open(&node.stats, &node.arena, f))
+    if (!stat_log_open(node.stats, &node.arena, f))
         return false;
     ev_alloc_init(&node.arena);
     for (uint32_t i = 0; i < node.conf.workers; i++)
@@ -280,25 +275,12 @@ static bool init_modules(struct fault *f)
     return true;
 }
 
-static bool init_admin(struct fault *f)
-{
-    node.admin.conf = &node.conf;
-    node.admin.board = &node.board;
-    node.admin.stats = &node.stats;
-    node.admin.workers = node.workers;
-    node.admin.worker_count = node.conf.workers;
-    node.admin.started_mono_us = clock_mono_us();
-    node.admin.started_wall_ms = clock_wall_ms();
-    return node.conf.admin_token[0] == '\0' ||
-           admin_read_token(&node.admin, node.conf.admin_token, f);
-}
-
 static void log_addresses(void)
 {
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        log_line(LOG_INFO, "listening on %s", listener_text(&node.buyers[i]));
+        log_line(LOG_INFO, "listening on %s", listener_text(node.buyers[i]));
     if (has_admin())
-        log_line(LOG_INFO, "admin listening on %s", listener_text(&node.operators));
+        log_line(LOG_INFO, "admin listening on %s", listener_text(node.operators));
 }
 
 /* ---- signals -------------------------------------------------------------------------------- */
@@ -336,8 +318,8 @@ static void on_reopen(struct ev_loop *loop, ev_signal *s, int events)
     (void)loop;
     (void)s;
     (void)events;
-    if (stat_log_is_on(&node.stats))
-        stat_log_reopen(&node.stats);
+    if (node.stats != NULL)
+        stat_log_reopen(node.stats);
     else
         log_line(LOG_INFO, "signal USR1: the log goes to standard error, nothing to reopen");
 }
@@ -401,7 +383,7 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
     struct fault f;
     if (error == 0)
         return;
-    fault_say(&f, "cannot start a thread: %s", strerror(error));
+    fault_set(&f, "cannot start a thread: %s", strerror(error));
     die(&f);
 }
 
@@ -409,9 +391,9 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
 static void stop_stat_log(void)
 {
     struct timespec until;
-    if (!stat_log_is_on(&node.stats))
+    if (node.stats == NULL)
         return;
-    stat_log_stop(&node.stats);
+    stat_log_stop(node.stats);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += STAT_LOG_SECONDS;
     if (pthread_timedjoin_np(node.stat_thread, NULL, &until) != 0)
@@ -437,9 +419,10 @@ static void run(void)
     pthread_t waiter;
     watch_signals(worker_loop(node.admin_worker));
     mask_signals(SIG_BLOCK, true); /* threads inherit it, and libev has unblocked them */
+    journal_hand_over(node.journal, THREAD_LEDGER);
     must_start(&node.ledger_thread, ledger_run, node.ledger);
-    if (stat_log_is_on(&node.stats))
-        must_start(&node.stat_thread, stat_log_run, &node.stats);
+    if (node.stats != NULL)
+        must_start(&node.stat_thread, stat_log_run, node.stats);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         must_start(&node.worker_threads[i], run_worker, node.workers[i]);
     must_start(&waiter, wait_for_all, NULL);
@@ -456,14 +439,14 @@ static void clean_up(void)
         worker_close(node.workers[i]);
     worker_close(node.admin_worker);
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        listener_close(&node.buyers[i]);
+        listener_close(node.buyers[i]);
     if (has_admin())
-        listener_close(&node.operators);
+        listener_close(node.operators);
     journal_close(node.journal);
     if (ev_alloc_late() > 0)
         log_line(LOG_WARN, "libev has taken memory %llu times after start; please report this",
                  (unsigned long long)ev_alloc_late());
-    log_tell_repeated(true);
+    log_report_repeated(true);
     log_line(LOG_INFO, "stopped");
 }
 
@@ -488,8 +471,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is reported */
     reload_publish(&node.conf, &node.conf, &node.board);
-    if (sodium_init() < 0 || !raise_descriptors(&f) || !init_admin(&f) || !open_journal(&f) ||
-        !open_listeners(&f) || !init_modules(&f))
+    if (sodium_init() < 0 || !raise_descriptors(&f) || !admin_init(node.admin, &f) ||
+        !open_journal(&f) || !open_listeners(&f) || !init_modules(&f))
         die(&f);
     arena_seal(&node.arena);
     ev_alloc_seal();

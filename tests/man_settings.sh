@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 
 # name|what the entry's first line must say
 {
-    echo '#define SETTING(b, m, name, k, least, most, given, standard) name least most #given standard'
+    echo '#define SETTING(b, m, name, k, min, max, given, standard) name min max #given standard'
     cat "$table"
 } | "${CC:-cc}" -E -P -x c - | awk -F'"' '
     NF >= 11 {

@@ -119,7 +119,7 @@ uint32_t discovery_read(struct fault *f)
         discovery.no_redis = true;
         return 0;
     }
-    fault_say(f, "redis %s: no node has advertised its admin address", discovery.conf->redis.text);
+    fault_set(f, "redis %s: no node has advertised its admin address", discovery.conf->redis.text);
     qsort(r->nodes, r->count, sizeof r->nodes[0], by_number);
     for (uint32_t i = 0; i < r->count; i++) {
         const struct registry_node *n = &r->nodes[i];

@@ -1,6 +1,8 @@
 /*
- * One mapping, guard pages at both ends, and a plan that says what lies where. An overrun off
- * either end of the arena is a SIGSEGV at once instead of a ticket sold twice.
+ * arena: one mapping with guard pages at both ends, and a plan with the offset of each pool. An
+ * overrun at either end of the arena is a SIGSEGV at once instead of a ticket sold twice.
+ *
+ * Owner: main, until arena_seal().
  */
 #include "conf/base/arena.h"
 
@@ -19,17 +21,22 @@ static size_t rounded(size_t bytes)
 
 size_t arena_plan(struct arena *a, const char *name, size_t count, size_t size)
 {
+    ASSERT_MAIN();
     ASSERT(a->base == NULL && !a->sealed);
     ASSERT(a->pool_count < ARENA_POOLS_MAX);
     ASSERT(size == 0 || count < SIZE_MAX / 2 / size);
-    a->pools[a->pool_count] = (struct arena_pool){name, count, size, a->bytes};
+    a->pools[a->pool_count].name = name;
+    a->pools[a->pool_count].count = count;
+    a->pools[a->pool_count].size = size;
+    a->pools[a->pool_count].offset = a->bytes;
     a->bytes += rounded(count * size);
     return a->pool_count++;
 }
 
 bool arena_map(struct arena *a, struct fault *f)
 {
-    ASSERT(a->base == NULL);
+    ASSERT_MAIN();
+    ASSERT(a->base == NULL && !a->sealed);
     size_t inside = (a->bytes + GUARD_BYTES - 1) / GUARD_BYTES * GUARD_BYTES;
     unsigned char *all = mmap(NULL, inside + 2 * GUARD_BYTES, PROT_NONE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -53,12 +60,13 @@ void *arena_block(const struct arena *a, size_t pool)
 
 void arena_seal(struct arena *a)
 {
-    ASSERT(a->base != NULL);
+    ASSERT_MAIN();
+    ASSERT(a->base != NULL && !a->sealed);
     a->sealed = true;
 }
 
-/* Parts of one name, such as a pool that every worker has, are one line. */
-static bool seen_before(const struct arena *a, size_t pool)
+/* Pools of one name, such as the pool that every worker has, are one line. */
+static bool has_earlier(const struct arena *a, size_t pool)
 {
     for (size_t i = 0; i < pool; i++)
         if (strcmp(a->pools[i].name, a->pools[pool].name) == 0)
@@ -70,7 +78,7 @@ size_t arena_named(const struct arena *a, size_t pool, size_t *objects)
 {
     size_t count = 0, bytes = 0;
     ASSERT(pool < a->pool_count);
-    for (size_t k = seen_before(a, pool) ? a->pool_count : pool; k < a->pool_count; k++) {
+    for (size_t k = has_earlier(a, pool) ? a->pool_count : pool; k < a->pool_count; k++) {
         if (strcmp(a->pools[k].name, a->pools[pool].name) != 0)
             continue;
         count += a->pools[k].count;
@@ -86,7 +94,7 @@ void arena_print(const struct arena *a)
     printf("%-16s %12s %16s\n", "pool", "objects", "bytes");
     for (size_t i = 0; i < a->pool_count; i++) {
         size_t count, bytes = arena_named(a, i, &count);
-        if (bytes > 0 || !seen_before(a, i))
+        if (bytes > 0 || !has_earlier(a, i))
             printf("%-16s %12zu %16zu\n", a->pools[i].name, count, bytes);
     }
     printf("total %zu bytes\n", a->bytes);

@@ -1,7 +1,8 @@
 /*
- * mark: a key in 64 bits, for the filter of granted keys. All nodes of a sale make the same one, so
- * it is SipHash-2-4 (libsodium's crypto_shorthash) under a constant: a buyer who looks for keys of
- * one mark gains nothing but the slower of two right answers.
+ * key_hash: a buyer's key as 64 bits, for the filter of granted keys. All nodes of a sale compute
+ * the same hash, so it is SipHash-2-4 (libsodium's crypto_shorthash) under a public constant. A
+ * client that searches for keys with equal hashes gains nothing: it gets a correct answer by the
+ * slower of two ways.
  *
  * Threads: any; pure.
  */

@@ -1,6 +1,9 @@
 /*
- * The free stack is filled only by what comes back; objects that were never out are counted by
- * `fresh`. So neither start nor an idle pool touches the memory behind it.
+ * pool: see pool.h. The free stack holds only objects that were returned; those that were never
+ * handed out lie above `high_water`. So neither the start nor an idle pool touches their memory.
+ *
+ *     index  0 ........ high_water ........ count
+ *            used or on the stack | never handed out
  */
 #include "conf/base/pool.h"
 
@@ -15,14 +18,16 @@ void pool_plan(struct pool *p, struct arena *a, const char *name, uint32_t count
 
 void pool_init(struct pool *p, const struct arena *a)
 {
+    ASSERT(p->size > 0); /* planned */
     p->block = arena_block(a, p->block_pool);
     p->free = arena_block(a, p->free_pool);
     p->free_count = 0;
-    p->fresh = 0;
+    p->high_water = 0;
     atomic_init(&p->used, 0);
 }
 
-static void used_by(struct pool *p, uint32_t change)
+/* Only the owner writes `used`; so no read-modify-write is needed. */
+static void change_used(struct pool *p, uint32_t change)
 {
     atomic_store_explicit(&p->used, atomic_load_explicit(&p->used, memory_order_relaxed) + change,
                           memory_order_relaxed);
@@ -31,13 +36,14 @@ static void used_by(struct pool *p, uint32_t change)
 void *pool_get(struct pool *p)
 {
     uint32_t index;
+    ASSERT(p->free_count <= p->high_water && p->high_water <= p->count);
     if (p->free_count > 0)
         index = p->free[--p->free_count];
-    else if (p->fresh < p->count)
-        index = p->fresh++;
+    else if (p->high_water < p->count)
+        index = p->high_water++;
     else
         return NULL;
-    used_by(p, 1);
+    change_used(p, 1);
     return p->block + (size_t)index * p->size;
 }
 
@@ -45,7 +51,7 @@ void pool_put(struct pool *p, void *object)
 {
     size_t offset = (size_t)((unsigned char *)object - p->block);
     ASSERT((unsigned char *)object >= p->block && offset % p->size == 0);
-    ASSERT(offset / p->size < p->fresh && p->free_count < p->fresh);
+    ASSERT(offset / p->size < p->high_water && p->free_count < p->high_water);
     p->free[p->free_count++] = (uint32_t)(offset / p->size);
-    used_by(p, UINT32_MAX);
+    change_used(p, UINT32_MAX);
 }

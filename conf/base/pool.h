@@ -1,11 +1,13 @@
 /*
- * pool: a fixed number of equal objects, handed out and taken back by one owner thread.
+ * pool: a fixed number of equal objects, handed out and returned by one owner thread.
  *
- * The free ones are a stack of indices beside the block, so the object that was used last is used
- * next (it is warm) and memory that was never needed is never touched. An empty pool answers
- * NULL: the caller has a defined answer for that.
+ * The free objects are a stack of indices beside the block, so the object that was used last is
+ * used next (it is in the cache), and memory that was never needed is never touched. An empty pool
+ * returns NULL, and each caller has a defined answer for that. No function allocates after
+ * pool_init().
  *
- * Owner: one thread, named by who calls pool_init; used and size may be read by any.
+ * Owner: main until pool_init() returns, then one thread; any thread may read `used`, `count` and
+ * `size`.
  */
 #ifndef SPIKE_POOL_H
 #define SPIKE_POOL_H
@@ -18,19 +20,24 @@
 
 struct pool {
     unsigned char *block;
-    uint32_t *free; /* stack of indices; those at or above `fresh` were never handed out */
+    uint32_t *free; /* stack of the indices that were returned */
     uint32_t free_count;
-    uint32_t fresh;
-    uint32_t count;
+    uint32_t high_water;          /* objects at or above this index were never handed out */
+    uint32_t count;               /* of all objects */
     size_t size;                  /* bytes of one object */
-    _Atomic uint32_t used;        /* handed out now */
+    _Atomic uint32_t used;        /* objects handed out now */
     size_t block_pool, free_pool; /* numbers in the arena's plan */
 };
 
+/* Plans `count` objects of `size` bytes, a multiple of the strictest alignment. `name` is a
+ * literal: the name in /stats. */
 void pool_plan(struct pool *p, struct arena *a, const char *name, uint32_t count, size_t size);
+/* After arena_map(): all objects are free. */
 void pool_init(struct pool *p, const struct arena *a);
-/* NULL when all are out. The object is as its last user left it. */
+/* NULL: all objects are handed out. An object has the contents that its last user left in it, zeros
+ * at first. */
 void *pool_get(struct pool *p);
+/* Returns an object of this pool that is handed out. */
 void pool_put(struct pool *p, void *object);
 
 #endif

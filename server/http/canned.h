@@ -1,11 +1,11 @@
 /*
- * answers: what /buy tells a buyer, ready made: for every event, every verdict of the sale and
- * every keepalive one whole answer, head and body, of which only the Date changes, once a second.
+ * canned: the answers to /buy, printed in advance. For every event, verdict of the sale and
+ * keepalive mode there is one complete answer, head and body; only its Date changes, once a second.
  *
- * All answers to /buy of one event have one body length: the longest of any verdict
- * and of any "yes". Blanks after the closing brace fill the others up.
+ * All answers to /buy of one event have the same body length: that of the longest refusal or grant.
+ * Blanks after the closing brace pad the shorter ones.
  *
- * Owner: one thread; each worker has its own copy, because each writes the Date into it.
+ * Owner: one thread. Each worker has a set of its own, because each writes the Date into it.
  */
 #ifndef SPIKE_CANNED_H
 #define SPIKE_CANNED_H
@@ -15,31 +15,27 @@
 #include "conf/base/orderid.h"
 #include "server/http/response.h"
 
-#define CANNED_MAX 384 /* bytes of the longest ready-made answer, head and body */
+#define CANNED_MAX 384 /* bytes of the longest canned answer, head and body */
 
-struct canned_answer {
-    uint16_t len;
-    uint16_t date_at, body_at;
-    char text[CANNED_MAX - 6];
-};
+struct canned;
 
-struct canned {
-    char date[RESPONSE_DATE];
-    uint32_t event_count;
-    uint32_t body_length[EVENTS_MAX];
-    struct canned_answer *ready; /* [event][verdict][keepalive]; YES: a template */
-    size_t pool;
-};
-
-void canned_plan(struct canned *a, struct arena *arena, const struct conf *conf);
-void canned_init(struct canned *a, const struct arena *arena, const struct conf *conf,
+/* Reserves a set of answers, at most CANNED_SETS_MAX in a process; its memory is in the arena. */
+struct canned *canned_plan(struct arena *arena, const struct conf *conf);
+#define CANNED_SETS_MAX (WORKERS_MAX + 1) /* the workers and the admin worker */
+/* Prints all answers; the configuration is the one of canned_plan(). */
+void canned_init(struct canned *c, const struct arena *arena, const struct conf *conf,
                  uint64_t wall_ms);
 /* Writes the time into every answer. */
-void canned_date(struct canned *a, uint64_t wall_ms);
-/* Copies the answer to out (room for CANNED_MAX bytes) and says how long it is. Not for YES. */
-size_t canned_put(const struct canned *a, char *out, uint32_t event, enum verdict v,
+void canned_set_date(struct canned *c, uint64_t wall_ms);
+/* The current Date, RESPONSE_DATE bytes without a NUL, for answers that are not canned. */
+const char *canned_date(const struct canned *c);
+/* Bytes of the body of every answer to /buy of this event. */
+uint32_t canned_body_length(const struct canned *c, uint32_t event);
+/* Copies a refusal to `out`, which holds CANNED_MAX bytes; returns its length. Not VERDICT_YES. */
+size_t canned_put(const struct canned *c, char *out, uint32_t event, enum verdict v,
                   enum keepalive_mode keepalive);
-size_t canned_put_yes(const struct canned *a, char *out, uint32_t event,
+/* The same for a grant of `n` tickets. */
+size_t canned_put_yes(const struct canned *c, char *out, uint32_t event,
                       enum keepalive_mode keepalive, const struct orderid *order, uint32_t n,
                       uint64_t pay_by_wall_ms);
 

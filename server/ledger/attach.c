@@ -38,7 +38,7 @@
 static _Noreturn void die_of_conflict(const struct ledger *l, const struct fault *f)
 {
     struct fault all;
-    fault_say(
+    fault_set(
         &all,
         "%s; node %u must not sell: is another server running under this number, or is journal "
         "%s not the one it last used?",
@@ -122,7 +122,7 @@ static enum stock_result check_proof(const struct ledger *l, const struct ledger
         ledger_die(f->text);
     if (chain == found->proof_chain)
         return STOCK_OK;
-    fault_say(f,
+    fault_set(f,
               "redis %s: event %s: record %llu, which was settled, is another one in this journal",
               l->conf->redis.text, e->conf->name, (unsigned long long)found->proof_pos);
     return STOCK_CONFLICT;
@@ -171,7 +171,7 @@ static enum stock_result check_no_other_instance(const struct ledger *l, struct 
             moves[i] = found[i].epoch == before[i].epoch ? moves[i] + 1 : 0;
             end = now + WATCH_MORE_US > end ? now + WATCH_MORE_US : end;
             if (moves[i] == 2) {
-                fault_say(f, "redis %s: another server beats under this node's number",
+                fault_set(f, "redis %s: another server beats under this node's number",
                           l->conf->redis.text);
                 result = STOCK_CONFLICT;
             }

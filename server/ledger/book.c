@@ -144,7 +144,7 @@ static uint64_t yes_under_way(const struct book *b)
 
 uint64_t book_capacity(const struct ledger *l)
 {
-    uint64_t open = yes_under_way(l->book), records = journal_room(l->journal);
+    uint64_t open = yes_under_way(l->book), records = journal_free_records(l->journal);
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         open += l->events[i].totals.held;
     uint64_t reserved = 2 * open + 2 * BATCH_MAX;

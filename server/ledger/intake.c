@@ -13,6 +13,8 @@
 #include "server/ledger/ledger_private.h"
 
 struct intake {
+    struct channel *channels; /* the workers' and the admin worker's */
+    uint32_t channel_count;
     struct message **ops; /* wait for the steps of this turn */
     uint32_t op_count;
     uint32_t taken; /* messages of this turn that are no buys; OPS_MAX at most */
@@ -28,9 +30,21 @@ struct intake *intake_plan(struct arena *a)
     return &intake;
 }
 
-void intake_init(struct ledger *l, const struct arena *a)
+void intake_init(struct ledger *l, const struct arena *a, struct channel *channels,
+                 uint32_t channel_count)
 {
+    ASSERT(channel_count <= WORKERS_MAX + 1);
+    l->intake->channels = channels;
+    l->intake->channel_count = channel_count;
     l->intake->ops = arena_block(a, l->intake->ops_pool);
+}
+
+bool intake_rings_are_empty(const struct ledger *l)
+{
+    for (uint32_t i = 0; i < l->intake->channel_count; i++)
+        if (!ring_is_empty(l->intake->channels[i].orders))
+            return false;
+    return true;
 }
 
 struct message *const *intake_ops(const struct ledger *l, uint32_t *count)
@@ -173,9 +187,10 @@ static bool take_deferred(struct ledger *l)
 
 static bool take_one(struct ledger *l, uint32_t channel, uint64_t now_mono_us)
 {
-    struct message *m = outbox_receive(l, channel);
+    struct message *m = ring_pop(l->intake->channels[channel].orders);
     if (m == NULL)
         return false;
+    m->worker = (uint8_t)channel;
     if (m->kind == MESSAGE_BUY)
         take_buy(l, m, now_mono_us);
     else
@@ -189,12 +204,11 @@ bool intake_run(struct ledger *l)
     ASSERT_LEDGER();
     const struct intake *in = l->intake;
     uint64_t now_mono_us = clock_mono_us();
-    uint32_t channels = outbox_channel_count(l);
     book_begin_turn(l);
     bool more = true, any = take_deferred(l);
     while (more) {
         more = false;
-        for (uint32_t i = 0; i < channels && !in->is_full && in->taken < OPS_MAX; i++)
+        for (uint32_t i = 0; i < in->channel_count && !in->is_full && in->taken < OPS_MAX; i++)
             more |= take_one(l, i, now_mono_us);
         any |= more;
     }

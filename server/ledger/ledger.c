@@ -20,6 +20,12 @@
 
 /* ---- made by main --------------------------------------------------------------------------- */
 
+/* Every order may have had a key, and as many again that have ended. */
+static uint32_t filter_keys(const struct ledger_event *e)
+{
+    return 2 * e->conf->stock_max;
+}
+
 struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
 {
     static struct ledger ledger;
@@ -39,10 +45,9 @@ struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
         e->conf = &conf->events[i];
         e->index = i;
         e->nodes = nodes_new(i);
-        /* A node holds all tickets at most; every order may have had a key, and as many again that
-         * have ended. */
+        /* A node holds all tickets at most. */
         hold_queue_plan(&e->holds, a, conf->events[i].stock_max);
-        filter_plan(&e->filter, a, 2 * conf->events[i].stock_max);
+        e->filter_pool = filter_plan(a, filter_keys(e));
     }
     return l;
 }
@@ -50,7 +55,7 @@ struct ledger *ledger_plan(const struct conf *conf, struct arena *a)
 static bool init_event(struct ledger *l, struct ledger_event *e, struct fault *f)
 {
     e->board = &l->board->events[e->index];
-    e->board->filter = &e->filter;
+    e->board->filter = e->filter;
     e->slot = journal_slot(l->journal, e->index);
     if (!book_replay(l, e, f))
         return false;
@@ -80,13 +85,12 @@ static void init_memory(struct ledger *l, const struct arena *a)
 {
     struct message **batches = arena_block(a, l->batches_pool);
     stock_init(l->stock, a);
-    intake_init(l, a);
     step_init(l, a);
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         struct ledger_event *e = &l->events[i];
         e->batch.messages = batches + (size_t)i * BATCH_MAX;
         hold_queue_init(&e->holds, a);
-        filter_init(&e->filter, a);
+        e->filter = filter_init(a, e->filter_pool, filter_keys(e));
     }
 }
 
@@ -98,9 +102,11 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
     l->journal = journal;
     l->board = board;
     init_memory(l, a);
+    intake_init(l, a, channels, channel_count);
     outbox_init(l, a, channels, channel_count);
     book_init(l, channels, channel_count);
-    if (!doorbell_open(&l->bell, f))
+    l->bell = doorbell_open(f);
+    if (l->bell == NULL)
         return false;
     for (uint32_t i = 0; i < l->conf->event_count; i++)
         if (!init_event(l, &l->events[i], f))
@@ -111,24 +117,24 @@ bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journa
 
 struct doorbell *ledger_bell(struct ledger *l)
 {
-    return &l->bell;
+    return l->bell;
 }
 
 void ledger_stop(struct ledger *l)
 {
     atomic_store(&l->stop, true);
-    doorbell_ring(&l->bell);
+    doorbell_ring(l->bell);
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */
 
 static void sleep_until_due(struct ledger *l)
 {
-    doorbell_arm(&l->bell);
+    doorbell_arm(l->bell);
     uint64_t now = clock_mono_us(), due = turn_due_mono_us(l, now);
-    if (outbox_rings_are_empty(l) && !atomic_load(&l->stop) && due > now)
-        doorbell_wait(&l->bell, due - now);
-    doorbell_disarm(&l->bell);
+    if (intake_rings_are_empty(l) && !atomic_load(&l->stop) && due > now)
+        doorbell_wait(l->bell, due - now);
+    doorbell_disarm(l->bell);
 }
 
 /* Settles and gives back what is in doubt, or finds that the stock is away. */
@@ -147,7 +153,7 @@ static void settle_and_leave(struct ledger *l)
             sleep_until_due(l);
         uint64_t pause_us = session_backoff_us(s);
         if (!session_is_attached(s))
-            doorbell_wait(&l->bell, pause_us < STOP_PAUSE_US ? pause_us : STOP_PAUSE_US);
+            doorbell_wait(l->bell, pause_us < STOP_PAUSE_US ? pause_us : STOP_PAUSE_US);
     }
     stock_disconnect(l->stock);
 }
@@ -155,7 +161,7 @@ static void settle_and_leave(struct ledger *l)
 void *ledger_run(void *ledger)
 {
     struct ledger *l = ledger;
-    thread_is(THREAD_LEDGER, "ledger");
+    thread_set_role(THREAD_LEDGER, "ledger");
     while (!atomic_load(&l->stop))
         if (!turn_run(l) && !turn_has_work(l))
             sleep_until_due(l);

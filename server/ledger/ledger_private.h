@@ -51,7 +51,8 @@ struct ledger_event {
     uint64_t asof_mono_us; /* when they were asked for; 0: never yet */
     uint64_t settled;      /* seq up to which the stock has the journal's changes */
     /* step.c: the hashes of granted keys. */
-    struct filter filter;
+    struct filter *filter;
+    size_t filter_pool;
     uint64_t hashes_seen; /* how many of the stock's are in it */
     bool hashes_known;    /* all of them, as of the last step */
     struct nodes *nodes;
@@ -71,7 +72,7 @@ struct ledger {
     struct outbox *outbox;
     struct intake *intake;
     struct step_buffers *step;
-    struct doorbell bell;
+    struct doorbell *bell;
     _Atomic bool stop;
     struct ledger_event events[EVENTS_MAX];
     size_t batches_pool;
@@ -102,7 +103,9 @@ void step_run(struct ledger *l, struct ledger_event *e);
 /* ---- intake.c ------------------------------------------------------------------------------- */
 
 struct intake *intake_plan(struct arena *a);
-void intake_init(struct ledger *l, const struct arena *a);
+void intake_init(struct ledger *l, const struct arena *a, struct channel *channels,
+                 uint32_t channel_count);
+bool intake_rings_are_empty(const struct ledger *l);
 /* Takes what the rings hold into this turn. True: there was something. */
 bool intake_run(struct ledger *l);
 /* The messages that wait for this turn's steps: operators' acts, and payments of an order of which
@@ -182,10 +185,6 @@ enum sale_state publish_state(const struct ledger_event *e, uint64_t now_wall_ms
 struct outbox *outbox_plan(const struct conf *conf, struct arena *a);
 void outbox_init(struct ledger *l, const struct arena *a, struct channel *channels,
                  uint32_t channel_count);
-/* The next message of a worker, or NULL; and whether all workers' rings are empty. */
-struct message *outbox_receive(const struct ledger *l, uint32_t channel);
-bool outbox_rings_are_empty(const struct ledger *l);
-uint32_t outbox_channel_count(const struct ledger *l);
 /* A verdict that needs no commit: never YES. */
 void outbox_answer(struct ledger *l, struct message *m, enum verdict v);
 /* The message has its verdict, and leaves with the delivery after the commit. */

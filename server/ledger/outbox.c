@@ -46,35 +46,11 @@ void outbox_init(struct ledger *l, const struct arena *a, struct channel *channe
     o->deferred = arena_block(a, o->deferred_pool);
 }
 
-/* ---- the rings ------------------------------------------------------------------------------ */
-
-uint32_t outbox_channel_count(const struct ledger *l)
-{
-    return l->outbox->channel_count;
-}
-
-struct message *outbox_receive(const struct ledger *l, uint32_t channel)
-{
-    ASSERT(channel < l->outbox->channel_count);
-    struct message *m = ring_pop(&l->outbox->channels[channel].orders);
-    if (m != NULL)
-        m->worker = (uint8_t)channel;
-    return m;
-}
-
-bool outbox_rings_are_empty(const struct ledger *l)
-{
-    for (uint32_t i = 0; i < l->outbox->channel_count; i++)
-        if (!ring_is_empty(&l->outbox->channels[i].orders))
-            return false;
-    return true;
-}
-
 static void push(struct outbox *o, struct message *m)
 {
     ASSERT(m->worker < o->channel_count);
     o->to_ring[m->worker] = true;
-    ring_push(&o->channels[m->worker].verdicts, m);
+    ring_push(o->channels[m->worker].verdicts, m);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -104,7 +80,7 @@ void outbox_deliver(struct ledger *l)
     o->answer_count = 0;
     for (uint32_t i = 0; i < o->channel_count; i++) {
         if (o->to_ring[i])
-            doorbell_ring(&o->channels[i].worker);
+            doorbell_ring(o->channels[i].worker);
         o->to_ring[i] = false;
     }
 }

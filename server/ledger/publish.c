@@ -82,17 +82,14 @@ static void publish_event(struct ledger *l, struct ledger_event *e)
     atomic_store_explicit(&b->node_held, e->totals.held, memory_order_relaxed);
     publish_orders(&b->orders, &e->totals.orders);
     publish_awaited(b, e->nodes);
-    uint64_t marks = e->filter.count;
     atomic_store_explicit(&b->holds, e->holds.count, memory_order_relaxed);
     atomic_store_explicit(&b->holds_max, e->holds.capacity, memory_order_relaxed);
-    atomic_store_explicit(&b->marks,
-                          marks < e->filter.capacity ? (uint32_t)marks : e->filter.capacity,
-                          memory_order_relaxed);
-    atomic_store_explicit(&b->key_hashes_max, e->filter.capacity, memory_order_relaxed);
+    atomic_store_explicit(&b->key_hashes, filter_fill(e->filter), memory_order_relaxed);
+    atomic_store_explicit(&b->key_hashes_max, filter_capacity(e->filter), memory_order_relaxed);
     atomic_store_explicit(&b->gate,
                           gate_of(l, e, state, sells, now_wall_ms) |
                               (sells && e->hashes_known ? GATE_KEYS : 0),
-                          memory_order_release); /* the marks before it */
+                          memory_order_release); /* the key hashes before it */
 }
 
 static void publish_fill(const struct ledger *l, struct board_stores *s)

@@ -49,8 +49,8 @@ static void add_key_hashes(struct ledger_event *e, const struct stock_step *st)
 {
     ASSERT(st->hash_count <= KEY_HASHES_MAX);
     for (uint32_t i = 0; i < st->hash_count; i++)
-        if (!filter_may_have(&e->filter, st->marks[i]))
-            filter_add(&e->filter, st->marks[i]);
+        if (!filter_may_have(e->filter, st->marks[i]))
+            filter_add(e->filter, st->marks[i]);
     bool again = st->hashes_total < e->hashes_seen; /* the stock has lost some: it tells all anew */
     e->hashes_seen = (again ? 0 : e->hashes_seen) + st->hash_count;
     e->hashes_known = e->hashes_seen == st->hashes_total;

@@ -38,22 +38,15 @@ static void warn(struct worker *w, const char *why)
         return;
     w->warn_after_us = w->now_us + WARN_US;
     log_line(LOG_WARN, "new connections must wait: %s (%u open, %s %u)", why,
-             atomic_load_explicit(&w->o.limit->open, memory_order_relaxed),
-             w->o.side == ROUTE_BUYERS ? "`connections`" : "of operators at most", w->o.limit->max);
-}
-
-static bool take_slot(struct conn_limit *limit)
-{
-    if (atomic_fetch_add_explicit(&limit->open, 1, memory_order_relaxed) < limit->max)
-        return true;
-    atomic_fetch_sub_explicit(&limit->open, 1, memory_order_relaxed);
-    return false;
+             conn_limit_open(w->o.limit),
+             w->o.side == ROUTE_BUYERS ? "`connections`" : "of operators at most",
+             conn_limit_max(w->o.limit));
 }
 
 /* True: there may be more. `expected`: the kernel has said that there is one. */
 static bool accept_one(struct worker *w, int listener, bool expected)
 {
-    if (!take_slot(w->o.limit)) {
+    if (!conn_limit_take(w->o.limit)) {
         if (expected) {
             warn(w, "the limit is reached");
             pause_all(w);
@@ -67,7 +60,7 @@ static bool accept_one(struct worker *w, int listener, bool expected)
         return true;
     }
     int e = errno;
-    atomic_fetch_sub_explicit(&w->o.limit->open, 1, memory_order_relaxed);
+    conn_limit_give(w->o.limit);
     if (e == EAGAIN)
         return false;
     if (e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM) {
@@ -100,7 +93,8 @@ void accept_start(struct worker *w)
 {
     ASSERT(w->o.listener_count <= LISTEN_MAX);
     for (uint32_t i = 0; i < w->o.listener_count; i++) {
-        ev_io_init(&w->accepts[i], on_acceptable, w->o.listeners[i].fds[w->o.number], EV_READ);
+        ev_io_init(&w->accepts[i], on_acceptable, listener_fd(w->o.listeners[i], w->o.number),
+                   EV_READ);
         w->accepts[i].data = w;
     }
     ev_timer_init(&w->accept_again, on_retry, 0., 0.);
@@ -113,9 +107,10 @@ void accept_stop(struct worker *w)
     ASSERT(w->stopping);
     for (uint32_t i = 0; i < w->o.listener_count; i++) {
         ev_io_stop(w->loop, &w->accepts[i]);
-        for (uint32_t k = 0; k < w->o.limit->max && accept_one(w, w->accepts[i].fd, false); k++)
+        for (uint32_t k = 0;
+             k < conn_limit_max(w->o.limit) && accept_one(w, w->accepts[i].fd, false); k++)
             continue; /* what the kernel has accepted already is answered, not reset */
         ev_timer_stop(w->loop, &w->accept_again);
-        listener_leave(&w->o.listeners[i], w->o.number);
+        listener_leave(w->o.listeners[i], w->o.number);
     }
 }

@@ -14,7 +14,7 @@ static void refuse(struct worker *w, struct connection *c, uint32_t event, enum 
                    enum keepalive_mode keepalive)
 {
     ASSERT(w->out_len + CANNED_MAX <= w->buffer_bytes);
-    w->out_len += (uint32_t)canned_put(&w->canned, w->out + w->out_len, event, v, keepalive);
+    w->out_len += (uint32_t)canned_put(w->canned, w->out + w->out_len, event, v, keepalive);
     if (keepalive == KEEPALIVE_CLOSE)
         c->closing = true;
     respond_count(w, (int)event, v);
@@ -52,7 +52,7 @@ static void answer_yes(struct worker *w, struct connection *c, const struct mess
 {
     const struct orderid id = {m->node, m->slot, m->number, m->tag};
     ASSERT(w->out_len == 0); /* so that its first byte is the first that is sent */
-    w->out_len = (uint32_t)canned_put_yes(&w->canned, w->out, m->event, keepalive, &id, m->n,
+    w->out_len = (uint32_t)canned_put_yes(w->canned, w->out, m->event, keepalive, &id, m->n,
                                           m->pay_by_wall_ms);
     if (keepalive == KEEPALIVE_CLOSE)
         c->closing = true;
@@ -68,7 +68,7 @@ static void answer_wrong(struct worker *w, struct connection *c, const struct me
     respond_open(w, &out, keepalive, false);
     response_begin(&out, (enum verdict)m->verdict, RESPONSE_JSON);
     response_refusal(&out, (enum verdict)m->verdict);
-    response_pad(&out, w->canned.body_length[m->event]);
+    response_pad(&out, canned_body_length(w->canned, m->event));
     respond_finish(w, c, &out, m->event);
 }
 

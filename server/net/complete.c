@@ -29,7 +29,7 @@ void complete_verdicts(struct worker *w)
 {
     struct message *m;
     ASSERT_OWNER(w);
-    while ((m = ring_pop(&w->o.channel->verdicts)) != NULL) {
+    while ((m = ring_pop(w->o.channel->verdicts)) != NULL) {
         if (m->conn == NULL)
             inflight_reap(w, m);
         else

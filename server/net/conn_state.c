@@ -38,7 +38,6 @@ void conn_state_begin(struct worker *w, struct connection *c)
 
 void conn_state_move(struct worker *w, struct connection *c, enum conn_state state)
 {
-    ASSERT(c->state < CONN_STATES && state < CONN_STATES);
     ASSERT(c->state != CONN_LINGER || state == CONN_LINGER); /* the last one */
     if (c->state == state && c->deadline.since_mono_us == w->now_us)
         return; /* it is where it would join: behind all that came before this turn */

@@ -42,7 +42,7 @@ void connection_close(struct worker *w, struct connection *c)
     deadline_leave(&c->deadline);
     pool_put(&w->connections, c);
     COUNT(w->counters.connections, UINT32_MAX);
-    atomic_fetch_sub_explicit(&w->o.limit->open, 1, memory_order_relaxed);
+    conn_limit_give(w->o.limit);
 }
 
 /* No buffer is free for the rest of the input: the connection ends, with -6 if there is space. */
@@ -210,7 +210,7 @@ void connection_open(struct worker *w, int fd)
 {
     ASSERT_OWNER(w);
     struct connection *c = pool_get(&w->connections);
-    ASSERT(c != NULL); /* conn_limit.max is the pool's size */
+    ASSERT(c != NULL); /* the limit is the pool's size */
     memset(c, 0, sizeof *c);
     ev_io_init(&c->io, on_io, fd, EV_READ);
     c->io.data = w;

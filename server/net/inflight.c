@@ -17,7 +17,7 @@
 
 void inflight_push(struct worker *w, struct message *m)
 {
-    ring_push(&w->o.channel->orders, m);
+    ring_push(w->o.channel->orders, m);
     w->bell_due = true; /* rung once, at the end of the turn */
 }
 

@@ -29,8 +29,8 @@ void respond_count(struct worker *w, int event, enum verdict v)
 void respond_open(const struct worker *w, struct response *out, enum keepalive_mode keepalive,
                   bool without_body)
 {
-    response_open(out, w->out + w->out_len, w->buffer_bytes - w->out_len, w->canned.date, keepalive,
-                  without_body);
+    response_open(out, w->out + w->out_len, w->buffer_bytes - w->out_len, canned_date(w->canned),
+                  keepalive, without_body);
 }
 
 void respond_unread(struct worker *w, struct connection *c, enum verdict v, int event)
@@ -41,7 +41,7 @@ void respond_unread(struct worker *w, struct connection *c, enum verdict v, int 
     response_begin(&out, v, RESPONSE_JSON);
     response_refusal(&out, v);
     if (event >= 0)
-        response_pad(&out, w->canned.body_length[event]);
+        response_pad(&out, canned_body_length(w->canned, (uint32_t)event));
     bool fits = response_end(&out);
     ASSERT(fits); /* answer_max */
     w->out_len += (uint32_t)out.len;

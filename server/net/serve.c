@@ -35,7 +35,7 @@ static void refuse(const struct worker *w, const struct route *route, enum verdi
     put_hints(route, v, out);
     response_refusal(out, v);
     if (route->kind == ROUTE_BUY && route->event >= 0)
-        response_pad(out, w->canned.body_length[route->event]);
+        response_pad(out, canned_body_length(w->canned, (uint32_t)route->event));
 }
 
 static void stock(const struct worker *w, const struct route *route, struct response *out)
@@ -113,7 +113,8 @@ static uint32_t serve_next(struct worker *w, struct connection *c, const char *b
         send_100(w, c);
         return 0;
     case REQUEST_WRONG:
-        respond_unread(w, c, why, w->o.side == ROUTE_BUYERS ? route_buys(r.path, w->o.conf) : -1);
+        respond_unread(w, c, why,
+                       w->o.side == ROUTE_BUYERS ? route_buy_event(r.path, w->o.conf) : -1);
         return len;
     default:
         break;

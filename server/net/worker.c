@@ -61,7 +61,7 @@ uint32_t worker_descriptors(const struct conf *conf, uint32_t operators)
 static void plan_pools(struct worker *w, struct arena *a)
 {
     const size_t unit = _Alignof(max_align_t);
-    uint32_t connections = w->o.limit->max;
+    uint32_t connections = conn_limit_max(w->o.limit);
     uint32_t messages = worker_messages(w->o.conf, w->o.side);
     uint32_t buffers = min_u32(connections, max_u32(BUFFERS_MIN, connections / 4));
     pool_plan(&w->connections, a, "connections", connections, 128);
@@ -69,7 +69,7 @@ static void plan_pools(struct worker *w, struct arena *a)
               (sizeof(struct message) + unit - 1) / unit * unit);
     pool_plan(&w->buffers, a, "buffers", buffers, w->buffer_bytes);
     w->shared_pool = arena_plan(a, "worker buffers", 2, w->buffer_bytes);
-    canned_plan(&w->canned, a, w->o.conf);
+    w->canned = canned_plan(a, w->o.conf);
 }
 
 struct worker *worker_plan(const struct worker_options *options, struct arena *a)
@@ -129,15 +129,15 @@ static void pass_messages(struct worker *w)
          round++) {
         complete_verdicts(w);
         ring_ledger(w);
-        doorbell_arm(&x->worker);
+        doorbell_arm(x->worker);
         w->armed = true;
-        if (ring_is_empty(&x->verdicts))
+        if (ring_is_empty(x->verdicts))
             return;
         if (round == ROUNDS_A_TURN) {
-            doorbell_ring(&x->worker);
+            doorbell_ring(x->worker);
             return;
         }
-        doorbell_disarm(&x->worker);
+        doorbell_disarm(x->worker);
         w->armed = false;
     }
 }
@@ -184,7 +184,7 @@ static void update_clock(struct worker *w)
     if (LIKELY(w->now_us < w->date_until_us))
         return;
     uint64_t wall_ms = clock_wall_ms();
-    canned_date(&w->canned, wall_ms);
+    canned_set_date(w->canned, wall_ms);
     w->date_until_us = w->now_us + (1000 - wall_ms % 1000) * 1000;
 }
 
@@ -194,7 +194,7 @@ static void after_sleep(struct ev_loop *loop, ev_check *check, int revents)
     (void)revents;
     w->events = ev_pending_count(loop);
     if (w->armed)
-        doorbell_disarm(&w->o.channel->worker);
+        doorbell_disarm(w->o.channel->worker);
     w->armed = false;
     update_clock(w);
 }
@@ -205,7 +205,7 @@ static void on_bell(struct ev_loop *loop, ev_io *io, int revents)
     struct worker *w = io->data;
     (void)loop;
     (void)revents;
-    doorbell_clear(&w->o.channel->worker);
+    doorbell_clear(w->o.channel->worker);
 }
 
 /* A request that has arrived already is answered; all other idle connections are closed. */
@@ -245,7 +245,7 @@ static void start_watchers(struct worker *w)
     ev_prepare_start(w->loop, &w->prepare);
     ev_check_start(w->loop, &w->check);
     ev_async_start(w->loop, &w->stop);
-    ev_io_init(&w->bell, on_bell, w->o.channel->worker.fd, EV_READ);
+    ev_io_init(&w->bell, on_bell, doorbell_fd(w->o.channel->worker), EV_READ);
     w->bell.data = w;
     ev_io_start(w->loop, &w->bell);
     accept_start(w);
@@ -256,7 +256,7 @@ static void init_memory(struct worker *w, const struct arena *a)
     pool_init(&w->connections, a);
     pool_init(&w->messages, a);
     pool_init(&w->buffers, a);
-    canned_init(&w->canned, a, w->o.conf, clock_wall_ms());
+    canned_init(w->canned, a, w->o.conf, clock_wall_ms());
     w->in = arena_block(a, w->shared_pool);
     w->out = w->in + w->buffer_bytes;
     for (int i = 0; i < CONN_STATES; i++)
@@ -274,7 +274,7 @@ bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
     w->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
     if (w->loop == NULL)
         return fault(f, "%s: no event loop (epoll): %s", w->o.name, strerror(errno));
-    if (!ev_alloc_grow(w->loop, descriptors, w->o.limit->max, f))
+    if (!ev_alloc_grow(w->loop, descriptors, conn_limit_max(w->o.limit), f))
         return false;
     w->now_us = clock_mono_us();
     start_watchers(w);
@@ -284,7 +284,7 @@ bool worker_init(struct worker *w, const struct arena *a, struct fault *f)
 void worker_run(struct worker *w)
 {
     if (w->o.side == ROUTE_BUYERS) /* the admin worker runs on main */
-        thread_is(THREAD_WORKER, w->o.name);
+        thread_set_role(THREAD_WORKER, w->o.name);
     ASSERT_OWNER(w);
     ev_run(w->loop, 0);
 }
@@ -297,7 +297,7 @@ void worker_stop(struct worker *w)
 void worker_close(struct worker *w)
 {
     for (uint32_t i = 0; i < w->o.listener_count; i++)
-        listener_leave(&w->o.listeners[i], w->o.number);
+        listener_leave(w->o.listeners[i], w->o.number);
     ev_loop_destroy(w->loop);
     w->loop = NULL;
 }

@@ -18,6 +18,7 @@
 #include "conf/base/conf.h"
 #include "server/http/response.h"
 #include "server/http/route.h"
+#include "server/net/conn_limit.h"
 #include "server/net/listener.h"
 #include "server/shared/board.h"
 #include "server/shared/channel.h"
@@ -27,12 +28,6 @@
 struct worker;
 struct ev_loop;
 
-/* How many connections may be open, over all workers behind the same addresses. */
-struct conn_limit {
-    _Alignas(CACHE_LINE) _Atomic uint32_t open;
-    uint32_t max;
-};
-
 struct worker_options {
     const char *name; /* of the thread: at most 15 bytes, a literal or as long-lived */
     uint32_t number;  /* which of each listener's sockets is this worker's */
@@ -40,10 +35,10 @@ struct worker_options {
     const struct board *board;
     struct channel *channel; /* its own; rings of worker_messages() */
     enum route_side side;
-    struct listener *listeners;
+    struct listener **listeners; /* opened before worker_init */
     uint32_t listener_count;
     struct stat_ring *stats;  /* NULL: no stat log */
-    struct conn_limit *limit; /* `max` also sizes the pool of connections */
+    struct conn_limit *limit; /* also the size of the pool of connections */
     /* The admin worker: may this request be answered at all? Called before anything is done. */
     bool (*authorize)(void *context, const struct request *r);
     /* The admin worker: writes the whole answer of /stats and the like, with response_begin ..

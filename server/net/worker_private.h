@@ -13,7 +13,7 @@
  *     respond                    open, finish, count an answer
  *     conn_state                 which list a connection is in
  *     timer                      the one timer
- *     deadline, listener, ev_alloc
+ *     deadline, listener, conn_limit, ev_alloc
  *
  *              first byte              sent to the ledger
  *     IDLE ──────────────> READING ─────────────────────> WAITING
@@ -65,7 +65,7 @@ struct worker {
     struct ev_loop *loop;
     struct request_limits limits;
     struct pool connections, messages, buffers;
-    struct canned canned;
+    struct canned *canned;
     struct counters counters;
     size_t shared_pool;
     /* The buffers of the connection that is being served. */

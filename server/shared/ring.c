@@ -1,8 +1,23 @@
 /*
- * The producer writes the slot and then releases tail; the consumer acquires tail and then reads
- * the slot. The same the other way round for head: a slot is reused only after it was read.
+ * The producer writes the slot, then releases tail; the consumer acquires tail, then reads the
+ * slot. For head it is the other way round: a slot is reused only after it was read.
+ *
+ *     tail - head <= capacity, always; tail - head_seen may be too high, tail_seen - head too low,
+ *     so a side that trusts its cached counter errs on the safe side
  */
 #include "server/shared/ring.h"
+
+#include <stdatomic.h>
+
+struct ring {
+    _Alignas(CACHE_LINE) _Atomic uint32_t tail; /* written by the producer */
+    uint32_t head_seen;
+    _Alignas(CACHE_LINE) _Atomic uint32_t head; /* written by the consumer */
+    uint32_t tail_seen;
+    _Alignas(CACHE_LINE) uint32_t mask;
+    uint32_t capacity;
+    void *slots[];
+};
 
 static uint32_t power_of_two(uint32_t n)
 {
@@ -12,20 +27,23 @@ static uint32_t power_of_two(uint32_t n)
     return p;
 }
 
-void ring_plan(struct ring *r, struct arena *a, uint32_t capacity)
+size_t ring_plan(struct arena *a, uint32_t capacity)
 {
     ASSERT(capacity > 0 && capacity <= UINT32_C(1) << 30);
-    r->capacity = power_of_two(capacity);
-    r->mask = r->capacity - 1;
-    r->slots_pool = arena_plan(a, "rings", r->capacity, sizeof *r->slots);
+    const size_t slot = sizeof(void *), head = sizeof(struct ring) / slot;
+    return arena_plan(a, "rings", head + power_of_two(capacity), slot);
 }
 
-void ring_init(struct ring *r, const struct arena *a)
+struct ring *ring_init(const struct arena *a, size_t pool, uint32_t capacity)
 {
-    r->slots = arena_block(a, r->slots_pool);
+    struct ring *r = arena_block(a, pool);
+    ASSERT(a->pools[pool].count >= sizeof *r / sizeof(void *) + capacity);
+    r->capacity = power_of_two(capacity);
+    r->mask = r->capacity - 1;
     r->head_seen = r->tail_seen = 0;
     atomic_init(&r->head, 0);
     atomic_init(&r->tail, 0);
+    return r;
 }
 
 void ring_push(struct ring *r, void *object)
@@ -51,8 +69,10 @@ void *ring_pop(struct ring *r)
     return object;
 }
 
-bool ring_is_empty(struct ring *r)
+bool ring_is_empty(const struct ring *r)
 {
-    return atomic_load_explicit(&r->head, memory_order_relaxed) ==
-           atomic_load_explicit(&r->tail, memory_order_acquire);
+    uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+    uint32_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
+    ASSERT(tail - head <= r->capacity);
+    return head == tail;
 }

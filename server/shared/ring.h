@@ -1,40 +1,34 @@
 /*
  * ring: a queue of pointers from one thread to one other, without locks.
  *
- * Single producer, single consumer; head and tail run freely and are masked on use (as in
- * L. Lamport, "Specifying Concurrent Program Modules", 1983). Each side keeps a copy of the
- * other's index on its own cache line and looks at the real one only when the copy says
- * full or empty. A ring is as large as the pool whose objects travel on it, so that a push cannot
- * fail: ring_push asserts it.
+ * Single producer, single consumer. Head and tail are free-running counters, masked on use (as in
+ * L. Lamport, "Specifying Concurrent Program Modules", 1983). Each side caches the counter of the
+ * other side in its own cache line and reads the shared one only when the cached value means full
+ * or empty. A ring has as many slots as the pool has objects that travel on it, so a push cannot
+ * fail: ring_push() asserts it.
  *
- * Owner: push: the producer thread; pop: the consumer thread; count: any (a figure, not a promise).
+ *     pool = ring_plan(a, n) .. arena_map .. r = ring_init(a, pool, n)
+ *
+ * Owner: ring_push: the producer thread; ring_pop and ring_is_empty: the consumer thread.
  */
 #ifndef SPIKE_RING_H
 #define SPIKE_RING_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "conf/base/arena.h"
 
-struct ring {
-    _Alignas(CACHE_LINE) _Atomic uint32_t tail; /* written by the producer */
-    uint32_t head_seen;
-    _Alignas(CACHE_LINE) _Atomic uint32_t head; /* written by the consumer */
-    uint32_t tail_seen;
-    _Alignas(CACHE_LINE) void **slots;
-    uint32_t mask;
-    uint32_t capacity;
-    size_t slots_pool;
-};
+struct ring;
 
-/* capacity is rounded up to a power of two. */
-void ring_plan(struct ring *r, struct arena *a, uint32_t capacity);
-void ring_init(struct ring *r, const struct arena *a);
+/* Reserves a ring of `capacity` slots, rounded up to a power of two; returns its number in the
+ * arena's plan. */
+size_t ring_plan(struct arena *a, uint32_t capacity);
+/* The empty ring, in the arena; `capacity` as planned. */
+struct ring *ring_init(const struct arena *a, size_t pool, uint32_t capacity);
 void ring_push(struct ring *r, void *object);
-/* NULL when empty. */
+/* NULL: empty. */
 void *ring_pop(struct ring *r);
-bool ring_is_empty(struct ring *r);
+bool ring_is_empty(const struct ring *r);
 
 #endif

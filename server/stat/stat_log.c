@@ -1,13 +1,17 @@
 /*
- * The writer sleeps a moment, takes what the rings hold, writes it with as few calls as it can, and
- * sleeps again: so a busy worker rings nobody, but for the one line that makes its ring half full.
+ * The writer sleeps for a moment, takes the lines out of the rings, writes them with few calls, and
+ * sleeps again. So a busy worker does not ring the writer's doorbell, except for the one line that
+ * makes its ring half full.
  *
- * When a write fails the lines in hand are lost and counted, and the next ones are tried as if
- * nothing had been: a disk that has room again is used again. Of a line that was cut what stands in
- * the file is taken back, so that every line there is whole and was counted as written. What is no
- * file cannot take back: there the cut line is ended before the next one begins. The operator is
- * told once, in the server's log, and again when lines go out: "dropped N" alone is no sign of
- * that, for it is shorter than a line, and finds room where a line was cut.
+ * When a write fails, the lines in the buffer are lost and counted, and the next ones are written
+ * as usual: a disk that has free space again is used again. A line that was written in part is
+ * truncated from the file, so that every line in the file is complete and was counted as written. A
+ * pipe or a device cannot be truncated: there the partial line is ended before the next one begins.
+ * The server's log has one line when writing fails, and one when stat lines are written again. A
+ * line "dropped N" is shorter than a stat line and may fit where one was cut, so it does not count
+ * as a recovery.
+ *
+ * If the process dies: the lines in the rings and in the buffer are lost.
  */
 #include "server/stat/stat_log.h"
 
@@ -22,28 +26,60 @@
 
 #include "conf/base/clock.h"
 #include "conf/base/log.h"
+#include "server/shared/counters.h"
+#include "server/shared/doorbell.h"
 
-#define PAUSE_US  50000u
-#define LINE_ROOM 160 /* bytes of the longest line */
+#define PAUSE_US        50000u
+#define LINE_BYTES      160 /* of the longest line */
+
+#define ASSERT_WRITER() ASSERT(thread_role() == THREAD_STAT_LOG)
 
 _Static_assert((STAT_RING_LINES & (STAT_RING_LINES - 1)) == 0, "positions are masked");
 
-bool stat_log_is_on(const struct stat_log *s)
-{
-    return s->conf != NULL && s->conf->stat_log[0] != '\0';
-}
+/* head and tail run freely; tail - head is the number of lines in the ring. */
+struct stat_ring {
+    _Alignas(CACHE_LINE) _Atomic uint32_t tail; /* written by the worker */
+    uint32_t head_seen;
+    _Atomic uint64_t dropped;                   /* the ring was full */
+    _Alignas(CACHE_LINE) _Atomic uint32_t head; /* written by the writer */
+    _Alignas(CACHE_LINE) struct stat_line *lines;
+    struct doorbell *bell;
+    size_t pool;
+};
 
-void stat_log_plan(struct stat_log *s, const struct conf *conf, struct arena *a)
+struct stat_log {
+    const struct conf *conf;
+    int fd;
+    bool is_failing; /* the last write failed */
+    bool is_torn;    /* the file ends in a partial line */
+    _Atomic bool stop, reopen;
+    struct doorbell *bell;
+    _Atomic uint64_t written, lost; /* lines; lost: taken from a ring and not written */
+    uint64_t dropped_written;       /* dropped lines that the file reports */
+    uint64_t second;                /* the second that `clock` holds */
+    char clock[24];
+    char text[64 << 10];
+    size_t len, count; /* of text: bytes, lines */
+    struct stat_ring rings[WORKERS_MAX];
+};
+
+struct stat_log *stat_log_plan(const struct conf *conf, struct arena *a)
 {
+    static struct stat_log stat_log;
+    struct stat_log *s = &stat_log;
+    ASSERT_MAIN();
+    ASSERT(conf->workers <= WORKERS_MAX);
+    if (conf->stat_log[0] == '\0')
+        return NULL;
+    memset(s, 0, sizeof *s);
     s->conf = conf;
     s->fd = -1;
-    if (!stat_log_is_on(s))
-        return;
     for (uint32_t i = 0; i < conf->workers; i++)
         s->rings[i].pool = arena_plan(a, "stat log", STAT_RING_LINES, sizeof(struct stat_line));
+    return s;
 }
 
-/* Not waited for: a pipe that nobody reads is refused, like a folder that is not there. */
+/* Without blocking: a pipe without a reader is an error, like a missing folder. */
 static int open_file(const char *path)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0640);
@@ -54,25 +90,28 @@ static int open_file(const char *path)
 
 bool stat_log_open(struct stat_log *s, const struct arena *a, struct fault *f)
 {
-    if (!stat_log_is_on(s))
+    ASSERT_MAIN();
+    if (s == NULL)
         return true;
-    for (uint32_t i = 0; i < s->conf->workers; i++) {
-        s->rings[i].lines = arena_block(a, s->rings[i].pool);
-        s->rings[i].bell = &s->bell;
-    }
     s->fd = open_file(s->conf->stat_log);
     if (s->fd < 0)
         return fault(f, "stat-log %s: %s", s->conf->stat_log, strerror(errno));
-    return doorbell_open(&s->bell, f);
+    s->bell = doorbell_open(f);
+    for (uint32_t i = 0; i < s->conf->workers; i++) {
+        s->rings[i].lines = arena_block(a, s->rings[i].pool);
+        s->rings[i].bell = s->bell;
+    }
+    return s->bell != NULL;
 }
 
 struct stat_ring *stat_log_ring(struct stat_log *s, uint32_t worker)
 {
+    ASSERT_MAIN();
     ASSERT(worker < WORKERS_MAX);
-    return stat_log_is_on(s) ? &s->rings[worker] : NULL;
+    return s != NULL ? &s->rings[worker] : NULL;
 }
 
-/* ---- the worker's side ---------------------------------------------------------------------- */
+/* ---- the worker's end ----------------------------------------------------------------------- */
 
 void stat_ring_put(struct stat_ring *r, const struct stat_line *line)
 {
@@ -83,6 +122,7 @@ void stat_ring_put(struct stat_ring *r, const struct stat_line *line)
         COUNT(r->dropped, 1);
         return;
     }
+    ASSERT(tail - r->head_seen < STAT_RING_LINES);
     r->lines[tail & (STAT_RING_LINES - 1)] = *line;
     atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
     if (tail - r->head_seen == STAT_RING_LINES / 2) {
@@ -92,9 +132,9 @@ void stat_ring_put(struct stat_ring *r, const struct stat_line *line)
     }
 }
 
-/* ---- the writer's side ---------------------------------------------------------------------- */
+/* ---- the writer's end ----------------------------------------------------------------------- */
 
-static void show_time(struct stat_log *s, uint64_t wall_ms)
+static void update_clock(struct stat_log *s, uint64_t wall_ms)
 {
     struct tm utc;
     time_t second = (time_t)(wall_ms / 1000);
@@ -105,23 +145,24 @@ static void show_time(struct stat_log *s, uint64_t wall_ms)
     strftime(s->clock, sizeof s->clock, "%Y-%m-%dT%H:%M:%S", &utc);
 }
 
-/* There is room for one. */
 static void add_line(struct stat_log *s, const struct stat_line *line)
 {
     char *to = s->text + s->len;
-    size_t room = sizeof s->text - s->len;
+    size_t capacity = sizeof s->text - s->len;
     int code = verdict_code((enum verdict)line->verdict);
-    char word[VERDICT_WORD], sold[16] = "-";
+    char verdict[VERDICT_NAME_BYTES], sold[16] = "-";
     const char *event = "-";
-    show_time(s, line->wall_ms);
-    verdict_word((enum verdict)line->verdict, word);
+    ASSERT(capacity >= LINE_BYTES);
+    update_clock(s, line->wall_ms);
+    verdict_name((enum verdict)line->verdict, verdict);
     if (line->event != STAT_NO_EVENT) {
+        ASSERT(line->event < s->conf->event_count);
         event = s->conf->events[line->event].name;
         snprintf(sold, sizeof sold, "%" PRIu32, line->sold);
     }
-    int n = snprintf(to, room, "%s.%03uZ code=%d event=%s sold=%s verdict=%s\n", s->clock,
-                     (unsigned)(line->wall_ms % 1000), code, event, sold, word);
-    ASSERT(n > 0 && n < LINE_ROOM);
+    int n = snprintf(to, capacity, "%s.%03uZ code=%d event=%s sold=%s verdict=%s\n", s->clock,
+                     (unsigned)(line->wall_ms % 1000), code, event, sold, verdict);
+    ASSERT(n > 0 && n < LINE_BYTES);
     s->len += (size_t)n;
     s->count++;
 }
@@ -134,7 +175,7 @@ static size_t count_lines(const char *text, size_t len)
     return count;
 }
 
-/* How many bytes went out; less than len: the file takes no more, and errno says why. */
+/* Returns the bytes written; fewer than len: the write failed, see errno. */
 static size_t write_all(int fd, const char *text, size_t len)
 {
     size_t at = 0;
@@ -149,7 +190,7 @@ static size_t write_all(int fd, const char *text, size_t len)
     return at;
 }
 
-static void complain(struct stat_log *s, int error)
+static void warn_once(struct stat_log *s, int error)
 {
     if (!s->is_failing)
         log_line(LOG_WARN, "stat-log %s: %s; lines are dropped until it can be written",
@@ -157,10 +198,11 @@ static void complain(struct stat_log *s, int error)
     s->is_failing = true;
 }
 
-/* Takes the end of the file back, `part` bytes that we wrote last. False: it is no file, or
- * somebody else has written behind them. */
-static bool take_back(int fd, size_t part)
+/* Truncates the last `part` bytes that were written. False: not a file, or another process has
+ * written behind them. */
+static bool truncate_tail(int fd, size_t part)
 {
+    ASSERT(part > 0);
     struct stat now;
     off_t end = lseek(fd, 0, SEEK_CUR);
     if (end < (off_t)part || fstat(fd, &now) != 0 || now.st_size != end)
@@ -168,8 +210,8 @@ static bool take_back(int fd, size_t part)
     return ftruncate(fd, end - (off_t)part) == 0;
 }
 
-/* Bytes behind the last line that is whole. */
-static size_t cut_part(const char *text, size_t len)
+/* Bytes behind the last complete line. */
+static size_t partial_line(const char *text, size_t len)
 {
     size_t whole = len;
     while (whole > 0 && text[whole - 1] != '\n')
@@ -177,81 +219,87 @@ static size_t cut_part(const char *text, size_t len)
     return len - whole;
 }
 
-static bool put_text(struct stat_log *s, const char *text, size_t len, size_t *out)
+/* *out: bytes of text that stay in the file. */
+static bool write_text(struct stat_log *s, const char *text, size_t len, size_t *out)
 {
+    ASSERT_WRITER();
     *out = 0;
     if (s->is_torn && write_all(s->fd, "\n", 1) == 0) {
-        complain(s, errno);
+        warn_once(s, errno);
         return false;
     }
     s->is_torn = false;
     *out = write_all(s->fd, text, len);
     if (*out == len)
         return true;
-    complain(s, errno);
-    size_t part = cut_part(text, *out);
-    s->is_torn = part > 0 && !take_back(s->fd, part);
+    warn_once(s, errno);
+    size_t part = partial_line(text, *out);
+    s->is_torn = part > 0 && !truncate_tail(s->fd, part);
     return false;
 }
 
-static void tell_dropped(struct stat_log *s)
+/* Reports the lines that were dropped since the last report, in the file. */
+static void write_dropped(struct stat_log *s)
 {
-    char text[LINE_ROOM];
+    char text[LINE_BYTES];
     size_t out;
     uint64_t dropped = stat_log_dropped(s), now_ms = clock_wall_ms();
-    if (dropped == s->told)
+    if (dropped == s->dropped_written)
         return;
-    show_time(s, now_ms);
+    update_clock(s, now_ms);
     int n = snprintf(text, sizeof text, "%s.%03uZ dropped %" PRIu64 "\n", s->clock,
-                     (unsigned)(now_ms % 1000), dropped - s->told);
-    if (put_text(s, text, (size_t)n, &out))
-        s->told = dropped;
+                     (unsigned)(now_ms % 1000), dropped - s->dropped_written);
+    if (write_text(s, text, (size_t)n, &out))
+        s->dropped_written = dropped;
 }
 
-static void put_lines(struct stat_log *s)
+static void write_lines(struct stat_log *s)
 {
     size_t out;
     if (s->len == 0)
         return;
-    bool good = put_text(s, s->text, s->len, &out);
+    bool good = write_text(s, s->text, s->len, &out);
     if (good && s->is_failing) {
         log_line(LOG_INFO, "stat-log %s: is written again", s->conf->stat_log);
         s->is_failing = false;
     }
     size_t lines = good ? s->count : count_lines(s->text, out);
-    COUNT(s->lines, lines);
+    COUNT(s->written, lines);
+    ASSERT(lines <= s->count);
     COUNT(s->lost, s->count - lines);
     s->len = s->count = 0;
 }
 
-static void take_ring(struct stat_log *s, struct stat_ring *r)
+static void drain_ring(struct stat_log *s, struct stat_ring *r)
 {
     uint32_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
     uint32_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
+    ASSERT(tail - head <= STAT_RING_LINES);
     while (head != tail) {
-        if (sizeof s->text - s->len < LINE_ROOM) {
-            atomic_store_explicit(&r->head, head, memory_order_release); /* room, while we write */
-            put_lines(s);
+        if (sizeof s->text - s->len < LINE_BYTES) {
+            atomic_store_explicit(&r->head, head, memory_order_release); /* frees what is copied */
+            write_lines(s);
         }
         add_line(s, &r->lines[head++ & (STAT_RING_LINES - 1)]);
     }
     atomic_store_explicit(&r->head, head, memory_order_release);
 }
 
-static void take_all(struct stat_log *s)
+static void drain_rings(struct stat_log *s)
 {
     for (uint32_t i = 0; i < s->conf->workers; i++)
-        take_ring(s, &s->rings[i]);
-    put_lines(s);
-    tell_dropped(s);
+        drain_ring(s, &s->rings[i]);
+    write_lines(s);
+    write_dropped(s);
 }
 
-static void open_again(struct stat_log *s)
+static void reopen_file(struct stat_log *s)
 {
+    ASSERT_WRITER();
     int fd = open_file(s->conf->stat_log);
     if (fd < 0) {
-        log_line(LOG_ERROR, "stat-log %s: %s; going on with the file that is open",
-                 s->conf->stat_log, strerror(errno));
+        log_line(LOG_ERROR, "stat-log %s: %s; the open file stays in use", s->conf->stat_log,
+                 strerror(errno));
         return;
     }
     close(s->fd);
@@ -263,17 +311,18 @@ static void open_again(struct stat_log *s)
 void *stat_log_run(void *stat_log)
 {
     struct stat_log *s = stat_log;
-    thread_is(THREAD_STAT_LOG, "stat-log");
+    ASSERT(s != NULL && s->fd >= 0);
+    thread_set_role(THREAD_STAT_LOG, "stat-log");
     for (bool stop = false; !stop;) {
-        doorbell_arm(&s->bell);
-        stop = atomic_load(&s->stop); /* what was put before that is taken below */
+        doorbell_arm(s->bell);
+        stop = atomic_load(&s->stop); /* lines that were put before are drained below */
         bool reopen = atomic_exchange(&s->reopen, false);
         if (!stop && !reopen)
-            doorbell_wait(&s->bell, PAUSE_US);
-        doorbell_disarm(&s->bell);
-        take_all(s);
+            doorbell_wait(s->bell, PAUSE_US);
+        doorbell_disarm(s->bell);
+        drain_rings(s);
         if (reopen)
-            open_again(s);
+            reopen_file(s);
     }
     close(s->fd);
     return NULL;
@@ -282,18 +331,18 @@ void *stat_log_run(void *stat_log)
 void stat_log_reopen(struct stat_log *s)
 {
     atomic_store(&s->reopen, true);
-    doorbell_ring(&s->bell);
+    doorbell_ring(s->bell);
 }
 
 void stat_log_stop(struct stat_log *s)
 {
     atomic_store(&s->stop, true);
-    doorbell_ring(&s->bell);
+    doorbell_ring(s->bell);
 }
 
 uint64_t stat_log_lines(const struct stat_log *s)
 {
-    return atomic_load_explicit(&s->lines, memory_order_relaxed);
+    return atomic_load_explicit(&s->written, memory_order_relaxed);
 }
 
 uint64_t stat_log_dropped(const struct stat_log *s)

@@ -1,8 +1,11 @@
+/*
+ * node_totals: folds one record at a time; promises in node_totals.h.
+ */
 #include "storage/journal/node_totals.h"
 
 #include <string.h>
 
-/* What an order in a state weighs: {held, sold} per ticket. */
+/* How an order in a state counts: {held, sold} per ticket. */
 static const struct {
     int8_t held, sold;
 } weight[] = {[ORDER_HELD] = {1, 0},
@@ -15,6 +18,7 @@ void node_totals_delta(const struct record *r, int32_t *held, int32_t *sold)
     *held = *sold = 0;
     if (!record_is_order(r) || r->kind == RECORD_REFUSAL)
         return;
+    ASSERT(r->state < ARRAY_LEN(weight) && r->was < ARRAY_LEN(weight)); /* as decoded */
     *held = weight[r->state].held * (int32_t)r->n;
     *sold = weight[r->state].sold * (int32_t)r->n;
     if (r->kind != RECORD_GRANT) {
@@ -23,7 +27,7 @@ void node_totals_delta(const struct record *r, int32_t *held, int32_t *sold)
     }
 }
 
-/* A grant and a late payment take the next number; what else is said of an order, an old one. */
+/* A grant and a late payment use the next number; other records refer to an earlier one. */
 static bool number_follows(const struct node_totals *t, const struct record *r)
 {
     switch ((enum record_kind)r->kind) {
@@ -38,6 +42,7 @@ static bool number_follows(const struct node_totals *t, const struct record *r)
 
 static void count_order(struct order_totals *o, const struct record *r)
 {
+    ASSERT(record_is_order(r));
     if (r->kind == RECORD_GRANT) {
         o->granted++;
         o->granted_tickets += r->n;
@@ -81,6 +86,7 @@ static void fold_sale(struct node_totals *t, const struct record *r)
 
 static bool fold_known(struct node_totals *t, uint16_t node)
 {
+    ASSERT(t->known_count <= NODES_MAX);
     for (uint32_t i = 0; i < t->known_count; i++)
         if (t->known[i] == node)
             return true;
@@ -88,6 +94,18 @@ static bool fold_known(struct node_totals *t, uint16_t node)
         return false;
     t->known[t->known_count++] = node;
     return true;
+}
+
+static void fold_act(struct node_totals *t, const struct record *r)
+{
+    ASSERT(r->buyer_len <= sizeof t->act.from);
+    t->state = r->state;
+    t->total = r->total;
+    t->version = r->version;
+    t->act.node = r->node;
+    t->act.wall_ms = r->acted_wall_ms;
+    t->act.from_len = r->buyer_len;
+    memcpy(t->act.from, r->buyer, r->buyer_len);
 }
 
 static bool fold_body(struct node_totals *t, const struct record *r)
@@ -109,13 +127,7 @@ static bool fold_body(struct node_totals *t, const struct record *r)
     case RECORD_REFUSAL:
         return fold_order(t, r);
     case RECORD_ADMIN:
-        t->state = r->state;
-        t->total = r->total;
-        t->version = r->version;
-        t->act.node = r->node;
-        t->act.wall_ms = r->acted_wall_ms;
-        t->act.from_len = r->buyer_len;
-        memcpy(t->act.from, r->buyer, r->buyer_len);
+        fold_act(t, r);
         return true;
     case RECORD_RECLAIM:
         return true; /* of another node */

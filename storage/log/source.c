@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "storage/journal/home.h"
+#include "storage/journal/journal_dir.h"
 #include "storage/journal/pages.h"
 #include "storage/log/inside.h"
 
@@ -91,24 +91,24 @@ static bool is_sound(struct source *s, bool deep, struct fault *f)
     struct fault why;
     if (deep)
         return journal_verify(s->conf.journal, &s->leftover, f);
-    snprintf(path, sizeof path, "%s/" HOME_DATA, s->conf.journal);
+    snprintf(path, sizeof path, "%s/" JOURNAL_DIR_DATA, s->conf.journal);
     return pages_check(path, &why) || fault(f, "journal %s" JOURNAL_ADVICE, why.text);
 }
 
 static bool check_file(struct source *s, bool deep, struct fault *f)
 {
     const char *dir = s->conf.journal;
-    enum home_content content = home_look(dir);
-    if (content == HOME_BLANK)
+    enum journal_dir_content content = journal_dir_inspect(dir);
+    if (content == JOURNAL_DIR_BLANK)
         return fault(f, "journal %s: there is no journal yet", dir);
-    if (content == HOME_LOST)
+    if (content == JOURNAL_DIR_LOST)
         return fault(f, "journal %s: %s is empty or gone, and it held a journal" JOURNAL_ADVICE,
-                     dir, HOME_DATA);
+                     dir, JOURNAL_DIR_DATA);
     s->running = has_server(dir);
     if (s->running || is_sound(s, deep, f))
         return true;
     s->running = has_server(dir); /* one that has started meanwhile moves pages */
-    if (!s->running && content == HOME_BEGUN)
+    if (!s->running && content == JOURNAL_DIR_UNFINISHED)
         return fault(f, "journal %s: there is no journal yet", dir);
     return s->running;
 }

@@ -166,12 +166,12 @@ static enum stock_result local_examine(struct stock *s, struct stock_attach *at,
     const struct local_event *e = &local_of(s)->events[at->event];
     at->found = (struct stock_found){.epoch = e->epoch};
     if (e->epoch > at->own_epoch) {
-        fault_say(f, "epoch %lu of this node is in use, the journal is at %lu",
+        fault_set(f, "epoch %lu of this node is in use, the journal is at %lu",
                   (unsigned long)e->epoch, (unsigned long)at->own_epoch);
         return STOCK_CONFLICT;
     }
     if (e->pos > at->end || e->done > at->last) {
-        fault_say(f, "settled up to record %lu, the journal ends at %lu", (unsigned long)e->pos,
+        fault_set(f, "settled up to record %lu, the journal ends at %lu", (unsigned long)e->pos,
                   (unsigned long)at->end);
         return STOCK_CONFLICT;
     }
@@ -331,14 +331,14 @@ static enum stock_result local_step(struct stock *s, struct stock_step *st, stru
     else if (st->item_count > 0 && (!e->ready || e->last != st->first - 1))
         why = "not ready, or the first number is not the next";
     if (why != NULL) {
-        fault_say(f, "%s", why);
+        fault_set(f, "%s", why);
         return STOCK_ATTACH;
     }
     st->hash_count = st->node_count = 0;
     memset(&st->origin, 0, sizeof st->origin);
     for (uint32_t i = 0; i < st->change_count; i++) {
         if (!settle(l, st->event, &st->changes[i], st)) {
-            fault_say(f,
+            fault_set(f,
                       "event %s: the journal names more keys or buyers than there are places for; "
                       "raise the journal's `size`, or `stock-max`",
                       s->conf->events[st->event].name);

@@ -39,9 +39,9 @@ static enum stock_result doubt(struct redis *r, const redisReply *reply, const c
                                struct fault *f)
 {
     if (reply->type == REDIS_REPLY_ERROR)
-        fault_say(f, "redis %s: %s: %s", r->link.addr->text, doing, reply->str);
+        fault_set(f, "redis %s: %s: %s", r->link.addr->text, doing, reply->str);
     else
-        fault_say(f, "redis %s: %s: the answer is not of the expected form", r->link.addr->text,
+        fault_set(f, "redis %s: %s: the answer is not of the expected form", r->link.addr->text,
                   doing);
     redis_conn_close(&r->link);
     return STOCK_UNKNOWN;
@@ -166,7 +166,7 @@ static enum stock_result status_of(struct redis *r, const redisReply *reply, con
     if (strcmp(status, "OK") == 0)
         return STOCK_OK;
     const char *why = reply_text(reply, 1);
-    fault_say(f, "redis %s: %s: %s", r->link.addr->text, doing,
+    fault_set(f, "redis %s: %s: %s", r->link.addr->text, doing,
               why != NULL ? why : "no reason given");
     if (strcmp(status, "ATTACH") == 0)
         return STOCK_ATTACH;

@@ -148,7 +148,7 @@ void redis_conn_add_number(struct redis_conn *l, int64_t number)
 
 static bool in_doubt(struct redis_conn *l, struct fault *f, const char *doing, const char *why)
 {
-    fault_say(f, "redis %s: %s: %s", l->addr->text, doing, why);
+    fault_set(f, "redis %s: %s: %s", l->addr->text, doing, why);
     redis_conn_close(l);
     return false;
 }

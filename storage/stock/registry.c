@@ -97,7 +97,7 @@ static bool read_event(struct redis_conn *l, const char *event, uint64_t deadlin
         return false;
     bool good = take_reply(out, reply);
     if (!good)
-        fault_say(f, "redis %s: %s: %s", l->addr->text, key,
+        fault_set(f, "redis %s: %s: %s", l->addr->text, key,
                   reply->type == REDIS_REPLY_ERROR ? reply->str : "it is no hash");
     freeReplyObject(reply);
     return good;

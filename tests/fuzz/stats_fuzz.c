@@ -1,7 +1,7 @@
 /*
- * Why: whatever a node, or what stands at its address, answers: the console has figures within
- * their bounds or a few words that fit a row. Never a crash, never an answer that is believed
- * although it is not whole, and nothing that a model fed with such figures cannot bear.
+ * Why: a node, or another program at its address, may answer any bytes. The console must get
+ * figures within their bounds, or an error of a few words that fits a row. No answer may crash it,
+ * a truncated answer must be refused, and no figures may break the model that they are fed to.
  */
 /* needs: admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
  * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
@@ -17,10 +17,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_text(const char *text, size_t size)
+static void check_text(const char *text, size_t capacity)
 {
-    size_t len = strnlen(text, size);
-    ASSERT(len < size);
+    size_t len = strnlen(text, capacity);
+    ASSERT(len < capacity);
     for (size_t i = 0; i < len; i++)
         ASSERT(text[i] >= 0x20 && text[i] <= 0x7e);
 }
@@ -53,7 +53,7 @@ static void check_stats(const struct stats *s)
     check_pools(s->plan, s->plan_count);
 }
 
-/* An answer that is taken is whole: less of it is not, nor is more. */
+/* An answer that is accepted is complete: one byte less or more is refused. */
 static void check_ends(const uint8_t *data, size_t size)
 {
     static struct stats s;
@@ -69,7 +69,7 @@ static void check_ends(const uint8_t *data, size_t size)
     free(text);
 }
 
-/* It is heard from one of two nodes, the other one has said the same before. */
+/* One of two nodes reports the figures, after the other one has reported the same. */
 static void check_model(const struct stats *s)
 {
     struct model *m = model_new();

@@ -161,7 +161,7 @@ static inline enum stock_result examine(struct stock_attach *at)
     if (result == STOCK_OK)
         result = stock_examine(stock, at, &f);
     if (result == STOCK_OK && at->found.proof_chain != chain_of(book, at->found.proof_pos)) {
-        fault_say(&f, "record %lu is another one", (unsigned long)at->found.proof_pos);
+        fault_set(&f, "record %lu is another one", (unsigned long)at->found.proof_pos);
         result = STOCK_CONFLICT;
     }
     return result;

@@ -12,13 +12,15 @@
  * storage/log/stat.c storage/log/tail.c conf/base/conf.c conf/base/conf_addr.c
  * conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c conf/base/conf_value.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/key_hash.c conf/base/orderid.c
- * storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
- * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/node_totals.c storage/journal/verify.c storage/stock/redis_inspect.c
- * storage/stock/redis_conn.c conf/base/arena.c -lhiredis -llmdb -lsodium -ldeflate */
-#include "tests/unit/journal_dir.h"
+ * storage/journal/journal.c storage/journal/journal_preallocate.c storage/journal/journal_open.c
+ * storage/journal/capacity.c storage/journal/journal_figures.c storage/journal/order_index.c
+ * storage/journal/snapshot.c storage/journal/writer.c storage/journal/catalog.c
+ * storage/journal/journal_dir.c storage/journal/pages.c storage/journal/metas.c
+ * storage/journal/leaves.c storage/journal/history.c storage/journal/journal_mend.c
+ * storage/journal/record.c storage/journal/node_totals.c storage/journal/verify.c
+ * storage/stock/redis_inspect.c storage/stock/redis_conn.c conf/base/arena.c -lhiredis -llmdb
+ * -lsodium -ldeflate */
+#include "tests/unit/journal_fixture.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -45,7 +47,7 @@ static uint64_t below(uint64_t bound)
 }
 
 struct books {
-    struct place place;
+    struct test_dir where;
     char conf[80];
     int fd; /* of data.mdb */
     size_t bytes;
@@ -74,8 +76,8 @@ static int begin(void **state)
 {
     static struct books b;
     struct stat st;
-    place_make(&b.place);
-    struct journal *j = place_open(&b.place, 4 * MEGABYTE);
+    test_dir_make(&b.where);
+    struct journal *j = test_dir_open(&b.where, 4 * MEGABYTE);
     put(j, sale(ORDERS, 1));
     for (uint64_t number = 1; number <= ORDERS; number++) {
         sell(j, number);
@@ -83,12 +85,12 @@ static int begin(void **state)
             commit(j);
     }
     journal_close(j);
-    snprintf(b.conf, sizeof b.conf, "%s/conf", b.place.root);
+    snprintf(b.conf, sizeof b.conf, "%s/conf", b.where.root);
     FILE *conf = fopen(b.conf, "we");
     fprintf(conf, "node 7; listen 127.0.0.1:0; journal \"%s\"; event ticket { total %d; }\n",
-            b.place.dir, ORDERS);
+            b.where.dir, ORDERS);
     assert_int_equal(fclose(conf), 0);
-    b.fd = open(b.place.data, O_RDWR | O_CLOEXEC);
+    b.fd = open(b.where.data, O_RDWR | O_CLOEXEC);
     assert_int_equal(fstat(b.fd, &st), 0);
     b.bytes = (size_t)st.st_size;
     b.sound = malloc(b.bytes);
@@ -103,7 +105,7 @@ static int end(void **state)
     free(b->sound);
     close(b->fd);
     unlink(b->conf);
-    place_remove(&b->place);
+    test_dir_remove(&b->where);
     return 0;
 }
 
@@ -168,7 +170,7 @@ static void the_audit_passes_what_the_server_takes(void **state)
     for (unsigned i = 0; i <= DAMAGES; i++) {
         struct fault f = {""};
         struct leftover l;
-        bool taken = journal_verify(b->place.dir, &l, &f);
+        bool taken = journal_verify(b->where.dir, &l, &f);
         int code = audit(b, true);
         if (taken != (code == 0))
             fail_msg("%s: the audit exits %d, and the server %s", words, code,

@@ -10,14 +10,15 @@
  * storage/log/stat.c storage/log/tail.c conf/base/conf.c conf/base/conf_addr.c
  * conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c conf/base/conf_value.c
  *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/key_hash.c
- * conf/base/orderid.c storage/journal/journal.c storage/journal/journal_ahead.c
- * storage/journal/journal_open.c storage/journal/journal_room.c storage/journal/names.c
- * storage/journal/home.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
- * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/node_totals.c storage/journal/verify.c
- *        storage/stock/redis_inspect.c storage/stock/redis_conn.c conf/base/arena.c
- *        -lhiredis -llmdb -lsodium -ldeflate */
-#include "tests/unit/journal_dir.h"
+ * conf/base/orderid.c storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/pages.c
+ * storage/journal/metas.c storage/journal/leaves.c storage/journal/history.c
+ * storage/journal/journal_mend.c storage/journal/record.c storage/journal/node_totals.c
+ * storage/journal/verify.c storage/stock/redis_inspect.c storage/stock/redis_conn.c
+ * conf/base/arena.c -lhiredis -llmdb -lsodium -ldeflate */
+#include "tests/unit/journal_fixture.h"
 
 #include "storage/log/inside.h"
 #include "storage/stock/stock.h"
@@ -37,7 +38,7 @@ static struct record act(uint16_t node, uint8_t state, uint32_t total, uint32_t 
 /* ---- whole commands over journals ----------------------------------------------------------- */
 
 struct shop {
-    struct place place[2];
+    struct test_dir where[2];
     struct journal *journal[2]; /* being written */
     struct source source[2];
     struct sources all;
@@ -52,13 +53,13 @@ static int shop_begin(void **state)
     struct record r = sale(5, 1);
     assert_non_null(s);
     for (int i = 0; i < 2; i++) {
-        const struct journal_options o = {.dir = s->place[i].dir,
+        const struct journal_options o = {.dir = s->where[i].dir,
                                           .size = MEGABYTE,
                                           .node = (uint16_t)(i + 1),
                                           .events = {"ticket"},
                                           .event_count = 1};
         struct fault f;
-        place_make(&s->place[i]);
+        test_dir_make(&s->where[i]);
         s->journal[i] = journal_open(&o, &f);
         assert_non_null(s->journal[i]);
         journal_append(s->journal[i], 0, &r, 1);
@@ -75,7 +76,7 @@ static int shop_end(void **state)
             journal_close(s->source[i].journal);
         if (s->journal[i])
             journal_close(s->journal[i]);
-        place_remove(&s->place[i]);
+        test_dir_remove(&s->where[i]);
     }
     free(s->said);
     free(s);
@@ -100,11 +101,11 @@ static int run(struct shop *s, uint32_t count,
         commit(s->journal[i]);
         journal_close(s->journal[i]);
         s->journal[i] = NULL;
-        strcpy(s->source[i].conf.journal, s->place[i].dir);
+        strcpy(s->source[i].conf.journal, s->where[i].dir);
         strcpy(s->source[i].conf.events[0].name, "ticket");
         s->source[i].conf.events[0].limit = s->limit[i];
         s->source[i].conf.event_count = 1;
-        s->source[i].journal = journal_open_reader(s->place[i].dir, &f);
+        s->source[i].journal = journal_open_reader(s->where[i].dir, &f);
         assert_non_null(s->source[i].journal);
     }
     stdout = open_memstream(&s->said, &s->said_len);

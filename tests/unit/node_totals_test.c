@@ -1,6 +1,6 @@
 /*
- * Why: what a node believes after a crash is what its journal adds up to. A record that is folded
- * wrongly, or one that cannot follow and is folded all the same, is a ticket too many or too few.
+ * Why: after a crash a node's totals are the sum of its journal. A record that is folded wrongly,
+ * or one that cannot follow and is folded all the same, is a ticket too many or too few.
  */
 /* needs: storage/journal/node_totals.c storage/journal/record.c conf/base/check.c conf/base/fault.c
  * -ldeflate */
@@ -16,7 +16,7 @@
 
 static struct node_totals t;
 
-static int fresh(void **state)
+static int reset(void **state)
 {
     (void)state;
     memset(&t, 0, sizeof t);
@@ -86,7 +86,7 @@ static bool refusal(uint64_t number, uint32_t n)
     return node_totals_fold(&t, &r);
 }
 
-/* It takes tickets, and a number, once more; but it is no new order. */
+/* It deducts tickets again, under a number of its own, but is no new order. */
 static void test_a_late_payment_is_a_deduction(void **state)
 {
     (void)state;
@@ -129,7 +129,7 @@ static void test_what_cannot_be_late_is_refused(void **state)
     assert_memory_equal(&before, &t, sizeof t);
 }
 
-/* What /stats tells of a node's orders. */
+/* The counts of a node's orders in /stats. */
 static void test_what_became_of_orders_is_counted(void **state)
 {
     (void)state;
@@ -137,7 +137,7 @@ static void test_what_became_of_orders_is_counted(void **state)
         assert_true(grant(number, number == 5 ? ORDER_SOLD : ORDER_HELD, 2));
     assert_true(change(1, ORDER_HELD, ORDER_SOLD, 2));
     assert_true(change(2, ORDER_HELD, ORDER_CANCELLED, 2));
-    assert_true(change(5, ORDER_SOLD, ORDER_CANCELLED, 2)); /* the buyer had left */
+    assert_true(change(5, ORDER_SOLD, ORDER_CANCELLED, 2)); /* the buyer had disconnected */
     assert_true(change(3, ORDER_HELD, ORDER_EXPIRED, 2));
     assert_true(change(4, ORDER_HELD, ORDER_EXPIRED, 2));
     assert_true(late(6, 3, 2));
@@ -197,7 +197,7 @@ static void test_sale_and_nodes(void **state)
     assert_true(node_totals_fold(&t, &sale));
     assert_true(t.has_sale && t.unified);
     assert_int_equal(t.total, 10);
-    for (uint64_t seq = 2; seq < 4; seq++) { /* said twice, known once */
+    for (uint64_t seq = 2; seq < 4; seq++) { /* recorded twice, known once */
         known.seq = seq;
         assert_true(node_totals_fold(&t, &known));
     }
@@ -208,16 +208,16 @@ static void test_sale_and_nodes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_grants_add_up, fresh),
-        cmocka_unit_test_setup(test_every_change_moves_its_tickets, fresh),
-        cmocka_unit_test_setup(test_what_cannot_follow_is_refused_and_changes_nothing, fresh),
-        cmocka_unit_test_setup(test_a_late_payment_is_a_deduction, fresh),
-        cmocka_unit_test_setup(test_a_refusal_moves_nothing, fresh),
-        cmocka_unit_test_setup(test_what_cannot_be_late_is_refused, fresh),
-        cmocka_unit_test_setup(test_what_became_of_orders_is_counted, fresh),
-        cmocka_unit_test_setup(test_the_last_act_counts, fresh),
-        cmocka_unit_test_setup(test_epochs_only_rise, fresh),
-        cmocka_unit_test_setup(test_sale_and_nodes, fresh),
+        cmocka_unit_test_setup(test_grants_add_up, reset),
+        cmocka_unit_test_setup(test_every_change_moves_its_tickets, reset),
+        cmocka_unit_test_setup(test_what_cannot_follow_is_refused_and_changes_nothing, reset),
+        cmocka_unit_test_setup(test_a_late_payment_is_a_deduction, reset),
+        cmocka_unit_test_setup(test_a_refusal_moves_nothing, reset),
+        cmocka_unit_test_setup(test_what_cannot_be_late_is_refused, reset),
+        cmocka_unit_test_setup(test_what_became_of_orders_is_counted, reset),
+        cmocka_unit_test_setup(test_the_last_act_counts, reset),
+        cmocka_unit_test_setup(test_epochs_only_rise, reset),
+        cmocka_unit_test_setup(test_sale_and_nodes, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,12 +4,13 @@
  */
 /* needs: storage/log/row.c
  *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/orderid.c
- *        storage/journal/home.c storage/journal/journal.c storage/journal/journal_ahead.c
- * storage/journal/journal_open.c storage/journal/journal_room.c storage/journal/names.c
- * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
- * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/node_totals.c storage/journal/verify.c
- * -llmdb -lsodium -ldeflate */
+ *        storage/journal/journal_dir.c storage/journal/journal.c
+ * storage/journal/journal_preallocate.c storage/journal/journal_open.c storage/journal/capacity.c
+ * storage/journal/journal_figures.c storage/journal/order_index.c storage/journal/snapshot.c
+ * storage/journal/writer.c storage/journal/catalog.c storage/journal/pages.c
+ * storage/journal/metas.c storage/journal/leaves.c storage/journal/history.c
+ * storage/journal/journal_mend.c storage/journal/record.c storage/journal/node_totals.c
+ * storage/journal/verify.c -llmdb -lsodium -ldeflate */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

@@ -1,14 +1,14 @@
 /*
- * home: see home.h. Order at the first start: directory, lock, the mark `new` and its sync,
- * data.mdb with its first commit (synced by LMDB), then the mark `journal`, then the directory and
- * its parent are synced. Nothing is sold before all of this is done, so dying at any point, also of
- * a full disk, leaves a beginning that starts over, and needs no operator: the mark says
- * `new`, and the first commit makes names alone, so its number on page 0, where commit 2 belongs,
- * is still 0.
+ * journal_dir: see journal_dir.h. Order at the first start: directory; lock; the state `new`,
+ * synced; data.mdb with its first commit (synced by LMDB); the state `journal`; then the directory
+ * and its parent are synced. Nothing is sold before all of this is done, so dying at any point,
+ * also of a full disk, leaves a first start that is repeated, without an operator: the state is
+ * `new`, and since the first commit holds names alone, the commit number on page 0, where commit 2
+ * belongs, is still 0.
  *
- * The lock file is two lines of fixed length, rewritten in place: the mark, and the process.
+ * The lock file is two lines of fixed length, rewritten in place: the state, and the process.
  */
-#include "storage/journal/home.h"
+#include "storage/journal/journal_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,17 +23,17 @@
 #include "conf/base/limits.h"
 #include "storage/journal/layout.h"
 
-#define LOCK_NAME      "lock"
-#define MARK_NEW       "spike new    \n"
-#define MARK_MADE      "spike journal\n"
-#define KEY_HASH_BYTES (sizeof MARK_MADE - 1)
-#define BLANK_MAX      (2 * 65536) /* LMDB begins with two pages, at most of this size */
-#define FIRST_NUMBER   (off_t)(sizeof(struct head) + offsetof(struct meta, txnid))
-#define LMDB_LOCK      "lock.mdb"
-#define LMDB_HEAD      256 /* of lock.mdb, before its readers, or more */
-#define LMDB_SLOT      64  /* of one reader */
+#define LOCK_NAME     "lock"
+#define STATE_NEW     "spike new    \n"
+#define STATE_JOURNAL "spike journal\n"
+#define STATE_BYTES   (sizeof STATE_JOURNAL - 1)
+#define BLANK_MAX     (2 * 65536) /* LMDB begins with two pages, at most of this size */
+#define FIRST_NUMBER  (off_t)(sizeof(struct head) + offsetof(struct meta, txnid))
+#define LMDB_LOCK     "lock.mdb"
+#define LMDB_HEAD     256 /* of lock.mdb, before its readers, or more */
+#define LMDB_SLOT     64  /* of one reader */
 
-_Static_assert(sizeof MARK_NEW == sizeof MARK_MADE, "rewritten in place");
+_Static_assert(sizeof STATE_NEW == sizeof STATE_JOURNAL, "rewritten in place");
 
 static void path_in(char path[PATH_TEXT_MAX + 16], const char *dir, const char *name)
 {
@@ -47,32 +47,34 @@ static bool write_at(int fd, const char *text, size_t len, off_t at)
     return pwrite(fd, text, len, at) == (ssize_t)len;
 }
 
-/* Writes the mark (as it is when NULL) and this process. */
-static bool write_lock(int lock, const char *mark)
+/* Writes the state (NULL: leaves it) and this process. */
+static bool write_lock(int lock, const char *state)
 {
     char text[64];
     int n = snprintf(text, sizeof text, "pid %10ld\n", (long)getpid());
-    ASSERT(n > 0 && n < (int)sizeof text);
-    return (mark == NULL || write_at(lock, mark, KEY_HASH_BYTES, 0)) &&
-           write_at(lock, text, (size_t)n, KEY_HASH_BYTES);
+    ASSERT(lock >= 0 && n > 0 && n < (int)sizeof text);
+    return (state == NULL || write_at(lock, state, STATE_BYTES, 0)) &&
+           write_at(lock, text, (size_t)n, STATE_BYTES);
 }
 
+/* The process that the lock file names; 0: none. */
 static long holder(int lock)
 {
     char text[64] = {0};
-    if (pread(lock, text, sizeof text - 1, KEY_HASH_BYTES) <= 4 || strncmp(text, "pid ", 4) != 0)
+    if (pread(lock, text, sizeof text - 1, STATE_BYTES) <= 4 || strncmp(text, "pid ", 4) != 0)
         return 0;
     return strtol(text + 4, NULL, 10);
 }
 
-static bool is_marked(int lock, const char *mark)
+static bool has_state(int lock, const char *state)
 {
-    char text[KEY_HASH_BYTES];
+    char text[STATE_BYTES];
+    ASSERT(lock >= 0);
     return pread(lock, text, sizeof text, 0) == (ssize_t)sizeof text &&
-           memcmp(text, mark, sizeof text) == 0;
+           memcmp(text, state, sizeof text) == 0;
 }
 
-/* No byte of it is anything but zero, and it is no longer than an empty journal. */
+/* All bytes are zero, and the file is at most as long as an empty journal. */
 static bool is_blank(int fd)
 {
     unsigned char part[4096];
@@ -94,7 +96,7 @@ static bool is_blank(int fd)
 static int open_data(const char *dir)
 {
     char path[PATH_TEXT_MAX + 16];
-    path_in(path, dir, HOME_DATA);
+    path_in(path, dir, JOURNAL_DIR_DATA);
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -107,30 +109,31 @@ static bool has_data(const char *dir)
     return has;
 }
 
-/* The number of the commit on page 0 is not even written, or 0. */
-static bool is_begun(const char *dir)
+/* The commit number on page 0 is 0, or the file ends before it. */
+static bool is_unfinished(const char *dir)
 {
     uint64_t number = 0;
     int data = open_data(dir);
-    bool begun = data >= 0 && pread(data, &number, sizeof number, FIRST_NUMBER) >= 0 && number == 0;
+    bool unfinished =
+        data >= 0 && pread(data, &number, sizeof number, FIRST_NUMBER) >= 0 && number == 0;
     if (data >= 0)
         close(data);
-    return begun;
+    return unfinished;
 }
 
-enum home_content home_look(const char *dir)
+enum journal_dir_content journal_dir_inspect(const char *dir)
 {
     char path[PATH_TEXT_MAX + 16];
     bool data = has_data(dir);
     path_in(path, dir, LOCK_NAME);
     int lock = open(path, O_RDONLY | O_CLOEXEC);
-    bool made = lock >= 0 && is_marked(lock, MARK_MADE);
-    bool fresh = lock >= 0 && is_marked(lock, MARK_NEW);
+    bool is_journal = lock >= 0 && has_state(lock, STATE_JOURNAL);
+    bool is_new = lock >= 0 && has_state(lock, STATE_NEW);
     if (lock >= 0)
         close(lock);
     if (data)
-        return fresh && is_begun(dir) ? HOME_BEGUN : HOME_JOURNAL;
-    return made ? HOME_LOST : HOME_BLANK;
+        return is_new && is_unfinished(dir) ? JOURNAL_DIR_UNFINISHED : JOURNAL_DIR_JOURNAL;
+    return is_journal ? JOURNAL_DIR_LOST : JOURNAL_DIR_BLANK;
 }
 
 static bool sync_directory(const char *path)
@@ -143,20 +146,21 @@ static bool sync_directory(const char *path)
     return good;
 }
 
-/* What a lock file without a mark has to say is seen from what lies beside it. A beginning is noted
- * before it begins, and surely: a data.mdb without that note is a journal. */
-static bool mark_first(const char *dir, int lock)
+/* The first state of a lock file depends on the data file beside it. A first start is recorded, and
+ * synced, before it begins: a data.mdb without that record is a journal. */
+static bool set_first_state(const char *dir, int lock)
 {
-    if (is_marked(lock, MARK_MADE) || is_marked(lock, MARK_NEW))
+    if (has_state(lock, STATE_JOURNAL) || has_state(lock, STATE_NEW))
         return write_lock(lock, NULL);
     if (has_data(dir))
-        return write_lock(lock, MARK_MADE);
-    return write_lock(lock, MARK_NEW) && fsync(lock) == 0 && sync_directory(dir);
+        return write_lock(lock, STATE_JOURNAL);
+    return write_lock(lock, STATE_NEW) && fsync(lock) == 0 && sync_directory(dir);
 }
 
-int home_lock(const char *dir, struct fault *f)
+int journal_dir_lock(const char *dir, struct fault *f)
 {
     char path[PATH_TEXT_MAX + 16];
+    ASSERT_MAIN();
     if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
         (void)fault(f, "journal %s: cannot make it: %s; does its parent exist?", dir,
                     strerror(errno));
@@ -173,7 +177,7 @@ int home_lock(const char *dir, struct fault *f)
                     errno == EWOULDBLOCK ? "journal %s: in use by another spike-server (pid %ld)"
                                          : "journal %s: cannot be locked (last used by pid %ld)",
                     dir, holder(lock));
-    else if (!mark_first(dir, lock))
+    else if (!set_first_state(dir, lock))
         (void)fault(f, "journal %s: cannot write %s: %s", dir, path, strerror(errno));
     else
         return lock;
@@ -181,9 +185,9 @@ int home_lock(const char *dir, struct fault *f)
     return -1;
 }
 
-bool home_clear(const char *dir, struct fault *f)
+bool journal_dir_clear(const char *dir, struct fault *f)
 {
-    static const char *const names[] = {HOME_DATA, LMDB_LOCK};
+    static const char *const names[] = {JOURNAL_DIR_DATA, LMDB_LOCK};
     char path[PATH_TEXT_MAX + 16];
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         path_in(path, dir, names[i]);
@@ -194,37 +198,39 @@ bool home_clear(const char *dir, struct fault *f)
     return true;
 }
 
-/* Where that cannot be asked for, or not by us, LMDB goes on as it does without. */
+/* Where the file system or the system call policy does not know fallocate(), LMDB does without. */
 static bool can_do_without(int error)
 {
     return error == EOPNOTSUPP || error == ENOSYS || error == EINVAL;
 }
 
-bool home_reserve(const char *dir, uint64_t readers, struct fault *f)
+bool journal_dir_reserve(const char *dir, uint64_t readers, struct fault *f)
 {
     char path[PATH_TEXT_MAX + 16];
     off_t bytes = (off_t)(LMDB_HEAD + readers * LMDB_SLOT);
+    ASSERT(readers > 0);
     path_in(path, dir, LMDB_LOCK);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return true; /* LMDB says it, or needs none */
-    /* Its length stays: that is how LMDB sees that it has to be filled. */
+        return true; /* LMDB reports it, or needs no such file */
+    /* The length stays: it tells LMDB that the file must be initialized. */
     bool good = fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, bytes) == 0 || can_do_without(errno);
     int error = errno;
     close(fd);
     return good ||
-           fault(f, "journal %s: no room for the %ld bytes of %s: %s; make room on the disk", dir,
+           fault(f, "journal %s: no space for the %ld bytes of %s: %s; free space on the disk", dir,
                  (long)bytes, path, strerror(error));
 }
 
-bool home_mark(const char *dir, int lock, struct fault *f)
+bool journal_dir_confirm(const char *dir, int lock, struct fault *f)
 {
     char path[PATH_TEXT_MAX + 16];
-    if (!write_lock(lock, MARK_MADE) || fsync(lock) != 0 || !sync_directory(dir))
+    if (!write_lock(lock, STATE_JOURNAL) || fsync(lock) != 0 || !sync_directory(dir))
         return fault(f, "journal %s: cannot be synced: %s", dir, strerror(errno));
     path_in(path, dir, "");
     path[strlen(path) - 1] = '\0';
-    /* A parent that may not be read was not made by us, nor, most likely, was the directory. */
+    /* A parent that this process may not read was not created by it, nor was the directory, most
+     * likely. */
     if (!sync_directory(dirname(path)) && errno != EACCES)
         return fault(f, "journal %s: its parent cannot be synced: %s", dir, strerror(errno));
     return true;

@@ -1,12 +1,14 @@
 /*
- * A latency's bucket: below 16 its own; above, the octave and its eight equal parts. Bucket
- * i >= 16 holds (8 + i % 8) << (i / 8 - 1) and up. A reader reports the upper edge, so it never
- * makes a slow answer look faster than it was.
+ * The bucket of a time: below 16 us one bucket a microsecond; above, eight equal buckets an octave.
+ * Bucket i >= 16 starts at (8 + i % 8) << (i / 8 - 1). A percentile is reported as the upper edge
+ * of its bucket, so a slow answer never looks faster than it was.
  *
- * The seconds are a circle with one place more than is reported: the writer empties the place of
- * the second that begins while readers look at the other ten. A reader that is overtaken (it slept
- * a second inside one place) reports some counts too few; a figure, not a promise.
+ * The seconds are a circular buffer with one entry more than is reported: the writer empties the
+ * entry of the second that begins while readers use the other ten. A reader that sleeps for a
+ * second inside one entry may count too few; that is accepted for a figure.
  */
+#include "server/shared/latency.h"
+
 #include "server/shared/counters.h"
 
 const uint32_t latency_edges_us[LATENCY_EDGES] = {
@@ -26,21 +28,24 @@ static uint32_t upper_edge(uint32_t bucket)
 {
     if (bucket < 16)
         return bucket;
+    ASSERT(bucket < LATENCY_BUCKETS);
     uint32_t shift = bucket / 8 - 1;
     return (uint32_t)(((uint64_t)(8 + bucket % 8 + 1) << shift) - 1);
 }
 
-static void begin_second(struct latency_second *s, uint64_t second)
+static void begin_second(struct latency *l, uint32_t entry, uint64_t second)
 {
-    /* Nobody's while it is emptied. An exchange, because what follows must not overtake it. */
-    atomic_exchange_explicit(&s->second, 0, memory_order_acq_rel);
-    atomic_store_explicit(&s->max_us, 0, memory_order_relaxed);
+    ASSERT(second > 0);
+    /* 0 while it is emptied. An exchange, because the stores below must not be reordered before it.
+     */
+    atomic_exchange_explicit(&l->seconds[entry].second, 0, memory_order_acq_rel);
+    atomic_store_explicit(&l->seconds[entry].max_us, 0, memory_order_relaxed);
     for (uint32_t i = 0; i < LATENCY_BUCKETS; i++)
-        atomic_store_explicit(&s->buckets[i], 0, memory_order_relaxed);
-    atomic_store_explicit(&s->second, second, memory_order_release);
+        atomic_store_explicit(&l->seconds[entry].buckets[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&l->seconds[entry].second, second, memory_order_release);
 }
 
-/* Most answers are quick: the first edges are found first. */
+/* Linear search from the lowest edge: most answers are quick. */
 static void add_to_all(struct latency *l, uint64_t took_us, uint32_t times)
 {
     uint32_t edge = 0;
@@ -52,30 +57,30 @@ static void add_to_all(struct latency *l, uint64_t took_us, uint32_t times)
 
 void latency_add(struct latency *l, uint64_t now_mono_us, uint64_t took_us, uint32_t times)
 {
-    uint64_t second = now_mono_us / 1000000 + 1; /* 0 is nobody's */
-    struct latency_second *s = &l->seconds[second % (LATENCY_SECONDS + 1)];
-    if (atomic_load_explicit(&s->second, memory_order_relaxed) != second)
-        begin_second(s, second);
-    COUNT(s->buckets[bucket_of(took_us)], times);
+    uint64_t second = now_mono_us / 1000000 + 1; /* 0: being emptied */
+    uint32_t entry = (uint32_t)(second % (LATENCY_SECONDS + 1));
+    if (atomic_load_explicit(&l->seconds[entry].second, memory_order_relaxed) != second)
+        begin_second(l, entry, second);
+    COUNT(l->seconds[entry].buckets[bucket_of(took_us)], times);
     add_to_all(l, took_us, times);
     uint32_t took = took_us < UINT32_MAX ? (uint32_t)took_us : UINT32_MAX;
-    if (took > atomic_load_explicit(&s->max_us, memory_order_relaxed))
-        atomic_store_explicit(&s->max_us, took, memory_order_relaxed);
+    if (took > atomic_load_explicit(&l->seconds[entry].max_us, memory_order_relaxed))
+        atomic_store_explicit(&l->seconds[entry].max_us, took, memory_order_relaxed);
 }
 
 static void add_owner(const struct latency *l, uint64_t now_second,
                       uint64_t counts[LATENCY_BUCKETS], struct latency_summary *sum)
 {
+    ASSERT(l != NULL);
     for (uint32_t i = 0; i <= LATENCY_SECONDS; i++) {
-        const struct latency_second *s = &l->seconds[i];
-        uint64_t second = atomic_load_explicit(&s->second, memory_order_acquire);
+        uint64_t second = atomic_load_explicit(&l->seconds[i].second, memory_order_acquire);
         if (second == 0 || second > now_second || now_second - second >= LATENCY_SECONDS)
             continue;
-        uint32_t max = atomic_load_explicit(&s->max_us, memory_order_relaxed);
+        uint32_t max = atomic_load_explicit(&l->seconds[i].max_us, memory_order_relaxed);
         if (max > sum->max_us)
             sum->max_us = max;
         for (uint32_t b = 0; b < LATENCY_BUCKETS; b++) {
-            uint32_t n = atomic_load_explicit(&s->buckets[b], memory_order_relaxed);
+            uint32_t n = atomic_load_explicit(&l->seconds[i].buckets[b], memory_order_relaxed);
             counts[b] += n;
             sum->count += n;
         }
@@ -89,13 +94,14 @@ static uint32_t octave_of(uint32_t bucket)
     return bucket < 16 ? 31u - (uint32_t)__builtin_clz(bucket) : bucket / 8 + 2;
 }
 
-/* The upper edge of the bucket in which the answer number `rank` (from 1) lies. */
+/* The upper edge of the bucket of the answer number `rank`, counted from 1. */
 static uint32_t at_rank(const uint64_t counts[LATENCY_BUCKETS], uint64_t rank, uint32_t max_us)
 {
-    uint64_t seen = 0;
+    uint64_t below = 0;
+    ASSERT(rank >= 1);
     for (uint32_t b = 0; b < LATENCY_BUCKETS; b++) {
-        seen += counts[b];
-        if (seen >= rank && b < LATENCY_BUCKETS - 1)
+        below += counts[b];
+        if (below >= rank && b < LATENCY_BUCKETS - 1)
             return upper_edge(b) < max_us ? upper_edge(b) : max_us;
     }
     return max_us; /* the last bucket has no upper edge */
@@ -106,6 +112,7 @@ struct latency_summary latency_sum(const struct latency *const *owners, uint32_t
 {
     uint64_t counts[LATENCY_BUCKETS] = {0};
     struct latency_summary sum = {0};
+    ASSERT(count <= WORKERS_MAX);
     for (uint32_t i = 0; i < count; i++)
         add_owner(owners[i], now_mono_us / 1000000 + 1, counts, &sum);
     if (sum.count > 0) {
@@ -114,6 +121,7 @@ struct latency_summary latency_sum(const struct latency *const *owners, uint32_t
     }
     for (uint32_t b = 0; b < LATENCY_BUCKETS; b++)
         sum.octaves[octave_of(b)] += counts[b];
+    ASSERT(sum.p50_us <= sum.p99_us && sum.p99_us <= sum.max_us);
     return sum;
 }
 

@@ -1,9 +1,9 @@
 /*
- * journal_dir: what the tests of the journal share: a directory of their own, orders to fill it
- * with, and a look at what is in it.
+ * journal_fixture: what the tests of the journal share: a directory of their own, orders to fill a
+ * journal with, and checks of what is in it.
  */
-#ifndef SPIKE_TESTS_JOURNAL_DIR_H
-#define SPIKE_TESTS_JOURNAL_DIR_H
+#ifndef SPIKE_TESTS_JOURNAL_FIXTURE_H
+#define SPIKE_TESTS_JOURNAL_FIXTURE_H
 
 #include <malloc.h>
 #include <setjmp.h>
@@ -19,16 +19,16 @@
 
 #define MEGABYTE (UINT64_C(1) << 20)
 
-struct place {
-    char root[64]; /* made by the test, and removed */
+struct test_dir {
+    char root[64]; /* created by the test, and removed */
     char dir[96];  /* the journal in it */
     char data[112];
 };
 
-/* In memory where there is such a place: these tests commit by the ten thousand, and what they show
- * does not hang on a disk. They also open journals by the thousand, for each of which LMDB asks for
- * megabytes of zeros: from the kernel they cost nothing. */
-static inline void place_make(struct place *p)
+/* In /dev/shm if it exists: these tests commit ten thousand times, and their results do not depend
+ * on a disk. They also open a thousand journals, for each of which LMDB allocates megabytes of
+ * zeros; with mmap these cost nothing. */
+static inline void test_dir_make(struct test_dir *p)
 {
     (void)mallopt(M_MMAP_THRESHOLD, 65536);
     const char *base = getenv("TMPDIR");
@@ -40,7 +40,7 @@ static inline void place_make(struct place *p)
     snprintf(p->data, sizeof p->data, "%s/data.mdb", p->dir);
 }
 
-static inline void place_remove(const struct place *p)
+static inline void test_dir_remove(const struct test_dir *p)
 {
     static const char *const names[] = {"journal/data.mdb", "journal/lock.mdb", "journal/lock"};
     char path[160];
@@ -52,7 +52,7 @@ static inline void place_remove(const struct place *p)
     assert_int_equal(rmdir(p->root), 0);
 }
 
-/* As a standalone server does: opened and, if that goes well, to be written to. */
+/* As a standalone server does: opened and begun. */
 static inline struct journal *open_and_begin(const struct journal_options *o, struct fault *f)
 {
     struct journal *j = journal_open(o, f);
@@ -63,23 +63,23 @@ static inline struct journal *open_and_begin(const struct journal_options *o, st
 }
 
 /* Opens it for node 7 with the events "ticket" and "seat". */
-static inline struct journal *place_try(const struct place *p, uint64_t size, struct fault *f)
+static inline struct journal *test_dir_try(const struct test_dir *p, uint64_t size, struct fault *f)
 {
     const struct journal_options o = {
         .dir = p->dir, .size = size, .node = 7, .events = {"ticket", "seat"}, .event_count = 2};
     return open_and_begin(&o, f);
 }
 
-static inline struct journal *place_open(const struct place *p, uint64_t size)
+static inline struct journal *test_dir_open(const struct test_dir *p, uint64_t size)
 {
     struct fault f = {""};
-    struct journal *j = place_try(p, size, &f);
+    struct journal *j = test_dir_try(p, size, &f);
     if (j == NULL)
         fail_msg("%s", f.text);
     return j;
 }
 
-/* An order as it is told from its number, so that a test knows what it must find. */
+/* An order whose fields follow from its number, so that a test knows what it must find. */
 static inline struct record order_of(uint64_t number)
 {
     struct record r = {.kind = RECORD_GRANT, .state = ORDER_SOLD, .number = number, .n = 1};
@@ -101,7 +101,7 @@ static inline void append_orders(struct journal *j, uint32_t event, uint64_t cou
     }
 }
 
-/* What may be said of an order after its grant. */
+/* Records that may follow the grant of an order. */
 static inline struct record change_of(uint64_t number, uint8_t was, uint8_t state)
 {
     return (struct record){
@@ -137,7 +137,7 @@ static inline struct record append_held(struct journal *j, uint32_t event, uint6
     return append(j, event, r);
 }
 
-/* The order stands as these two records say. */
+/* The journal finds these two records of the order. */
 static inline void check_order(struct journal *j, uint32_t event, const struct record *want_grant,
                                const struct record *want_last)
 {
@@ -158,17 +158,17 @@ static inline void check_no_order(struct journal *j, uint32_t event, uint64_t nu
     assert_int_equal(journal_order(j, event, number, &grant, &last, &f), 0);
 }
 
-static inline int place_setup(void **state)
+static inline int test_dir_setup(void **state)
 {
-    static struct place place;
-    place_make(&place);
-    *state = &place;
+    static struct test_dir where;
+    test_dir_make(&where);
+    *state = &where;
     return 0;
 }
 
-static inline int place_teardown(void **state)
+static inline int test_dir_teardown(void **state)
 {
-    place_remove(*state);
+    test_dir_remove(*state);
     return 0;
 }
 

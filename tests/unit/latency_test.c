@@ -1,8 +1,8 @@
 /*
- * Why: operators judge a sale by p50, p99 and max of the last ten seconds; a bucket off by one or a
- * second that is not forgotten would show them another sale.
+ * Why: operators judge a sale by p50, p99 and max of the last ten seconds. A bucket that is off by
+ * one, or a second that is not dropped, would show them figures of another sale.
  */
-/* needs: server/shared/counters.c conf/base/check.c */
+/* needs: server/shared/latency.c conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "server/shared/counters.h"
+#include "server/shared/latency.h"
 
 #define SECOND UINT64_C(1000000)
 
@@ -22,7 +22,7 @@ static struct latency_summary sum_at(uint64_t now_us)
     return latency_sum(owners, 2, now_us);
 }
 
-static int forget(void **state)
+static int clear(void **state)
 {
     (void)state;
     memset(&one, 0, sizeof one);
@@ -30,7 +30,7 @@ static int forget(void **state)
     return 0;
 }
 
-static void nothing_seen_is_nothing_reported(void **state)
+static void without_answers_all_is_zero(void **state)
 {
     (void)state;
     struct latency_summary s = sum_at(5 * SECOND);
@@ -42,7 +42,7 @@ static void one_value_is_every_percentile(void **state)
 {
     (void)state;
     for (uint64_t us = 0; us < 3000; us += 7) {
-        forget(NULL);
+        clear(NULL);
         latency_add(&one, SECOND, us, 3);
         struct latency_summary s = sum_at(SECOND);
         assert_int_equal(s.count, 3);
@@ -55,7 +55,7 @@ static void the_error_is_an_eighth_at_most(void **state)
 {
     (void)state;
     for (uint64_t us = 1; us < UINT64_C(1) << 27; us = us * 5 / 4 + 1) {
-        forget(NULL);
+        clear(NULL);
         latency_add(&one, SECOND, us, 99);
         latency_add(&two, SECOND, UINT64_C(1) << 27, 1);
         struct latency_summary s = sum_at(SECOND);
@@ -82,12 +82,12 @@ static void ten_seconds_and_no_more(void **state)
     latency_add(&one, 0, 9, 1); /* the very first second counts too */
     assert_int_equal(sum_at(9 * SECOND).count, 1);
     assert_int_equal(sum_at(10 * SECOND).count, 0);
-    latency_add(&one, 11 * SECOND, 8, 1); /* the same place in the circle */
+    latency_add(&one, 11 * SECOND, 8, 1); /* the same entry of the circular buffer */
     assert_int_equal(sum_at(11 * SECOND).count, 1);
     assert_int_equal(sum_at(11 * SECOND).max_us, 8);
 }
 
-static void four_minutes_are_not_lost(void **state)
+static void longer_than_four_minutes_is_counted(void **state)
 {
     (void)state;
     latency_add(&one, SECOND, UINT64_C(1) << 40, 1);
@@ -95,25 +95,25 @@ static void four_minutes_are_not_lost(void **state)
     assert_true(sum_at(SECOND).p99_us == UINT32_MAX);
 }
 
-/* What the console draws: each value in its octave, none lost. */
+/* The console draws octaves: each value is in its octave, none is missing. */
 static void octaves_hold_every_value(void **state)
 {
     (void)state;
     for (uint32_t k = 0; k < LATENCY_OCTAVES; k++) {
         const uint64_t low = k == 0 ? 0 : UINT64_C(1) << k, high = (UINT64_C(2) << k) - 1;
-        forget(NULL);
+        clear(NULL);
         latency_add(&one, SECOND, low, 2);
         latency_add(&two, SECOND, high, 3);
         struct latency_summary s = sum_at(SECOND);
         assert_int_equal(s.octaves[k], 5);
     }
-    forget(NULL);
+    clear(NULL);
     latency_add(&one, SECOND, UINT64_C(1) << 40, 1);
     assert_int_equal(sum_at(SECOND).octaves[LATENCY_OCTAVES - 1], 1);
 }
 
-/* Edges belong to the bucket below, and nothing is forgotten after ten seconds. */
-static void since_the_start_nothing_is_forgotten(void **state)
+/* Edges belong to the bucket below, and no answer is dropped after ten seconds. */
+static void since_the_start_every_answer_counts(void **state)
 {
     (void)state;
     struct latency_total t = {0};
@@ -135,14 +135,14 @@ static void since_the_start_nothing_is_forgotten(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(nothing_seen_is_nothing_reported, forget),
-        cmocka_unit_test_setup(one_value_is_every_percentile, forget),
-        cmocka_unit_test_setup(the_error_is_an_eighth_at_most, forget),
-        cmocka_unit_test_setup(percentiles_are_where_they_belong, forget),
-        cmocka_unit_test_setup(ten_seconds_and_no_more, forget),
-        cmocka_unit_test_setup(four_minutes_are_not_lost, forget),
-        cmocka_unit_test_setup(octaves_hold_every_value, forget),
-        cmocka_unit_test_setup(since_the_start_nothing_is_forgotten, forget),
+        cmocka_unit_test_setup(without_answers_all_is_zero, clear),
+        cmocka_unit_test_setup(one_value_is_every_percentile, clear),
+        cmocka_unit_test_setup(the_error_is_an_eighth_at_most, clear),
+        cmocka_unit_test_setup(percentiles_are_where_they_belong, clear),
+        cmocka_unit_test_setup(ten_seconds_and_no_more, clear),
+        cmocka_unit_test_setup(longer_than_four_minutes_is_counted, clear),
+        cmocka_unit_test_setup(octaves_hold_every_value, clear),
+        cmocka_unit_test_setup(since_the_start_every_answer_counts, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,107 +1,110 @@
 /*
- * Why: a journal may be sound in every byte and still not be true: records that cannot follow each
- * other, or an index that leads to another order than the buyer's. The verifier compares what is
- * said with what is possible, and a reader, who does not verify, must not believe the index alone.
+ * Why: a journal may be intact in every byte and still be impossible: records that cannot follow
+ * each other, or an index that leads to another buyer's order. The verifier refuses both, and a
+ * reader, which does not verify, must not trust the index alone.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_sample.h"
 
-static void drop_entry(struct surgery *g, uint64_t number)
+static void drop_entry(struct raw *g, uint64_t number)
 {
     MDB_val key = {sizeof number, &number};
     assert_int_equal(mdb_del(g->txn, g->index, &key, NULL), 0);
 }
 
-/* The index must say what the records say: each lie about the seats, and what is found. */
-static void lies_of_the_index_are_refused(void **state)
+/* The index must say what the records say: each false entry of a seat, and the finding. */
+static void false_entries_of_the_index_are_refused(void **state)
 {
     const struct sample *s = *state;
-    struct surgery g;
+    struct raw g;
     uint64_t a[2], b[2];
     /* order 1 was expired and paid late, 2 refused, 3 cancelled */
-    cut_open(&g, s->place.dir, "seat", 0);
+    raw_open(&g, s->where.dir, "seat", 0);
     get_entry(&g, 1, a);
     get_entry(&g, 2, b);
     assert_true(a[0] == 1 && a[1] > a[0] && b[0] == 2 && b[1] > b[0]);
     put_entry(&g, 1, b[0], b[1]);
     put_entry(&g, 2, a[0], a[1]);
-    sew_up(&g);
+    raw_commit(&g);
     must_refuse(s, "record 1 of event seat: the index does not lead to it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    raw_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 2, b[0], b[1]);
     put_entry(&g, 1, a[0], a[0]); /* still held? */
-    sew_up(&g);
-    must_refuse(s, "the index knows nothing of it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    raw_commit(&g);
+    must_refuse(s, "the index does not know it");
+    raw_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 1, a[0], a[1] - 1); /* another order's record */
-    sew_up(&g);
-    must_refuse(s, "the index knows nothing of it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    raw_commit(&g);
+    must_refuse(s, "the index does not know it");
+    raw_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 1, a[0], s->seats + 1);
-    sew_up(&g);
+    raw_commit(&g);
     must_refuse(s, "the index names records that never came");
-    cut_open(&g, s->place.dir, "seat", 0);
+    raw_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 1, a[0], a[1]);
     put_entry(&g, 5000, 1, 1);
-    sew_up(&g);
+    raw_commit(&g);
     must_refuse(s, "the index knows more orders");
-    cut_open(&g, s->place.dir, "seat", 0);
+    raw_open(&g, s->where.dir, "seat", 0);
     drop_entry(&g, 1);
-    sew_up(&g);
+    raw_commit(&g);
     must_refuse(s, "record 1 of event seat: the index does not lead to it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    raw_open(&g, s->where.dir, "seat", 0);
     put_entry(&g, 5001, 1, 1);
-    sew_up(&g);
+    raw_commit(&g);
     must_refuse(s, "record 1 of event seat: the index does not lead to it");
-    cut_open(&g, s->place.dir, "seat", 0);
+    raw_open(&g, s->where.dir, "seat", 0);
     drop_entry(&g, 5000);
     drop_entry(&g, 5001);
     put_entry(&g, 1, a[0], a[1]);
-    sew_up(&g);
-    cut_open(&g, s->place.dir, "seat", 0); /* one more, for the commit before had more entries */
+    raw_commit(&g);
+    raw_open(&g, s->where.dir, "seat",
+             0); /* one more commit, for the previous one had more entries */
     put_entry(&g, 1, a[0], a[1]);
-    sew_up(&g);
-    assert_false(is_refused(s)); /* so it was the lies alone */
+    raw_commit(&g);
+    assert_false(is_refused(s)); /* only the false entries were refused */
 }
 
-/* A late payment's number lies between two orders, so an entry can move there unseen by its order.
- */
+/* The number of a late payment is between those of two orders, so an entry moved there keeps the
+ * entries in order. */
 static void an_entry_under_another_number_is_refused(void **state)
 {
     const struct sample *s = *state;
-    struct surgery g;
+    struct raw g;
     uint64_t late = 0, seqs[2];
     for (uint64_t i = 0; i < s->seats; i++)
         if (s->seat[i].kind == RECORD_LATE)
             late = s->seat[i].number;
-    cut_open(&g, s->place.dir, "seat", 0);
+    raw_open(&g, s->where.dir, "seat", 0);
     get_entry(&g, late - 1, seqs);
     assert_true(late > 0 && seqs[0] > 0);
     drop_entry(&g, late - 1);
     put_entry(&g, late, seqs[0], seqs[1]);
-    sew_up(&g);
+    raw_commit(&g);
     must_refuse(s, "the index does not lead to it");
 }
 
-/* Too short to be read, too long, and an index that is another event's. */
+/* An entry that is too short, one that is too long, and an index of another event. */
 static void an_index_of_another_form_is_refused(void **state)
 {
     const struct sample *s = *state;
-    struct surgery g;
+    struct raw g;
     uint64_t number = 4, bytes[3] = {4, 4, 4};
     MDB_dbi other;
     MDB_val key = {sizeof number, &number}, data = {0, bytes};
     for (data.mv_size = 15; data.mv_size <= 24; data.mv_size += 9) {
-        cut_open(&g, s->place.dir, "ticket", 0);
+        raw_open(&g, s->where.dir, "ticket", 0);
         assert_int_equal(mdb_put(g.txn, g.index, &key, &data, 0), 0);
-        sew_up(&g);
+        raw_commit(&g);
         must_refuse(s, "record 4 of event ticket: its order is not in the index");
     }
-    cut_open(&g, s->place.dir, "ticket", 0);
+    raw_open(&g, s->where.dir, "ticket", 0);
     assert_int_equal(mdb_drop(g.txn, g.index, 1), 0);
     assert_int_equal(mdb_dbi_open(g.txn, "index:other", MDB_INTEGERKEY | MDB_CREATE, &other), 0);
     for (uint64_t i = 1; i <= s->tickets + 1; i++) { /* as many entries elsewhere */
@@ -110,26 +113,26 @@ static void an_index_of_another_form_is_refused(void **state)
         MDB_val key2 = {sizeof seq, &seq};
         assert_int_equal(mdb_put(g.txn, g.dbi, &key2, &at, 0), 0);
     }
-    sew_up(&g);
+    raw_commit(&g);
     must_refuse(s, "the names of its events do not fit together");
 }
 
-/* A reader does not verify; what the index tells it must still be true. */
-static void a_reader_believes_no_lie(void **state)
+/* A reader does not verify, and must check the entries that it follows. */
+static void a_reader_trusts_no_false_entry(void **state)
 {
     const struct sample *s = *state;
-    struct surgery g;
+    struct raw g;
     struct record grant, last;
     struct fault f;
-    const uint64_t lies[][2] = {{2, 2}, {1, 2},
-                                {1, 0}, {1, UINT64_MAX},
-                                {0, 0}, {s->seats + 1, s->seats + 1},
-                                {3, 1}, {UINT64_MAX, UINT64_MAX}};
-    for (size_t i = 0; i < ARRAY_LEN(lies); i++) {
-        cut_open(&g, s->place.dir, "seat", 0);
-        put_entry(&g, 1, lies[i][0], lies[i][1]);
-        sew_up(&g);
-        struct journal *j = journal_open_reader(s->place.dir, &f);
+    const uint64_t entries[][2] = {{2, 2}, {1, 2},
+                                   {1, 0}, {1, UINT64_MAX},
+                                   {0, 0}, {s->seats + 1, s->seats + 1},
+                                   {3, 1}, {UINT64_MAX, UINT64_MAX}};
+    for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+        raw_open(&g, s->where.dir, "seat", 0);
+        put_entry(&g, 1, entries[i][0], entries[i][1]);
+        raw_commit(&g);
+        struct journal *j = journal_open_reader(s->where.dir, &f);
         assert_non_null(j);
         f.text[0] = '\0';
         assert_int_equal(journal_order(j, 1, 1, &grant, &last, &f), -1);
@@ -139,15 +142,15 @@ static void a_reader_believes_no_lie(void **state)
     }
 }
 
-/* Puts records behind those of an event, as they are; the index says what they say. */
+/* Appends records to those of an event without any check; the index matches them. */
 static void force(const char *dir, const struct record *records, size_t count)
 {
-    struct surgery g;
+    struct raw g;
     MDB_val key, data;
     MDB_cursor *cursor;
     unsigned char bytes[RECORD_BYTES_MAX];
     uint64_t seq, seqs[2];
-    cut_open(&g, dir, "seat", 0);
+    raw_open(&g, dir, "seat", 0);
     assert_int_equal(mdb_cursor_open(g.txn, g.dbi, &cursor), 0);
     assert_int_equal(mdb_cursor_get(cursor, &key, &data, MDB_LAST), 0);
     memcpy(&seq, key.mv_data, sizeof seq);
@@ -165,10 +168,10 @@ static void force(const char *dir, const struct record *records, size_t count)
         else if (r.kind == RECORD_GRANT)
             put_entry(&g, r.number, seq, seq);
     }
-    sew_up(&g);
+    raw_commit(&g);
 }
 
-/* Records that are sound as bytes and cannot be true. Each begins after one sold order. */
+/* Records that are intact as bytes and impossible. Each case begins after one sold order. */
 static void impossible_histories_are_refused(void **state)
 {
 #define GRANT(number_, state_)                                               \
@@ -190,7 +193,7 @@ static void impossible_histories_are_refused(void **state)
     }
 #define EXPIRED GRANT(2, ORDER_HELD), CHANGE(2, ORDER_HELD, ORDER_EXPIRED)
     static const struct {
-        const char *words; /* NULL: possible */
+        const char *message; /* NULL: possible */
         struct record records[5];
     } cases[] = {
         {NULL, {EXPIRED}},
@@ -224,19 +227,19 @@ static void impossible_histories_are_refused(void **state)
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct place p = {.root = ""};
+        struct test_dir p = {.root = ""};
         struct fault f;
         struct leftover l;
-        place_make(&p);
-        struct journal *j = place_open(&p, SIZE);
+        test_dir_make(&p);
+        struct journal *j = test_dir_open(&p, SIZE);
         append_orders(j, 1, 1);
         commit(j);
         journal_close(j);
         force(p.dir, cases[i].records, ARRAY_LEN(cases[i].records));
         bool good = journal_verify(p.dir, &l, &f);
-        if (good != (cases[i].words == NULL) || (!good && !strstr(f.text, cases[i].words)))
-            fail_msg("case %zu: %s", i, good ? "taken" : f.text);
-        place_remove(&p);
+        if (good != (cases[i].message == NULL) || (!good && !strstr(f.text, cases[i].message)))
+            fail_msg("case %zu: %s", i, good ? "accepted" : f.text);
+        test_dir_remove(&p);
     }
 }
 
@@ -244,10 +247,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(impossible_histories_are_refused),
-        cmocka_unit_test_setup_teardown(lies_of_the_index_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(false_entries_of_the_index_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_entry_under_another_number_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(an_index_of_another_form_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reader_believes_no_lie, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reader_trusts_no_false_entry, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

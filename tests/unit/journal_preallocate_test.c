@@ -1,14 +1,16 @@
 /*
- * Why: the file is written ahead so that no commit of the sale waits for it to grow, and so that a
- * disk without room is found before the sale. That it happens is seen in the file alone: nothing
- * else tells, but for the time that commits take.
+ * Why: the file is preallocated so that no commit of the sale waits for it to grow, and so that a
+ * disk without space is found before the sale. Only the file itself, and the time that commits
+ * take, show that this happens.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
-#include "tests/unit/journal_dir.h"
+#include "tests/unit/journal_fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -20,7 +22,7 @@
 #define SOME_FILE (300 * 1024) /* more than an empty journal, less than what ORDERS need */
 #define ORDERS    3000
 
-static struct journal *try_for(const struct place *p, uint64_t orders, bool hold, uint64_t size,
+static struct journal *try_for(const struct test_dir *p, uint64_t orders, bool hold, uint64_t size,
                                struct fault *f)
 {
     const struct journal_options o = {.dir = p->dir,
@@ -33,7 +35,7 @@ static struct journal *try_for(const struct place *p, uint64_t orders, bool hold
     return open_and_begin(&o, f);
 }
 
-static struct journal *open_for(const struct place *p, uint64_t orders, bool hold, uint64_t size)
+static struct journal *open_for(const struct test_dir *p, uint64_t orders, bool hold, uint64_t size)
 {
     struct fault f = {""};
     struct journal *j = try_for(p, orders, hold, size, &f);
@@ -42,26 +44,26 @@ static struct journal *open_for(const struct place *p, uint64_t orders, bool hol
     return j;
 }
 
-static uint64_t length_of(const struct place *p)
+static uint64_t length_of(const struct test_dir *p)
 {
     struct stat st;
     assert_int_equal(stat(p->data, &st), 0);
     return (uint64_t)st.st_size;
 }
 
-static bool has_all_blocks(const struct place *p)
+static bool has_all_blocks(const struct test_dir *p)
 {
     struct stat st;
     assert_int_equal(stat(p->data, &st), 0);
     return (uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size;
 }
 
-static void cut(const struct place *p, uint64_t length)
+static void cut(const struct test_dir *p, uint64_t length)
 {
     assert_int_equal(truncate(p->data, (off_t)length), 0);
 }
 
-/* As long as a record can be. */
+/* A record of the largest size. */
 static void append_long(struct journal *j, uint32_t event, struct record r)
 {
     r.n = 1;
@@ -82,8 +84,8 @@ static void append_grants(struct journal *j, uint64_t number)
         append_long(j, 1, r);
 }
 
-/* All orders of both events in batches; what is held is paid when everything is sold, here and
- * there in the index. */
+/* All orders of both events in batches; held ones are paid when everything is sold, scattered over
+ * the index. */
 static void sell_all(struct journal *j, uint64_t orders, uint64_t batch)
 {
     for (uint64_t number = 1; number <= orders; number++) {
@@ -99,7 +101,7 @@ static void sell_all(struct journal *j, uint64_t orders, uint64_t batch)
     commit(j);
 }
 
-static void sell_in_batches(const struct place *p, uint64_t batch)
+static void sell_in_batches(const struct test_dir *p, uint64_t batch)
 {
     struct journal *j = open_for(p, ORDERS, true, 64 * MEGABYTE);
     uint64_t length = length_of(p), before = journal_used_bytes(j);
@@ -107,7 +109,7 @@ static void sell_in_batches(const struct place *p, uint64_t batch)
     assert_true(has_all_blocks(p));
     sell_all(j, ORDERS, batch);
     assert_int_equal(length_of(p), length);
-    assert_true(journal_used_bytes(j) > length / 3); /* nor is it far too long */
+    assert_true(journal_used_bytes(j) > length / 3); /* the file is not far too long */
     journal_close(j);
 }
 
@@ -126,33 +128,33 @@ static void nor_does_one_of_single_orders(void **state)
     sell_in_batches(*state, 1);
 }
 
-static void a_small_sale_takes_little(void **state)
+static void a_small_sale_allocates_little(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     journal_close(open_for(p, 10, true, 256 * MEGABYTE));
     assert_true(length_of(p) <= 900 * 1024);
 }
 
-/* As spike.conf(5) has it; there is half as much again for the other event. */
-static void a_sale_takes_what_the_manual_says(void **state)
+/* As spike.conf(5) says; the other event adds half as much. */
+static void a_sale_allocates_what_the_manual_says(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     journal_close(open_for(p, 20000, false, 256 * MEGABYTE));
     assert_in_range(length_of(p), 30000 * 250, 30000 * 400 + MEGABYTE);
     journal_close(open_for(p, 20000, true, 256 * MEGABYTE));
     assert_in_range(length_of(p), 20000 * 800, 20000 * 1200 + 10000 * 400 + MEGABYTE);
 }
 
-/* A disk that others fill meanwhile is, at worst, one that ends with the file, as a map does. Then
- * the room is what the ledger asks for to sell the last order (ledger_room). */
-static void the_last_order_has_room(void **state)
+/* If other programs fill the disk meanwhile, the file cannot grow at all, as if the map ended with
+ * it. Then the free records must still be as many as the ledger requires for its last order. */
+static void the_last_order_fits(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     journal_close(open_for(p, ORDERS, true, 64 * MEGABYTE));
     struct journal *j = open_for(p, ORDERS, true, length_of(p));
     assert_int_equal(journal_size_bytes(j), length_of(p));
     for (uint64_t number = 1; number <= ORDERS; number++) {
-        assert_true(journal_room(j) >= 2 * (number - 1) + 2 * BATCH_MAX + 3);
+        assert_true(journal_free_records(j) >= 2 * (number - 1) + 2 * BATCH_MAX + 3);
         append_grants(j, number);
         if (number % 43 == 0)
             commit(j);
@@ -160,9 +162,9 @@ static void the_last_order_has_room(void **state)
     journal_close(j);
 }
 
-static void what_is_not_known_is_not_taken(void **state)
+static void an_unknown_sale_allocates_nothing(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct journal *j = open_for(p, 0, true, 256 * MEGABYTE);
     assert_true(length_of(p) < 20 * PAGE);
     journal_close(j);
@@ -170,15 +172,15 @@ static void what_is_not_known_is_not_taken(void **state)
 
 static void the_file_stays_within_its_size(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     journal_close(open_for(p, 20000, true, 2 * MEGABYTE));
     assert_int_equal(length_of(p), 2 * MEGABYTE);
 }
 
 /* Killed in the middle of the zeros; a later start with more to sell is the same thing. */
-static void the_next_start_goes_on(void **state)
+static void the_next_start_continues(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
     uint64_t length = length_of(p), used = journal_used_bytes(j);
     journal_close(j);
@@ -193,10 +195,10 @@ static void the_next_start_goes_on(void **state)
     }
 }
 
-/* A copy, made by a tool that leaves zeros out. */
+/* A copy, made by a tool that omits zeros. */
 static void holes_are_filled(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
     append_orders(j, 0, 100);
     commit(j);
@@ -212,9 +214,9 @@ static void holes_are_filled(void **state)
 }
 
 /* Once it is all sold, a start adds nothing. */
-static void nothing_more_is_taken_after_the_sale(void **state)
+static void nothing_more_is_allocated_after_the_sale(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct journal *j = open_for(p, 1000, true, 16 * MEGABYTE);
     sell_all(j, 1000, 50);
     uint64_t length = length_of(p);
@@ -224,11 +226,11 @@ static void nothing_more_is_taken_after_the_sale(void **state)
     journal_close(j);
 }
 
-/* A reader beside the server, and the verifier of the next start, see the journal, not the zeros;
- * nor do they mind what a commit left there that did not end. */
+/* A reader beside the server, and the verifier of the next start, see the journal and ignore the
+ * zeros, and also what an unfinished commit has written there. */
 static void readers_do_not_see_it(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct fault f = {""};
     struct journal *j = open_for(p, ORDERS, false, 16 * MEGABYTE);
     append_orders(j, 0, 300);
@@ -250,7 +252,7 @@ static void readers_do_not_see_it(void **state)
     journal_close(j);
 }
 
-/* The disk's own failure, made by a limit on the size of files. */
+/* A limit on the size of files simulates a full disk. */
 static void shorten_the_disk(void)
 {
     const struct rlimit limit = {SOME_FILE, SOME_FILE};
@@ -259,7 +261,7 @@ static void shorten_the_disk(void)
         _exit(2);
 }
 
-static _Noreturn void open_on_a_short_disk(const struct place *p, bool is_new)
+static _Noreturn void open_on_a_short_disk(const struct test_dir *p, bool is_new)
 {
     struct fault f = {""};
     shorten_the_disk();
@@ -275,7 +277,7 @@ static _Noreturn void open_on_a_short_disk(const struct place *p, bool is_new)
     _exit(0);
 }
 
-static void check_short_disk(const struct place *p, bool is_new)
+static void check_short_disk(const struct test_dir *p, bool is_new)
 {
     int status;
     pid_t child = fork();
@@ -283,10 +285,10 @@ static void check_short_disk(const struct place *p, bool is_new)
         open_on_a_short_disk(p, is_new);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_true(length_of(p) < SOME_FILE / 2); /* what it could have is given back */
+    assert_true(length_of(p) < SOME_FILE / 2); /* the file has its old length again */
 }
 
-static void a_short_disk_is_told_before_the_sale(void **state)
+static void a_short_disk_is_reported_before_the_sale(void **state)
 {
     check_short_disk(*state, true);
     struct journal *j = open_for(*state, ORDERS, false, 16 * MEGABYTE);
@@ -294,9 +296,9 @@ static void a_short_disk_is_told_before_the_sale(void **state)
     journal_close(j);
 }
 
-/* Nobody waits for a terabyte of zeros. What is wanted is seen in the words of a refusal: to have
- * it would take the memory of the machine. */
-static _Noreturn void ask_for_far_too_much(const struct place *p)
+/* A start must not write a terabyte of zeros. The size that it wants is read from the message of a
+ * refusal: to grant it would need the memory of the machine. */
+static _Noreturn void open_far_too_large(const struct test_dir *p)
 {
     struct fault f = {""};
     static const char before[] = "the disk cannot take ";
@@ -314,20 +316,20 @@ static void a_start_has_an_end(void **state)
     int status;
     pid_t child = fork();
     if (child == 0)
-        ask_for_far_too_much(*state);
+        open_far_too_large(*state);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
 }
 
-/* Buyers have its tickets: it starts, to settle and to take returns. */
+/* Its orders were sold: it starts, to settle and to record returns. */
 static void a_journal_with_orders_starts_on_a_short_disk(void **state)
 {
-    struct journal *j = place_open(*state, 16 * MEGABYTE);
+    struct journal *j = test_dir_open(*state, 16 * MEGABYTE);
     append_orders(j, 0, 10);
     commit(j);
     journal_close(j);
     check_short_disk(*state, false);
-    j = place_open(*state, 16 * MEGABYTE);
+    j = test_dir_open(*state, 16 * MEGABYTE);
     check_orders(j, 0, 11);
     journal_close(j);
 }
@@ -335,28 +337,32 @@ static void a_journal_with_orders_starts_on_a_short_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_sale_never_lengthens_the_file, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(nor_does_one_of_large_batches, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(nor_does_one_of_single_orders, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_small_sale_takes_little, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_sale_takes_what_the_manual_says, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(the_last_order_has_room, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(what_is_not_known_is_not_taken, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(the_file_stays_within_its_size, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(the_next_start_goes_on, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(holes_are_filled, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(nothing_more_is_taken_after_the_sale, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(readers_do_not_see_it, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_short_disk_is_told_before_the_sale, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(a_start_has_an_end, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_journal_with_orders_starts_on_a_short_disk, place_setup,
-                                        place_teardown),
+        cmocka_unit_test_setup_teardown(a_sale_never_lengthens_the_file, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(nor_does_one_of_large_batches, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(nor_does_one_of_single_orders, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_small_sale_allocates_little, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_sale_allocates_what_the_manual_says, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(the_last_order_fits, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(an_unknown_sale_allocates_nothing, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(the_file_stays_within_its_size, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(the_next_start_continues, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(holes_are_filled, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(nothing_more_is_allocated_after_the_sale, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(readers_do_not_see_it, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_short_disk_is_reported_before_the_sale, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_start_has_an_end, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_journal_with_orders_starts_on_a_short_disk,
+                                        test_dir_setup, test_dir_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /*
- * route_ask: what the tests of the router share: a configuration, and asking it for the route of a
- * request.
+ * route_request: what the tests of the router share: a configuration, and the route of a request
+ * given as text.
  */
-#ifndef SPIKE_TESTS_ROUTE_ASK_H
-#define SPIKE_TESTS_ROUTE_ASK_H
+#ifndef SPIKE_TESTS_ROUTE_REQUEST_H
+#define SPIKE_TESTS_ROUTE_REQUEST_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +31,7 @@ static struct conf conf = {
 #define FORM      "application/x-www-form-urlencoded"
 #define FORM_TYPE "Content-Type: " FORM "\r\n"
 
-/* From bytes of its own, as many as it has, so that a sanitizer sees a look further. */
+/* Parses a copy of exactly len bytes, so that a sanitizer finds a read beyond the end. */
 static inline enum verdict route_of(struct route *route, const char *text, size_t len,
                                     enum route_side side)
 {
@@ -48,9 +48,9 @@ static inline enum verdict route_of(struct route *route, const char *text, size_
     return why;
 }
 
-/* Parses a request, with `header` lines and, unless NULL, a body, and asks for its route. */
-static inline enum verdict ask_side(struct route *route, const char *line, const char *header,
-                                    const char *body, enum route_side side)
+/* The route of a request with `header` lines and, unless NULL, a body. */
+static inline enum verdict find_route(struct route *route, const char *line, const char *header,
+                                      const char *body, enum route_side side)
 {
     static char text[4096];
     char length[64] = "";
@@ -68,16 +68,16 @@ static inline void check_side(enum verdict expected, enum route_side side, const
                               const char *header, const char *body)
 {
     struct route route;
-    enum verdict said = ask_side(&route, line, header, body, side);
-    if (said != expected)
+    enum verdict actual = find_route(&route, line, header, body, side);
+    if (actual != expected)
         fail_msg("%s, %s%s: %d instead of %d", line, header, body != NULL ? body : "",
-                 verdict_code(said), verdict_code(expected));
+                 verdict_code(actual), verdict_code(expected));
 }
 
 static inline void check_allow(const char *line, enum route_side side, const char *allow)
 {
     struct route route;
-    assert_int_equal(ask_side(&route, line, "", NULL, side), VERDICT_METHOD);
+    assert_int_equal(find_route(&route, line, "", NULL, side), VERDICT_METHOD);
     assert_string_equal(route.allow, allow);
 }
 

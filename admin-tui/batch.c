@@ -41,6 +41,7 @@ static void wait_for_next(struct batch *b)
 static void end_round(void *context)
 {
     struct batch *b = context;
+    ASSERT(b->rounds < b->options->rounds || b->options->rounds == 0);
     struct model *m = b->model;
     uint64_t wall_ms = clock_wall_ms();
     model_round(m, clock_mono_us(), wall_ms);

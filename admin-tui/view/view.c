@@ -6,12 +6,10 @@
 
 #include <ctype.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#define NAME_WIDTH    15 /* "redis arguments" */
 #define ROWS_FOR_INFO 16 /* from here on there is a line for filter and rows */
 
 bool view_fits(const struct canvas *c)
@@ -222,23 +220,4 @@ void view_page(const struct canvas *whole, struct view_context *s, view_paint *p
     char text[48];
     snprintf(text, sizeof text, "lines %d-%d of %d", s->scroll + 1, s->scroll + s->page, lines);
     draw_right(whole, 1, 0, whole->cols, STYLE_NAME, text);
-}
-
-void page_head(struct page *p, const char *text)
-{
-    draw_text(p->c, p->y++, p->x, p->width, STYLE_BOLD, text);
-}
-
-void page_line(struct page *p, const char *name, const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-    ASSERT(p->c != NULL);
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    draw_text(p->c, p->y, p->x + 1, NAME_WIDTH, STYLE_NAME, name);
-    int lines = draw_wrapped(p->c, p->y, p->x + 2 + NAME_WIDTH, p->width - NAME_WIDTH - 2,
-                             STYLE_PLAIN, text);
-    p->y += lines > 1 ? lines : 1;
 }

@@ -71,15 +71,6 @@ const char *view_address(char out[MODEL_ADDRESS], const char *address, int width
 typedef int view_paint(const struct canvas *c, struct view_context *s, int y);
 void view_page(const struct canvas *c, struct view_context *s, view_paint *paint);
 
-/* A column of such a view: lines are added at y. */
-struct page {
-    const struct canvas *c;
-    int y, x, width;
-};
-void page_head(struct page *p, const char *text);
-/* "name         value"; a long value goes on in the next lines. */
-void page_line(struct page *p, const char *name, const char *format, ...) PRINTF(3, 4);
-
 /* view_table.c: the nodes and their total, in at most `height` lines; returns how many. */
 int view_table(const struct canvas *c, struct view_context *s, int y, int height);
 /* How many lines the whole table has. */

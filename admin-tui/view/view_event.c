@@ -69,6 +69,7 @@ static void draw_figures(const struct canvas *c, const struct model_totals *t, i
 static void draw_row(const struct canvas *c, int y, int x, const uint64_t *v, enum style style)
 {
     char text[NUMBER_BYTES];
+    ASSERT(x > 0);
     for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
         if (x + columns[i].width > c->cols)
             return;

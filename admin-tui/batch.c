@@ -1,5 +1,5 @@
 /*
- * batch: see batch.h. Order of effects in a round: ask the nodes, update the model, print, flush.
+ * batch: see batch.h. Order of effects in a round: poll the nodes, update the model, print, flush.
  * If this dies between two rounds, the output is whole. A round waits for its nodes until their
  * deadline, also past the interval: in a batch, answers matter more than the pace.
  */

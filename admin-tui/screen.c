@@ -6,7 +6,7 @@
  *     signal   size, stop, end                  │
  *     second   the clock in the title           ┘
  *
- * A frozen picture is made from a copy of the model; the nodes are asked and the model is updated
+ * A frozen picture is made from a copy of the model; the nodes are polled and the model is updated
  * all the same. A question about an act stands over the live picture: it ends the freeze. Every way
  * out restores the terminal first.
  */

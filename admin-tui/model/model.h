@@ -4,7 +4,7 @@
  *
  *     feed ──answers, failures──> model <──reads── views, batch
  *
- * A round is one interval: every node is asked once, and at its end model_round() makes the totals
+ * A round is one interval: every node is polled once, and at its end model_round() makes the totals
  * and moves the histories on. Rates are differences of counters between two answers of a node over
  * the time between them; a counter that fell (the node was restarted) begins anew.
  *
@@ -51,7 +51,7 @@ struct model_node {
     enum model_state state;
     uint32_t state_changes; /* how often its state has changed */
     uint32_t failures;      /* in a row */
-    bool absent; /* a configuration names its number, and its address is not known: not asked */
+    bool absent; /* a configuration names its number, and its address is not known: not polled */
     char why[MODEL_LINE_BYTES]; /* with DOWN, DUPLICATE and absent */
     struct stats stats;         /* the last answer; has_stats */
     bool has_stats;

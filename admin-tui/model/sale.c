@@ -1,6 +1,6 @@
 /*
  * The figures of the whole sale come from one answer, never from several: total, sold and left fit
- * together only as one node has heard them. So one node is chosen as the witness.
+ * together only within one answer. So one node is chosen as the witness.
  *
  * Owner: one thread; nothing is kept.
  */

@@ -80,7 +80,7 @@ const char *view_address(char out[MODEL_ADDRESS], const char *address, int width
     const char *port = strrchr(address, ':');
     bool is_path = strncmp(address, "unix:", 5) == 0;
     ASSERT(len < MODEL_ADDRESS);
-    if (len > max && same_port && port != NULL && !is_path) /* the port tells nothing apart */
+    if (len > max && same_port && port != NULL && !is_path) /* all ports are equal */
         len = (size_t)(port - address);
     if (len <= max || max < 2) {
         snprintf(out, MODEL_ADDRESS, "%.*s", (int)(len < max ? len : max), address);

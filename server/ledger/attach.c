@@ -82,7 +82,7 @@ static void describe_nodes(const struct ledger_event *e, struct stock_attach *at
 {
     uint64_t heard_mono_us;
     at->nodes = nodes_last_heard(e->nodes, &at->node_count, &heard_mono_us);
-    at->just_heard = clock_mono_us() <= heard_mono_us + 2 * (uint64_t)BEAT_PROMISE_MS * 1000;
+    at->nodes_are_current = clock_mono_us() <= heard_mono_us + 2 * (uint64_t)BEAT_PROMISE_MS * 1000;
 }
 
 static void describe(const struct ledger *l, const struct ledger_event *e, struct stock_attach *at)
@@ -92,7 +92,7 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
     at->event = e->index;
     at->epoch = e->epoch;
     at->own_epoch = e->own_epoch;
-    at->first = !session_has_started(l->session);
+    at->first_of_process = !session_has_started(l->session);
     at->last = t->last;
     at->end = t->end;
     at->total = t->has_sale ? t->total : e->conf->total;
@@ -146,7 +146,7 @@ static enum stock_result examine_all(const struct ledger *l, struct stock_found 
 static bool has_recent_beat(const struct ledger *l, const struct stock_found *found)
 {
     for (uint32_t i = 0; i < l->conf->event_count; i++)
-        if (found[i].beat != 0 && found[i].now <= found[i].beat + RECENT_MS)
+        if (found[i].beat_wall_ms != 0 && found[i].now_wall_ms <= found[i].beat_wall_ms + RECENT_MS)
             return true;
     return false;
 }
@@ -166,7 +166,7 @@ static enum stock_result check_no_other_instance(const struct ledger *l, struct 
         nanosleep(&period, NULL);
         enum stock_result result = examine_all(l, found, f);
         for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++) {
-            if (found[i].beat <= before[i].beat) /* less: Redis has forgotten it */
+            if (found[i].beat_wall_ms <= before[i].beat_wall_ms) /* less: Redis has forgotten it */
                 continue;
             moves[i] = found[i].epoch == before[i].epoch ? moves[i] + 1 : 0;
             end = now + WATCH_MORE_US > end ? now + WATCH_MORE_US : end;
@@ -202,7 +202,7 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e,
     uint32_t gone = e->figures.gone, foreign = e->figures.foreign;
     e->figures = at.figures;
     e->figures.gone = gone;       /* until the first step tells */
-    e->figures.foreign = foreign; /* figures.turn is the attach's own */
+    e->figures.foreign = foreign; /* figures.revision is the attach's own */
     nodes_note_repair(e);
     learn_act(l, e, &at.origin);
     if (at.figures.total != e->conf->total && !session_has_started(l->session))

@@ -81,9 +81,9 @@ uint64_t nodes_seen_alive_ms(const struct nodes *n, uint16_t id)
 
 void nodes_note_repair(struct ledger_event *e)
 {
-    if (e->figures.since == e->nodes->repair_ms)
+    if (e->figures.repair_since_wall_ms == e->nodes->repair_ms)
         return;
-    e->nodes->repair_ms = e->figures.since;
+    e->nodes->repair_ms = e->figures.repair_since_wall_ms;
     e->nodes->repair_seen_mono_us = clock_mono_us();
 }
 

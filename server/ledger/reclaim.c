@@ -79,9 +79,10 @@ static enum verdict reclaim_in_stock(struct ledger *l, struct ledger_event *e, u
     }
     e->figures = rc->figures;
     if (rc->outcome == STOCK_ALIVE)
-        return name_node(m, VERDICT_CONFLICT, rc->of, rc->of_ms);
+        return name_node(m, VERDICT_CONFLICT, rc->subject_node, rc->subject_ms);
     if (rc->outcome == STOCK_EARLY)
-        return name_node(m, VERDICT_BUSY, rc->of, rc->of_ms > wait_ms ? rc->of_ms : wait_ms);
+        return name_node(m, VERDICT_BUSY, rc->subject_node,
+                         rc->subject_ms > wait_ms ? rc->subject_ms : wait_ms);
     return rc->outcome == STOCK_NO_SUCH_NODE ? VERDICT_NOT_FOUND : VERDICT_YES;
 }
 

@@ -14,7 +14,7 @@
 
 void sell_fill_items(const struct ledger_event *e, struct stock_step *st)
 {
-    st->first = e->totals.last + 1;
+    st->first_number = e->totals.last + 1;
     if (!st->end)
         return; /* settle first: what is granted must not pile up unsettled */
     ASSERT(e->batch.count <= BATCH_MAX);
@@ -22,9 +22,9 @@ void sell_fill_items(const struct ledger_event *e, struct stock_step *st)
     for (uint32_t i = 0; i < e->batch.count; i++) {
         const struct message *m = e->batch.messages[i];
         st->items[i] =
-            (struct stock_item){.how = m->kind == MESSAGE_PAY               ? STOCK_LATE
-                                       : m->fallback_verdict == VERDICT_YES ? STOCK_BUY
-                                                                            : STOCK_LOOKUP,
+            (struct stock_item){.kind = m->kind == MESSAGE_PAY               ? STOCK_LATE
+                                        : m->fallback_verdict == VERDICT_YES ? STOCK_BUY
+                                                                             : STOCK_LOOKUP,
                                 .n = m->n,
                                 .buyer = m->buyer,
                                 .buyer_len = m->buyer_len,

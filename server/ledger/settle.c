@@ -10,7 +10,7 @@
  */
 #include "server/ledger/ledger_private.h"
 
-static enum stock_what change_of(const struct record *r)
+static enum stock_change_kind change_of(const struct record *r)
 {
     if (r->kind == RECORD_GRANT)
         return r->state == ORDER_HELD ? STOCK_GRANTED_HELD : STOCK_GRANTED_SOLD;
@@ -33,7 +33,7 @@ static void describe_change(const struct ledger *l, const struct ledger_event *e
                          .slot = e->slot,
                          .number = record_order(r),
                          .tag = book_tag(l, e, record_order(r))};
-    c->what = change_of(r);
+    c->kind = change_of(r);
     c->seq = r->seq;
     c->number = r->kind == RECORD_CHANGE ? 0 : r->number;
     c->time_wall_ms = r->time_wall_ms;

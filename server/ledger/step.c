@@ -49,8 +49,8 @@ static void add_key_hashes(struct ledger_event *e, const struct stock_step *st)
 {
     ASSERT(st->hash_count <= KEY_HASHES_MAX);
     for (uint32_t i = 0; i < st->hash_count; i++)
-        if (!filter_may_have(e->filter, st->marks[i]))
-            filter_add(e->filter, st->marks[i]);
+        if (!filter_may_have(e->filter, st->key_hashes[i]))
+            filter_add(e->filter, st->key_hashes[i]);
     bool again = st->hashes_total < e->hashes_seen; /* the stock has lost some: it tells all anew */
     e->hashes_seen = (again ? 0 : e->hashes_seen) + st->hash_count;
     e->hashes_known = e->hashes_seen == st->hashes_total;
@@ -90,11 +90,11 @@ static void prepare(const struct ledger *l, const struct ledger_event *e, uint64
                               .pay_by_wall_ms = hold_ms > 0 ? clock_wall_ms() + hold_ms : 0,
                               .limit = e->conf->limit,
                               .hashes_seen = e->hashes_seen,
-                              .marks = b->key_hashes,
+                              .key_hashes = b->key_hashes,
                               .changes = b->changes,
                               .items = b->items,
                               .seen = e->figures,
-                              .knows = e->totals.known_count,
+                              .known_count = e->totals.known_count,
                               .version = e->totals.version,
                               .want_nodes = nodes_are_due(e->nodes, now_mono_us),
                               .nodes = b->nodes};

@@ -1,12 +1,13 @@
 /*
- * link: one connection to Redis and one call at a time, each with an absolute deadline.
+ * redis_conn: one connection to Redis and one call at a time, each with an absolute deadline.
  *
- * hiredis parses; connecting, sending and waiting are done here, because its own time-outs count
- * from the last byte (a peer that drips would never run out) and it has none for a connection made
- * without blocking. After any failure, one of the allocator included, the connection is closed:
- * what it was asked stays in doubt.
+ * hiredis parses replies. Connecting, sending and waiting are done here, for two reasons: hiredis
+ * counts its time-outs from the last byte, so a peer that sends a byte now and then never runs into
+ * one; and a connection that it opens without blocking has no time-out at all. After any failure,
+ * an allocation that fails included, the connection is closed, and the outcome of the call is in
+ * doubt.
  *
- * Owner: the ledger thread. Opening and receiving allocate, sending does not.
+ * Owner: the thread that opened the connection. Opening and receiving allocate; sending does not.
  */
 #ifndef SPIKE_REDIS_CONN_H
 #define SPIKE_REDIS_CONN_H
@@ -18,49 +19,40 @@
 
 #define REDIS_CONN_BUFFER 16384 /* bytes: most commands, and what Redis itself reads at a time */
 
-/* A command being put together: pointers into what the caller owns, numbers in `text`. */
-struct redis_conn_args {
-    const char **argv;
-    size_t *lens;
-    char *text;
-    uint32_t count, max;
-    uint32_t text_used, text_max;
-};
+struct redis_conn;
 
-struct redis_conn {
-    redisReader *reader; /* NULL: closed */
-    int fd;              /* while it is open */
-    const struct conf_addr *addr;
-    struct redis_conn_args args;
-    char *buffer; /* REDIS_CONN_BUFFER bytes, `used` of them wait to be sent */
-    size_t used;
-    size_t argv_pool, lens_pool, text_pool, buffer_pool;
-};
+/* The server's connection, of which a process has one: its memory is planned into the arena, and
+ * init takes the blocks. `addr` must outlive it. */
+struct redis_conn *redis_conn_plan(const struct conf_addr *addr, struct arena *a,
+                                   uint32_t max_args);
+void redis_conn_init(struct redis_conn *c, const struct arena *a);
+/* A tool's connection, on the heap. NULL: no memory. `addr` must outlive it. */
+MUST_CHECK struct redis_conn *redis_conn_create(const struct conf_addr *addr, uint32_t max_args);
+/* Closes and frees what redis_conn_create() made. NULL: nothing happens. */
+void redis_conn_destroy(struct redis_conn *c);
 
-static inline bool redis_conn_is_open(const struct redis_conn *l)
-{
-    return l->reader != NULL;
-}
+MUST_CHECK bool redis_conn_open(struct redis_conn *c, uint64_t deadline_mono_us, struct fault *f);
+bool redis_conn_is_open(const struct redis_conn *c);
+void redis_conn_close(struct redis_conn *c);
+/* The address, for messages. */
+const char *redis_conn_name(const struct redis_conn *c);
 
-void redis_conn_plan(struct redis_conn *l, const struct conf_addr *addr, struct arena *a,
-                     uint32_t max_args);
-void redis_conn_init(struct redis_conn *l, const struct arena *a);
-MUST_CHECK bool redis_conn_open(struct redis_conn *l, uint64_t deadline_mono_us, struct fault *f);
-void redis_conn_close(struct redis_conn *l);
+void redis_conn_begin(struct redis_conn *c); /* a new, empty command */
+/* Arguments are not copied: they must stay where they are until the command is sent. */
+void redis_conn_add(struct redis_conn *c, const char *text, size_t len);
+void redis_conn_add_text(struct redis_conn *c, const char *text);
+void redis_conn_add_number(struct redis_conn *c, int64_t number); /* in decimal; is copied */
+/* Puts the text in the place of an argument that was added before. */
+void redis_conn_replace(struct redis_conn *c, uint32_t argument, const char *text);
 
-void redis_conn_begin(struct redis_conn *l); /* a new, empty command */
-void redis_conn_add(struct redis_conn *l, const char *text, size_t len);
-void redis_conn_add_text(struct redis_conn *l, const char *text);
-void redis_conn_add_number(struct redis_conn *l, int64_t number);
-
-/* Sends the command. False: in doubt, see below. */
-MUST_CHECK bool redis_conn_send(struct redis_conn *l, uint64_t deadline_mono_us, struct fault *f);
+/* Sends the command. False: the outcome is in doubt, the connection is closed, f says why. */
+MUST_CHECK bool redis_conn_send(struct redis_conn *c, uint64_t deadline_mono_us, struct fault *f);
 /* Waits for the reply, which the caller frees (freeReplyObject). NULL: the outcome is in doubt, the
- * link is closed, f says why. An error reply is a reply. */
-MUST_CHECK redisReply *redis_conn_receive(struct redis_conn *l, uint64_t deadline_mono_us,
+ * connection is closed, f says why. An error reply is a reply. */
+MUST_CHECK redisReply *redis_conn_receive(struct redis_conn *c, uint64_t deadline_mono_us,
                                           struct fault *f);
 /* Both. */
-MUST_CHECK redisReply *redis_conn_call(struct redis_conn *l, uint64_t deadline_mono_us,
+MUST_CHECK redisReply *redis_conn_call(struct redis_conn *c, uint64_t deadline_mono_us,
                                        struct fault *f);
 
 #endif

@@ -1,12 +1,13 @@
 /*
- * look: what Redis says of a sale, read and never written: for spike-log(8), which holds it
- * against the journals.
+ * redis_inspect: reads what Redis holds of a sale, and never writes; for spike-log(8), which
+ * compares it with the journals.
  *
  * The hash and the registry of an event are read in one call, so they are of one moment. The stream
- * of orders, keys, buyers and marks are read in pieces and may change meanwhile: what was there all
- * the time is visited. Connecting and each call take at most redis-timeout.
+ * of orders, the keys, the buyers and the key hashes are read in pieces and may change meanwhile:
+ * each element that exists all the time is visited. Connecting and each call take at most
+ * redis-timeout.
  *
- * Owner: one thread. Allocates: a tool's, not the server's.
+ * Owner: one thread. Allocates: a tool's module, not the server's.
  */
 #ifndef SPIKE_REDIS_INSPECT_H
 #define SPIKE_REDIS_INSPECT_H
@@ -15,34 +16,36 @@
 #include "conf/base/fault.h"
 
 #define INSPECT_SALE_TEXT 32 /* a sale id in hex */
-#define INSPECT_RUN_TEXT  64 /* room for the id of a run of Redis */
+#define INSPECT_RUN_TEXT  64 /* bytes for the id of a run of Redis, NUL included */
 
 /* What Redis remembers beside the hash and the stream. */
-enum inspect_names { INSPECT_KEYS, INSPECT_BUYERS, INSPECT_MARKS, INSPECT_NAMES };
+enum inspect_names { INSPECT_KEYS, INSPECT_BUYERS, INSPECT_KEY_HASHES, INSPECT_NAMES };
 
-/* What the hash says of one node. A field that is missing reads as 0. */
+/* The fields of one node in the hash. A field that is missing reads as 0. */
 struct inspect_node {
     uint16_t node;
     bool ready;
-    uint64_t epoch;         /* 0: not here since Redis has forgotten everything */
-    uint64_t last;          /* number of the last grant */
-    uint64_t done;          /* ... of the last one that is settled */
-    uint64_t pos;           /* seq up to which the journal is settled */
-    uint64_t told;          /* seq of the last change that is in the stream */
-    uint64_t told_registry; /* ... as the registry has it: the same, unless one was lost */
-    uint64_t rebuild;       /* which rebuild of keys, buyers and marks it has done */
-    uint64_t held, sold, gone;
+    uint64_t epoch;             /* 0: not attached since Redis has forgotten everything */
+    uint64_t last_number;       /* of the last grant */
+    uint64_t settled_number;    /* of the last grant that is settled */
+    uint64_t pos;               /* seq up to which the journal is settled */
+    uint64_t streamed_seq;      /* of the last change that is in the stream, by the hash */
+    uint64_t streamed_registry; /* ... by the registry: the same, unless one of them was lost */
+    uint64_t rebuild;          /* the last rebuild of keys, buyers and key hashes it took part in */
+    uint64_t held, sold, gone; /* tickets */
     uint64_t pending_orders, pending; /* granted and not settled: orders, tickets */
 };
 
 struct inspect_event {
     bool exists; /* there is a hash */
-    bool repair; /* nobody sells; total stands aside */
+    bool repair; /* no node sells; the total is parked in another field */
     char sale[INSPECT_SALE_TEXT + 1];
-    char state[16];                      /* "open", "paused", "closed"; "": lost */
-    char run[INSPECT_RUN_TEXT];          /* of Redis, when a node last attached */
-    uint64_t total, gone, ours, version; /* gone: the field E_sold_nums, foreign included */
-    uint64_t rebuild; /* of keys, buyers and marks, the last one; 0: there was none */
+    char state[16];             /* "open", "paused", "closed"; "": lost */
+    char run[INSPECT_RUN_TEXT]; /* of Redis, when a node last attached */
+    uint64_t total, version;
+    uint64_t gone;       /* the field E_sold_nums: tickets, foreign included */
+    uint64_t sold_by_us; /* ... through nodes of the sale */
+    uint64_t rebuild;    /* the last one of keys, buyers and key hashes; 0: there was none */
     uint64_t stamps[INSPECT_NAMES];
     uint32_t node_count;
     struct inspect_node nodes[NODES_MAX];
@@ -54,43 +57,45 @@ struct inspect_entry {
     const char *order, *event, *state, *buyer;
 };
 
-struct redis_inspect;
-
-/* NULL: Redis cannot be reached; f says why. The conf must outlive it. */
-MUST_CHECK struct redis_inspect *inspect_open(const struct conf *conf, struct fault *f);
-void inspect_close(struct redis_inspect *l);
-
-/* False: no answer, or a hash that is none of ours. */
-MUST_CHECK bool inspect_event(struct redis_inspect *l, const char *event, struct inspect_event *out,
-                              struct fault *f);
-/* The id of Redis' run: another one than that of the hash, and Redis was started again since. */
-MUST_CHECK bool inspect_run(struct redis_inspect *l, char run[INSPECT_RUN_TEXT], struct fault *f);
-/* How many entries the stream has and how many were ever added (0, 0: there is none). */
-MUST_CHECK bool inspect_stream_size(struct redis_inspect *l, const char *event, uint64_t *length,
-                                    uint64_t *added, struct fault *f);
-/* Visits all entries in order. False: no answer, or an entry that is none of ours. */
-typedef void inspect_visit(void *context, const struct inspect_entry *e);
-MUST_CHECK bool inspect_stream(struct redis_inspect *l, const char *event, inspect_visit *visit,
-                               void *context, struct fault *f);
-
-/* What they say of themselves: of which sale they are, and in which turn they were last written (of
- * the marks: how many there are, and one). The hash says so, too: what differs was lost. */
+/* What keys, buyers or key hashes record of themselves: the sale, and the revision of the hash with
+ * which they were last written (of key hashes: how many there are, plus one). The hash records the
+ * same: what differs was lost. */
 struct inspect_guard {
     char sale[INSPECT_SALE_TEXT + 1];
     uint64_t stamp;
 };
 
-/* Visits every key (its value is that of step.lua) or buyer (tickets), some more than once. False:
- * no answer. */
+struct redis_inspect;
+
+/* NULL: Redis cannot be reached; f says why. `conf` must outlive it. */
+MUST_CHECK struct redis_inspect *inspect_open(const struct conf *conf, struct fault *f);
+void inspect_close(struct redis_inspect *in);
+
+/* False: no answer, or a hash that is not of the expected form. */
+MUST_CHECK bool inspect_event(struct redis_inspect *in, const char *event,
+                              struct inspect_event *out, struct fault *f);
+/* The id of this run of Redis. If the hash has another one, Redis has been restarted since. */
+MUST_CHECK bool inspect_run(struct redis_inspect *in, char run[INSPECT_RUN_TEXT], struct fault *f);
+
+/* How many entries the stream has, and how many were ever added (0, 0: there is no stream). */
+MUST_CHECK bool inspect_stream_size(struct redis_inspect *in, const char *event, uint64_t *length,
+                                    uint64_t *added, struct fault *f);
+typedef void inspect_visit(void *context, const struct inspect_entry *e);
+/* Visits all entries in order. False: no answer, or an entry of another form. */
+MUST_CHECK bool inspect_stream(struct redis_inspect *in, const char *event, inspect_visit *visit,
+                               void *context, struct fault *f);
+
 typedef void inspect_name_visit(void *context, const char *name, size_t name_len, const char *value,
                                 size_t value_len);
-MUST_CHECK bool inspect_names(struct redis_inspect *l, const char *event, enum inspect_names what,
+/* Visits every key (its value is that of step.lua) or every buyer (its value is its tickets), some
+ * more than once. False: no answer. */
+MUST_CHECK bool inspect_names(struct redis_inspect *in, const char *event, enum inspect_names which,
                               struct inspect_guard *guard, inspect_name_visit *visit, void *context,
                               struct fault *f);
-/* Visits the marks of granted keys, in order. */
-typedef void inspect_mark_visit(void *context, uint64_t mark);
-MUST_CHECK bool inspect_marks(struct redis_inspect *l, const char *event,
-                              struct inspect_guard *guard, inspect_mark_visit *visit, void *context,
-                              struct fault *f);
+typedef void inspect_key_hash_visit(void *context, uint64_t key_hash);
+/* Visits the hashes of granted keys, in order. */
+MUST_CHECK bool inspect_key_hashes(struct redis_inspect *in, const char *event,
+                                   struct inspect_guard *guard, inspect_key_hash_visit *visit,
+                                   void *context, struct fault *f);
 
 #endif

@@ -17,10 +17,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_text(const char *text, size_t capacity)
+static void check_text(const char *text, size_t size)
 {
-    size_t len = strnlen(text, capacity);
-    ASSERT(len < capacity);
+    size_t len = strnlen(text, size);
+    ASSERT(len < size);
     for (size_t i = 0; i < len; i++)
         ASSERT(text[i] >= 0x20 && text[i] <= 0x7e);
 }

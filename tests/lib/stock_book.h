@@ -19,15 +19,15 @@
 #include <sodium.h>
 
 #include "conf/base/key_hash.h"
-#include "storage/stock/redis.h"
+#include "storage/stock/stock.h"
 #include "tests/lib/stock_in_redis.h"
 
 #define SLOT 7
 #ifndef RECORDS
 #define RECORDS 8192 /* of one book */
 #endif
-#define BOOKS     4 /* nodes 1 to 3 */
-#define MARKS_ALL (2 * RECORDS)
+#define BOOKS      4 /* nodes 1 to 3 */
+#define HASHES_ALL (2 * RECORDS)
 
 static struct conf conf;
 static struct arena arena;
@@ -48,7 +48,7 @@ static struct book {
     uint32_t origins; /* how often an origin was told */
     struct stock_node nodes[NODES_MAX];
     uint32_t node_count, voided;
-    uint64_t marks[MARKS_ALL];
+    uint64_t key_hashes[HASHES_ALL];
     uint32_t hash_count;
     bool hashes_known;
     struct stock_change journal[RECORDS];
@@ -57,7 +57,7 @@ static struct book {
 static struct stock_change changes[SETTLE_MAX];
 static struct stock_item items[BATCH_MAX];
 static uint64_t late_of[BATCH_MAX]; /* the order that a late payment is for */
-static uint64_t marks_told[KEY_HASHES_MAX];
+static uint64_t step_hashes[KEY_HASHES_MAX];
 static struct stock_node nodes_told[NODES_MAX];
 static uint32_t event; /* in the configuration */
 static uint32_t limit, total;
@@ -67,10 +67,12 @@ static uint64_t pay_by;    /* of the orders granted from now on; 0: sold outrigh
 
 static inline void use(struct stock *(*plan)(const struct conf *, struct arena *))
 {
+    thread_set_role(THREAD_MAIN, "main"); /* which owns the arena */
     memset(&arena, 0, sizeof arena);
     stock = plan(&conf, &arena);
     assert_true(arena_map(&arena, &f));
     stock_init(stock, &arena);
+    thread_set_role(THREAD_LEDGER, "ledger"); /* which owns the stock */
     stock_set_timeout(stock, 5000);
 }
 
@@ -123,7 +125,6 @@ static inline void be(uint16_t node)
 {
     conf.node = node;
     book = &books[node];
-    snprintf(redis_of(stock)->node, sizeof redis_of(stock)->node, "%u", (unsigned)node);
 }
 
 /* ---- attach --------------------------------------------------------------------------------- */
@@ -147,7 +148,7 @@ static inline uint32_t chain_of(const struct book *b, uint64_t seq)
     uint64_t chain = 0;
     for (uint64_t i = 0; i < seq; i++) {
         const struct stock_change *c = &b->journal[i];
-        const uint64_t said[] = {chain, c->what, c->number, c->time_wall_ms, c->n};
+        const uint64_t said[] = {chain, c->kind, c->number, c->time_wall_ms, c->n};
         chain = key_hash((const char *)said, sizeof said);
     }
     return (uint32_t)chain;
@@ -181,7 +182,7 @@ static inline struct stock_attach attach_of_book(void)
                               .seen = book->figures,
                               .nodes = book->nodes,
                               .node_count = book->node_count,
-                              .just_heard = !heard_before};
+                              .nodes_are_current = !heard_before};
     memcpy(at.known, book->others, sizeof book->others);
     at.known_count = book->others_count;
     return at;
@@ -216,13 +217,13 @@ static inline enum stock_result attach(void)
 
 /* ---- the journal ---------------------------------------------------------------------------- */
 
-static inline struct stock_change *append(enum stock_what what, uint64_t order)
+static inline struct stock_change *append(enum stock_change_kind kind, uint64_t order)
 {
     struct orderid id = {.node = conf.node, .slot = SLOT, .number = order, .tag = 3 * order + 1};
     assert_true(book->end < RECORDS);
     struct stock_change *c = &book->journal[book->end++];
     *c = (struct stock_change){
-        .what = what, .seq = book->end, .time_wall_ms = 1000 + book->end + book->salt, .n = 1};
+        .kind = kind, .seq = book->end, .time_wall_ms = 1000 + book->end + book->salt, .n = 1};
     c->buyer = c->key = "";
     orderid_print(c->order, &id);
     return c;
@@ -232,24 +233,24 @@ static inline struct stock_change *append(enum stock_what what, uint64_t order)
 static inline const struct stock_change *grant_of(const struct book *b, uint64_t number)
 {
     for (uint64_t i = 0; i < b->end; i++)
-        if (b->journal[i].number == number && b->journal[i].what <= STOCK_GRANTED_SOLD)
+        if (b->journal[i].number == number && b->journal[i].kind <= STOCK_GRANTED_SOLD)
             return &b->journal[i];
     fail_msg("no order %lu", (unsigned long)number);
     return NULL;
 }
 
 /* Something happens to an order; the next step settles it. */
-static inline void note(enum stock_what what, uint64_t order)
+static inline void note(enum stock_change_kind kind, uint64_t order)
 {
     const struct stock_change *grant = grant_of(book, order);
-    struct stock_change *c = append(what, order);
+    struct stock_change *c = append(kind, order);
     c->n = grant->n;
     c->buyer = grant->buyer;
     c->buyer_len = grant->buyer_len;
     c->key = grant->key;
     c->key_len = grant->key_len;
     c->pay_by_wall_ms = grant->pay_by_wall_ms;
-    if (what == STOCK_PAID_LATE)
+    if (kind == STOCK_PAID_LATE)
         c->number = ++book->last;
 }
 
@@ -263,7 +264,7 @@ static inline void note_grant(uint32_t n)
 
 static inline void commit_item(const struct stock_item *item, uint64_t of)
 {
-    if (item->how == STOCK_LATE) {
+    if (item->kind == STOCK_LATE) {
         note(STOCK_PAID_LATE, of);
         return;
     }
@@ -294,10 +295,10 @@ static inline uint32_t commit(uint32_t count)
 /* ---- step ----------------------------------------------------------------------------------- */
 
 /* An item of the next batch. The names must outlive the test. */
-static inline void want(uint32_t i, enum stock_how how, uint32_t n, const char *buyer,
+static inline void want(uint32_t i, enum stock_item_kind kind, uint32_t n, const char *buyer,
                         const char *key)
 {
-    items[i] = (struct stock_item){.how = how,
+    items[i] = (struct stock_item){.kind = kind,
                                    .n = n,
                                    .buyer = buyer,
                                    .buyer_len = (uint8_t)strlen(buyer),
@@ -319,7 +320,7 @@ static inline uint32_t read_changes(uint64_t to)
 static inline void add_key_hashes(const struct stock_step *st)
 {
     for (uint32_t i = 0; i < st->hash_count; i++)
-        book->marks[book->hash_count++] = st->marks[i];
+        book->key_hashes[book->hash_count++] = st->key_hashes[i];
     book->hashes_known = book->hash_count == st->hashes_total;
 }
 
@@ -333,7 +334,7 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
                             .to = to,
                             .chain = chain_of(book, to),
                             .end = to == book->end,
-                            .first = book->last + 1,
+                            .first_number = book->last + 1,
                             .changes = changes,
                             .change_count = read_changes(to),
                             .items = items,
@@ -342,9 +343,9 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
                             .pay_by_wall_ms = pay_by,
                             .limit = limit,
                             .hashes_seen = book->hash_count,
-                            .marks = marks_told,
+                            .key_hashes = step_hashes,
                             .seen = book->figures,
-                            .knows = 1 + book->others_count,
+                            .known_count = 1 + book->others_count,
                             .want_nodes = !between_beats,
                             .nodes = nodes_told};
     enum stock_result result = stock_step(stock, &st, &f);
@@ -490,11 +491,11 @@ static inline void assert_same(uint32_t i, uint16_t node, uint64_t number, uint6
     assert_int_equal(items[i].order_pay_by_wall_ms, due);
 }
 
-static inline uint32_t times_marked(const char *key)
+static inline uint32_t times_hashed(const char *key)
 {
     uint32_t times = 0;
     for (uint32_t i = 0; i < book->hash_count; i++)
-        times += book->marks[i] == key_hash(key, strlen(key));
+        times += book->key_hashes[i] == key_hash(key, strlen(key));
     return times;
 }
 

@@ -86,7 +86,7 @@ static inline void view_deduct(struct view *v, uint16_t node, const struct stock
 {
     uint32_t buyer = buyer_of(c->buyer, c->buyer_len);
     view_tickets(v, buyer, c->n, 0);
-    if (c->what != STOCK_PAID_LATE)
+    if (c->kind != STOCK_PAID_LATE)
         view_key(v, node, c->number, c->n, buyer, key_of(c->key, c->key_len), c->pay_by_wall_ms);
 }
 
@@ -94,19 +94,19 @@ static inline void view_settle(struct view *v, uint16_t node, const struct stock
 {
     uint32_t *held = &v->nodes[node].held, *sold = &v->nodes[node].sold;
     uint32_t key = key_of(c->key, c->key_len);
-    bool ends = c->what == STOCK_CANCELLED || c->what == STOCK_EXPIRED || c->what == STOCK_UNDONE;
+    bool ends = c->kind == STOCK_CANCELLED || c->kind == STOCK_EXPIRED || c->kind == STOCK_UNDONE;
     if (c->number > 0) {
         view_deduct(v, node, c);
         v->nodes[node].done = c->number;
-        *(c->what == STOCK_GRANTED_HELD ? held : sold) += c->n;
+        *(c->kind == STOCK_GRANTED_HELD ? held : sold) += c->n;
     } else {
-        *(c->what == STOCK_UNDONE ? sold : held) -= c->n;
-        *sold += c->what == STOCK_PAID ? c->n : 0;
+        *(c->kind == STOCK_UNDONE ? sold : held) -= c->n;
+        *sold += c->kind == STOCK_PAID ? c->n : 0;
     }
     if (ends)
         view_tickets(v, buyer_of(c->buyer, c->buyer_len), 0, c->n);
     if (key != NOBODY && v->keys[key].node == node && v->keys[key].number == order_number(c))
-        v->keys[key].ended = ends || (v->keys[key].ended && c->what != STOCK_PAID_LATE);
+        v->keys[key].ended = ends || (v->keys[key].ended && c->kind != STOCK_PAID_LATE);
 }
 
 /* All that the stock must hold when this node has settled up to record `to`. */
@@ -156,7 +156,7 @@ static inline enum stock_verdict judge(struct view *v, uint16_t me, uint64_t *la
     uint32_t buyer = buyer_of(item->buyer, item->buyer_len);
     if (key != NOBODY && v->keys[key].node != 0)
         return judge_key(v, me, &v->keys[key], item);
-    if (item->how == STOCK_LOOKUP)
+    if (item->kind == STOCK_LOOKUP)
         return STOCK_NO_KEY;
     if (now_state != STOCK_OPEN)
         return now_state == STOCK_PAUSED ? STOCK_IS_PAUSED : STOCK_IS_CLOSED;
@@ -240,13 +240,13 @@ static inline void check_redis(const struct view *v)
 }
 
 /* Every granted key is among the marks that a node has read, once it has read them all. */
-static inline void check_marks(const struct view *v)
+static inline void check_key_hashes(const struct view *v)
 {
     if (!book->hashes_known)
         return;
     for (uint32_t k = 0; k < KEYS; k++)
         if (v->keys[k].node != 0)
-            assert_true(times_marked(key_names[k]) >= 1);
+            assert_true(times_hashed(key_names[k]) >= 1);
 }
 
 /* The stream has every change once, and those of a node in order. */

@@ -377,7 +377,9 @@ static void fill_plan(void)
     memset(&arena, 0, sizeof arena);
     for (int i = 0; i < ADMIN_PLAN_MAX; i++) {
         snprintf(names[i], sizeof names[i], "a pool with name%02d", i);
-        arena.pools[i] = (struct arena_pool){names[i], 1, SIZE_MAX - CACHE_LINE, 0};
+        arena.pools[i].name = names[i];
+        arena.pools[i].count = 1;
+        arena.pools[i].size = SIZE_MAX - CACHE_LINE;
     }
     arena.pool_count = ADMIN_PLAN_MAX;
     arena.bytes = SIZE_MAX;

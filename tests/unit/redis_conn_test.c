@@ -1,7 +1,7 @@
 /*
- * Why: everything that a node says to Redis goes through a link. A byte of a command that is lost
- * between two pieces is a command of another meaning; and a link that crashes or hangs when there
- * is no memory, or when the peer fails, takes the node with it.
+ * Why: everything that a node sends to Redis goes through a redis_conn. A byte that is lost between
+ * two pieces of a command changes its meaning; and a connection that crashes or hangs when there is
+ * no memory, or when the peer fails, takes the node with it.
  */
 /* needs: storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c conf/base/check.c -lhiredis
  */
@@ -26,16 +26,14 @@
 #define SHORT_US 20000u
 #define BIG      (8 * REDIS_CONN_BUFFER) /* fits into a socket that is not read */
 
-static const char *argv[ARGS];
-static size_t lens[ARGS];
-static char numbers[ARGS * 20], buffer[REDIS_CONN_BUFFER], big[BIG], wire[2 * BIG];
+static char big[BIG], wire[2 * BIG];
 static struct conf_addr addr;
-static struct redis_conn l;
+static struct redis_conn *c;
 static struct fault f;
-static char dir[] = "/tmp/spike-link-XXXXXX";
+static char dir[] = "/tmp/spike-conn-XXXXXX";
 static int listener, peer;
 
-/* ---- an allocator that fails when it is told to --------------------------------------------- */
+/* ---- an allocator that fails on request ----------------------------------------------------- */
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -53,7 +51,7 @@ void *__libc_realloc(void *old, size_t size);
 void __libc_free(void *block);
 
 static int until_it_fails = -1; /* calls; below 0: never */
-static int blocks;              /* that are out */
+static int blocks;              /* allocated and not freed */
 
 static bool fails(void)
 {
@@ -90,11 +88,11 @@ void free(void *block)
 }
 #endif
 
-/* ---- a link and its peer -------------------------------------------------------------------- */
+/* ---- a connection and its peer -------------------------------------------------------------- */
 
-static void open_link(void)
+static void open_conn(void)
 {
-    if (!redis_conn_open(&l, clock_mono_us() + LONG_US, &f))
+    if (!redis_conn_open(c, clock_mono_us() + LONG_US, &f))
         fail_msg("%s", f.text);
     peer = accept(listener, NULL, NULL);
     assert_true(peer >= 0);
@@ -113,19 +111,19 @@ static int set_up(void **state)
     listener = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(bind(listener, &addr.to.any, addr.len), 0);
     assert_int_equal(listen(listener, 8), 0);
-    l = (struct redis_conn){.addr = &addr, .buffer = buffer};
-    l.args = (struct redis_conn_args){
-        .argv = argv, .lens = lens, .text = numbers, .max = ARGS, .text_max = sizeof numbers};
+    c = redis_conn_create(&addr, ARGS);
+    assert_non_null(c);
+    assert_string_equal(redis_conn_name(c), addr.text);
     for (size_t i = 0; i < sizeof big; i++)
         big[i] = (char)(i * 7 + i / 251);
-    open_link();
+    open_conn();
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    redis_conn_close(&l);
+    redis_conn_destroy(c);
     close(peer);
     close(listener);
     unlink(addr.to.local.sun_path);
@@ -135,18 +133,18 @@ static int tear_down(void **state)
 
 static void begin(const char *word)
 {
-    redis_conn_begin(&l);
-    redis_conn_add_text(&l, word);
+    redis_conn_begin(c);
+    redis_conn_add_text(c, word);
 }
 
 static bool send_by(uint32_t us)
 {
-    return redis_conn_send(&l, clock_mono_us() + us, &f);
+    return redis_conn_send(c, clock_mono_us() + us, &f);
 }
 
 static redisReply *receive_by(uint32_t us)
 {
-    return redis_conn_receive(&l, clock_mono_us() + us, &f);
+    return redis_conn_receive(c, clock_mono_us() + us, &f);
 }
 
 static void peer_says(const char *bytes, size_t len)
@@ -154,7 +152,7 @@ static void peer_says(const char *bytes, size_t len)
     assert_int_equal(write(peer, bytes, len), len);
 }
 
-/* The peer reads exactly these bytes, and no more are there. */
+/* The peer receives exactly these bytes. */
 static void peer_hears(const char *bytes, size_t len)
 {
     size_t got = 0;
@@ -171,7 +169,7 @@ static void peer_hears(const char *bytes, size_t len)
 static void failed_with(bool is_good, const char *words)
 {
     assert_false(is_good);
-    assert_false(redis_conn_is_open(&l));
+    assert_false(redis_conn_is_open(c));
     assert_non_null(strstr(f.text, addr.text));
     if (strstr(f.text, words) == NULL)
         fail_msg("%s", f.text);
@@ -184,9 +182,9 @@ static void test_a_command(void **state)
     static const char said[] = "*4\r\n$3\r\nSET\r\n$0\r\n\r\n$6\r\n\0\r\n$1\n\r\n$2\r\n-7\r\n";
     (void)state;
     begin("SET");
-    redis_conn_add(&l, "", 0);
-    redis_conn_add(&l, "\0\r\n$1\n", 6);
-    redis_conn_add_number(&l, -7);
+    redis_conn_add(c, "", 0);
+    redis_conn_add(c, "\0\r\n$1\n", 6);
+    redis_conn_add_number(c, -7);
     assert_true(send_by(LONG_US));
     peer_hears(said, sizeof said - 1);
 }
@@ -194,15 +192,31 @@ static void test_a_command(void **state)
 static void test_numbers(void **state)
 {
     static const int64_t all[] = {0, 9, 10, -1, 1000000007, INT64_MAX, INT64_MIN};
-    char text[32];
+    static char said[512];
     (void)state;
-    redis_conn_begin(&l);
+    int at = snprintf(said, sizeof said, "*%zu\r\n", ARRAY_LEN(all));
+    redis_conn_begin(c);
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-        int len = snprintf(text, sizeof text, "%" PRId64, all[i]);
-        redis_conn_add_number(&l, all[i]);
-        assert_int_equal(lens[i], len);
-        assert_memory_equal(argv[i], text, (size_t)len);
+        int len = snprintf(NULL, 0, "%" PRId64, all[i]);
+        at += snprintf(said + at, sizeof said - (size_t)at, "$%d\r\n%" PRId64 "\r\n", len, all[i]);
+        redis_conn_add_number(c, all[i]);
     }
+    assert_true(send_by(LONG_US));
+    peer_hears(said, (size_t)at);
+}
+
+/* An argument that is put in the place of another one; those around it stay. */
+static void test_an_argument_is_replaced(void **state)
+{
+    static const char said[] = "*3\r\n$4\r\nEVAL\r\n$6\r\nreturn\r\n$1\r\n0\r\n";
+    (void)state;
+    begin("EVALSHA");
+    redis_conn_add_text(c, "0123456789");
+    redis_conn_add_number(c, 0);
+    redis_conn_replace(c, 0, "EVAL");
+    redis_conn_replace(c, 1, "return");
+    assert_true(send_by(LONG_US));
+    peer_hears(said, sizeof said - 1);
 }
 
 /* Commands whose parts end before, at and behind the ends of the pieces in which they leave. */
@@ -216,8 +230,8 @@ static void test_longer_than_a_piece(void **state)
         memcpy(said + head, big, len);
         memcpy(said + head + len, "\r\n$1\r\nY\r\n", 9);
         begin("X");
-        redis_conn_add(&l, big, len);
-        redis_conn_add_text(&l, "Y");
+        redis_conn_add(c, big, len);
+        redis_conn_add_text(c, "Y");
         assert_true(send_by(LONG_US));
         peer_hears(said, (size_t)head + len + 9);
     }
@@ -228,7 +242,7 @@ static void test_a_peer_that_does_not_read(void **state)
     (void)state;
     begin("X");
     for (int i = 1; i < ARGS; i++)
-        redis_conn_add(&l, big, sizeof big);
+        redis_conn_add(c, big, sizeof big);
     failed_with(send_by(SHORT_US), "no progress within redis-timeout");
 }
 
@@ -305,8 +319,8 @@ static bool call(void)
 {
     peer_answers();
     begin("X");
-    redis_conn_add(&l, big, 2 * REDIS_CONN_BUFFER);
-    redisReply *reply = redis_conn_call(&l, clock_mono_us() + LONG_US, &f);
+    redis_conn_add(c, big, 2 * REDIS_CONN_BUFFER);
+    redisReply *reply = redis_conn_call(c, clock_mono_us() + LONG_US, &f);
     if (reply != NULL)
         assert_int_equal(reply->elements, 5);
     freeReplyObject(reply);
@@ -317,7 +331,7 @@ static bool call(void)
 static bool works_without(int n)
 {
     until_it_fails = n;
-    bool is_open = redis_conn_open(&l, clock_mono_us() + LONG_US, &f);
+    bool is_open = redis_conn_open(c, clock_mono_us() + LONG_US, &f);
     peer = accept(listener, NULL, NULL);
     bool is_good = is_open && call() && call();
     bool has_failed = until_it_fails < 0;
@@ -334,25 +348,25 @@ static void test_no_memory(void **state)
     int n = 0;
     bool is_good;
     (void)state;
-    redis_conn_close(&l);
+    redis_conn_close(c);
     close(peer);
     do {
         int before = blocks;
         is_good = works_without(n++);
-        redis_conn_close(&l);
+        redis_conn_close(c);
         close(peer);
         assert_int_equal(blocks, before);
     } while (!is_good);
     assert_in_range(n, 10, 100);
-    open_link();
+    open_conn();
 }
 
 static void test_sending_takes_no_memory(void **state)
 {
     (void)state;
     begin("X");
-    redis_conn_add(&l, big, sizeof big);
-    redis_conn_add_number(&l, 1);
+    redis_conn_add(c, big, sizeof big);
+    redis_conn_add_number(c, 1);
     until_it_fails = 0;
     assert_true(send_by(LONG_US));
     assert_int_equal(until_it_fails, 0);
@@ -365,13 +379,19 @@ static void test_sending_takes_no_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_a_command),           T(test_numbers),
-        T(test_longer_than_a_piece), T(test_a_peer_that_does_not_read),
-        T(test_a_peer_that_is_gone), T(test_a_long_reply),
-        T(test_half_a_reply),        T(test_an_end_within_a_reply),
+        T(test_a_command),
+        T(test_numbers),
+        T(test_an_argument_is_replaced),
+        T(test_longer_than_a_piece),
+        T(test_a_peer_that_does_not_read),
+        T(test_a_peer_that_is_gone),
+        T(test_a_long_reply),
+        T(test_half_a_reply),
+        T(test_an_end_within_a_reply),
         T(test_what_is_no_reply),
 #ifndef SANITIZED
-        T(test_no_memory),           T(test_sending_takes_no_memory),
+        T(test_no_memory),
+        T(test_sending_takes_no_memory),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,11 +15,12 @@
  * what Redis was never told is the one thing that no rule finds (CAVEATS): such an end is counted
  * apart.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/redis_conn.c conf/base/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
- * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #define RECORDS 64
 #include "tests/lib/stock_book.h"
 
@@ -160,7 +161,7 @@ static void join(bool dies)
         at(e);
         struct stock_attach a = attach_of_book();
         a.found = attaches[e].found;
-        a.first = !world.proven;
+        a.first_of_process = !world.proven;
         assert_int_equal(stock_attach(stock, &a, &f), STOCK_OK);
         take_attached(&a);
     }
@@ -187,7 +188,7 @@ static void begin_process(void)
 static uint64_t unpaid_order(const struct book *b)
 {
     for (uint64_t i = 0; i < b->end; i++) {
-        bool is_over = b->journal[i].what != STOCK_GRANTED_HELD || b->journal[i].n == 0;
+        bool is_over = b->journal[i].kind != STOCK_GRANTED_HELD || b->journal[i].n == 0;
         for (uint64_t k = i + 1; k < b->end && !is_over; k++)
             is_over = b->journal[k].n > 0 &&
                       memcmp(b->journal[k].order, b->journal[i].order, ORDERID_TEXT) == 0;

@@ -9,11 +9,12 @@
  * more of it, and only when each node that lives has come: one that does not come in that time is
  * out of reach, which the manual tells the operator to treat as alive.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/redis_conn.c conf/base/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
- * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #define RECORDS 64
 #include "tests/lib/stock_give_up.h"
 
@@ -110,7 +111,7 @@ static bool time_passes(void)
         beat(1);
     beat(2);
     world.has_waited = true;
-    world.since = world.books[0][1].figures.since;
+    world.since = world.books[0][1].figures.repair_since_wall_ms;
     return true;
 }
 
@@ -124,7 +125,7 @@ static bool gives_up_node(uint16_t node, bool lost)
     beat(2);
     for (uint32_t e = 0; e < EVENTS; e++) {
         at(2, e);
-        has_waited = world.has_waited && world.since == book->figures.since;
+        has_waited = world.has_waited && world.since == book->figures.repair_since_wall_ms;
         enum stock_result result = give_up(node, lost);
         if (result == STOCK_ATTACH)
             return true;
@@ -132,7 +133,7 @@ static bool gives_up_node(uint16_t node, bool lost)
         early += rc.outcome == STOCK_EARLY;
         alive += rc.outcome == STOCK_ALIVE;
         if (rc.outcome == STOCK_EARLY || rc.outcome == STOCK_ALIVE)
-            assert_int_equal(rc.of, 1);
+            assert_int_equal(rc.subject_node, 1);
         evicted += rc.evicted_count;
         world.evicted |= rc.evicted_count > 0;
         if (rc.evicted_count > 0 && world.lives)

@@ -3,11 +3,12 @@
  * whatever has become of the event meanwhile; and he must get no more than the limit, though he
  * asks on all nodes at once. Both are decided here, in the step that deducts.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/redis_conn.c conf/base/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
- * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 
 #define LONGEST "!#$%&'()*+,-./:;<=>?@[]^_`{|}~%s%n:::ticket:requests{0}~01234567"
@@ -391,8 +392,8 @@ static void test_each_key_is_marked_once(void **state)
     settle();
     assert_true(book->hashes_known);
     assert_int_equal(book->hash_count, 2);
-    assert_int_equal(times_marked("k1"), 1);
-    assert_int_equal(times_marked("k2"), 1);
+    assert_int_equal(times_hashed("k1"), 1);
+    assert_int_equal(times_hashed("k2"), 1);
 }
 
 /* ---- held and sold -------------------------------------------------------------------------- */
@@ -402,7 +403,7 @@ static void test_what_a_change_does_to_the_stock(void **state)
 {
     static const struct {
         bool held;
-        enum stock_what what;
+        enum stock_change_kind kind;
         uint32_t gone;
     } cases[] = {{true, STOCK_PAID, 3},
                  {true, STOCK_CANCELLED, 0},
@@ -416,7 +417,7 @@ static void test_what_a_change_does_to_the_stock(void **state)
         assert_int_equal(buy(3, "ann", ""), STOCK_YES);
         settle();
         assert_int_equal(book->figures.gone, kept + 3);
-        note(cases[i].what, book->last);
+        note(cases[i].kind, book->last);
         settle();
         kept += cases[i].gone;
         assert_int_equal(book->figures.gone, kept);

@@ -9,11 +9,12 @@
  * The model keeps nothing: it reads the journals anew each time. `stock_random_test SEED` repeats,
  * and with a second argument it talks.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/redis_conn.c conf/base/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
- * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,21 +30,21 @@ static uint32_t seen_verdicts[STOCK_NO_KEY + 1], repairs;
 /* ---- a call --------------------------------------------------------------------------------- */
 
 /* The state of an order of this book: the last that was journaled of it. */
-static enum stock_what state_of(uint64_t number)
+static enum stock_change_kind state_of(uint64_t number)
 {
-    enum stock_what what = STOCK_GRANTED_HELD;
+    enum stock_change_kind kind = STOCK_GRANTED_HELD;
     for (uint64_t i = 0; i < book->end; i++)
         if (book->journal[i].n > 0 && order_number(&book->journal[i]) == number)
-            what = book->journal[i].what;
-    return what;
+            kind = book->journal[i].kind;
+    return kind;
 }
 
-/* An order of this book; 0: none was found that is (what was last journaled of it) `what`. */
-static uint64_t some_order(enum stock_what what)
+/* An order of this book; 0: none was found that is (by the last record of it) of this kind. */
+static uint64_t some_order(enum stock_change_kind kind)
 {
     for (int tries = 0; tries < 20 && book->end > 0; tries++) {
         const struct stock_change *c = &book->journal[below((uint32_t)book->end)];
-        if (c->n > 0 && c->number > 0 && c->what != STOCK_PAID_LATE && state_of(c->number) == what)
+        if (c->n > 0 && c->number > 0 && c->kind != STOCK_PAID_LATE && state_of(c->number) == kind)
             return c->number;
     }
     return 0;
@@ -52,7 +53,7 @@ static uint64_t some_order(enum stock_what what)
 static bool is_asked_late(uint32_t count, uint64_t order)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (items[i].how == STOCK_LATE && late_of[i] == order)
+        if (items[i].kind == STOCK_LATE && late_of[i] == order)
             return true;
     return false;
 }
@@ -183,7 +184,7 @@ static void random_step(void)
     struct view after = look(conf.node, to);
     if (node_count > 1 && !troubled)
         check_redis(&after);
-    check_marks(&after);
+    check_key_hashes(&after);
 }
 
 static void random_attach(void)
@@ -215,9 +216,9 @@ static void random_attach(void)
 /* Something happens to an order and is journaled. */
 static void random_change(void)
 {
-    static const enum stock_what ends[] = {STOCK_PAID, STOCK_CANCELLED, STOCK_EXPIRED,
-                                           STOCK_EXPIRED, STOCK_EXPIRED};
-    static const enum stock_what sold[] = {STOCK_GRANTED_SOLD, STOCK_PAID, STOCK_PAID_LATE};
+    static const enum stock_change_kind ends[] = {STOCK_PAID, STOCK_CANCELLED, STOCK_EXPIRED,
+                                                  STOCK_EXPIRED, STOCK_EXPIRED};
+    static const enum stock_change_kind sold[] = {STOCK_GRANTED_SOLD, STOCK_PAID, STOCK_PAID_LATE};
     uint64_t order = some_order(STOCK_GRANTED_HELD);
     if (order != 0 && chance(80)) {
         note(ends[below(5)], order);
@@ -335,7 +336,7 @@ static void come_to_rest(void)
     }
     struct view v = look(conf.node, book->end);
     check_figures(&v);
-    check_marks(&v);
+    check_key_hashes(&v);
     if (node_count > 1)
         check_redis(&v);
 }

@@ -3,11 +3,12 @@
  * may be sold again (P1), none be stranded once its journal is back (P3), no key get a second order
  * (P4), whatever Redis has forgotten of it meanwhile and whoever gives it up.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/redis_conn.c conf/base/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
- * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_give_up.h"
 
 static char before[8192], after[8192];
@@ -69,7 +70,7 @@ static void test_again_changes_nothing(void **state)
     gives_up(2, false, 6, 0);
     redis_fixture_do(&redis, "HSET " H " turn 0");
     contents(H, before, sizeof before);
-    book->figures.turn = 0;
+    book->figures.revision = 0;
     gives_up(2, false, 6, 0);
     redis_fixture_do(&redis, "HSET " H " turn 0");
     contents(H, after, sizeof after);

@@ -2,11 +2,12 @@
  * Why: only Redis is shared: with other nodes, with the prototype's programs, and with operators
  * who write into it by hand. None of them may make us sell a ticket twice (P1).
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/redis_conn.c conf/base/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
- * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 
 static void test_a_prototype_hash_is_adopted(void **state)
@@ -236,12 +237,12 @@ static void test_the_beat_moves(void **state)
     (void)state;
     struct stock_attach at = attach_of_book();
     assert_int_equal(examine(&at), STOCK_OK);
-    assert_int_equal(at.found.beat, 0);
+    assert_int_equal(at.found.beat_wall_ms, 0);
     opened();
     at = attach_of_book();
     assert_int_equal(examine(&at), STOCK_OK);
-    assert_true(at.found.beat > 0 && at.found.now >= at.found.beat);
-    assert_true(at.found.now - at.found.beat < 5000);
+    assert_true(at.found.beat_wall_ms > 0 && at.found.now_wall_ms >= at.found.beat_wall_ms);
+    assert_true(at.found.now_wall_ms - at.found.beat_wall_ms < 5000);
 }
 
 /* The registry's word about a node, without the time of its beat, which must be now. */
@@ -266,7 +267,8 @@ static const char *registered(const char *node)
 static void test_a_beat_registers_the_node(void **state)
 {
     (void)state;
-    strcpy(redis_of(stock)->advertise, "10.0.0.5:3905");
+    conf.advertise = (struct conf_addr){.text = "10.0.0.5:3905", .len = sizeof(struct sockaddr_in)};
+    conf.advertise.to.any.sa_family = AF_INET;
     opened();
     assert_string_equal(registered("1"), "10.0.0.5:3905 1 0 0");
     assert_int_equal(sell(3, 2), 3);
@@ -283,7 +285,7 @@ static void test_a_beat_registers_the_node(void **state)
     settle();
     assert_null(registered("1"));
     between_beats = false;
-    strcpy(redis_of(stock)->advertise, "-");
+    conf.advertise.len = 0;
     settle();
     assert_string_equal(registered("1"), "- 1 6 0");
     assert_int_equal(count_of("HEXISTS {" H "}:nodes told"), 1); /* what else is there stays */
@@ -408,7 +410,7 @@ static void test_marks_reach_the_other_node(void **state)
     settle();
     assert_true(book->hashes_known);
     assert_int_equal(book->hash_count, 2);
-    assert_true(times_marked("k1") == 1 && times_marked("k2") == 1);
+    assert_true(times_hashed("k1") == 1 && times_hashed("k2") == 1);
     be(1);
     settle();
     assert_int_equal(book->hash_count, 2);
@@ -440,7 +442,7 @@ static void test_marks_come_in_portions(void **state)
     assert_int_equal(book->hash_count, 10 * BATCH_MAX);
     assert_true(book->hashes_known);
     for (uint32_t k = 0; k < 10; k++)
-        assert_int_equal(times_marked(names[k][17]), 1);
+        assert_int_equal(times_hashed(names[k][17]), 1);
 }
 
 static void test_an_act_reaches_the_other_node_once(void **state)

@@ -3,11 +3,12 @@
  * tickets from being sold again (P1); and who comes instead, blank or with an older copy of its
  * journal, must not pass for it.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/redis_conn.c conf/base/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c
- * conf/base/key_hash.c tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_give_up.h"
 
 /* ---- in repair ------------------------------------------------------------------------------ */
@@ -137,7 +138,7 @@ static void test_reopen_leaves_those_who_settle(void **state)
     again();
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
-    assert_int_equal(rc.of, 2);
+    assert_int_equal(rc.subject_node, 2);
     assert_int_equal(rc.evicted_count, 0);
     all_is_well(4);
 }
@@ -180,12 +181,12 @@ static void test_the_callers_clock_counts_too(void **state)
     has_waited = false;
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
-    assert_true(rc.of_ms > 0 && rc.of_ms <= patience);
+    assert_true(rc.subject_ms > 0 && rc.subject_ms <= patience);
     all_is_long_ago();
     settle();
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
-    assert_int_equal(rc.of, 2);
+    assert_int_equal(rc.subject_node, 2);
     has_waited = true;
     gives_up(2, false, 4, 0);
     patience = 0;
@@ -206,7 +207,7 @@ static void test_a_repair_begins_once_more(void **state)
     again();
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
-    assert_int_equal(rc.of, 2);
+    assert_int_equal(rc.subject_node, 2);
     patience = 0;
     be(2);
     again();

@@ -2,10 +2,11 @@
  * Why: the stock is where a ticket is sold twice or lost. The same cases run on the ledger's own
  * memory and on the scripts in a real Redis, because the two must never disagree.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/redis_conn.c conf/base/arena.c
- * conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
  * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 

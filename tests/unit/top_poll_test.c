@@ -291,8 +291,8 @@ static void test_the_most_nodes_that_are_allowed(void **state)
     assert_int_equal(accepted, MODEL_NODES_MAX);
 }
 
-/* Together far more than the pool holds, a piece from each in turn: connections wait for chunks, and
- * every answer arrives. */
+/* Together far more than the pool holds, a piece from each in turn: connections wait for chunks,
+ * and every answer arrives. */
 static void test_long_answers_take_turns(void **state)
 {
     static char bytes[220 * 1024];

@@ -1,9 +1,9 @@
 /*
- * Why: the arithmetic of an audit judges anew what the server decided. If it lets one false step
- * pass, a broken promise is called kept; if it stumbles over a sound one, nobody will believe it.
+ * Why: the arithmetic of an audit decides anew what the server has decided. If it accepts one wrong
+ * record, a broken promise is reported as kept; if it refuses a sound one, its reports are ignored.
  */
-/* needs: storage/log/account.c storage/log/names.c
- *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/key_hash.c
+/* needs: storage/log/audit_totals.c storage/log/key_index.c storage/log/buyer_index.c
+ * storage/log/name_hash.c conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/key_hash.c
  * conf/base/orderid.c storage/journal/journal_dir.c storage/journal/journal.c
  * storage/journal/journal_preallocate.c storage/journal/journal_open.c storage/journal/capacity.c
  * storage/journal/journal_figures.c storage/journal/order_index.c storage/journal/snapshot.c
@@ -13,13 +13,16 @@
  * storage/journal/verify.c -llmdb -lsodium -ldeflate */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "conf/base/key_hash.h"
-#include "storage/log/inside.h"
+#include "storage/log/audit_totals.h"
+#include "storage/log/buyer_index.h"
+#include "storage/log/key_index.h"
 #include "storage/stock/stock.h"
 
 #define ORDERS 16
@@ -27,22 +30,24 @@
 #include "tests/unit/audit_records.h"
 
 struct ledger {
-    struct account a;
-    struct account_order orders[ORDERS];
+    struct audit_totals a;
 };
 
+/* Ends the one that was begun before. */
 static void begin(struct ledger *l)
 {
+    static struct audit_totals previous;
+    audit_totals_end(&previous);
     memset(l, 0, sizeof *l);
-    l->a.orders = l->orders;
-    l->a.order_max = ORDERS;
+    assert_true(audit_totals_begin(&l->a, ORDERS));
+    previous = l->a;
 }
 
 static bool fold(struct ledger *l, struct record r)
 {
-    r.seq = l->a.tally.end + 1;
+    r.seq = l->a.node.end + 1;
     r.time_wall_ms = r.seq * 100;
-    return account_fold(&l->a, &r);
+    return audit_totals_fold(&l->a, &r);
 }
 
 static void fold_good(struct ledger *l, struct record r)
@@ -53,11 +58,11 @@ static void fold_good(struct ledger *l, struct record r)
 
 static void fold_bad(struct ledger *l, struct record r, const char *why)
 {
-    uint64_t seq = l->a.tally.end + 1;
+    uint64_t seq = l->a.node.end + 1;
     assert_false(fold(l, r));
     assert_string_equal(l->a.wrong, why);
     assert_int_equal(l->a.wrong_seq, seq);
-    assert_int_equal(l->a.tally.end, seq - 1);
+    assert_int_equal(l->a.node.end, seq - 1);
 }
 
 static void begin_sale(struct ledger *l)
@@ -66,7 +71,7 @@ static void begin_sale(struct ledger *l)
     fold_good(l, sale(10, 1));
 }
 
-/* ---- the life of orders --------------------------------------------------------------------- */
+/* ---- the changes of an order ---------------------------------------------------------------- */
 
 static void test_sums(void **state)
 {
@@ -80,8 +85,8 @@ static void test_sums(void **state)
     fold_good(&l, grant(4, ORDER_HELD, 1));
     fold_good(&l, change(two, ORDER_HELD, ORDER_SOLD));
     fold_good(&l, change(three, ORDER_HELD, ORDER_EXPIRED));
-    assert_int_equal(l.a.tally.sold, 5);
-    assert_int_equal(l.a.tally.held, 1);
+    assert_int_equal(l.a.node.sold, 5);
+    assert_int_equal(l.a.node.held, 1);
     assert_int_equal(l.a.tickets, 8);
     assert_int_equal(l.a.in_state[ORDER_SOLD], 2);
     assert_int_equal(l.a.in_state[ORDER_HELD], 1);
@@ -113,8 +118,8 @@ static void test_every_change(void **state)
     }
 }
 
-/* Sold outright, an order can be taken back from who never heard of it; one that was paid cannot.
- */
+/* An order that was sold outright can be cancelled if its buyer never heard of it; one that was
+ * paid cannot. */
 static void test_paid_is_final(void **state)
 {
     struct ledger l;
@@ -163,8 +168,8 @@ static void test_late(void **state)
     fold_good(&l, late(one, 3));
     fold_good(&l, refusal(two));
     fold_good(&l, grant(4, ORDER_SOLD, 1)); /* 3 was taken by the late payment */
-    assert_int_equal(l.a.tally.sold, 3);
-    assert_int_equal(l.a.tally.orders.granted, 3);
+    assert_int_equal(l.a.node.sold, 3);
+    assert_int_equal(l.a.node.orders.granted, 3);
     assert_int_equal(l.a.tickets, 4);
     assert_int_equal(l.a.late, 1);
     assert_int_equal(l.a.refused, 1);
@@ -252,7 +257,7 @@ static void test_what_cannot_follow(void **state)
     fold_bad(&l, sale(10, 2), "it begins another sale, and this one has orders");
     begin_sale(&l);
     gap.seq = 3;
-    assert_false(account_fold(&l.a, &gap));
+    assert_false(audit_totals_fold(&l.a, &gap));
     assert_string_equal(l.a.wrong, "records are missing before it");
 }
 
@@ -264,10 +269,10 @@ static void test_stops_at_the_first(void **state)
     begin_sale(&l);
     fold_bad(&l, grant(2, ORDER_SOLD, 1), "its order number does not follow the last one");
     assert_false(fold(&l, grant(1, ORDER_SOLD, 1)));
-    assert_int_equal(l.a.tally.sold, 0);
+    assert_int_equal(l.a.node.sold, 0);
 }
 
-/* Redis is held against the journal as of `pos`, not against what came after. */
+/* Redis is compared with the journal as of `pos`, not with later records. */
 static void test_as_of_pos(void **state)
 {
     struct ledger l;
@@ -275,7 +280,7 @@ static void test_as_of_pos(void **state)
     (void)state;
     begin_sale(&l);
     l.a.pos = 3;
-    l.a.mark = 4;
+    l.a.early_end = 4;
     fold_good(&l, one);
     fold_good(&l, grant(2, ORDER_SOLD, 1));
     fold_good(&l, grant(3, ORDER_SOLD, 1));
@@ -283,24 +288,24 @@ static void test_as_of_pos(void **state)
     assert_int_equal(l.a.pos_held, 2);
     assert_int_equal(l.a.pos_sold, 1);
     assert_int_equal(l.a.pos_last, 2);
-    assert_int_equal(l.a.mark_last, 3);
-    assert_int_equal(l.a.tally.sold, 4);
+    assert_int_equal(l.a.early_last, 3);
+    assert_int_equal(l.a.node.sold, 4);
 }
 
 static void test_p1_over_journals(void **state)
 {
-    struct account_sum sum = {0};
+    struct audit_sum sum = {0};
     struct node_totals a = {.has_sale = true, .total = 10, .version = 1, .sold = 6};
     struct node_totals b = {.has_sale = true, .total = 12, .version = 2, .sold = 5, .held = 1};
     (void)state;
-    account_add(&sum, &a);
-    account_add(&sum, &b);
+    audit_sum_add(&sum, &a);
+    audit_sum_add(&sum, &b);
     assert_int_equal(sum.total, 12);
-    assert_true(account_fits(&sum)); /* 12 of 12 */
-    account_add(&sum,
-                &(struct node_totals){.has_sale = true, .total = 99, .version = 1, .held = 1});
+    assert_true(audit_sum_fits(&sum)); /* 12 of 12 */
+    audit_sum_add(&sum,
+                  &(struct node_totals){.has_sale = true, .total = 99, .version = 1, .held = 1});
     assert_int_equal(sum.total, 12);
-    assert_false(account_fits(&sum)); /* 13 of 12 */
+    assert_false(audit_sum_fits(&sum)); /* 13 of 12 */
 }
 
 static struct record act(uint8_t state, uint32_t total, uint32_t version)
@@ -319,7 +324,7 @@ static void test_acts(void **state)
     fold_good(&l, act(STOCK_OPEN, 20, 2));
     assert_int_equal(l.a.acts, 2);
     assert_int_equal(l.a.first_act, 3);
-    assert_int_equal(l.a.tally.total, 20);
+    assert_int_equal(l.a.node.total, 20);
 }
 
 /* What was closed stays closed, whatever is said of it later; unless it was another sale. */
@@ -350,22 +355,22 @@ static void test_what_is_said(void **state)
     struct ledger l;
     (void)state;
     begin_sale(&l);
-    l.a.mark = 2;
-    assert_int_equal(l.a.said.version, 1);
-    assert_false(l.a.said.acted);
+    l.a.early_end = 2;
+    assert_int_equal(l.a.settings.version, 1);
+    assert_false(l.a.settings.from_act);
     fold_good(&l, act(STOCK_PAUSED, 10, 2));
     fold_good(&l, act(STOCK_PAUSED, 10, 2));
-    assert_true(l.a.said.acted);
-    assert_false(l.a.said.corrected);
-    assert_int_equal(l.a.said.state, STOCK_PAUSED);
+    assert_true(l.a.settings.from_act);
+    assert_false(l.a.settings.corrected);
+    assert_int_equal(l.a.settings.state, STOCK_PAUSED);
     fold_good(&l, act(STOCK_OPEN, 10, 2));
-    assert_true(l.a.said.corrected);
+    assert_true(l.a.settings.corrected);
     fold_good(&l, act(STOCK_OPEN, 12, 3));
-    assert_false(l.a.said.corrected);
+    assert_false(l.a.settings.corrected);
     fold_good(&l, act(STOCK_OPEN, 13, 3));
-    assert_true(l.a.said.corrected);
-    assert_int_equal(l.a.said.total, 13);
-    assert_int_equal(l.a.mark_version, 2);
+    assert_true(l.a.settings.corrected);
+    assert_int_equal(l.a.settings.total, 13);
+    assert_int_equal(l.a.early_version, 2);
 }
 
 /* ---- keys and buyers ------------------------------------------------------------------------ */
@@ -373,104 +378,110 @@ static void test_what_is_said(void **state)
 static void test_keys(void **state)
 {
     static const char *const names[] = {"a", "b", "a", "c", "b", "a", "ab"};
-    struct keys keys = {0};
-    const struct key *twice = NULL;
+    struct key_index *keys = key_index_create();
+    const struct key *duplicate = NULL;
     uint64_t count;
     (void)state;
     for (uint64_t i = 0; i < ARRAY_LEN(names); i++) {
         struct record r = with(grant(i + 1, ORDER_SOLD, 1), "", names[i]);
-        assert_non_null(keys_add(&keys, &r, 1, 0));
+        assert_non_null(key_index_add(keys, &r, 1, 0));
     }
-    assert_int_equal(keys_doubles(&keys, &twice), 2);
-    assert_non_null(twice);
-    struct key *a = keys_find(&keys, "a", 1, &count);
+    assert_int_equal(key_index_sort(keys, &duplicate), 2);
+    assert_non_null(duplicate);
+    struct key *a = key_index_find(keys, "a", 1, &count);
     assert_int_equal(count, 3);
     uint64_t numbers = 0;
     for (uint64_t i = 0; i < count; i++) {
-        assert_int_equal(a[i].mark, key_hash("a", 1));
+        assert_int_equal(a[i].key_hash, key_hash("a", 1));
         numbers |= UINT64_C(1) << a[i].number;
     }
     assert_int_equal(numbers, 1u << 1 | 1u << 3 | 1u << 6);
-    assert_int_equal(keys_find(&keys, "ab", 2, &count)->number, 7);
+    assert_int_equal(key_index_find(keys, "ab", 2, &count)->number, 7);
     assert_int_equal(count, 1);
-    assert_null(keys_find(&keys, "b2", 2, &count));
-    free(keys.at);
-    assert_null(keys_find(&(struct keys){0}, "a", 1, &count));
+    assert_null(key_index_find(keys, "b2", 2, &count));
+    key_index_destroy(keys);
+    keys = key_index_create();
+    assert_null(key_index_find(keys, "a", 1, &count));
+    key_index_destroy(keys);
 }
 
-/* What Redis has for a key is compared byte for byte, but for its first letter. */
+/* A key's value in Redis is compared byte for byte, but for its first letter. */
 static void test_key_value(void **state)
 {
     static const char text[] = "0102-0300000000a7:2:1764554400000:alice";
     static const char other[] = "0102-0300000000a8:2:1764554400000:alice";
     struct record r = with(grant(0xa7, ORDER_HELD, 2), "alice", "k");
-    struct keys keys = {0};
+    struct key_index *keys = key_index_create();
     (void)state;
     r.pay_by_wall_ms = UINT64_C(1764554400000);
-    const struct key *k = keys_add(&keys, &r, 0x0102, 3);
+    const struct key *k = key_index_add(keys, &r, 0x0102, 3);
     assert_non_null(k);
-    assert_true(k->value == key_value(text, strlen(text)));
-    assert_false(k->value == key_value(other, strlen(other)));
-    assert_false(k->value == key_value(text, strlen(text) - 1));
-    free(keys.at);
+    assert_true(k->value == key_index_value(text, strlen(text)));
+    assert_false(k->value == key_index_value(other, strlen(other)));
+    assert_false(k->value == key_index_value(text, strlen(text) - 1));
+    key_index_destroy(keys);
 }
 
-static void fold_buyers(struct buyers *b, struct record r)
+static void fold_buyers(struct buyer_index *b, struct record r)
 {
     r.seq = r.number * 10;
-    assert_true(buyers_fold(b, &r));
+    assert_true(buyer_index_fold(b, &r));
 }
 
 static void test_limit(void **state)
 {
-    struct buyers b = {0};
+    struct buyer_index *b = buyer_index_create();
     uint64_t most;
     struct record one = with(grant(1, ORDER_HELD, 2), "ann", "");
     (void)state;
-    buyers_begin(&b, 2);
-    fold_buyers(&b, one);
-    fold_buyers(&b, grant(2, ORDER_SOLD, 9)); /* nobody's */
-    fold_buyers(&b, change(one, ORDER_HELD, ORDER_EXPIRED));
-    fold_buyers(&b, with(grant(3, ORDER_SOLD, 2), "ann", ""));
-    assert_int_equal(b.above.times, 0);
-    fold_buyers(&b, refusal(one));
-    assert_int_equal(b.above.times, 0);
-    fold_buyers(&b, late(one, 4));
-    fold_buyers(&b, refusal(one)); /* gives nobody more */
-    assert_int_equal(b.above.times, 1);
-    assert_int_equal(b.above.n, 4);
-    assert_int_equal(b.above.seq, 40);
-    assert_int_equal(buyers_find(&b, "ann", 3)->tickets, 4);
-    assert_null(buyers_find(&b, "bob", 3));
-    buyers_begin(&b, 2); /* another journal: its own count, and the sum */
-    fold_buyers(&b, with(grant(1, ORDER_SOLD, 1), "ann", ""));
-    assert_int_equal(b.above.times, 0);
-    assert_int_equal(buyers_above(&b, 4, &most), 1);
+    buyer_index_begin(b, 2);
+    fold_buyers(b, one);
+    fold_buyers(b, grant(2, ORDER_SOLD, 9)); /* without a buyer */
+    fold_buyers(b, change(one, ORDER_HELD, ORDER_EXPIRED));
+    fold_buyers(b, with(grant(3, ORDER_SOLD, 2), "ann", ""));
+    assert_int_equal(buyer_index_excess(b).times, 0);
+    fold_buyers(b, refusal(one));
+    assert_int_equal(buyer_index_excess(b).times, 0);
+    fold_buyers(b, late(one, 4));
+    fold_buyers(b, refusal(one)); /* gives no buyer more */
+    assert_int_equal(buyer_index_excess(b).times, 1);
+    assert_int_equal(buyer_index_excess(b).n, 4);
+    assert_int_equal(buyer_index_excess(b).seq, 40);
+    assert_true(buyer_index_confirm(b, "ann", 3, 4));
+    assert_false(buyer_index_confirm(b, "ann", 3, 5));
+    assert_false(buyer_index_confirm(b, "bob", 3, 0));
+    buyer_index_begin(b, 2); /* another journal: its own count, and the sum */
+    fold_buyers(b, with(grant(1, ORDER_SOLD, 1), "ann", ""));
+    assert_int_equal(buyer_index_excess(b).times, 0);
+    assert_int_equal(buyer_index_above(b, 4, &most), 1);
     assert_int_equal(most, 5);
-    assert_int_equal(buyers_above(&b, 5, &most), 0);
-    free(b.at);
+    assert_int_equal(buyer_index_above(b, 5, &most), 0);
+    buyer_index_destroy(b);
 }
 
-/* The table grows, and everybody is found again. */
+/* The table grows, and every buyer is found again. */
 static void test_many_buyers(void **state)
 {
-    struct buyers b = {0};
+    struct buyer_index *b = buyer_index_create();
     char name[16];
+    uint64_t unconfirmed;
     (void)state;
-    buyers_begin(&b, 0);
+    buyer_index_begin(b, 0);
     for (uint64_t round = 0; round < 2; round++)
         for (uint64_t i = 0; i < 20000; i++) {
             snprintf(name, sizeof name, "b%u", (unsigned)i);
-            fold_buyers(&b, with(grant(i + 1, ORDER_SOLD, 3), name, ""));
+            fold_buyers(b, with(grant(i + 1, ORDER_SOLD, 3), name, ""));
         }
-    assert_int_equal(b.count, 20000);
+    assert_int_equal(buyer_index_count(b), 20000);
     for (uint64_t i = 0; i < 20000; i++) {
         snprintf(name, sizeof name, "b%u", (unsigned)i);
-        const struct buyer *buyer = buyers_find(&b, name, strlen(name));
-        assert_non_null(buyer);
-        assert_int_equal(buyer->tickets, 6);
+        assert_true(buyer_index_confirm(b, name, strlen(name), 6));
+        if (i == 9999) {
+            assert_int_equal(buyer_index_live(b, &unconfirmed), 20000);
+            assert_int_equal(unconfirmed, 10000);
+        }
     }
-    free(b.at);
+    buyer_index_destroy(b);
 }
 
 int main(void)

@@ -1,5 +1,6 @@
 /*
- * private: what a stock is made of; for redis.c, local.c and stock.c alone.
+ * stock_private: what every kind of stock consists of; for stock.c, local.c, redis.c and
+ * redis_attach.c alone.
  */
 #ifndef SPIKE_STOCK_PRIVATE_H
 #define SPIKE_STOCK_PRIVATE_H
@@ -13,20 +14,20 @@ struct stock_ops {
     enum stock_result (*attach)(struct stock *s, struct stock_attach *at, struct fault *f);
     enum stock_result (*step)(struct stock *s, struct stock_step *st, struct fault *f);
     enum stock_result (*act)(struct stock *s, struct stock_act *act, struct fault *f);
-    /* NULL: there is one node only */
+    /* NULL: there are no other nodes. */
     enum stock_result (*reclaim)(struct stock *s, struct stock_reclaim *rc, struct fault *f);
     void (*disconnect)(struct stock *s);
-    struct stock_fill (*fill)(const struct stock *s); /* NULL: it has no tables */
+    struct stock_fill (*fill)(const struct stock *s);          /* NULL: it has no tables */
+    void (*set_timeout)(struct stock *s, uint64_t timeout_ms); /* NULL: it never waits */
 };
 
-/* The first member of both kinds. */
+/* The first member of every kind. */
 struct stock {
     const struct stock_ops *ops;
     const struct conf *conf;
-    uint64_t timeout_us;
 };
 
-/* Makes a new sale: a random id and secret. */
+/* Makes a new sale: a random id and a random secret. */
 void stock_new_sale(struct stock_sale *sale);
 
 #endif

@@ -1,4 +1,4 @@
-#include "storage/stock/reply.h"
+#include "storage/stock/redis_reply.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@ const char *reply_text(const redisReply *reply, size_t i)
     if (reply->type != REDIS_REPLY_ARRAY || i >= reply->elements)
         return NULL;
     const redisReply *e = reply->element[i];
+    ASSERT(e != NULL); /* hiredis: a whole reply has all of its elements */
     return e->type == REDIS_REPLY_STRING ? e->str : NULL;
 }
 
@@ -22,6 +23,7 @@ bool reply_number(const redisReply *reply, size_t i, uint64_t max, uint64_t *out
     if (reply->type != REDIS_REPLY_ARRAY || i >= reply->elements)
         return false;
     const redisReply *e = reply->element[i];
+    ASSERT(e != NULL && max <= INT64_MAX);
     if (e->type != REDIS_REPLY_INTEGER || e->integer < 0 || (uint64_t)e->integer > max)
         return false;
     *out = (uint64_t)e->integer;
@@ -39,14 +41,24 @@ bool reply_u32(const redisReply *reply, size_t i, uint32_t *out)
 
 bool reply_state(const redisReply *reply, size_t i, enum stock_state *out)
 {
-    const char *word = reply_text(reply, i);
-    for (size_t k = 0; word != NULL && k < STATES; k++) {
-        if (strcmp(word, stock_state_names[k]) == 0) {
+    const char *name = reply_text(reply, i);
+    for (size_t k = 0; name != NULL && k < STATES; k++) {
+        if (strcmp(name, stock_state_names[k]) == 0) {
             *out = (enum stock_state)k;
             return true;
         }
     }
     return false;
+}
+
+bool reply_gone(const redisReply *reply, size_t i, struct stock_figures *g)
+{
+    uint32_t sold_by_us;
+    if (!reply_u32(reply, i, &g->gone) || !reply_u32(reply, i + 1, &sold_by_us))
+        return false;
+    g->foreign = g->gone > sold_by_us ? g->gone - sold_by_us : 0;
+    ASSERT(g->foreign <= g->gone);
+    return true;
 }
 
 bool reply_origin(const char *text, struct stock_origin *o)
@@ -61,6 +73,7 @@ bool reply_origin(const char *text, struct stock_origin *o)
         return false;
     o->node = (uint16_t)node;
     o->from_len = (uint8_t)strlen(from);
+    ASSERT(o->from_len <= sizeof o->from);
     memcpy(o->from, from, o->from_len);
     return true;
 }

@@ -1,4 +1,4 @@
-"""What a journal says, for tests that hold it against what buyers were told."""
+"""Reads a journal, for tests that compare it with the answers of buyers."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ def journal_records(tools, directory):
 
 
 def live_orders(records, event="ticket"):
-    """Order id -> tickets, of the orders that were not given back. No number may come twice: each
-    deduction, a late payment's too, has its own."""
+    """Order id -> tickets, of the orders that were not given back. No number may occur twice: each
+    deduction, also that of a late payment, has its own."""
     orders, numbers = {}, set()
     for r in records:
         if r["event"] != event:
@@ -29,5 +29,5 @@ def live_orders(records, event="ticket"):
 
 
 def order_states(records, event="ticket"):
-    """Order id -> its last record: what the order is now."""
+    """Order id -> its last record, which holds its present state."""
     return {r["order"]: r for r in records if r["event"] == event and "order" in r}

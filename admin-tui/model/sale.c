@@ -49,8 +49,8 @@ static const struct model_node *newest_witness(const struct model *m, const char
     return best;
 }
 
-/* Nodes hear of the sale a beat late at most, so of two answers within a beat the later one need
- * not know more: there the one with the most sold does. Over longer times sold may fall. */
+/* Nodes learn of sales a beat late at most, so of two answers within a beat the later one need not
+ * be fresher: there the one with the most sold is. Over longer times sold may fall. */
 static void find_freshest(const struct model *m, const char *event, struct sale *s)
 {
     const struct model_node *last = newest_witness(m, event);

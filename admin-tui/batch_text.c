@@ -33,17 +33,17 @@ static const char *rate(char out[NUMBER_BYTES], bool is_known, double n)
 }
 
 /* "OPEN", in the words of the screen */
-static const char *upper(char out[STATS_WORD], const char *state)
+static const char *upper(char out[STATS_STATE], const char *state)
 {
     size_t i = 0;
     if (strcmp(state, "soldout") == 0)
         state = "sold out";
     else if (strcmp(state, "repair") == 0)
         state = "repair!";
-    for (; i < STATS_WORD - 1 && state[i] != '\0'; i++)
+    for (; i < STATS_STATE - 1 && state[i] != '\0'; i++)
         out[i] = (char)toupper((unsigned char)state[i]);
     out[i] = '\0';
-    ASSERT(i < STATS_WORD);
+    ASSERT(i < STATS_STATE);
     return i > 0 ? out : "-";
 }
 
@@ -62,7 +62,7 @@ static void put_columns(const char *head, struct fit_column *columns, int count,
 static void put_head(const struct model *m, uint64_t wall_ms)
 {
     const struct model_totals *t = &m->totals;
-    char redis[MODEL_LINE_BYTES], clock[16], state[STATS_WORD];
+    char redis[MODEL_LINE_BYTES], clock[16], state[STATS_STATE];
     bool is_fine = !t->has_redis || t->redis_ok;
     struct fit_column p[6] = {
         {.text = "spike-top", .rank = 3}, [4] = {.rank = is_fine ? 2 : 0}, [5] = {.rank = 1}};

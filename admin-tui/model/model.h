@@ -67,11 +67,11 @@ struct model_node {
  * freshest answer has them. The others are sums: tickets, orders and counters with what a node that
  * is down had last, rates and connections only of nodes that answer. */
 struct model_totals {
-    uint32_t nodes, up;     /* nodes: each once, absent ones too; up: those that sell */
-    uint32_t answering;     /* up or not: those that answered in the last round */
-    bool has_sums;          /* some node has ever answered: the sums are known */
-    char state[STATS_WORD]; /* of the event: that of the freshest answer */
-    bool has_sale;          /* total, sold and left are known */
+    uint32_t nodes, up;      /* nodes: each once, absent ones too; up: those that sell */
+    uint32_t answering;      /* up or not: those that answered in the last round */
+    bool has_sums;           /* some node has ever answered: the sums are known */
+    char state[STATS_STATE]; /* of the event: that of the freshest answer */
+    bool has_sale;           /* total, sold and left are known */
     uint64_t total, sold, left, held, node_sold;
     uint64_t granted, paid, cancelled, expired, late, late_refused;
     double req_s, peak_req_s, sold_s, refused_s, err_s;

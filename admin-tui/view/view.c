@@ -45,13 +45,13 @@ const char *view_count(char out[NUMBER_BYTES], double n, int width)
     return number_five(out, n);
 }
 
-const char *view_event_state(char out[STATS_WORD + 8], const char *state)
+const char *view_event_state(char out[STATS_STATE + 8], const char *state)
 {
     if (strcmp(state, "soldout") == 0)
         state = "sold out";
     else if (strcmp(state, "repair") == 0)
         state = "repair!";
-    snprintf(out, STATS_WORD + 8, "%s", state[0] != '\0' ? state : "-");
+    snprintf(out, STATS_STATE + 8, "%s", state[0] != '\0' ? state : "-");
     for (char *at = out; *at != '\0'; at++)
         *at = (char)toupper((unsigned char)*at);
     return out;
@@ -127,7 +127,7 @@ static void title_right(char *out, size_t size, const struct view_context *s, in
 static void title_left(char *out, size_t size, const struct view_context *s)
 {
     const struct model *m = s->m;
-    char state[STATS_WORD + 8], which[32] = "";
+    char state[STATS_STATE + 8], which[32] = "";
     for (uint32_t i = 0; m->event_count > 1 && i < m->event_count; i++)
         if (strcmp(m->events[i], m->event) == 0)
             snprintf(which, sizeof which, " %u/%u", i + 1, m->event_count);

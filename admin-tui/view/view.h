@@ -60,7 +60,7 @@ const char *view_clock(char out[VIEW_CLOCK], uint64_t wall_ms);
 /* n with commas if that fits the width, else in five columns; NAN and negative are "-". */
 const char *view_count(char out[NUMBER_BYTES], double n, int width);
 /* "OPEN", "SOLD OUT", "REPAIR!". */
-const char *view_event_state(char out[STATS_WORD + 8], const char *state);
+const char *view_event_state(char out[STATS_STATE + 8], const char *state);
 enum style view_state_style(enum model_state s);
 /* "web3:3903" in at most width columns: the end of a numeric address, the beginning and the port of
  * a name. A port that all nodes have is dropped first. */

@@ -146,7 +146,7 @@ static void block_events(struct column_page *p, const struct view_context *s,
     page_head(p, "Events    STATE      SOLD  HELD  LEFT");
     for (uint32_t i = 0; i < n->stats.event_count; i++) {
         const struct stats_event *e = &n->stats.events[i];
-        char a[NUMBER_BYTES], state[STATS_WORD + 8];
+        char a[NUMBER_BYTES], state[STATS_STATE + 8];
         int x = p->x + 18;
         draw_text(p->c, p->y, p->x + 10, 8, STYLE_PLAIN, view_event_state(state, e->state));
         draw_text(p->c, p->y, p->x, 9, STYLE_NAME, e->name);

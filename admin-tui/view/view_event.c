@@ -137,7 +137,7 @@ static void draw_nodes(const struct canvas *c, struct view_context *s, int y, in
 static void draw_event(const struct canvas *c, struct view_context *s)
 {
     const struct model_totals *t = &s->m->totals;
-    char state[STATS_WORD + 8];
+    char state[STATS_STATE + 8];
     int y = 2, end = c->rows - 1;
     int x =
         draw_format(c, 1, 0, STYLE_BOLD, "event %s  %s", s->m->event[0] != '\0' ? s->m->event : "-",

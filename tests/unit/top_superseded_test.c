@@ -25,7 +25,7 @@ static struct act_record record;
 static void all_are(const char *word, uint64_t total)
 {
     for (int i = 0; i < NODES; i++) {
-        snprintf(answers[i].events[0].state, STATS_WORD, "%s", word);
+        snprintf(answers[i].events[0].state, STATS_STATE, "%s", word);
         answers[i].events[0].left += total - answers[i].events[0].total;
         answers[i].events[0].total = total;
     }

@@ -129,7 +129,7 @@ static void test_a_sale_that_is_not_known_yet(void **state)
 
 static void test_states_are_named(void **state)
 {
-    char text[STATS_WORD + 8];
+    char text[STATS_STATE + 8];
     (void)state;
     assert_string_equal(view_event_state(text, "soldout"), "SOLD OUT");
     assert_string_equal(view_event_state(text, "repair"), "REPAIR!");

@@ -177,6 +177,7 @@ static bool propose_lost(struct act *a, const struct model *m, struct prompt *p,
                 "Give up node %" PRIu32 " and its journal, for good? What it held or had in doubt "
                 "is sold again, also if a buyer was told that he has it. Type lost:",
                 model_number(n));
+    ASSERT(n->number == 0 || n->number == a->number);
     snprintf(p->want, sizeof p->want, "lost");
     return true;
 }
@@ -251,6 +252,7 @@ static bool can_act(const struct act *a, const struct model_node *n)
 
 static bool was_tried(const struct act *a, uint32_t node)
 {
+    ASSERT(a->tries <= ACT_TRIES);
     for (uint32_t i = 0; i < a->tries; i++)
         if (a->tried[i] == node)
             return true;
@@ -317,13 +319,16 @@ void act_path(const struct act *a, char path[ACT_PATH])
 static uint32_t last_tried(const struct act *a, const struct model *m)
 {
     ASSERT(a->tries > 0);
-    return m->nodes[a->tried[a->tries - 1]].number;
+    uint32_t node = a->tried[a->tries - 1];
+    ASSERT(node < m->node_count); /* rows are never removed */
+    return m->nodes[node].number;
 }
 
 /* "pause ticket", "drain node 3" */
 static const char *title(const struct act *a, const struct model *m, char out[MODEL_LINE_BYTES])
 {
     const char *name = acts[a->kind].name;
+    ASSERT(acts[a->kind].of == OF_SALE || a->node < m->node_count);
     if (acts[a->kind].of != OF_SALE)
         snprintf(out, MODEL_LINE_BYTES, "%s node %" PRIu32, name, model_number(&m->nodes[a->node]));
     else
@@ -334,6 +339,7 @@ static const char *title(const struct act *a, const struct model *m, char out[MO
 static const char *done(const struct act *a, char out[DONE_BYTES])
 {
     char total[NUMBER_BYTES];
+    ASSERT(a->kind != ACT_NONE);
     if (a->kind != ACT_RESTOCK)
         return acts[a->kind].done;
     snprintf(out, DONE_BYTES, "%.20s, %s in all", acts[a->kind].done,

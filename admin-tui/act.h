@@ -48,7 +48,7 @@ struct act {
 /* An act that has ended, and the sale as it was then or as the act has made it. */
 struct act_record {
     struct act act; /* ACT_NONE: no act has ended */
-    char state[STATS_WORD];
+    char state[STATS_STATE];
     uint64_t total;
 };
 

@@ -1,5 +1,5 @@
 /*
- * batch: see batch.h. Order of effects in a round: ask the nodes, update the model, print, flush.
+ * batch: see batch.h. Order of effects in a round: poll the nodes, update the model, print, flush.
  * If this dies between two rounds, the output is whole. A round waits for its nodes until their
  * deadline, also past the interval: in a batch, answers matter more than the pace.
  */
@@ -41,6 +41,7 @@ static void wait_for_next(struct batch *b)
 static void end_round(void *context)
 {
     struct batch *b = context;
+    ASSERT(b->rounds < b->options->rounds || b->options->rounds == 0);
     struct model *m = b->model;
     uint64_t wall_ms = clock_wall_ms();
     model_round(m, clock_mono_us(), wall_ms);

@@ -104,6 +104,7 @@ static void put_node(const struct model *m, struct poll *p, const struct model_n
 {
     uint32_t index = 0;
     bool sells = model_event(m, n, &index) != NULL;
+    ASSERT(index < EVENTS_MAX);
     fputs("{\"address\":", stdout);
     put_name(n->absent ? "" : n->address);
     put_count("node", model_number(n) != 0, model_number(n));
@@ -136,6 +137,7 @@ static void put_total(const struct model_totals *t, const char *event)
 
 void batch_print_json(const struct model *m, struct poll *p, uint64_t wall_ms)
 {
+    ASSERT(m->node_count <= MODEL_NODES_MAX && m->rounds > 0);
     printf("{\"time_ms\":%" PRIu64 ",\"nodes\":[", wall_ms);
     for (uint32_t i = 0, shown = 0; i < m->node_count; i++) {
         if (model_is_hidden(&m->nodes[i]))

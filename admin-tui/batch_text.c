@@ -33,16 +33,17 @@ static const char *rate(char out[NUMBER_BYTES], bool is_known, double n)
 }
 
 /* "OPEN", in the words of the screen */
-static const char *upper(char out[STATS_WORD], const char *state)
+static const char *upper(char out[STATS_STATE], const char *state)
 {
     size_t i = 0;
     if (strcmp(state, "soldout") == 0)
         state = "sold out";
     else if (strcmp(state, "repair") == 0)
         state = "repair!";
-    for (; i < STATS_WORD - 1 && state[i] != '\0'; i++)
+    for (; i < STATS_STATE - 1 && state[i] != '\0'; i++)
         out[i] = (char)toupper((unsigned char)state[i]);
     out[i] = '\0';
+    ASSERT(i < STATS_STATE);
     return i > 0 ? out : "-";
 }
 
@@ -61,7 +62,7 @@ static void put_columns(const char *head, struct fit_column *columns, int count,
 static void put_head(const struct model *m, uint64_t wall_ms)
 {
     const struct model_totals *t = &m->totals;
-    char redis[MODEL_LINE_BYTES], clock[16], state[STATS_WORD];
+    char redis[MODEL_LINE_BYTES], clock[16], state[STATS_STATE];
     bool is_fine = !t->has_redis || t->redis_ok;
     struct fit_column p[6] = {
         {.text = "spike-top", .rank = 3}, [4] = {.rank = is_fine ? 2 : 0}, [5] = {.rank = 1}};
@@ -141,6 +142,7 @@ static const char *left_here(char out[NUMBER_BYTES], const struct model_node *n,
 static void put_why(const struct model_node *n)
 {
     bool is_cut = strlen(n->why) > WHY_COLUMNS;
+    ASSERT(!rows_alive(n));
     printf("%-6s %.*s%s\n", model_state_name(n->state), WHY_COLUMNS - (is_cut ? 1 : 0), n->why,
            is_cut ? "~" : "");
 }
@@ -151,6 +153,7 @@ static void put_node(const struct model *m, const struct model_node *n)
     const struct stats *s = &n->stats;
     uint32_t i = 0;
     const struct stats_event *e = model_event(m, n, &i);
+    ASSERT(i < EVENTS_MAX);
     put_name(n);
     if (!rows_alive(n)) {
         put_why(n);
@@ -168,6 +171,7 @@ static void put_total(const struct model_totals *t)
     char a[NUMBER_BYTES], b[NUMBER_BYTES], up[16];
     snprintf(up, sizeof up, "%u/%u", (unsigned)t->up, (unsigned)t->nodes);
     int shift = strlen(up) > 6 ? 1 : 0; /* "100/100" */
+    ASSERT(strlen(up) <= 7 && t->up <= t->nodes);
     printf("%-*s %-6s %5s %6s ", 18 - shift, "TOTAL", up, rate(a, t->has_rates, t->req_s),
            rate(b, t->has_rates, t->sold_s));
     printf("%6s %6s ", five(a, t->has_sums, t->node_sold), five(b, t->has_sale, t->left));
@@ -177,6 +181,7 @@ static void put_total(const struct model_totals *t)
 
 void batch_print_text(const struct model *m, uint64_t wall_ms)
 {
+    ASSERT(m->rounds > 0);
     if (m->rounds > 1)
         putchar('\n');
     put_head(m, wall_ms);

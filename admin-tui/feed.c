@@ -9,8 +9,8 @@
 
 #include "conf/base/clock.h"
 
-_Static_assert(ENDPOINT_ADDRESS == MODEL_ADDRESS, "an address that fits one fits the other");
-_Static_assert(POLL_TEXT_MAX == STATS_BYTES_MAX, "what is received can be parsed");
+_Static_assert(sizeof((struct model_node *)0)->address == ENDPOINT_ADDRESS,
+               "an address that fits one fits the other");
 
 struct feed {
     struct model *model;
@@ -23,7 +23,7 @@ static bool on_answer(void *context, void *node, const char *text, size_t len, u
 {
     struct feed *feed = context;
     struct fault f;
-    ASSERT(len <= STATS_BYTES_MAX && text[len] == '\0');
+    ASSERT(len <= POLL_TEXT_MAX && text[len] == '\0');
     if (!stats_parse(&feed->stats, text, len, &f)) {
         model_failed(feed->model, node, f.text, clock_wall_ms());
         return false;

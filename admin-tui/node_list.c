@@ -124,7 +124,7 @@ bool node_list_begin(struct feed *feed, struct model *m, const struct top_option
     bool has_found = add_discovered(conf, &why);
     if (!has_found && !add_self(conf, &why))
         return fault(f,
-                     "nobody to ask: %.300s; and the configuration's own `admin` cannot be asked. "
+                     "no node to ask: %.300s; and the configuration's own `admin` cannot be asked. "
                      "Name the nodes' admin addresses, or let them `advertise` theirs",
                      why.text);
     if (list.from_redis)

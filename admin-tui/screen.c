@@ -6,9 +6,9 @@
  *     signal   size, stop, end                  │
  *     second   the clock in the title           ┘
  *
- * A frozen picture is made from a copy of the model; the nodes are asked and the model is updated
- * all the same. A question about an act stands over the live picture: it ends the freeze. Only one
- * act is under way at a time. Every way out restores the terminal first.
+ * A frozen picture is made from a copy of the model; the nodes are polled and the model is updated
+ * all the same. A question about an act stands over the live picture: it ends the freeze. Every way
+ * out restores the terminal first.
  */
 #include "admin-tui/screen.h"
 
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin-tui/act.h"
+#include "admin-tui/act_run.h"
 #include "admin-tui/view/term.h"
 #include "admin-tui/view/view.h"
 #include "conf/base/clock.h"
@@ -35,10 +35,7 @@ static struct screen {
     const struct view *view;
     struct view_context context;
     struct prompt prompt;
-    struct model still;         /* the copy that is drawn while frozen; its nodes are its own */
-    struct act proposed;        /* the act that the prompt asks about */
-    struct act running;         /* the act that was posted to a node; ACT_NONE: none */
-    struct act_record finished; /* the act that the notice reports */
+    struct model still; /* the copy that is drawn while frozen; its nodes are its own */
     uint64_t notice_until_mono_us;
     uint64_t round_mono_us;
     bool in_round, changed;
@@ -68,7 +65,7 @@ static void round_done(void *context)
     screen.in_round = false;
     screen.changed = true;
     model_round(screen.m, clock_mono_us(), clock_wall_ms());
-    if (act_is_superseded(&screen.finished, screen.m))
+    if (act_run_is_superseded())
         screen.notice_until_mono_us = 0;
     wait_for_next();
 }
@@ -76,6 +73,7 @@ static void round_done(void *context)
 static void begin_round(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)timer, (void)events;
+    ASSERT(!screen.in_round);
     screen.in_round = true;
     screen.round_mono_us = clock_mono_us();
     poll_round(screen.poll, options_timeout_us(screen.context.interval_s),
@@ -104,6 +102,7 @@ static void freeze(void)
 
 static void thaw(void)
 {
+    ASSERT(screen.context.frozen == (screen.context.m == &screen.still));
     screen.context.frozen = false;
     screen.context.m = screen.m;
 }
@@ -114,7 +113,6 @@ static void notice(bool trouble, const char *text)
     snprintf(screen.context.notice, sizeof screen.context.notice, "%.*s", VIEW_NOTICE - 1, text);
     screen.context.notice_trouble = trouble;
     screen.notice_until_mono_us = clock_mono_us() + NOTICE_US;
-    screen.finished.act.kind = ACT_NONE;
     screen.changed = true;
 }
 
@@ -127,20 +125,15 @@ static void announce(bool trouble, const char *text)
     screen.changed = true;
 }
 
-static void refuse(const char *text)
-{
-    announce(true, text);
-    notice(true, text);
-}
-
 static void draw(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
     (void)loop, (void)watcher, (void)events;
     if (!screen.changed)
         return;
     struct canvas c = term_canvas();
+    ASSERT(screen.view != NULL && screen.context.m->nodes != NULL);
     screen.changed = false;
-    if (screen.running.kind == ACT_NONE && clock_mono_us() >= screen.notice_until_mono_us)
+    if (!act_run_is_busy() && clock_mono_us() >= screen.notice_until_mono_us)
         screen.context.notice[0] = '\0';
     screen.context.now_wall_ms = clock_wall_ms();
     view_draw(&c, screen.view, &screen.context);
@@ -155,66 +148,9 @@ static void on_second(struct ev_loop *loop, ev_periodic *watcher, int events)
 
 static void show(const struct view *view)
 {
+    ASSERT(view != NULL);
     screen.view = view;
     screen.context.scroll = 0;
-}
-
-/* ---- acts ---- */
-
-static bool post_next(void);
-
-static void on_posted(void *context, const void *node, int code, const char *message)
-{
-    char line[MODEL_LINE_BYTES];
-    (void)context, (void)node;
-    ASSERT(screen.running.kind != ACT_NONE);
-    bool ends = act_outcome(&screen.running, screen.m, code, message, line);
-    announce(code != 1, line);
-    if (!ends && post_next())
-        return;
-    notice(screen.running.trouble, screen.running.report);
-    act_finish(&screen.finished, &screen.running, screen.m);
-    screen.running.kind = ACT_NONE;
-}
-
-/* Posts the running act to the next node. False: there is none (more). */
-static bool post_next(void)
-{
-    char path[ACT_PATH], text[ACT_REPORT];
-    const struct model_node *n = act_next_node(&screen.running, screen.m);
-    if (n == NULL)
-        return false;
-    act_progress(&screen.running, screen.m, text);
-    notice(screen.running.trouble, text);
-    act_path(&screen.running, path);
-    poll_post(screen.poll, n, path, on_posted, NULL);
-    return true;
-}
-
-/* The operator has confirmed screen.proposed. The nodes that could do it may have gone meanwhile.
- */
-static void run_act(void)
-{
-    ASSERT(screen.running.kind == ACT_NONE && screen.proposed.kind != ACT_NONE);
-    screen.running = screen.proposed;
-    if (post_next())
-        return;
-    screen.running.kind = ACT_NONE;
-    refuse("nothing was done: no node is up");
-}
-
-/* The question is about the sale as it is now, and about the node that is selected on the screen.
- */
-static void propose(enum act_kind kind)
-{
-    struct fault f;
-    const struct model_node *n = view_selected(&screen.context);
-    uint32_t node = n != NULL ? (uint32_t)(n - screen.context.m->nodes) : screen.m->node_count;
-    thaw();
-    if (screen.running.kind != ACT_NONE)
-        refuse("the act before is still under way");
-    else if (!act_propose(&screen.proposed, kind, screen.m, node, &screen.prompt, &f))
-        refuse(f.text);
 }
 
 /* ---- keys ---- */
@@ -222,12 +158,13 @@ static void propose(enum act_kind kind)
 static void press_prompt(int code)
 {
     bool filters = screen.prompt.kind == PROMPT_FILTER;
+    ASSERT(filters || !act_run_is_busy()); /* no question about an act meanwhile */
     enum prompt_end end = prompt_key(&screen.prompt, code);
     if (filters) /* applied while it is typed */
         snprintf(screen.context.table.filter, FILTER_BYTES, "%s",
                  end == PROMPT_NO ? "" : screen.prompt.text);
-    else if (end == PROMPT_YES && act_confirmed(&screen.proposed, screen.m, &screen.prompt))
-        run_act();
+    else if (end == PROMPT_YES)
+        act_run_confirmed();
 }
 
 static void open_filter(void)
@@ -258,6 +195,7 @@ static void sort_by(int step)
     struct table_view *table = &screen.context.table;
     table->sort = (enum column)(((int)table->sort + step + COLUMN_COUNT) % COLUMN_COUNT);
     table->reversed = false;
+    ASSERT(table->sort >= COLUMN_NODE && table->sort < COLUMN_COUNT);
 }
 
 /* Another event has other figures: the frozen picture of the old one ends. */
@@ -300,6 +238,17 @@ static void press_moving(enum key key)
     }
 }
 
+/* The question is about the sale as it is now, and about the node that is selected on the screen.
+ */
+static void propose(enum act_kind kind)
+{
+    const struct model_node *n = view_selected(&screen.context);
+    uint32_t node = n != NULL ? (uint32_t)(n - screen.context.m->nodes) : screen.m->node_count;
+    ASSERT(node <= screen.m->node_count);
+    thaw();
+    act_run_propose(kind, node);
+}
+
 static void press_acting(enum key key)
 {
     static const struct {
@@ -316,6 +265,7 @@ static void press_acting(enum key key)
 
 static void press(enum key key)
 {
+    ASSERT(key < KEY_IS_COUNT && screen.prompt.kind == PROMPT_NONE);
     switch (key) {
     case KEY_IS_HELP:
         show(screen.view == &view_help ? &view_main : &view_help);
@@ -473,6 +423,7 @@ static bool begin(const struct top_options *o, struct fault *f)
 
 int screen_run(struct ev_loop *loop, struct model *m, struct poll *p, const struct top_options *o)
 {
+    static const struct act_reports reports = {announce, notice};
     struct fault f;
     ASSERT(screen.loop == NULL); /* one a process */
     screen.loop = loop;
@@ -483,6 +434,7 @@ int screen_run(struct ev_loop *loop, struct model *m, struct poll *p, const stru
     screen.context = (struct view_context){
         .m = m, .prompt = &screen.prompt, .readonly = o->readonly, .interval_s = o->interval_s};
     screen.context.table.selected = ROWS_FIRST;
+    act_run_init(m, p, &screen.prompt, &reports);
     if (!begin(o, &f)) {
         fprintf(stderr, "spike-top: %s\n", f.text);
         free(screen.still.nodes);

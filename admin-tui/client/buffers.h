@@ -27,7 +27,7 @@ struct chain;
 struct buffers *buffers_new(uint32_t chains, uint32_t shared);
 void buffers_free(struct buffers *b);
 
-/* The next unused chain, empty. At most as many as buffers_new() was told. */
+/* The next unused chain, empty. No more than the `chains` of buffers_new(). */
 struct chain *chain_new(struct buffers *b);
 /* Bytes that the chain holds. */
 size_t chain_len(const struct chain *c);

@@ -1,7 +1,7 @@
 /*
  * discovery: see discovery.h. The thread hands over one batch of findings and waits until the loop
  * has reported it; it touches nothing of the console's but the struct below. If the thread hangs,
- * no node joins; the nodes that are known are asked all the same.
+ * no node joins; the nodes that are known are polled all the same.
  */
 #include "admin-tui/client/discovery.h"
 
@@ -206,7 +206,7 @@ static void read_again(void)
     uint32_t count = 0;
     ASSERT_DISCOVERY_OWN();
     if (!registry_read(discovery.conf, LATER_READ_US, &discovery.registry, &f))
-        return; /* the nodes are asked all the same */
+        return; /* the nodes are polled all the same */
     for (uint32_t i = 0; i < r->count && count < FINDINGS_MAX; i++)
         count += is_news(&r->nodes[i], &found[count]) ? 1 : 0;
     if (count > 0 || discovery.no_redis)

@@ -100,9 +100,9 @@ enum json_kind json_here(struct json *j, struct json_span *span)
     return JSON_NONE;
 }
 
-bool json_is(const struct json_span *span, const char *word)
+bool json_is(const struct json_span *span, const char *text)
 {
-    return span->len == strlen(word) && memcmp(span->s, word, span->len) == 0;
+    return span->len == strlen(text) && memcmp(span->s, text, span->len) == 0;
 }
 
 static size_t pass_digits(const struct json_span *n, size_t at)

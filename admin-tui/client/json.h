@@ -39,7 +39,7 @@ MUST_CHECK bool json_key(struct json *j, struct json_span *key);
 /* False: something other than blanks follows. */
 MUST_CHECK bool json_end(struct json *j);
 
-bool json_is(const struct json_span *span, const char *word);
+bool json_is(const struct json_span *span, const char *text);
 /* By the grammar: -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)? */
 bool json_is_number(const struct json_span *span);
 bool json_is_digits(const struct json_span *span);

@@ -1,5 +1,5 @@
 /*
- * poll: see poll.h. Order of effects in a round: ask each node a little after the one before, read
+ * poll: see poll.h. Order of effects in a round: poll each node a little after the one before, read
  * what comes, report it at once, and call `done` when no request is under way any more. The text of
  * a response is assembled in one buffer, so a node needs memory only while it answers.
  */
@@ -54,7 +54,7 @@ struct poll {
     size_t request_len;
     bool keep_texts;
     bool is_round;    /* under way */
-    uint32_t pending; /* nodes that are being asked */
+    uint32_t pending; /* nodes with a request under way */
     uint64_t again_us;
     ev_timer empty; /* ends a round without nodes */
     void (*done)(void *context);
@@ -202,8 +202,8 @@ static void report_answer(struct polled_node *n, uint64_t now_mono_us)
         http_drop_body(n->conn);
 }
 
-/* True: the node is asked once more. One time-out can be an accident, and where rounds are long the
- * next one is too far away to find out. */
+/* True: the node is polled once more. One time-out can be an accident, and where rounds are long
+ * the next one is too far away to find out. */
 static bool retry(struct polled_node *n, bool counts_as_alive, const char *why)
 {
     struct poll *p = n->poll;

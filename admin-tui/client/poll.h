@@ -1,5 +1,5 @@
 /*
- * poll: asks every node for its /stats, round by round, without blocking: a connection for each
+ * poll: requests /stats of every node, round by round, without blocking: a connection for each
  * node, kept alive, one request at a time, each with its own deadline. What comes of it is reported
  * to the caller's functions; poll knows nothing of a node but its address.
  *
@@ -29,7 +29,7 @@ struct poll_reports {
     /* No response, and why. True: the node still counts as alive, so a time-out is worth a second
      * attempt in the same round. */
     bool (*failed)(void *context, void *node, const char *why, uint64_t now_mono_us);
-    /* The node is asked at its new address from now on (poll_move()). */
+    /* The node is polled at its new address from now on (poll_move()). */
     void (*moved)(void *context, void *node, const char *address);
 };
 
@@ -43,19 +43,19 @@ struct poll *poll_new(struct ev_loop *loop, const char *token, bool keep_texts,
                       const struct poll_reports *reports, void *context);
 void poll_free(struct poll *p);
 
-/* Adds a node, which is asked at `e` from the next round on. Nothing if it is there already. False:
- * there are NODES_MAX already; f says so. */
+/* Adds a node, which is polled at `e` from the next round on. Nothing if it is there already.
+ * False: there are NODES_MAX already; f says so. */
 MUST_CHECK bool poll_add_node(struct poll *p, void *node, const char *address,
                               const struct endpoint *e, struct fault *f);
-/* A node that was added is asked at another address from the next round on. Nothing if it is about
+/* A node that was added is polled at another address from the next round on. Nothing if it is about
  * to move already. */
 void poll_move(struct poll *p, void *node, const char *address, const struct endpoint *e);
 
-/* Asks every node that is not being asked, each with that deadline. A node that times out is asked
- * once more, for again_us, if reports.failed says so and again_us is not 0. When all have answered
- * or failed, `done` is called once, never before this returns. Called while a round is under way,
- * this ends that one first: its `done` is called, and the nodes that it still waits for belong to
- * the new round, with their old deadline. */
+/* Polls every node that has no request under way, each with that deadline. A node that times out is
+ * polled once more, for again_us, if reports.failed returns true and again_us is not 0. When all
+ * have answered or failed, `done` is called once, never before this returns. Called while a round
+ * is under way, this ends that one first: its `done` is called, and the nodes that it still waits
+ * for belong to the new round, with their old deadline. */
 void poll_round(struct poll *p, uint64_t timeout_us, uint64_t again_us, void (*done)(void *context),
                 void *context);
 /* The node's JSON as it came, until the next call of a function here; NULL: the node has not

@@ -33,7 +33,7 @@ struct alerts *alerts_new(void)
     return calloc(1, sizeof(struct alerts));
 }
 
-static bool is(const char *state, const char *name)
+static bool is_state(const char *state, const char *name)
 {
     return strcmp(state, name) == 0;
 }
@@ -64,7 +64,7 @@ static void check_stock(struct model *m, const char *event, struct stock_alert *
     char left[NUMBER_BYTES];
     uint32_t selling;
     struct sale s = sale_of(m, event);
-    bool is_open = is(s.state, "open") && s.left > 0;
+    bool is_open = is_state(s.state, "open") && s.left > 0;
     bool spent = all_spent(m, event, &selling) && is_open;
     if (!s.alive || selling == 0 || spent == a->is_spent) {
         a->differs_mono_us = 0;
@@ -108,7 +108,7 @@ static void announce_redis(struct model *m, const struct redis_count *c, uint32_
                            const char *state, bool alone, uint64_t now_wall_ms)
 {
     char label[MODEL_LINE_BYTES];
-    bool trouble = is(state, "REDIS!");
+    bool trouble = is_state(state, "REDIS!");
     ASSERT(c->new_count <= c->count && c->count <= of);
     if (c->new_count == 0)
         return;
@@ -133,7 +133,7 @@ void alerts_check_redis(struct model *m, uint64_t now_wall_ms)
         if (node_has_lost_redis(&n->stats)) {
             count_node(&down, n, !*lost);
             *lost = true;
-        } else if (is(n->stats.redis, "up")) {
+        } else if (is_state(n->stats.redis, "up")) {
             count_node(&up, n, *lost);
             *lost = false;
         }

@@ -17,7 +17,7 @@
 /* What was last announced of an event. */
 struct announced {
     bool is_known;
-    char state[STATS_WORD];
+    char state[STATS_STATE];
     uint64_t total;
     uint64_t state_mono_us;   /* when its state was announced */
     uint64_t differs_mono_us; /* when something else was first reported; 0: nothing else is */
@@ -33,7 +33,7 @@ struct event_news *event_news_new(void)
     return calloc(1, sizeof(struct event_news));
 }
 
-static bool is(const char *state, const char *name)
+static bool is_state(const char *state, const char *name)
 {
     return strcmp(state, name) == 0;
 }
@@ -54,16 +54,16 @@ static void announce_sold_out(struct model *m, const char *event, const struct a
 static void announce_state(struct model *m, const char *event, const struct announced *a,
                            const char *before, uint64_t now_mono_us, uint64_t now_wall_ms)
 {
-    ASSERT(!is(a->state, before));
-    if (is(a->state, "soldout"))
+    ASSERT(!is_state(a->state, before));
+    if (is_state(a->state, "soldout"))
         announce_sold_out(m, event, a, now_mono_us, now_wall_ms);
-    else if (is(a->state, "repair"))
+    else if (is_state(a->state, "repair"))
         model_announce(m, true, now_wall_ms, "%s in REPAIR: Redis has lost memory", event);
     else
         model_announce(m, false, now_wall_ms, "%s %s%s", event, a->state,
-                       is(before, "repair")    ? ": repair is over"
-                       : is(before, "soldout") ? " again: tickets came back"
-                                               : "");
+                       is_state(before, "repair")    ? ": repair is over"
+                       : is_state(before, "soldout") ? " again: tickets came back"
+                                                     : "");
 }
 
 static void announce_total(struct model *m, const char *event, uint64_t before, uint64_t total,
@@ -92,7 +92,7 @@ static bool is_due(struct announced *a, const struct sale *s, bool new_total, ui
         a->differs_mono_us = now_mono_us;
     if (!s->agreed && now_mono_us - a->differs_mono_us < CERTAIN_US)
         return false;
-    bool reopened = is(a->state, "soldout") && is(s->state, "open") && !new_total;
+    bool reopened = is_state(a->state, "soldout") && is_state(s->state, "open") && !new_total;
     return !reopened || now_mono_us - a->state_mono_us >= REOPEN_US;
 }
 
@@ -108,7 +108,7 @@ static void announce_event(struct model *m, const char *event, struct announced 
         store(a, &s);
         return;
     }
-    bool new_state = !is(a->state, s.state);
+    bool new_state = !is_state(a->state, s.state);
     bool new_total = sale_has_total(&s) && a->total > 0 && a->total != s.total;
     if (!new_state && !new_total) {
         store(a, &s);
@@ -125,7 +125,7 @@ static void announce_event(struct model *m, const char *event, struct announced 
     if (!new_state)
         return;
     a->state_mono_us = now_mono_us;
-    if (!new_total || !is(before.state, "soldout") || !is(s.state, "open"))
+    if (!new_total || !is_state(before.state, "soldout") || !is_state(s.state, "open"))
         announce_state(m, event, a, before.state, now_mono_us, now_wall_ms);
 }
 

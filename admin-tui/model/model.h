@@ -4,7 +4,7 @@
  *
  *     feed ──answers, failures──> model <──reads── views, batch
  *
- * A round is one interval: every node is asked once, and at its end model_round() makes the totals
+ * A round is one interval: every node is polled once, and at its end model_round() makes the totals
  * and moves the histories on. Rates are differences of counters between two answers of a node over
  * the time between them; a counter that fell (the node was restarted) begins anew.
  *
@@ -51,7 +51,7 @@ struct model_node {
     enum model_state state;
     uint32_t state_changes; /* how often its state has changed */
     uint32_t failures;      /* in a row */
-    bool absent; /* a configuration names its number, and its address is not known: not asked */
+    bool absent; /* a configuration names its number, and its address is not known: not polled */
     char why[MODEL_LINE_BYTES]; /* with DOWN, DUPLICATE and absent */
     struct stats stats;         /* the last answer; has_stats */
     bool has_stats;
@@ -67,11 +67,11 @@ struct model_node {
  * freshest answer has them. The others are sums: tickets, orders and counters with what a node that
  * is down had last, rates and connections only of nodes that answer. */
 struct model_totals {
-    uint32_t nodes, up;     /* nodes: each once, absent ones too; up: those that sell */
-    uint32_t answering;     /* up or not: those that answered in the last round */
-    bool has_sums;          /* some node has ever answered: the sums are known */
-    char state[STATS_WORD]; /* of the event: that of the freshest answer */
-    bool has_sale;          /* total, sold and left are known */
+    uint32_t nodes, up;      /* nodes: each once, absent ones too; up: those that sell */
+    uint32_t answering;      /* up or not: those that answered in the last round */
+    bool has_sums;           /* some node has ever answered: the sums are known */
+    char state[STATS_STATE]; /* of the event: that of the freshest answer */
+    bool has_sale;           /* total, sold and left are known */
     uint64_t total, sold, left, held, node_sold;
     uint64_t granted, paid, cancelled, expired, late, late_refused;
     double req_s, peak_req_s, sold_s, refused_s, err_s;

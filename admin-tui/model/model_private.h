@@ -17,7 +17,7 @@
 
 #include "admin-tui/model/model.h"
 
-/* What one node reports is believed after so long without the others; a beat is shorter. */
+/* A report of one node counts after this time, also if the others differ; a beat is shorter. */
 #define CERTAIN_US 500000
 
 /* ---- sums.c ---- */
@@ -38,7 +38,7 @@ bool node_sells(const struct model_node *n);
 bool node_answers(const struct model_node *n);
 /* It has answered in the last whole round, or since, and this row of it counts. */
 bool node_is_current(const struct model *m, const struct model_node *n);
-/* It has attached since it was started: what it reports of the sale is what it has heard. */
+/* It has attached since it was started: its report of the sale comes from Redis. */
 bool node_has_attached(const struct stats *s);
 bool node_has_lost_redis(const struct stats *s);
 /* The state that an answer implies. */

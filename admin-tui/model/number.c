@@ -1,6 +1,6 @@
 /*
  * number: see number.h. All rounding is on integers, half up, each form from the value itself: a
- * double like 9.995 is a little less than it looks, and a value that was rounded before it was
+ * double like 9.995 is a little less than its text, and a value that was rounded before it was
  * compared can be too wide.
  */
 #include "admin-tui/model/number.h"

@@ -77,7 +77,7 @@ static struct wait_set find_waits(const struct model *m, const char *event)
     return all;
 }
 
-/* Every node has left out no other node than itself: all have heard the same. */
+/* Every node has left out no other node than itself: all know the same. */
 static bool is_agreed(const struct model *m, const char *event, const struct wait_set *all)
 {
     for (uint32_t i = 0; i < m->node_count; i++) {

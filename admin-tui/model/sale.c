@@ -1,6 +1,6 @@
 /*
  * The figures of the whole sale come from one answer, never from several: total, sold and left fit
- * together only as one node has heard them. So one node is chosen as the witness.
+ * together only within one answer. So one node is chosen as the witness.
  *
  * Owner: one thread; nothing is kept.
  */
@@ -49,8 +49,8 @@ static const struct model_node *newest_witness(const struct model *m, const char
     return best;
 }
 
-/* Nodes hear of the sale a beat late at most, so of two answers within a beat the later one need
- * not know more: there the one with the most sold does. Over longer times sold may fall. */
+/* Nodes learn of sales a beat late at most, so of two answers within a beat the later one need not
+ * be fresher: there the one with the most sold is. Over longer times sold may fall. */
 static void find_freshest(const struct model *m, const char *event, struct sale *s)
 {
     const struct model_node *last = newest_witness(m, event);

@@ -16,7 +16,7 @@
 
 enum kind {
     KIND_NUMBER,
-    KIND_WORD,    /* printable ASCII, shorter than capacity */
+    KIND_STRING,  /* printable ASCII, shorter than capacity */
     KIND_EVENT,   /* an event's name */
     KIND_CAP,     /* a number, or null for none; `also` is a bool: there is one */
     KIND_OBJECT,  /* its fields go into the same struct */
@@ -44,10 +44,10 @@ struct shape {
     {                                                                \
         name, KIND_NUMBER, offsetof(struct type, member), 0, 0, NULL \
     }
-#define WORD(type, name, member)                                                               \
-    {                                                                                          \
-        name, KIND_WORD, offsetof(struct type, member), 0, sizeof(((struct type *)0)->member), \
-            NULL                                                                               \
+#define STRING(type, name, member)                                                               \
+    {                                                                                            \
+        name, KIND_STRING, offsetof(struct type, member), 0, sizeof(((struct type *)0)->member), \
+            NULL                                                                                 \
     }
 #define OBJECT(name, shape)                  \
     {                                        \
@@ -70,7 +70,7 @@ SHAPE(orders, stats_event);
 
 static const struct field event_fields[] = {
     {"name", KIND_EVENT, offsetof(struct stats_event, name), 0, EVENT_NAME_MAX + 1, NULL},
-    WORD(stats_event, "state", state),
+    STRING(stats_event, "state", state),
     NUMBER(stats_event, "total", total),
     NUMBER(stats_event, "sold", sold),
     NUMBER(stats_event, "left", left),
@@ -88,7 +88,7 @@ static const struct field event_fields[] = {
 SHAPE(event, stats_event);
 
 static const struct field worker_fields[] = {
-    WORD(stats_worker, "name", name),
+    STRING(stats_worker, "name", name),
     NUMBER(stats_worker, "requests", requests),
     NUMBER(stats_worker, "connections", connections),
     NUMBER(stats_worker, "p50", p50_us),
@@ -98,14 +98,14 @@ static const struct field worker_fields[] = {
 SHAPE(worker, stats_worker);
 
 static const struct field pool_fields[] = {
-    WORD(stats_pool, "name", name),
+    STRING(stats_pool, "name", name),
     NUMBER(stats_pool, "used", used),
     NUMBER(stats_pool, "size", size),
 };
 SHAPE(pool, stats_pool);
 
 static const struct field plan_fields[] = {
-    WORD(stats_pool, "name", name),
+    STRING(stats_pool, "name", name),
     NUMBER(stats_pool, "bytes", size),
 };
 SHAPE(plan, stats_pool);
@@ -134,7 +134,7 @@ static const struct field latency_fields[] = {
 SHAPE(latency, stats);
 
 static const struct field redis_fields[] = {
-    WORD(stats, "state", redis),
+    STRING(stats, "state", redis),
     NUMBER(stats, "rtt_us", redis_rtt_us),
     NUMBER(stats, "reconnects", redis_reconnects),
 };
@@ -159,8 +159,8 @@ SHAPE(memory, stats);
 static const struct field top_fields[] = {
     NUMBER(stats, "node", node),
     NUMBER(stats, "pid", pid),
-    WORD(stats, "version", version),
-    WORD(stats, "state", state),
+    STRING(stats, "version", version),
+    STRING(stats, "state", state),
     NUMBER(stats, "uptime_s", uptime_s),
     NUMBER(stats, "time_ms", time_ms),
     LIST("events", events, event_count, event),
@@ -236,21 +236,21 @@ static bool is_event_name(const struct json_span *name)
     return name->len > 0;
 }
 
-static bool read_word(struct reader *r, const struct field *field, char *base)
+static bool read_string(struct reader *r, const struct field *field, char *base)
 {
-    struct json_span word;
+    struct json_span string;
     ASSERT(field->capacity > 0);
-    if (!expect(r, JSON_STRING, &word, "not a string") || !json_pass(r->json))
+    if (!expect(r, JSON_STRING, &string, "not a string") || !json_pass(r->json))
         return false;
-    if (word.len >= field->capacity)
+    if (string.len >= field->capacity)
         return wrong(r, "too long");
-    if (field->kind == KIND_EVENT && !is_event_name(&word))
+    if (field->kind == KIND_EVENT && !is_event_name(&string))
         return wrong(r, "no event's name");
-    for (size_t i = 0; i < word.len; i++)
-        if (word.s[i] < 0x20 || word.s[i] > 0x7e || word.s[i] == '\\')
+    for (size_t i = 0; i < string.len; i++)
+        if (string.s[i] < 0x20 || string.s[i] > 0x7e || string.s[i] == '\\')
             return wrong(r, "not plain text");
-    memcpy(base + field->offset, word.s, word.len);
-    base[field->offset + word.len] = '\0';
+    memcpy(base + field->offset, string.s, string.len);
+    base[field->offset + string.len] = '\0';
     return true;
 }
 
@@ -356,9 +356,9 @@ static bool read_field(struct reader *r, const struct field *field, char *base)
             return false;
         memcpy(base + field->offset, &n, sizeof n);
         return true;
-    case KIND_WORD:
+    case KIND_STRING:
     case KIND_EVENT:
-        return read_word(r, field, base);
+        return read_string(r, field, base);
     case KIND_CAP:
         return read_cap(r, field, base);
     case KIND_OBJECT:

@@ -21,13 +21,13 @@
 #define STATS_BYTES_MAX   (256u << 10) /* of an answer; more is refused before it is parsed */
 #define STATS_POOLS_MAX   24
 #define STATS_BUCKETS_MAX 32
-#define STATS_WORD        16 /* bytes of a state's name, NUL included */
+#define STATS_STATE       16 /* bytes of a state's name, NUL included */
 #define STATS_NAME        32
 #define STATS_WAITS_MAX   16 /* nodes that a repair waits for; of more the first are kept */
 
 struct stats_event {
     char name[EVENT_NAME_MAX + 1];
-    char state[STATS_WORD];
+    char state[STATS_STATE];
     uint64_t total, sold, left; /* of the sale; sold is what is gone */
     uint64_t node_sold, node_held;
     bool has_cap;
@@ -55,7 +55,7 @@ struct stats_pool {
 struct stats {
     uint64_t node, pid;
     char version[STATS_NAME];
-    char state[STATS_WORD]; /* starting up repair draining */
+    char state[STATS_STATE]; /* starting up repair draining */
     uint64_t uptime_s, time_ms;
     struct stats_event events[EVENTS_MAX];
     uint32_t event_count;
@@ -65,7 +65,7 @@ struct stats {
     uint64_t bucket_us[STATS_BUCKETS_MAX],
         bucket_count[STATS_BUCKETS_MAX]; /* "buckets": [le, count] */
     uint32_t buckets;
-    char redis[STATS_WORD]; /* up down off */
+    char redis[STATS_STATE]; /* up down off */
     uint64_t redis_rtt_us, redis_reconnects;
     uint64_t journal_records, journal_used_bytes, journal_size_bytes, commit_p99_us;
     uint64_t arena_bytes, rss_bytes;

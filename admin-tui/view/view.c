@@ -6,12 +6,10 @@
 
 #include <ctype.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#define NAME_WIDTH    15 /* "redis arguments" */
 #define ROWS_FOR_INFO 16 /* from here on there is a line for filter and rows */
 
 bool view_fits(const struct canvas *c)
@@ -47,13 +45,13 @@ const char *view_count(char out[NUMBER_BYTES], double n, int width)
     return number_five(out, n);
 }
 
-const char *view_event_state(char out[STATS_WORD + 8], const char *state)
+const char *view_event_state(char out[STATS_STATE + 8], const char *state)
 {
     if (strcmp(state, "soldout") == 0)
         state = "sold out";
     else if (strcmp(state, "repair") == 0)
         state = "repair!";
-    snprintf(out, STATS_WORD + 8, "%s", state[0] != '\0' ? state : "-");
+    snprintf(out, STATS_STATE + 8, "%s", state[0] != '\0' ? state : "-");
     for (char *at = out; *at != '\0'; at++)
         *at = (char)toupper((unsigned char)*at);
     return out;
@@ -82,7 +80,7 @@ const char *view_address(char out[MODEL_ADDRESS], const char *address, int width
     const char *port = strrchr(address, ':');
     bool is_path = strncmp(address, "unix:", 5) == 0;
     ASSERT(len < MODEL_ADDRESS);
-    if (len > max && same_port && port != NULL && !is_path) /* the port tells nothing apart */
+    if (len > max && same_port && port != NULL && !is_path) /* all ports are equal */
         len = (size_t)(port - address);
     if (len <= max || max < 2) {
         snprintf(out, MODEL_ADDRESS, "%.*s", (int)(len < max ? len : max), address);
@@ -129,7 +127,7 @@ static void title_right(char *out, size_t size, const struct view_context *s, in
 static void title_left(char *out, size_t size, const struct view_context *s)
 {
     const struct model *m = s->m;
-    char state[STATS_WORD + 8], which[32] = "";
+    char state[STATS_STATE + 8], which[32] = "";
     for (uint32_t i = 0; m->event_count > 1 && i < m->event_count; i++)
         if (strcmp(m->events[i], m->event) == 0)
             snprintf(which, sizeof which, " %u/%u", i + 1, m->event_count);
@@ -222,23 +220,4 @@ void view_page(const struct canvas *whole, struct view_context *s, view_paint *p
     char text[48];
     snprintf(text, sizeof text, "lines %d-%d of %d", s->scroll + 1, s->scroll + s->page, lines);
     draw_right(whole, 1, 0, whole->cols, STYLE_NAME, text);
-}
-
-void page_head(struct page *p, const char *text)
-{
-    draw_text(p->c, p->y++, p->x, p->width, STYLE_BOLD, text);
-}
-
-void page_line(struct page *p, const char *name, const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-    ASSERT(p->c != NULL);
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    draw_text(p->c, p->y, p->x + 1, NAME_WIDTH, STYLE_NAME, name);
-    int lines = draw_wrapped(p->c, p->y, p->x + 2 + NAME_WIDTH, p->width - NAME_WIDTH - 2,
-                             STYLE_PLAIN, text);
-    p->y += lines > 1 ? lines : 1;
 }

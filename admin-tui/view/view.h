@@ -60,7 +60,7 @@ const char *view_clock(char out[VIEW_CLOCK], uint64_t wall_ms);
 /* n with commas if that fits the width, else in five columns; NAN and negative are "-". */
 const char *view_count(char out[NUMBER_BYTES], double n, int width);
 /* "OPEN", "SOLD OUT", "REPAIR!". */
-const char *view_event_state(char out[STATS_WORD + 8], const char *state);
+const char *view_event_state(char out[STATS_STATE + 8], const char *state);
 enum style view_state_style(enum model_state s);
 /* "web3:3903" in at most width columns: the end of a numeric address, the beginning and the port of
  * a name. A port that all nodes have is dropped first. */
@@ -70,15 +70,6 @@ const char *view_address(char out[MODEL_ADDRESS], const char *address, int width
  * on and returns the line after its last; it is called twice, first only to be measured. */
 typedef int view_paint(const struct canvas *c, struct view_context *s, int y);
 void view_page(const struct canvas *c, struct view_context *s, view_paint *paint);
-
-/* A column of such a view: lines are added at y. */
-struct page {
-    const struct canvas *c;
-    int y, x, width;
-};
-void page_head(struct page *p, const char *text);
-/* "name         value"; a long value goes on in the next lines. */
-void page_line(struct page *p, const char *name, const char *format, ...) PRINTF(3, 4);
 
 /* view_table.c: the nodes and their total, in at most `height` lines; returns how many. */
 int view_table(const struct canvas *c, struct view_context *s, int y, int height);

@@ -4,12 +4,40 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "admin-tui/view/view.h"
 
-#define COLUMN 40
+#define COLUMN     40
+#define NAME_WIDTH 15 /* "redis arguments" */
+
+/* A column of the page: lines are added at y. */
+struct column_page {
+    const struct canvas *c;
+    int y, x, width;
+};
+
+static void page_head(struct column_page *p, const char *text)
+{
+    draw_text(p->c, p->y++, p->x, p->width, STYLE_BOLD, text);
+}
+
+/* "name         value"; a long value goes on in the next lines. */
+static void PRINTF(3, 4) page_line(struct column_page *p, const char *name, const char *format, ...)
+{
+    char text[256];
+    va_list arguments;
+    ASSERT(p->c != NULL);
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    draw_text(p->c, p->y, p->x + 1, NAME_WIDTH, STYLE_NAME, name);
+    int lines = draw_wrapped(p->c, p->y, p->x + 2 + NAME_WIDTH, p->width - NAME_WIDTH - 2,
+                             STYLE_PLAIN, text);
+    p->y += lines > 1 ? lines : 1;
+}
 
 static const char *bytes(char out[NUMBER_BYTES], uint64_t n)
 {
@@ -20,6 +48,7 @@ static const char *bytes(char out[NUMBER_BYTES], uint64_t n)
         size /= 1024;
         unit++;
     }
+    ASSERT(unit < ARRAY_LEN(units));
     snprintf(out, NUMBER_BYTES,
              size < 9.995   ? "%.2f %s"
              : size < 99.95 ? "%.1f %s"
@@ -35,7 +64,8 @@ static const char *uptime(char out[NUMBER_BYTES], uint64_t s)
     return out;
 }
 
-static void block_node(struct page *p, const struct view_context *s, const struct model_node *n)
+static void block_node(struct column_page *p, const struct view_context *s,
+                       const struct model_node *n)
 {
     const struct stats *t = &n->stats;
     char a[NUMBER_BYTES], b[NUMBER_BYTES], d[NUMBER_BYTES];
@@ -54,7 +84,8 @@ static void block_node(struct page *p, const struct view_context *s, const struc
     page_line(p, "answers in", "%s ms", number_ms(a, n->rtt_us));
 }
 
-static void block_latency(struct page *p, const struct view_context *s, const struct model_node *n)
+static void block_latency(struct column_page *p, const struct view_context *s,
+                          const struct model_node *n)
 {
     char a[NUMBER_BYTES], b[NUMBER_BYTES], d[NUMBER_BYTES];
     (void)s;
@@ -63,7 +94,8 @@ static void block_latency(struct page *p, const struct view_context *s, const st
               number_latency(b, n->stats.p99_us), number_latency(d, n->stats.max_us));
 }
 
-static void block_redis(struct page *p, const struct view_context *s, const struct model_node *n)
+static void block_redis(struct column_page *p, const struct view_context *s,
+                        const struct model_node *n)
 {
     char a[NUMBER_BYTES];
     (void)s;
@@ -77,10 +109,11 @@ static void block_redis(struct page *p, const struct view_context *s, const stru
 }
 
 /* A bar and a text: how full something is. */
-static void line_fill(struct page *p, const char *name, uint64_t used, uint64_t size,
+static void line_fill(struct column_page *p, const char *name, uint64_t used, uint64_t size,
                       const char *text)
 {
     double part = size > 0 ? (double)used / (double)size : 0;
+    ASSERT(p->width > NAME_WIDTH);
     int x = p->x + 17, bar = p->width - 17 - 15;
     draw_text(p->c, p->y, p->x + 1, 15, STYLE_NAME, name);
     if (bar >= 5)
@@ -88,7 +121,8 @@ static void line_fill(struct page *p, const char *name, uint64_t used, uint64_t 
     draw_text(p->c, p->y++, x, p->x + p->width - x, part > 0.9 ? STYLE_BOLD : STYLE_PLAIN, text);
 }
 
-static void block_journal(struct page *p, const struct view_context *s, const struct model_node *n)
+static void block_journal(struct column_page *p, const struct view_context *s,
+                          const struct model_node *n)
 {
     const struct stats *t = &n->stats;
     char a[NUMBER_BYTES], b[NUMBER_BYTES];
@@ -104,13 +138,15 @@ static void block_journal(struct page *p, const struct view_context *s, const st
     page_line(p, "commit p99", "%s ms", number_latency(a, t->commit_p99_us));
 }
 
-static void block_events(struct page *p, const struct view_context *s, const struct model_node *n)
+static void block_events(struct column_page *p, const struct view_context *s,
+                         const struct model_node *n)
 {
     (void)s;
+    ASSERT(n->stats.event_count <= EVENTS_MAX);
     page_head(p, "Events    STATE      SOLD  HELD  LEFT");
     for (uint32_t i = 0; i < n->stats.event_count; i++) {
         const struct stats_event *e = &n->stats.events[i];
-        char a[NUMBER_BYTES], state[STATS_WORD + 8];
+        char a[NUMBER_BYTES], state[STATS_STATE + 8];
         int x = p->x + 18;
         draw_text(p->c, p->y, p->x + 10, 8, STYLE_PLAIN, view_event_state(state, e->state));
         draw_text(p->c, p->y, p->x, 9, STYLE_NAME, e->name);
@@ -120,9 +156,11 @@ static void block_events(struct page *p, const struct view_context *s, const str
     }
 }
 
-static void block_workers(struct page *p, const struct view_context *s, const struct model_node *n)
+static void block_workers(struct column_page *p, const struct view_context *s,
+                          const struct model_node *n)
 {
     (void)s;
+    ASSERT(n->stats.worker_count <= WORKERS_MAX);
     page_head(p, "Workers    REQS  CONN P50ms P99ms   MAX");
     for (uint32_t i = 0; i < n->stats.worker_count; i++) {
         const struct stats_worker *w = &n->stats.workers[i];
@@ -137,9 +175,11 @@ static void block_workers(struct page *p, const struct view_context *s, const st
     }
 }
 
-static void block_pools(struct page *p, const struct view_context *s, const struct model_node *n)
+static void block_pools(struct column_page *p, const struct view_context *s,
+                        const struct model_node *n)
 {
     (void)s;
+    ASSERT(n->stats.pool_count <= STATS_POOLS_MAX);
     page_head(p, "Pools");
     for (uint32_t i = 0; i < n->stats.pool_count; i++) {
         const struct stats_pool *pool = &n->stats.pools[i];
@@ -150,10 +190,12 @@ static void block_pools(struct page *p, const struct view_context *s, const stru
     }
 }
 
-static void block_plan(struct page *p, const struct view_context *s, const struct model_node *n)
+static void block_plan(struct column_page *p, const struct view_context *s,
+                       const struct model_node *n)
 {
     char a[NUMBER_BYTES], b[NUMBER_BYTES];
     (void)s;
+    ASSERT(n->stats.plan_count <= STATS_POOLS_MAX);
     page_head(p, "Memory plan");
     for (uint32_t i = 0; i < n->stats.plan_count; i++)
         page_line(p, n->stats.plan[i].name, "%s", bytes(a, n->stats.plan[i].size));
@@ -161,7 +203,8 @@ static void block_plan(struct page *p, const struct view_context *s, const struc
     page_line(p, "resident", "%s", bytes(b, n->stats.rss_bytes));
 }
 
-static void block_spread(struct page *p, const struct view_context *s, const struct model_node *n)
+static void block_spread(struct column_page *p, const struct view_context *s,
+                         const struct model_node *n)
 {
     view_latency(p->c, p->y, p->x, 12, p->width, s->m, n);
     p->y += 12;
@@ -169,7 +212,7 @@ static void block_spread(struct page *p, const struct view_context *s, const str
 
 /* The column of each block, when there are one, two or three columns. */
 static const struct {
-    void (*draw)(struct page *p, const struct view_context *s, const struct model_node *n);
+    void (*draw)(struct column_page *p, const struct view_context *s, const struct model_node *n);
     int column[3];
 } blocks[] = {
     {block_node, {0, 0, 0}},    {block_latency, {0, 0, 0}}, {block_redis, {0, 0, 0}},
@@ -181,14 +224,14 @@ static int paint_detail(const struct canvas *c, struct view_context *s, int y)
 {
     const struct model_node *n = view_selected(s);
     int columns = c->cols / COLUMN, last = y;
-    struct page pages[3];
+    struct column_page pages[3];
     if (n == NULL || !n->has_stats)
         return y;
     columns = columns < 1 ? 1 : columns > 3 ? 3 : columns;
     for (int i = 0; i < columns; i++)
-        pages[i] = (struct page){c, y, i * (c->cols / columns), c->cols / columns - 1};
+        pages[i] = (struct column_page){c, y, i * (c->cols / columns), c->cols / columns - 1};
     for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
-        struct page *p = &pages[blocks[i].column[columns - 1]];
+        struct column_page *p = &pages[blocks[i].column[columns - 1]];
         ASSERT(p < pages + columns);
         blocks[i].draw(p, s, n);
         last = p->y > last ? p->y : last;

@@ -69,6 +69,7 @@ static void draw_figures(const struct canvas *c, const struct model_totals *t, i
 static void draw_row(const struct canvas *c, int y, int x, const uint64_t *v, enum style style)
 {
     char text[NUMBER_BYTES];
+    ASSERT(x > 0);
     for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
         if (x + columns[i].width > c->cols)
             return;
@@ -136,7 +137,7 @@ static void draw_nodes(const struct canvas *c, struct view_context *s, int y, in
 static void draw_event(const struct canvas *c, struct view_context *s)
 {
     const struct model_totals *t = &s->m->totals;
-    char state[STATS_WORD + 8];
+    char state[STATS_STATE + 8];
     int y = 2, end = c->rows - 1;
     int x =
         draw_format(c, 1, 0, STYLE_BOLD, "event %s  %s", s->m->event[0] != '\0' ? s->m->event : "-",

@@ -41,6 +41,7 @@ static void add_bucket(struct histogram *h, uint64_t us, uint64_t count)
 
 static void add_node(struct histogram *h, const struct model_node *n)
 {
+    ASSERT(n->stats.buckets <= STATS_BUCKETS_MAX);
     for (uint32_t i = 0; i < n->stats.buckets; i++)
         add_bucket(h, n->stats.bucket_us[i], n->stats.bucket_count[i]);
 }
@@ -71,6 +72,7 @@ static void draw_bucket(const struct canvas *c, int y, int x, int width, uint64_
                         double max)
 {
     char number[NUMBER_BYTES], text[NUMBER_BYTES + 4];
+    ASSERT(part >= 0 && part <= max && max <= 1);
     if (us > UINT64_C(3600) * 1000000)
         snprintf(text, sizeof text, "more");
     else

@@ -27,6 +27,7 @@ static void draw_left(const struct canvas *c, const struct view_context *s, int 
 {
     const struct model_totals *t = &s->m->totals;
     char left[NUMBER_BYTES], total[NUMBER_BYTES];
+    ASSERT(!t->has_sale || t->total > 0);
     draw_text(c, y, 0, HEAD, STYLE_NAME, "Left");
     if (!is_known(s)) {
         draw_text(c, y, HEAD - 1, c->cols, STYLE_PLAIN,
@@ -169,6 +170,7 @@ static void draw_panels(const struct canvas *c, const struct view_context *s, in
     struct graph req = {"requests/s", s->m->req.at, MODEL_HISTORY};
     struct graph sold = {"sold/s", s->m->sold.at, MODEL_HISTORY};
     int count = c->cols >= PANEL_3 ? 3 : 2, width = c->cols / count;
+    ASSERT(height > 0 && width > 2);
     draw_graph(c, y, 0, height, width - 2, &req);
     draw_graph(c, y, width, height, width - 2, &sold);
     if (count == 3)

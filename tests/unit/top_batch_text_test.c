@@ -1,6 +1,6 @@
 /*
- * Why: the batch is what stands in mails and logs the day after. A line that wraps or says another
- * thing than the screen did is read as another sale.
+ * Why: the batch output ends up in mails and logs. A line that wraps, or differs from the screen,
+ * is read as another sale.
  */
 /* needs: admin-tui/batch_text.c admin-tui/view/fit_columns.c admin-tui/model/rows.c
  * admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
@@ -113,7 +113,7 @@ static void the_longest_names_fit(void **state)
     must_have("a reason that is much longer than anybody would have ~\n");
 }
 
-static void the_words_are_those_of_the_screen(void **state)
+static void the_states_are_named_as_on_the_screen(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++) {
@@ -142,10 +142,10 @@ static void the_words_are_those_of_the_screen(void **state)
     must_have("4/4 up  redis off  ");
 }
 
-static void who_is_missing_has_a_line(void **state)
+static void an_absent_node_has_a_line(void **state)
 {
     (void)state;
-    model_add_absent(m, 3); /* is heard */
+    model_add_absent(m, 3); /* it answers */
     model_add_absent(m, 7);
     strcpy(answers[1].state, "draining");
     print_round();
@@ -160,8 +160,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_largest_figures_fit),
         TEST(the_longest_names_fit),
-        TEST(the_words_are_those_of_the_screen),
-        TEST(who_is_missing_has_a_line),
+        TEST(the_states_are_named_as_on_the_screen),
+        TEST(an_absent_node_has_a_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
 /*
  * Why: a node that is named twice, or that came back at another address, has two rows and one sale.
- * Counted twice it sells twice as many tickets as there are, and half of the nodes look dead. Two
- * servers with one number, on the other hand, are a mistake that somebody must hear of.
+ * Counted twice, it seems to sell twice as many tickets, and half of the nodes seem dead. Two
+ * servers with one number, on the other hand, are a mistake that the operator must see.
  */
 /* needs: admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
  * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
@@ -24,7 +24,7 @@ static void alias(int to, int from)
     answers[to] = answers[from];
 }
 
-/* Both rows hear the same server, which lives on. */
+/* Both rows are answered by the same server, which keeps running. */
 static void rounds_alias(int to, int from, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -85,7 +85,7 @@ static void without_redis_it_is_one_sale_too(void **state)
     assert_int_equal(m->totals.left, 27000);
 }
 
-/* Who knows more names of it goes on seeing it when one of them is gone. */
+/* With two addresses of a node, one may fail. */
 static void the_row_that_answers_counts(void **state)
 {
     (void)state;
@@ -106,7 +106,7 @@ static void the_row_that_answers_counts(void **state)
     assert_int_equal(m->totals.nodes, 3);
     assert_int_equal(m->totals.up, 3);
     assert_int_equal(m->totals.node_sold, 330);
-    for (int i = 0; i < 3; i++) { /* nobody is there, and it does not matter */
+    for (int i = 0; i < 3; i++) { /* a duplicate that fails is no news */
         failed(0, "connection refused");
         round_but(0);
     }
@@ -138,7 +138,7 @@ static void a_row_whose_number_changes_is_a_node_again(void **state)
 }
 
 /* Started at different times, and both are there. */
-static void two_servers_of_one_number_are_told_once(void **state)
+static void two_servers_of_one_number_are_announced_once(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++)
@@ -161,7 +161,7 @@ static void two_servers_of_one_number_are_told_once(void **state)
     assert_int_equal(m->totals.nodes, 3);
 }
 
-/* Rounds of four nodes, of which the last calls itself 1. */
+/* Rounds of four nodes, of which the last has number 1, too. */
 static void rounds_of_two_servers(int count)
 {
     for (int i = 0; i < count; i++) {
@@ -201,7 +201,7 @@ static void another_redis_is_another_server(void **state)
     must_announce_two_servers();
 }
 
-/* On two machines even the processes may have the same number. */
+/* On two machines the process numbers may be equal. */
 static void another_total_is_another_server(void **state)
 {
     (void)state;
@@ -213,7 +213,7 @@ static void another_total_is_another_server(void **state)
     must_announce_two_servers();
 }
 
-/* Not after one hiccup, not while the real node is away: the sale is not the other one's. */
+/* Not after one hiccup, and not while the real node is down: its sale is another one. */
 static void another_server_never_gets_the_number(void **state)
 {
     (void)state;
@@ -231,24 +231,25 @@ static void another_server_never_gets_the_number(void **state)
     rounds_of_two_servers(2);
     must_announce("node 1 UP");
     assert_int_equal(nodes[0]->state, MODEL_UP);
-    alias(3, 1); /* it was stopped; the address is one more of node 2, whose other one is gone */
+    alias(3,
+          1); /* it was stopped; its address belongs to node 2 now, whose other address is gone */
     failed(1, "connection refused");
     must_announce("node 2 DOWN: connection refused");
     round_but(1);
     assert_int_equal(nodes[3]->state, MODEL_UP);
     rounds(1);
-    answers[3].node = 9; /* it was put right */
+    answers[3].node = 9; /* its number was corrected */
     rounds(1);
     assert_int_equal(nodes[3]->state, MODEL_UP);
-    answers[0].node = 10; /* and here the other one was */
+    answers[0].node = 10; /* and here that of the other server */
     answers[3].node = 1;
     rounds(2);
     assert_int_equal(nodes[3]->state, MODEL_UP);
     assert_int_equal(m->totals.up, 4);
 }
 
-/* What it sells is a sale of its own, if it was started without `redis` by mistake. */
-static void a_stray_server_does_not_speak_for_the_sale(void **state)
+/* A server that was started without `redis` by mistake has a sale of its own. */
+static void a_server_without_redis_is_no_witness(void **state)
 {
     (void)state;
     strcpy(answers[3].redis, "off");
@@ -269,8 +270,8 @@ static void a_stray_server_does_not_speak_for_the_sale(void **state)
     assert_int_equal(m->totals.total, 10000);
 }
 
-/* Nor does a row that counts nowhere. */
-static void another_server_does_not_speak_for_the_sale(void **state)
+/* Nor is a duplicate row. */
+static void another_server_is_no_witness(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++)
@@ -285,7 +286,7 @@ static void another_server_does_not_speak_for_the_sale(void **state)
     assert_int_equal(m->totals.total, 10000);
 }
 
-/* Each row tells who answers there, and nobody has moved. */
+/* Each row shows the node that answers there; no move is announced. */
 static void two_nodes_swap_their_addresses(void **state)
 {
     (void)state;
@@ -304,7 +305,7 @@ static void two_nodes_swap_their_addresses(void **state)
     assert_null(model_find(m, "web9:3901"));
 }
 
-/* Between the two answers of one round it was started again. */
+/* The server was started again between the two answers of one round. */
 static void a_restart_is_no_second_server(void **state)
 {
     (void)state;
@@ -340,11 +341,11 @@ static void a_node_that_moves_keeps_its_row(void **state)
     assert_ptr_equal(model_add(m, "web9:3901"), nodes[1]);
 }
 
-/* A node that nobody knows where to ask is missing all the same, and has a row that says so. */
-static void those_that_are_missing_have_rows(void **state)
+/* A node without a known address is missing from the sale: it has a row. */
+static void absent_nodes_have_rows(void **state)
 {
     (void)state;
-    model_add_absent(m, 2); /* it is heard */
+    model_add_absent(m, 2); /* it answers */
     model_add_absent(m, 6);
     rounds(1);
     assert_int_equal(m->totals.nodes, 5);
@@ -355,7 +356,7 @@ static void those_that_are_missing_have_rows(void **state)
     assert_int_equal(missing->number, 6);
     assert_string_equal(missing->why, "never heard");
     assert_string_equal(model_state_name(missing->state), "NEW");
-    answers[1].node = 6; /* the row of node 2 is node 6 now: 2 is missing */
+    answers[1].node = 6; /* the row of node 2 is node 6 now: 2 is absent */
     rounds(1);
     assert_false(model_is_hidden(&m->nodes[NODES]));
     assert_true(model_is_hidden(missing));
@@ -376,17 +377,17 @@ int main(void)
         TEST(without_redis_it_is_one_sale_too),
         TEST(the_row_that_answers_counts),
         TEST(a_row_whose_number_changes_is_a_node_again),
-        TEST(two_servers_of_one_number_are_told_once),
+        TEST(two_servers_of_one_number_are_announced_once),
         TEST(two_processes_are_two_servers),
         TEST(another_redis_is_another_server),
         TEST(another_total_is_another_server),
         TEST(another_server_never_gets_the_number),
-        TEST(a_stray_server_does_not_speak_for_the_sale),
-        TEST(another_server_does_not_speak_for_the_sale),
+        TEST(a_server_without_redis_is_no_witness),
+        TEST(another_server_is_no_witness),
         TEST(two_nodes_swap_their_addresses),
         TEST(a_restart_is_no_second_server),
         TEST(a_node_that_moves_keeps_its_row),
-        TEST(those_that_are_missing_have_rows),
+        TEST(absent_nodes_have_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@
 
 #include "admin-tui/feed.h"
 
-#define TIMEOUT_US  400000u /* what must answer does so in a few milliseconds */
+#define TIMEOUT_US  400000u /* nodes of these tests answer in a few milliseconds */
 #define PATIENT_US  20000000u
 #define CLIENTS_MAX 300
 #define MEGABYTES   (10u << 20)
@@ -93,7 +93,7 @@ enum then { KEEP, SHUT, RESET, DEAF }; /* after the response; DEAF: never accept
 static struct script {
     const char *bytes;
     size_t len;
-    size_t piece; /* bytes in one turn of the loop; 0: all */
+    size_t piece; /* bytes in one iteration of the loop; 0: all */
     double pause; /* seconds between pieces */
     enum then then;
     bool stale; /* a second request on a connection is met by closing it */
@@ -156,7 +156,7 @@ static void on_client(struct ev_loop *l, ev_io *io, int events)
         return;
     }
     last_request[got] = '\0';
-    assert_non_null(strstr(last_request, "\r\n\r\n")); /* they are short: one piece */
+    assert_non_null(strstr(last_request, "\r\n\r\n")); /* requests are short: one piece */
     requests++;
     c->requests++;
     c->sent = 0;
@@ -274,7 +274,7 @@ static void run_round(uint64_t timeout_us)
 {
     uint32_t before = rounds;
     poll_round(p, timeout_us, again_us, count_round, &rounds);
-    assert_int_equal(rounds, before); /* never before it returns */
+    assert_int_equal(rounds, before); /* `done` never comes before poll_round() returns */
     ev_run(loop, 0);
     assert_int_equal(rounds, before + 1);
 }

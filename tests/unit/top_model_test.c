@@ -1,7 +1,6 @@
 /*
- * Why: on sale night the console is what an operator believes. A rate that is wrong, a node called
- * dead that only coughed, a dead one that is called up: each makes them act on nodes that are not
- * there.
+ * Why: on sale night an operator relies on the console. A wrong rate, a node that is shown as down
+ * after a single hiccup, a dead one that is shown as up: each leads to a wrong act.
  */
 /* needs: admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
  * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
@@ -35,7 +34,7 @@ static void nodes_are_found_by_address(void **state)
     assert_ptr_equal(model_add(m, "web1:3901"), nodes[0]);
 }
 
-static void words_of_states_fit_their_column(void **state)
+static void names_of_states_fit_their_column(void **state)
 {
     (void)state;
     for (int s = MODEL_NEW; s <= MODEL_DOWN; s++)
@@ -77,7 +76,7 @@ static void rates_need_two_answers(void **state)
     must_announce_nothing();
 }
 
-/* Tickets that came back are no sale of less than nothing. */
+/* Tickets that came back make no negative rate. */
 static void no_rate_is_below_zero(void **state)
 {
     (void)state;
@@ -91,7 +90,7 @@ static void no_rate_is_below_zero(void **state)
     about(m->totals.sold_s, 10);
 }
 
-/* An answer that was long under way was made long before it was heard. */
+/* An answer that was long under way was made long before it arrived. */
 static void a_late_answer_makes_no_peak(void **state)
 {
     (void)state;
@@ -170,8 +169,8 @@ static void a_hiccup_is_not_down_but_two_are(void **state)
     must_announce("node 2 DOWN: not JSON");
 }
 
-/* Its state is believed for a round more; figures of a round that was not heard are not. */
-static void who_is_not_heard_in_a_round_has_no_rates(void **state)
+/* A node that misses one round keeps its state, but not its rates. */
+static void a_node_that_misses_a_round_has_no_rates(void **state)
 {
     (void)state;
     rounds(1);
@@ -201,7 +200,7 @@ static void who_is_not_heard_in_a_round_has_no_rates(void **state)
     assert_int_equal(model_answering(m), 1); /* since then */
 }
 
-static void a_node_that_was_never_heard_has_its_address(void **state)
+static void a_node_that_never_answered_is_named_by_its_address(void **state)
 {
     (void)state;
     failed(2, "timed out");
@@ -232,7 +231,7 @@ static void a_restart_that_was_not_seen_begins_anew(void **state)
     assert_int_equal(m->totals.node_sold, 50);
 }
 
-static void states_are_told_once(void **state)
+static void states_are_announced_once(void **state)
 {
     (void)state;
     rounds(1);
@@ -260,7 +259,7 @@ static void slow_is_slow_against_the_others(void **state)
     rounds(1);
     answers[2].p99_us = 20001;
     rounds(1);
-    assert_int_equal(nodes[2]->state, MODEL_UP); /* once is not yet slow */
+    assert_int_equal(nodes[2]->state, MODEL_UP); /* one round is not enough */
     rounds(1);
     assert_int_equal(nodes[2]->state, MODEL_SLOW);
     must_announce("node 3 SLOW: p99 20.0 ms, of all nodes 2.00 ms");
@@ -274,7 +273,7 @@ static void slow_is_slow_against_the_others(void **state)
     assert_int_equal(nodes[2]->state, MODEL_SLOW);
     rounds(1);
     must_announce("node 3 UP: no longer slow");
-    answers[2].p99_us = 19000; /* ten times nothing much is nothing much */
+    answers[2].p99_us = 19000; /* ten times a small p99 is still fast */
     rounds(3);
     for (int i = 0; i < NODES; i++)
         answers[i].p99_us = 90000; /* all the same: the machine, not a node */
@@ -319,7 +318,7 @@ static void of_two_nodes_one_can_be_slow(void **state)
     must_announce("node 1 SLOW: p99 50.0 ms, of all nodes 2.00 ms");
 }
 
-static void lines_are_remembered_up_to_a_number(void **state)
+static void the_newest_lines_are_kept(void **state)
 {
     (void)state;
     for (int i = 0; i < 3 * MODEL_LINES; i++)
@@ -335,20 +334,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(nodes_are_found_by_address),
-        TEST(words_of_states_fit_their_column),
+        TEST(names_of_states_fit_their_column),
         TEST(rates_need_two_answers),
         TEST(no_rate_is_below_zero),
         TEST(a_late_answer_makes_no_peak),
         TEST(a_refused_connection_is_down_at_once),
         TEST(a_hiccup_is_not_down_but_two_are),
-        TEST(who_is_not_heard_in_a_round_has_no_rates),
-        TEST(a_node_that_was_never_heard_has_its_address),
+        TEST(a_node_that_misses_a_round_has_no_rates),
+        TEST(a_node_that_never_answered_is_named_by_its_address),
         TEST(a_restart_that_was_not_seen_begins_anew),
-        TEST(states_are_told_once),
+        TEST(states_are_announced_once),
         TEST(slow_is_slow_against_the_others),
         TEST(slow_is_also_redis_and_the_answer),
         TEST(of_two_nodes_one_can_be_slow),
-        TEST(lines_are_remembered_up_to_a_number),
+        TEST(the_newest_lines_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

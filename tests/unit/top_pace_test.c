@@ -1,7 +1,7 @@
 /*
- * Why: how fast tickets go and when the last one does is what an operator plans the night by. With
- * holds, tickets come back on one node while another sells: sums of what each has out then tell of
- * a sale that races, or stands still, while it does neither.
+ * Why: an operator plans the night by how fast tickets go and when the last one will. With holds,
+ * tickets come back on one node while another sells: sums of the tickets that each has out then
+ * show a sale that races, or stands still, while it does neither.
  */
 /* needs: admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
  * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
@@ -18,7 +18,7 @@
 
 #include "tests/unit/top_nodes.h"
 
-/* Of its holds so many run out, and so many tickets are granted anew. */
+/* A node grants tickets while holds of `back` tickets expire. */
 static void trade(int i, uint64_t granted, uint64_t back)
 {
     struct stats_event *e = &answers[i].events[0];
@@ -40,7 +40,7 @@ static void all_count_what_they_grant(void)
     }
 }
 
-static void what_comes_back_is_no_sale_and_hides_none(void **state)
+static void returned_tickets_are_no_sale_and_hide_none(void **state)
 {
     (void)state;
     all_count_what_they_grant();
@@ -56,7 +56,7 @@ static void what_comes_back_is_no_sale_and_hides_none(void **state)
     about(m->totals.sold_s, 0);
 }
 
-static void older_nodes_tell_what_is_out(void **state)
+static void older_nodes_report_what_is_out(void **state)
 {
     (void)state;
     answers[0].events[0].has_granted_tickets = true; /* it was started anew in between */
@@ -97,7 +97,7 @@ static void the_end_is_that_of_the_sale(void **state)
     for (int i = 0; i < NODES; i++)
         failed(i, "timed out");
     now_us += STEP_US;
-    model_round(m, now_us, wall()); /* nobody says that it goes on */
+    model_round(m, now_us, wall()); /* no node reports that the sale goes on */
     assert_true(m->totals.gone_in_s < 0);
 }
 
@@ -136,8 +136,8 @@ static void short_rounds_see_no_jumps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_comes_back_is_no_sale_and_hides_none),
-        TEST(older_nodes_tell_what_is_out),
+        TEST(returned_tickets_are_no_sale_and_hide_none),
+        TEST(older_nodes_report_what_is_out),
         TEST(the_end_is_that_of_the_sale),
         TEST(another_total_is_no_sale),
         TEST(short_rounds_see_no_jumps),

@@ -1,14 +1,14 @@
 /*
- * Why: on sale night some node is always sick, and the console must say which one and how. A node
- * that answers garbage, half a JSON, ten megabytes or nothing must cost its own row and nothing
- * else: no wait, no crash, no memory, and not the other nodes' rows.
+ * Why: on sale night some node is always in trouble, and the console must show which one and how. A
+ * node that answers garbage, half a JSON, ten megabytes or nothing must cost its own row and
+ * nothing else: no wait, no crash, no memory, and no other row.
  */
 /* needs: admin-tui/feed.c admin-tui/client/poll.c admin-tui/client/http.c
  * admin-tui/client/http_head.c admin-tui/client/buffers.c admin-tui/client/endpoint.c
  * admin-tui/model/stats.c admin-tui/client/json.c conf/base/fault.c conf/base/check.c -lev */
 #include "tests/unit/top_fake_nodes.h"
 
-/* One node that says this, once; then one that is well again: the sick one has left no trace. */
+/* A node that answers this, once, and then a correct answer: the first one has left no trace. */
 static void expect(const struct script *s, uint64_t timeout_us, const char *why)
 {
     script = *s;
@@ -66,7 +66,7 @@ static void test_a_connection_that_went_stale_is_no_failure(void **state)
     assert_int_equal(answered, 8);
 }
 
-static void test_told_to_close_it_closes(void **state)
+static void test_connection_close_is_obeyed(void **state)
 {
     static const char bytes[] = OK_HEAD "Connection: close\r\nContent-Length: 23\r\n\r\n" BODY;
     (void)state;
@@ -92,7 +92,7 @@ static void test_any_pieces_are_one_answer(void **state)
         {.bytes = (text), .len = sizeof(text) - 1, .then = (after)}, (why) \
     }
 
-static void test_a_sick_node_says_how(void **state)
+static void test_every_failure_has_its_reason(void **state)
 {
     static const struct {
         struct script script;
@@ -138,7 +138,7 @@ static void test_a_sick_node_says_how(void **state)
         expect(&cases[i].script, TIMEOUT_US, cases[i].why);
 }
 
-/* It comes, but not in time: the deadline is for the whole answer, not for its next byte. */
+/* The deadline is for the whole answer, not for its next byte. */
 static void test_dripping_is_timed_out(void **state)
 {
     (void)state;
@@ -166,7 +166,7 @@ static void test_ten_megabytes_are_refused_unread(void **state)
     free(bytes);
 }
 
-static void test_nobody_there(void **state)
+static void test_no_server_there(void **state)
 {
     (void)state;
     add(address);
@@ -196,27 +196,27 @@ static void test_unix_sockets(void **state)
     assert_int_equal(answered, 1);
 }
 
-/* localhost may be ::1 first, and nobody listens there. */
-static void test_every_place_of_a_name_is_tried(void **state)
+/* localhost may be ::1 first, where no server listens. */
+static void test_every_socket_address_of_a_name_is_tried(void **state)
 {
-    struct endpoint places, second;
+    struct endpoint first, second;
     struct fault f = {""};
     (void)state;
-    assert_true(endpoint_resolve(&places, "127.0.0.1:1", &f));
+    assert_true(endpoint_resolve(&first, "127.0.0.1:1", &f));
     assert_true(endpoint_resolve(&second, address, &f));
-    places.to.inet[1] = second.to.inet[0];
-    places.len[places.count++] = second.len[0];
-    assert_true(feed_add_at(feed, "name:1", &places, &f));
+    first.to.inet[1] = second.to.inet[0];
+    first.len[first.count++] = second.len[0];
+    assert_true(feed_add_at(feed, "name:1", &first, &f));
     for (int i = 0; i < 3; i++)
         run_round(PATIENT_US);
     assert_int_equal(answered, 3);
     shut_port();
-    assert_true(feed_add_at(feed, "name:2", &places, &f));
+    assert_true(feed_add_at(feed, "name:2", &first, &f));
     run_round(PATIENT_US);
     assert_string_equal(model.nodes[1].why, "connection refused");
 }
 
-/* On the same row, even if it was being asked at the old place. */
+/* On the same row, even if a request to the old address is under way. */
 static void test_a_node_moves(void **state)
 {
     struct endpoint there;
@@ -234,7 +234,7 @@ static void test_a_node_moves(void **state)
     open_port();
     assert_true(endpoint_resolve(&there, address, &f));
     feed_move(feed, old, address, &there);
-    close(old_listener); /* it ends what was under way: reset */
+    close(old_listener); /* resets the request that was under way */
     ev_run(loop, 0);
     assert_int_equal(failed, 1);
     run_round(PATIENT_US);
@@ -242,7 +242,7 @@ static void test_a_node_moves(void **state)
     assert_string_equal(model.nodes[0].address, address);
 }
 
-static void test_addresses_are_looked_at(void **state)
+static void test_addresses_are_validated(void **state)
 {
     static const char *const wrong[] = {
         "",           "web1",        ":3901",       "web1:",   "web1:0",     "web1:65536",
@@ -266,20 +266,20 @@ static void test_addresses_are_looked_at(void **state)
     assert_int_equal(model.node_count, 2);
 }
 
-/* As many nodes as there may be, at one place. */
+/* Many nodes at one address. */
 static void add_many(uint32_t count)
 {
-    struct endpoint place;
+    struct endpoint e;
     struct fault f;
     char name[32];
-    assert_true(endpoint_resolve(&place, address, &f));
+    assert_true(endpoint_resolve(&e, address, &f));
     for (uint32_t i = 0; i < count; i++) {
         snprintf(name, sizeof name, "node%u", (unsigned)i);
-        assert_true(feed_add_at(feed, name, &place, &f));
+        assert_true(feed_add_at(feed, name, &e, &f));
     }
 }
 
-static void test_as_many_nodes_as_there_may_be(void **state)
+static void test_the_most_nodes_that_are_allowed(void **state)
 {
     struct fault f;
     (void)state;
@@ -291,8 +291,8 @@ static void test_as_many_nodes_as_there_may_be(void **state)
     assert_int_equal(accepted, MODEL_NODES_MAX);
 }
 
-/* Together far more than the pool holds, a piece from each in turn: they wait for each other, and
- * all are answered. */
+/* Together far more than the pool holds, a piece from each in turn: connections wait for chunks,
+ * and every answer arrives. */
 static void test_long_answers_take_turns(void **state)
 {
     static char bytes[220 * 1024];
@@ -332,7 +332,7 @@ static void test_texts_are_kept_as_they_came(void **state)
 static void test_rounds_follow_each_other(void **state)
 {
     (void)state;
-    run_round(PATIENT_US); /* nobody to ask: it ends all the same */
+    run_round(PATIENT_US); /* a round without nodes ends, too */
     add(address);
     script = (struct script){.bytes = "", .then = KEEP};
     uint32_t first = 0;
@@ -342,7 +342,7 @@ static void test_rounds_follow_each_other(void **state)
     assert_int_equal(requests, 1);
     assert_int_equal(first, 0);
     uint32_t second = 0;
-    poll_round(p, PATIENT_US, 0, count_round, &second); /* it is still waited for */
+    poll_round(p, PATIENT_US, 0, count_round, &second); /* the node belongs to the new round */
     assert_int_equal(first, 1);
     ev_run(loop, 0);
     assert_int_equal(second, 1);
@@ -419,17 +419,17 @@ int main(void)
         T(test_asks_as_the_server_wants_it),
         T(test_the_connection_is_kept),
         T(test_a_connection_that_went_stale_is_no_failure),
-        T(test_told_to_close_it_closes),
+        T(test_connection_close_is_obeyed),
         T(test_any_pieces_are_one_answer),
-        T(test_a_sick_node_says_how),
+        T(test_every_failure_has_its_reason),
         T(test_dripping_is_timed_out),
         T(test_ten_megabytes_are_refused_unread),
-        T(test_nobody_there),
+        T(test_no_server_there),
         T(test_unix_sockets),
-        T(test_every_place_of_a_name_is_tried),
+        T(test_every_socket_address_of_a_name_is_tried),
         T(test_a_node_moves),
-        T(test_addresses_are_looked_at),
-        T(test_as_many_nodes_as_there_may_be),
+        T(test_addresses_are_validated),
+        T(test_the_most_nodes_that_are_allowed),
         T(test_long_answers_take_turns),
         T(test_texts_are_kept_as_they_came),
         T(test_rounds_follow_each_other),

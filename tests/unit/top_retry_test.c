@@ -1,6 +1,6 @@
 /*
- * Why: a console that asks every ten seconds must not need twenty of them to see that a node hangs,
- * and must not call one dead that only coughed once.
+ * Why: a console that asks every ten seconds must not need twenty of them to notice that a node
+ * hangs, and must not show a node as down after a single hiccup.
  */
 /* needs: admin-tui/options.c admin-tui/feed.c admin-tui/client/poll.c admin-tui/client/http.c
  * admin-tui/client/http_head.c admin-tui/client/buffers.c admin-tui/client/endpoint.c
@@ -8,7 +8,7 @@
 #include "admin-tui/options.h"
 #include "tests/unit/top_fake_nodes.h"
 
-/* A node that was well, and then says nothing. */
+/* A node that was up stops answering. */
 static void hang(void)
 {
     add(address);
@@ -19,7 +19,7 @@ static void hang(void)
     again_us = TIMEOUT_US;
 }
 
-static void test_one_that_hangs_is_asked_once_more(void **state)
+static void test_a_node_that_hangs_is_asked_once_more(void **state)
 {
     (void)state;
     hang();
@@ -30,7 +30,7 @@ static void test_one_that_hangs_is_asked_once_more(void **state)
     assert_int_equal(failed, 3);
 }
 
-static void test_one_that_wakes_is_heard(void **state)
+static void test_a_node_that_recovers_is_up(void **state)
 {
     (void)state;
     hang();
@@ -59,7 +59,7 @@ static void test_short_rounds_have_no_time_for_it(void **state)
     assert_int_equal(model.nodes[0].state, MODEL_UP);
 }
 
-static void test_what_is_certain_is_not_asked_again(void **state)
+static void test_a_certain_failure_is_not_retried(void **state)
 {
     (void)state;
     hang();
@@ -87,10 +87,10 @@ static void test_both_times_fit_a_round(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_one_that_hangs_is_asked_once_more),
-        T(test_one_that_wakes_is_heard),
+        T(test_a_node_that_hangs_is_asked_once_more),
+        T(test_a_node_that_recovers_is_up),
         T(test_short_rounds_have_no_time_for_it),
-        T(test_what_is_certain_is_not_asked_again),
+        T(test_a_certain_failure_is_not_retried),
         T(test_both_times_fit_a_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * Why: a row that jumps under the operator's finger, a node that is sorted out of sight, a key that
- * means two things: each makes him look at, or act upon, another node than he thinks.
+ * Why: a row that moves while the operator selects it, a node that is sorted out of sight, a key
+ * with two meanings: each makes the operator see, or act upon, the wrong node.
  */
 /* needs: admin-tui/view/keys.c admin-tui/model/rows.c admin-tui/model/model.c
  * admin-tui/model/duplicates.c admin-tui/model/health.c admin-tui/model/event_news.c
@@ -156,7 +156,7 @@ static void test_left_is_what_a_node_may_sell(void **state)
 }
 
 /* A node that sells nothing has none left to sell, however many there are. */
-static void test_who_sells_nothing_has_nothing_left(void **state)
+static void test_a_node_that_sells_nothing_has_nothing_left(void **state)
 {
     (void)state;
     static const enum model_state states[] = {MODEL_STARTING, MODEL_UNKNOWN,  MODEL_REPAIR,
@@ -184,7 +184,7 @@ static void test_who_sells_nothing_has_nothing_left(void **state)
     spent->total = spent->left = 10;
     spent->has_cap = true;
     assert_true(rows_spent(m, &m->nodes[1]));
-    m->nodes[1].state = MODEL_DRAINING; /* that is not what keeps it from selling */
+    m->nodes[1].state = MODEL_DRAINING; /* its stock is not what keeps it from selling */
     assert_false(rows_spent(m, &m->nodes[1]));
 }
 
@@ -214,7 +214,7 @@ static void test_a_code_has_one_meaning(void **state)
                                      key);
 }
 
-static void test_readonly_takes_the_acts_away(void **state)
+static void test_readonly_disables_the_acts(void **state)
 {
     (void)state;
     static const char acts[] = "pxRd";
@@ -233,11 +233,15 @@ static void test_readonly_takes_the_acts_away(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_what_is_not_known_comes_last), TEST(test_the_selection_stays_with_its_node),
-        TEST(test_filter_by_address_or_state),   TEST(test_the_selected_row_is_in_sight),
-        TEST(test_left_is_what_a_node_may_sell), TEST(test_who_sells_nothing_has_nothing_left),
-        TEST(test_a_hidden_node_is_no_row),      TEST(test_a_code_has_one_meaning),
-        TEST(test_readonly_takes_the_acts_away),
+        TEST(test_what_is_not_known_comes_last),
+        TEST(test_the_selection_stays_with_its_node),
+        TEST(test_filter_by_address_or_state),
+        TEST(test_the_selected_row_is_in_sight),
+        TEST(test_left_is_what_a_node_may_sell),
+        TEST(test_a_node_that_sells_nothing_has_nothing_left),
+        TEST(test_a_hidden_node_is_no_row),
+        TEST(test_a_code_has_one_meaning),
+        TEST(test_readonly_disables_the_acts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

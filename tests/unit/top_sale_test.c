@@ -1,7 +1,8 @@
 /*
  * Why: how many tickets are left, how fast they go and what has become of the sale is put together
  * from nodes that hear of it a beat apart. The figures must be of one moment, exact when the sale
- * rests, and a fact must be told once: neither ten times nor because two nodes were out of step.
+ * rests; and a fact must be announced once, not ten times, and not because two nodes were out of
+ * step.
  */
 /* needs: admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
  * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
@@ -34,7 +35,7 @@ static void figures_are_of_the_freshest_answer(void **state)
 {
     (void)state;
     rounds(1);
-    /* Within a beat the one with the most knows most. */
+    /* Within a beat the answer with the most sold is the freshest. */
     say_sold(0, 1500);
     say_sold(1, 1400);
     say_sold(2, 1450);
@@ -42,7 +43,7 @@ static void figures_are_of_the_freshest_answer(void **state)
     rounds(1);
     assert_int_equal(m->totals.sold, 1500);
     assert_int_equal(m->totals.left, 8500);
-    /* Returns: what was heard long ago is not more, only older. */
+    /* After returns a higher figure can be just an older one. */
     for (int i = 0; i < NODES; i++)
         say_sold(i, i == 0 ? 1600 : 1300);
     answer(0);
@@ -57,7 +58,7 @@ static void figures_are_of_the_freshest_answer(void **state)
     say_sold(3, 1700);
     rounds(1);
     assert_int_equal(m->totals.sold, 1600);
-    /* Dead nodes know least, but better than nothing. */
+    /* Nodes that are down are the worst witnesses, but better than none. */
     for (int i = 0; i < NODES; i++)
         failed(i, "connection refused");
     model_round(m, now_us, wall());
@@ -106,7 +107,7 @@ static void latencies_are_weighted(void **state)
 {
     (void)state;
     rounds(1);
-    for (int i = 0; i < NODES; i++) { /* the last two were asked for much, and for no ticket */
+    for (int i = 0; i < NODES; i++) { /* the last two had many requests, and no orders */
         answers[i].requests += i < 2 ? 100 : 100000;
         answers[i].p50_us = answers[i].p99_us = 0;
     }
@@ -122,7 +123,7 @@ static void latencies_are_weighted(void **state)
     assert_in_range(m->totals.p50_us, 199, 201);
     assert_int_equal(m->totals.p99_us, 9800);
     answers[0].buckets = answers[1].buckets =
-        0; /* older nodes do not say how many they have measured */
+        0; /* older nodes do not report how many they have measured */
     rounds(1);
     assert_int_equal(m->totals.p50_us, 600);
     for (int i = 0; i < NODES; i++)
@@ -141,7 +142,7 @@ static void sell(int count)
         say_sold(i, answers[i].events[0].sold + (uint64_t)count);
 }
 
-static void the_end_is_foretold(void **state)
+static void the_end_is_estimated(void **state)
 {
     (void)state;
     rounds(1);
@@ -191,7 +192,7 @@ static void histories_have_a_value_a_second(void **state)
 }
 
 /* Four rounds a second, then one in five seconds, with the jitter of a busy machine. */
-static void histories_do_not_know_the_interval(void **state)
+static void histories_do_not_depend_on_the_interval(void **state)
 {
     (void)state;
     answer(0);
@@ -262,7 +263,7 @@ static void sold_out(struct stats_event *e)
     e->left = 0;
 }
 
-static void changes_of_the_event_are_told(void **state)
+static void changes_of_the_event_are_announced(void **state)
 {
     (void)state;
     rounds(2);
@@ -291,7 +292,7 @@ static void changes_of_the_event_are_told(void **state)
     must_announce_nothing();
 }
 
-/* A pause has reached one node and not yet the others, which are heard after it. */
+/* A pause has reached one node and not yet the others, which answer after it. */
 static void a_beat_apart_is_no_news(void **state)
 {
     (void)state;
@@ -314,11 +315,11 @@ static void a_beat_apart_is_no_news(void **state)
     must_announce_nothing();
 }
 
-static void one_node_alone_is_believed_in_the_end(void **state)
+static void one_node_alone_is_enough_after_a_while(void **state)
 {
     (void)state;
     rounds(1);
-    paused(&answers[3].events[0]); /* heard last */
+    paused(&answers[3].events[0]); /* answers last */
     rounds(1);
     must_announce_nothing();
     rounds(1);
@@ -350,7 +351,7 @@ static void restocked(struct stats_event *e)
     e->left = e->total - e->sold;
 }
 
-static void a_restock_is_told_and_counts_anew(void **state)
+static void a_restock_is_announced_and_counts_anew(void **state)
 {
     (void)state;
     rounds(1);
@@ -370,7 +371,7 @@ static void a_restock_is_told_and_counts_anew(void **state)
     must_announce("ticket SOLD OUT: 12,000 in ~5s");
 }
 
-/* Holds run out one by one: tickets come back and are gone again. */
+/* Holds expire one by one: tickets come back and are gone again. */
 static void returns_do_not_flood(void **state)
 {
     (void)state;
@@ -390,7 +391,7 @@ static void returns_do_not_flood(void **state)
                         "ticket open again: tickets came back");
 }
 
-static void events_are_chosen_by_name_or_turn(void **state)
+static void events_are_chosen_by_name_or_in_order(void **state)
 {
     (void)state;
     uint32_t index = 9;
@@ -428,7 +429,7 @@ static void events_are_chosen_by_name_or_turn(void **state)
     assert_string_equal(m->event, "ticket");
 }
 
-/* A node that lies grossly. */
+/* A node may report any number. */
 static void sums_do_not_wrap(void **state)
 {
     (void)state;
@@ -449,17 +450,17 @@ int main(void)
         TEST(standalone_nodes_have_sales_of_their_own),
         TEST(orders_are_added_up),
         TEST(latencies_are_weighted),
-        TEST(the_end_is_foretold),
+        TEST(the_end_is_estimated),
         TEST(histories_have_a_value_a_second),
-        TEST(histories_do_not_know_the_interval),
+        TEST(histories_do_not_depend_on_the_interval),
         TEST(each_second_is_filled_once_in_spite_of_jitter),
-        TEST(changes_of_the_event_are_told),
+        TEST(changes_of_the_event_are_announced),
         TEST(a_beat_apart_is_no_news),
-        TEST(one_node_alone_is_believed_in_the_end),
+        TEST(one_node_alone_is_enough_after_a_while),
         TEST(a_sale_that_was_seen_has_a_duration),
-        TEST(a_restock_is_told_and_counts_anew),
+        TEST(a_restock_is_announced_and_counts_anew),
         TEST(returns_do_not_flood),
-        TEST(events_are_chosen_by_name_or_turn),
+        TEST(events_are_chosen_by_name_or_in_order),
         TEST(sums_do_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

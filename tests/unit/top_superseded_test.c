@@ -1,6 +1,6 @@
 /*
- * Why: "paused" at the foot of the screen, of a sale that somebody has resumed since, is a lie that
- * an operator acts upon; and one that goes before he has read it makes him press the key again.
+ * Why: "paused" at the bottom of the screen, of a sale that has been resumed since, misleads the
+ * operator; and a notice that disappears too early makes the operator press the key again.
  */
 /* needs: admin-tui/act.c admin-tui/view/prompt.c admin-tui/view/keys.c admin-tui/model/rows.c
  * admin-tui/view/draw.c admin-tui/model/model.c admin-tui/model/duplicates.c
@@ -20,12 +20,12 @@
 #include "admin-tui/act.h"
 #include "tests/unit/top_nodes.h"
 
-static struct act_record past;
+static struct act_record record;
 
 static void all_are(const char *word, uint64_t total)
 {
     for (int i = 0; i < NODES; i++) {
-        snprintf(answers[i].events[0].state, STATS_WORD, "%s", word);
+        snprintf(answers[i].events[0].state, STATS_STATE, "%s", word);
         answers[i].events[0].left += total - answers[i].events[0].total;
         answers[i].events[0].total = total;
     }
@@ -36,8 +36,8 @@ static void end(enum act_kind kind, uint64_t total)
 {
     struct act a = {.kind = kind, .event = "ticket", .total = total};
     rounds(1);
-    act_finish(&past, &a, m);
-    assert_false(act_is_superseded(&past, m));
+    act_finish(&record, &a, m);
+    assert_false(act_is_superseded(&record, m));
 }
 
 static void what_an_act_makes_of_the_sale_is_its_outcome(void **state)
@@ -45,18 +45,18 @@ static void what_an_act_makes_of_the_sale_is_its_outcome(void **state)
     (void)state;
     end(ACT_PAUSE, 0);
     all_are("paused", 10000);
-    assert_false(act_is_superseded(&past, m));
+    assert_false(act_is_superseded(&record, m));
     all_are("open", 10000);
-    assert_true(act_is_superseded(&past, m));
+    assert_true(act_is_superseded(&record, m));
     end(ACT_RESTOCK, 12000);
     all_are("open", 12000);
-    assert_false(act_is_superseded(&past, m));
+    assert_false(act_is_superseded(&record, m));
     all_are("paused", 12000);
     all_are("open", 13000);
-    assert_true(act_is_superseded(&past, m));
+    assert_true(act_is_superseded(&record, m));
     end(ACT_CLOSE, 0);
     all_are("closed", 13000);
-    assert_false(act_is_superseded(&past, m));
+    assert_false(act_is_superseded(&record, m));
 }
 
 static void what_others_make_of_it_is_not(void **state)
@@ -64,24 +64,24 @@ static void what_others_make_of_it_is_not(void **state)
     (void)state;
     end(ACT_DRAIN, 0);
     all_are("paused", 10000);
-    assert_true(act_is_superseded(&past, m));
+    assert_true(act_is_superseded(&record, m));
     end(ACT_RESUME, 0);
     all_are("open", 10000);
-    assert_false(act_is_superseded(&past, m));
+    assert_false(act_is_superseded(&record, m));
     all_are("paused", 10000);
-    assert_true(act_is_superseded(&past, m));
+    assert_true(act_is_superseded(&record, m));
 }
 
-/* Nothing has been answers, or it is of another sale. */
+/* No act has ended, or another event is chosen. */
 static void nothing_else_ends_it(void **state)
 {
     (void)state;
-    past = (struct act_record){.act = {.kind = ACT_NONE}};
+    record = (struct act_record){.act = {.kind = ACT_NONE}};
     all_are("paused", 10000);
-    assert_false(act_is_superseded(&past, m));
+    assert_false(act_is_superseded(&record, m));
     end(ACT_RESUME, 0);
     model_choose(m, "another");
-    assert_false(act_is_superseded(&past, m));
+    assert_false(act_is_superseded(&record, m));
 }
 
 int main(void)

@@ -1,7 +1,6 @@
 /*
- * Why: a sale can stand still while every node answers: Redis is gone, or what the nodes may sell
- * by themselves is spent. A console that calls that UP, or prints 0 for what nobody knows, sends
- * the operator to bed.
+ * Why: a sale can stand still while every node answers: Redis is down, or the local stocks are
+ * spent. A console that shows UP then, or 0 for a figure that is not known, hides the trouble.
  */
 /* needs: admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
  * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
@@ -18,7 +17,7 @@
 
 #include "tests/unit/top_nodes.h"
 
-static void redis_is_told_for_all_nodes(void **state)
+static void redis_has_one_line_for_all_nodes(void **state)
 {
     (void)state;
     rounds(1);
@@ -44,7 +43,7 @@ static void redis_is_told_for_all_nodes(void **state)
     must_announce_nothing();
 }
 
-/* Not attached yet is not without Redis. */
+/* A node that has not attached yet has not lost Redis. */
 static void a_starting_node_has_a_moment(void **state)
 {
     (void)state;
@@ -61,7 +60,7 @@ static void a_starting_node_has_a_moment(void **state)
     must_announce_nothing();
 }
 
-/* A node that can sell nothing is not up, whatever it calls itself; and that is known at once. */
+/* A node that can sell nothing is not up, whatever state it reports; and that shows at once. */
 static void a_node_without_redis_is_not_up(void **state)
 {
     (void)state;
@@ -78,7 +77,7 @@ static void a_node_without_redis_is_not_up(void **state)
     failed(2, "connection refused");
     must_announce("node 3 DOWN: connection refused");
     round_but(2);
-    rounds(2); /* it is back, and no better than it was */
+    rounds(2); /* it answers again, still without Redis */
     must_announce("node 3 REDIS!: Redis does not answer, buyers hear busy");
     strcpy(answers[2].state, "draining");
     rounds(1);
@@ -95,7 +94,7 @@ static void a_node_without_redis_is_not_up(void **state)
     assert_int_equal(m->totals.up, 4);
 }
 
-/* All that a node may sell by itself is sold. */
+/* The local stock of a node is sold. */
 static void spend(int i, uint64_t cap)
 {
     struct stats_event *e = &answers[i].events[0];
@@ -105,7 +104,7 @@ static void spend(int i, uint64_t cap)
     e->node_held = 1;
 }
 
-static void a_sale_that_stands_still_is_told(void **state)
+static void a_sale_that_stands_still_is_announced(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++)
@@ -113,7 +112,7 @@ static void a_sale_that_stands_still_is_told(void **state)
     rounds(3);
     must_announce_nothing(); /* the last one sells */
     spend(3, 250);
-    strcpy(answers[0].redis, "down"); /* and this one could not */
+    strcpy(answers[0].redis, "down"); /* and this one cannot */
     round_but(-1);
     must_announce("node 1 REDIS!: Redis does not answer, buyers hear busy");
     rounds(3);
@@ -128,13 +127,13 @@ static void a_sale_that_stands_still_is_told(void **state)
     must_announce_nothing();
 }
 
-/* The local stocks are the whole sale: that it is over is no trouble. */
+/* The local stocks are the whole sale: its end is no trouble. */
 static void the_end_is_no_standing_still(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++) {
         spend(i, 250);
-        answers[i].events[0].sold = 9990; /* a beat before the last are heard of */
+        answers[i].events[0].sold = 9990; /* a beat before the last ones are reported */
         answers[i].events[0].left = 10;
     }
     rounds(1);
@@ -148,9 +147,10 @@ static void the_end_is_no_standing_still(void **state)
     must_announce_nothing();
 }
 
-/* Started with other nodes, or by itself: neither is gone, and a node that says nothing of Redis,
- * or has not attached yet, says neither. */
-static void redis_is_off_only_where_a_node_says_so(void **state)
+/* "off" is not "down", and a node that reports nothing of Redis, or has not attached yet, is
+ * neither.
+ */
+static void redis_is_off_only_if_a_node_reports_it(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++) {
@@ -183,8 +183,8 @@ static void wait_for_nodes(int i, uint32_t count, uint16_t first)
         e->waits_for[k] = (uint16_t)(first + k);
 }
 
-/* A repair that waits says for whom: that is what the operator must start, or give up. */
-static void who_is_waited_for_is_named(void **state)
+/* A repair names the nodes that it waits for: the operator must start them, or give them up. */
+static void awaited_nodes_are_named(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++)
@@ -215,7 +215,7 @@ static void who_is_waited_for_is_named(void **state)
 }
 
 /* A node does not name itself; together they name all. */
-static void what_each_leaves_out_the_others_name(void **state)
+static void what_one_node_leaves_out_the_others_name(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) {
@@ -231,8 +231,8 @@ static void what_each_leaves_out_the_others_name(void **state)
     must_announce_nothing();
 }
 
-/* A node that hears of it a beat later is no news, and one that stays behind is. */
-static void who_is_waited_for_is_told_when_it_is_sure(void **state)
+/* A node that hears of a change a beat later is no news; one that still differs is. */
+static void awaited_nodes_are_announced_when_certain(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++)
@@ -254,13 +254,13 @@ static void who_is_waited_for_is_told_when_it_is_sure(void **state)
     must_announce_nothing(); /* the others have not heard of it */
     rounds(1);
     must_announce("ticket in repair: waits for node 3");
-    wait_for_nodes(0, 0, 0); /* an older node does not say it */
+    wait_for_nodes(0, 0, 0); /* an older node does not report it */
     rounds(2);
     must_announce_nothing();
 }
 
-/* Nobody can say is not none. */
-static void what_is_not_known_is_not_zero(void **state)
+/* A figure that is not known is not 0. */
+static void unknown_is_not_zero(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++)
@@ -286,16 +286,16 @@ static void what_is_not_known_is_not_zero(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(redis_is_told_for_all_nodes),
+        TEST(redis_has_one_line_for_all_nodes),
         TEST(a_starting_node_has_a_moment),
         TEST(a_node_without_redis_is_not_up),
-        TEST(a_sale_that_stands_still_is_told),
+        TEST(a_sale_that_stands_still_is_announced),
         TEST(the_end_is_no_standing_still),
-        TEST(what_is_not_known_is_not_zero),
-        TEST(redis_is_off_only_where_a_node_says_so),
-        TEST(who_is_waited_for_is_named),
-        TEST(what_each_leaves_out_the_others_name),
-        TEST(who_is_waited_for_is_told_when_it_is_sure),
+        TEST(unknown_is_not_zero),
+        TEST(redis_is_off_only_if_a_node_reports_it),
+        TEST(awaited_nodes_are_named),
+        TEST(what_one_node_leaves_out_the_others_name),
+        TEST(awaited_nodes_are_announced_when_certain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

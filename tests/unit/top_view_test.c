@@ -1,6 +1,6 @@
 /*
- * Why: an operator decides by what stands on the screen. A figure in the wrong column, a node whose
- * trouble is cut off, a picture that breaks when the window is small: each is a wrong decision.
+ * Why: an operator decides by what is on the screen. A figure in the wrong column, a node whose
+ * trouble is cut off, a picture that breaks in a small window: each leads to a wrong decision.
  */
 /* needs: admin-tui/view/view.c admin-tui/view/view_main.c admin-tui/view/view_table.c
  * admin-tui/view/view_latency.c admin-tui/view/view_detail.c admin-tui/view/view_event.c
@@ -67,7 +67,7 @@ static void test_large_screens_have_graphs(void **state)
     assert_true(on_screen("< 0.50 [||||"));
     assert_true(on_screen("75%"));
     assert_true(on_screen("25%"));
-    assert_false(on_screen("< 1.50")); /* nothing was so slow */
+    assert_false(on_screen("< 1.50")); /* no answer was so slow */
     assert_true(on_screen("REQ/S 60s"));
     assert_true(on_screen(" 71%  0.40  :::")); /* the node's own sparkline */
 }
@@ -82,7 +82,7 @@ static void test_too_small_says_so(void **state)
     draw(&view_main, 10, 60);
     assert_true(strncmp(line(0), "ticket  OPEN", 12) == 0);
     assert_true(on_screen(">1 web1:3901"));
-    assert_true(on_screen("^NODE 1-2/3")); /* nobody must think that this is all */
+    assert_true(on_screen("^NODE 1-2/3")); /* more rows than these exist */
     draw(&view_main, 11, 60);
     assert_true(on_screen("^NODE   "));
     draw(&view_main, 10, 60);
@@ -90,7 +90,7 @@ static void test_too_small_says_so(void **state)
     assert_true(on_screen("q Quit"));
 }
 
-/* At no size may anything break, whatever is open on the screen. */
+/* Every view draws at every size, with every prompt. */
 static void test_every_size(void **state)
 {
     static const struct view *const views[] = {&view_main, &view_detail, &view_event, &view_help};
@@ -111,7 +111,7 @@ static void test_every_size(void **state)
             }
 }
 
-static void test_a_sale_that_nobody_knows_yet(void **state)
+static void test_a_sale_that_is_not_known_yet(void **state)
 {
     (void)state;
     draw(&view_main, 24, 80);
@@ -127,9 +127,9 @@ static void test_a_sale_that_nobody_knows_yet(void **state)
     assert_true(on_screen("event -"));
 }
 
-static void test_states_are_words(void **state)
+static void test_states_are_named(void **state)
 {
-    char text[STATS_WORD + 8];
+    char text[STATS_STATE + 8];
     (void)state;
     assert_string_equal(view_event_state(text, "soldout"), "SOLD OUT");
     assert_string_equal(view_event_state(text, "repair"), "REPAIR!");
@@ -142,13 +142,13 @@ static void test_states_are_words(void **state)
     assert_true(on_screen("spike-top  FROZEN  ticket  OPEN"));
     m->totals.has_redis = false;
     draw(&view_main, 24, 80);
-    assert_false(on_screen("redis")); /* nobody can say */
+    assert_false(on_screen("redis")); /* not known */
     m->totals.redis_off = true;
     draw(&view_main, 24, 80);
     assert_true(on_screen("redis off"));
 }
 
-/* Text of a node is neither interpreted nor trusted to be short. */
+/* Text of a node is not interpreted, and may be long. */
 static void test_hostile_text(void **state)
 {
     (void)state;
@@ -298,7 +298,7 @@ static void test_help_has_every_key(void **state)
     assert_false(on_screen("Pause"));
 }
 
-static void test_prompts_are_read_whole(void **state)
+static void test_prompts_are_shown_whole(void **state)
 {
     (void)state;
     a_sale();
@@ -336,8 +336,8 @@ static void test_block_characters(void **state)
             assert_true(*at >= ' ' && *at <= '~');
 }
 
-/* A bar is empty only of nothing and full only of all. */
-static void test_bars_do_not_lie(void **state)
+/* A bar is empty only at 0 and full only at 1. */
+static void test_bars_are_empty_only_at_0_and_full_only_at_1(void **state)
 {
     static const struct {
         double part;
@@ -362,8 +362,8 @@ int main(void)
         TEST(test_large_screens_have_graphs),
         TEST(test_too_small_says_so),
         TEST(test_every_size),
-        TEST(test_a_sale_that_nobody_knows_yet),
-        TEST(test_states_are_words),
+        TEST(test_a_sale_that_is_not_known_yet),
+        TEST(test_states_are_named),
         TEST(test_hostile_text),
         TEST(test_addresses_are_cut_where_they_are_alike),
         TEST(test_counts_fit_and_a_trickle_is_seen),
@@ -372,9 +372,9 @@ int main(void)
         TEST(test_detail_view),
         TEST(test_event_view),
         TEST(test_help_has_every_key),
-        TEST(test_prompts_are_read_whole),
+        TEST(test_prompts_are_shown_whole),
         TEST(test_block_characters),
-        TEST(test_bars_do_not_lie),
+        TEST(test_bars_are_empty_only_at_0_and_full_only_at_1),
     };
     return cmocka_run_group_tests(tests, open_screen, close_screen);
 }

@@ -1,7 +1,7 @@
 /*
- * Why: what an operator reads must be the whole of it, or say that it is not. A name that was cut
- * without a mark is taken for another one, a per cent of nothing for something, a state that nobody
- * knows for a start; and an act whose end is not seen is done a second time.
+ * Why: a text on the screen must be whole, or show that it was cut. A name that is cut without a
+ * mark is taken for another one, 0 % of nothing for a figure, an unknown state for a start; and an
+ * act whose outcome is not visible is done a second time.
  */
 /* needs: admin-tui/view/view.c admin-tui/view/view_main.c admin-tui/view/view_table.c
  * admin-tui/view/view_latency.c admin-tui/view/view_detail.c admin-tui/view/view_event.c
@@ -17,7 +17,7 @@
 
 static const struct view *const views[] = {&view_main, &view_detail, &view_event, &view_help};
 
-static void test_what_is_cut_says_so(void **state)
+static void test_cut_text_is_marked(void **state)
 {
     (void)state;
     resizeterm(5, 20);
@@ -63,7 +63,7 @@ static void test_0_percent_is_nothing_and_100_is_all(void **state)
     assert_true(on_screen("] <1%"));
 }
 
-/* The sale goes on, whatever the operator filters for. */
+/* The totals of the sale stay, whatever the filter is. */
 static void test_no_node_matches(void **state)
 {
     (void)state;
@@ -80,28 +80,28 @@ static void test_no_node_matches(void **state)
     assert_true(on_screen(" TOTAL"));
 }
 
-/* A newer node may be in a state that this console has never heard of. */
-static void test_a_state_that_is_not_known(void **state)
+/* A newer node may report a state that this console does not know. */
+static void test_an_unknown_state(void **state)
 {
     (void)state;
     a_sale();
     m->nodes[0].stats.node = 1;
-    struct stats said = m->nodes[0].stats;
-    snprintf(said.state, sizeof said.state, "zombie");
-    model_answered(m, &m->nodes[0], &said, 1000, 1000000, NOON_MS);
+    struct stats answer = m->nodes[0].stats;
+    snprintf(answer.state, sizeof answer.state, "zombie");
+    model_answered(m, &m->nodes[0], &answer, 1000, 1000000, NOON_MS);
     draw(&view_main, 24, 80);
     assert_true(on_screen(">1 web1:3901 ? "));
     assert_true(on_screen("node 1 in a state that is not known: zombie"));
     draw(&view_detail, 24, 80);
     assert_true(on_screen("zombie, version"));
-    snprintf(said.state, sizeof said.state, "starting");
-    model_answered(m, &m->nodes[0], &said, 1000, 2000000, NOON_MS);
+    snprintf(answer.state, sizeof answer.state, "starting");
+    model_answered(m, &m->nodes[0], &answer, 1000, 2000000, NOON_MS);
     draw(&view_main, 24, 80);
     assert_true(on_screen(">1 web1:3901 START "));
 }
 
-/* What became of an act is seen in every view, at every size, whole. */
-static void test_the_outcome_is_seen_everywhere(void **state)
+/* The outcome of an act is shown in every view, at every size, in whole. */
+static void test_the_outcome_is_shown_everywhere(void **state)
 {
     (void)state;
     a_sale();
@@ -128,8 +128,7 @@ static void test_the_outcome_is_seen_everywhere(void **state)
     assert_true(on_screen("F1 Help"));
 }
 
-/* What has happened, and what to do about it. */
-static void test_lines_are_read_whole(void **state)
+static void test_lines_are_shown_whole(void **state)
 {
     (void)state;
     a_sale();
@@ -151,15 +150,15 @@ static void test_lines_are_read_whole(void **state)
         snprintf(address, sizeof address, "app%u:3901", i);
         add(i, address, MODEL_UP);
     }
-    draw(&view_main, 24, 80); /* the older ones go first */
+    draw(&view_main, 24, 80); /* the older lines are dropped first */
     assert_string_equal(line(22), "         fit into one line of it");
     assert_string_equal(line(20), "22:13:05 node 4 DOWN: connection refused");
     model_announce(m, true, NOON_MS, "%0199d", 7);
     draw(&view_main, VIEW_ROWS_MIN, VIEW_COLS_MIN);
-    assert_true(line(8)[VIEW_COLS_MIN - 1] == '~'); /* what is cut all the same says so */
+    assert_true(line(8)[VIEW_COLS_MIN - 1] == '~'); /* marked as cut */
 }
 
-static void test_what_a_node_says_is_read_whole(void **state)
+static void test_reports_of_a_node_are_shown_whole(void **state)
 {
     (void)state;
     a_sale();
@@ -182,8 +181,8 @@ static void test_what_a_node_says_is_read_whole(void **state)
     assert_true(on_screen(" a reason that is longer than there is room for it in the first line"));
 }
 
-/* A sale that has not begun has not sold 0 of 0. */
-static void test_what_nobody_can_say_is_a_dash(void **state)
+/* A sale that is not known is not 0 of 0. */
+static void test_an_unknown_figure_is_a_dash(void **state)
 {
     (void)state;
     a_sale();
@@ -201,7 +200,7 @@ static void test_what_nobody_can_say_is_a_dash(void **state)
     assert_true(on_screen(" TOTAL         -"));
 }
 
-static void test_who_is_missing_has_a_row(void **state)
+static void test_an_absent_node_has_a_row(void **state)
 {
     (void)state;
     a_sale();
@@ -219,7 +218,7 @@ static void test_who_is_missing_has_a_row(void **state)
     assert_true(on_screen("3 of 3 nodes"));
 }
 
-static void test_what_is_wrong_is_read_whole(void **state)
+static void test_refusals_are_shown_whole(void **state)
 {
     (void)state;
     a_sale();
@@ -238,17 +237,17 @@ static void test_what_is_wrong_is_read_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_what_is_cut_says_so),
+        TEST(test_cut_text_is_marked),
         TEST(test_long_names_of_pools),
         TEST(test_0_percent_is_nothing_and_100_is_all),
         TEST(test_no_node_matches),
-        TEST(test_a_state_that_is_not_known),
-        TEST(test_the_outcome_is_seen_everywhere),
-        TEST(test_lines_are_read_whole),
-        TEST(test_what_a_node_says_is_read_whole),
-        TEST(test_what_nobody_can_say_is_a_dash),
-        TEST(test_who_is_missing_has_a_row),
-        TEST(test_what_is_wrong_is_read_whole),
+        TEST(test_an_unknown_state),
+        TEST(test_the_outcome_is_shown_everywhere),
+        TEST(test_lines_are_shown_whole),
+        TEST(test_reports_of_a_node_are_shown_whole),
+        TEST(test_an_unknown_figure_is_a_dash),
+        TEST(test_an_absent_node_has_a_row),
+        TEST(test_refusals_are_shown_whole),
     };
     return cmocka_run_group_tests(tests, open_screen, close_screen);
 }

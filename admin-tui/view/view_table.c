@@ -78,7 +78,7 @@ static void spread(struct layout *l, const struct view_context *s, int *spare)
     more = more < *spare ? more : *spare;
     l->width[COLUMN_NODE] += more > 0 ? more : 0;
     *spare -= more > 0 ? more : 0;
-    for (int i = 1; i<COLUMN_COUNT && * spare> 0; i++) {
+    for (int i = 1; i < COLUMN_COUNT && 0 < *spare; i++) {
         more = l->width[i] > 0 ? columns[i].wide - columns[i].width : 0;
         more = more < *spare ? more : *spare;
         l->width[i] += more;

@@ -265,7 +265,8 @@ static void press_acting(enum key key)
 
 static void press(enum key key)
 {
-    ASSERT(key < KEY_IS_COUNT && screen.prompt.kind == PROMPT_NONE);
+    ASSERT(key < KEY_IS_COUNT);
+    ASSERT(screen.prompt.kind == PROMPT_NONE || key == KEY_IS_QUIT || key == KEY_IS_REDRAW);
     switch (key) {
     case KEY_IS_HELP:
         show(screen.view == &view_help ? &view_main : &view_help);

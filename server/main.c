@@ -469,6 +469,7 @@ int main(int argc, char **argv)
         return 0;
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* ignored by a parent, it would hide how the verifier ended */
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is reported */
     reload_publish(&node.conf, &node.conf, &node.board);
     if (sodium_init() < 0 || !raise_descriptors(&f) || !admin_init(node.admin, &f) ||

@@ -7,6 +7,9 @@ every object file the global symbols that it defines and needs.
     tests/modules.py [ROOT]       checks the tree (default: this one) and its objects in build/obj
     tests/modules.py --self-test  breaks made-up trees in every way and expects to find each fault
 
+What this cannot see: a call through a function pointer (only taking the function's address), and a
+`static inline` function of a header, which has no symbol.
+
 A fault is printed as `FILE:LINE: what is wrong`, or as `FILE -> FILE: symbols` if it is a call.
 """
 
@@ -59,7 +62,8 @@ SOURCE_ROOTS = ("conf", "server", "storage", "admin-tui", "bench")
 INCLUDE_ROOTS = SOURCE_ROOTS + ("tests",)
 OBJECTS = "build/obj"
 BUILD = "run `make modules`, which builds it"
-INCLUDE = re.compile(r'\s*#\s*include\b\s*(?:"([^"]*)"|<([^>]*)>)?')
+COMMENT = re.compile(r'/\*.*?\*/')
+INCLUDE = re.compile(r'\s*#\s*include(?:_next)?\b\s*(?:"([^"]*)"|<([^>]*)>)?')
 
 
 def read_table(text):
@@ -131,7 +135,7 @@ def check_file(root, path):
         return [f"{path}:1: the table of modules has no line for {os.path.dirname(path)}"]
     faults = []
     for number, line in enumerate((root / path).read_text().splitlines(), 1):
-        found = INCLUDE.match(line)
+        found = INCLUDE.match(COMMENT.sub("", line))
         if not found:
             continue
         quoted, angled = found.groups()
@@ -178,9 +182,9 @@ def read_symbols(root, sources):
     """Per source the global symbols that its object defines, and those that it needs."""
     by_object = {object_of(source): source for source in sources}
     listing = subprocess.run(["nm", "-A", "-g", "-P", *by_object], cwd=root, check=False,
-                             stdout=subprocess.PIPE, text=True)
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if listing.returncode != 0:
-        sys.exit("modules.py: nm cannot read an object (see above)")
+        sys.exit(f"modules.py: nm cannot read an object: {listing.stderr.strip()}")
     defines, needs = ({source: set() for source in sources} for _ in range(2))
     for line in listing.stdout.splitlines():
         name, rest = line.split(": ", 1)

@@ -20,10 +20,8 @@
 /* A report of one node counts after this time, also if the others differ; a beat is shorter. */
 #define CERTAIN_US 500000
 
-/* ---- sums.c ---- */
+/* ---- median.c ---- */
 
-/* UINT64_MAX where the sum would be more: a node may report anything. */
-uint64_t sum_capped(uint64_t a, uint64_t b);
 /* Sorts the values. The lower one of two in the middle: of two nodes one may be slow. 0: of none.
  */
 uint64_t median_of(uint64_t *values, uint32_t count);

@@ -54,6 +54,12 @@ static const char *in_units(char out[NUMBER_BYTES], uint64_t n)
     return out;
 }
 
+uint64_t number_sum(uint64_t a, uint64_t b)
+{
+    uint64_t sum;
+    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+}
+
 const char *number_whole(char out[NUMBER_BYTES], uint64_t n)
 {
     char digits[NUMBER_BYTES];

@@ -12,6 +12,9 @@
 
 #define NUMBER_BYTES 32
 
+/* UINT64_MAX where the sum would be more: a node may report anything. */
+uint64_t number_sum(uint64_t a, uint64_t b);
+
 /* "6,412"; the whole number with commas, however long. */
 const char *number_whole(char out[NUMBER_BYTES], uint64_t n);
 /* At most five columns: 0 .. 999 whole, 1,000 .. 9,999 with a comma, then 10.0k, 100k, 1.00M ...

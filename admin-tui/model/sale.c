@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "admin-tui/model/model_private.h"
+#include "admin-tui/model/number.h"
 
 static bool redis_is(const struct model_node *n, const char *state)
 {
@@ -89,9 +90,9 @@ static void add_standalone(const struct model *m, const char *event, struct sale
         const struct stats_event *e = redis_is(n, "off") ? reported_by(n, event) : NULL;
         if (e == NULL)
             continue;
-        s->total = sum_capped(s->total, e->total);
-        s->sold = sum_capped(s->sold, e->sold);
-        s->left = sum_capped(s->left, e->left);
+        s->total = number_sum(s->total, e->total);
+        s->sold = number_sum(s->sold, e->sold);
+        s->left = number_sum(s->left, e->left);
     }
 }
 

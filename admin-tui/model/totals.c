@@ -21,15 +21,15 @@ struct weighted {
 
 static void add_event(struct model_totals *t, const struct stats_event *e)
 {
-    t->held = sum_capped(t->held, e->node_held);
-    t->node_sold = sum_capped(t->node_sold, e->node_sold);
-    t->granted = sum_capped(t->granted, e->granted);
-    t->paid = sum_capped(t->paid, e->paid);
-    t->cancelled = sum_capped(t->cancelled, e->cancelled);
-    t->expired = sum_capped(t->expired, e->expired);
-    t->late = sum_capped(t->late, e->late);
-    t->late_refused = sum_capped(t->late_refused, e->late_refused);
-    t->refused = sum_capped(t->refused, e->refused);
+    t->held = number_sum(t->held, e->node_held);
+    t->node_sold = number_sum(t->node_sold, e->node_sold);
+    t->granted = number_sum(t->granted, e->granted);
+    t->paid = number_sum(t->paid, e->paid);
+    t->cancelled = number_sum(t->cancelled, e->cancelled);
+    t->expired = number_sum(t->expired, e->expired);
+    t->late = number_sum(t->late, e->late);
+    t->late_refused = number_sum(t->late_refused, e->late_refused);
+    t->refused = number_sum(t->refused, e->refused);
 }
 
 /* A node that has measured nothing reports 0; one that does not report how much it has measured
@@ -52,11 +52,11 @@ static void add_node(const struct model *m, const struct model_node *n, struct m
     ASSERT(n->has_stats && index < EVENTS_MAX);
     if (e != NULL)
         add_event(t, e);
-    t->requests = sum_capped(t->requests, n->stats.requests);
-    t->errors = sum_capped(t->errors, n->stats.answers_5xx);
+    t->requests = number_sum(t->requests, n->stats.requests);
+    t->errors = number_sum(t->errors, n->stats.answers_5xx);
     if (!node_answers(n))
         return;
-    t->connections = sum_capped(t->connections, n->stats.connections);
+    t->connections = number_sum(t->connections, n->stats.connections);
     t->p99_us = n->stats.p99_us > t->p99_us ? n->stats.p99_us : t->p99_us;
     add_latency(w, &n->stats);
     if (!n->has_rates)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin-tui/model/number.h"
 #include "admin-tui/view/view.h"
 
 #define LABEL 8 /* "<  0.50 " */
@@ -24,7 +25,7 @@ static void add_bucket(struct histogram *h, uint64_t us, uint64_t count)
     while (at < h->n && h->us[at] < us)
         at++;
     ASSERT(h->n <= STATS_BUCKETS_MAX);
-    h->all += count;
+    h->all = number_sum(h->all, count);
     if (at == h->n && h->n == STATS_BUCKETS_MAX)
         at--;
     if (at == h->n || (h->us[at] != us && h->n < STATS_BUCKETS_MAX)) {
@@ -36,7 +37,7 @@ static void add_bucket(struct histogram *h, uint64_t us, uint64_t count)
         h->n++;
     }
     ASSERT(at < h->n);
-    h->count[at] += count;
+    h->count[at] = number_sum(h->count[at], count);
 }
 
 static void add_node(struct histogram *h, const struct model_node *n)
@@ -60,7 +61,7 @@ static void fit(struct histogram *h, int lines)
         uint64_t sum = 0;
         int last = i + join < h->n ? i + join : h->n;
         for (int k = i; k < last; k++)
-            sum += h->count[k];
+            sum = number_sum(sum, h->count[k]);
         h->us[out] = h->us[last - 1];
         h->count[out++] = sum;
     }

@@ -11,8 +11,8 @@
  *     answer   the event as it stands
  *
  * An act that changes nothing writes nothing, so it can be repeated. With the stock out of reach,
- * or in repair, nothing can be done: the sale stands still, and the operator hears "try again".
- * The same when the stock's reply was lost, and then it may have been done.
+ * or in repair, nothing can be done: the sale stands still, and the operator is answered "try
+ * again". The same when the stock's reply was lost, and then it may have been done.
  */
 #include <string.h>
 

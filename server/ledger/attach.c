@@ -75,7 +75,7 @@ static void add_known(struct stock_attach *at, const uint16_t *list, uint32_t co
             at->known[at->known_count++] = list[i];
 }
 
-/* What was last heard of the other nodes. A node that had stalled may come back, and sell, while
+/* The last list of the other nodes. A node that had stalled may come back, and sell, while
  * this one is away from Redis. So if Redis has forgotten everything, only what was heard within the
  * last moment counts: time enough to notice a FLUSHALL and attach, no more. */
 static void describe_nodes(const struct ledger_event *e, struct stock_attach *at)
@@ -117,13 +117,15 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
 static enum stock_result check_proof(const struct ledger *l, const struct ledger_event *e,
                                      const struct stock_found *found, struct fault *f)
 {
-    uint32_t chain;
-    if (!journal_chain(l->journal, e->index, found->proof_pos, &chain, f))
+    uint32_t chain = 0;
+    bool has_record = found->proof_pos <= journal_committed(l->journal, e->index);
+    if (has_record && !journal_chain(l->journal, e->index, found->proof_pos, &chain, f))
         ledger_die(f->text);
-    if (chain == found->proof_chain)
+    if (has_record && chain == found->proof_chain)
         return STOCK_OK;
     fault_set(f,
-              "redis %s: event %s: record %llu, which was settled, is another one in this journal",
+              "redis %s: event %s: record %llu, which was settled, is missing or another one in "
+              "this journal",
               l->conf->redis.text, e->conf->name, (unsigned long long)found->proof_pos);
     return STOCK_CONFLICT;
 }
@@ -151,7 +153,7 @@ static bool has_recent_beat(const struct ledger *l, const struct stock_found *fo
     return false;
 }
 
-/* A copy of our journal that lacks nothing cannot be told from our journal, but a server that works
+/* A copy of our journal that lacks nothing looks like our journal, but a server that works
  * with it can be seen beating: the beat of an event moves twice under one epoch. Once is no proof.
  * A process that was just killed may have left one call in the network. */
 static enum stock_result check_no_other_instance(const struct ledger *l, struct stock_found *found,

@@ -163,7 +163,7 @@ void book_begin_turn(struct ledger *l)
                  "journal %s is full: sales stop, returns go on; raise `size` and start again",
                  l->conf->journal);
     else
-        log_line(LOG_INFO, "journal %s has room again: sales go on", l->conf->journal);
+        log_line(LOG_INFO, "journal %s has free space again: sales go on", l->conf->journal);
 }
 
 uint64_t book_free(const struct ledger *l)

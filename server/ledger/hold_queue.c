@@ -1,5 +1,5 @@
 /*
- * One array; a hold is named by its place in it, counted from 1, so that zeroed memory says "none"
+ * One array; a hold is named by its slot in it, counted from 1, so that zeroed memory means "none"
  * everywhere: neither start nor an idle event touches what is behind it. Numbers are dense (one
  * rising counter), so their low bits spread them over the buckets as evenly as can be.
  *
@@ -34,16 +34,16 @@ void hold_queue_init(struct hold_queue *h, const struct arena *a)
     h->buckets = arena_block(a, h->buckets_pool);
     h->first = h->last = h->joined = NONE;
     h->free = NONE;
-    h->fresh = 0;
+    h->high_water = 0;
     h->count = 0;
 }
 
-static struct hold *at(const struct hold_queue *h, uint32_t place)
+static struct hold *at(const struct hold_queue *h, uint32_t slot)
 {
-    return &h->all[place - 1];
+    return &h->all[slot - 1];
 }
 
-/* Where the place of this number is written, or would be: NONE stands there. */
+/* Where the slot of this number is written, or would be: NONE stands there. */
 static uint32_t *find(const struct hold_queue *h, uint64_t number)
 {
     uint32_t *link = &h->buckets[number & h->mask];
@@ -52,31 +52,31 @@ static uint32_t *find(const struct hold_queue *h, uint64_t number)
     return link;
 }
 
-static uint32_t take_place(struct hold_queue *h)
+static uint32_t take_slot(struct hold_queue *h)
 {
-    uint32_t place = h->free;
-    if (place == NONE)
-        return ++h->fresh;
-    h->free = at(h, place)->chain;
-    return place;
+    uint32_t slot = h->free;
+    if (slot == NONE)
+        return ++h->high_water;
+    h->free = at(h, slot)->chain;
+    return slot;
 }
 
 /* The hold after which one that ends at this time belongs: after all that end no later. The search
  * goes out from where the last one went in. */
 static uint32_t behind(const struct hold_queue *h, uint64_t pay_by_wall_ms)
 {
-    uint32_t place = h->joined;
-    while (place != NONE && at(h, place)->pay_by_wall_ms > pay_by_wall_ms)
-        place = at(h, place)->prev;
-    uint32_t next = place == NONE ? h->first : at(h, place)->next;
+    uint32_t slot = h->joined;
+    while (slot != NONE && at(h, slot)->pay_by_wall_ms > pay_by_wall_ms)
+        slot = at(h, slot)->prev;
+    uint32_t next = slot == NONE ? h->first : at(h, slot)->next;
     while (next != NONE && at(h, next)->pay_by_wall_ms <= pay_by_wall_ms) {
-        place = next;
-        next = at(h, place)->next;
+        slot = next;
+        next = at(h, slot)->next;
     }
-    return place;
+    return slot;
 }
 
-/* The member that names `place` from the side of the one before it, and of the one behind it. */
+/* The member that names `slot` from the side of the one before it, and of the one behind it. */
 static uint32_t *link_from_prev(struct hold_queue *h, uint32_t prev)
 {
     return prev == NONE ? &h->first : &at(h, prev)->next;
@@ -94,10 +94,10 @@ bool hold_queue_add(struct hold_queue *h, uint64_t number, uint64_t pay_by_wall_
     uint32_t *bucket = find(h, number);
     ASSERT(*bucket == NONE);
     uint32_t prev = behind(h, pay_by_wall_ms), next = *link_from_prev(h, prev);
-    uint32_t place = take_place(h);
-    *at(h, place) = (struct hold){number, pay_by_wall_ms, prev, next, NONE};
-    *bucket = *link_from_prev(h, prev) = *link_from_next(h, next) = place;
-    h->joined = place;
+    uint32_t slot = take_slot(h);
+    *at(h, slot) = (struct hold){number, pay_by_wall_ms, prev, next, NONE};
+    *bucket = *link_from_prev(h, prev) = *link_from_next(h, next) = slot;
+    h->joined = slot;
     h->count++;
     return true;
 }
@@ -106,16 +106,16 @@ void hold_queue_remove(struct hold_queue *h, uint64_t number)
 {
     ASSERT(h->count > 0);
     uint32_t *bucket = find(h, number);
-    uint32_t place = *bucket;
-    ASSERT(place != NONE);
-    struct hold *hold = at(h, place);
+    uint32_t slot = *bucket;
+    ASSERT(slot != NONE);
+    struct hold *hold = at(h, slot);
     *bucket = hold->chain;
     *link_from_prev(h, hold->prev) = hold->next;
     *link_from_next(h, hold->next) = hold->prev;
-    if (h->joined == place)
+    if (h->joined == slot)
         h->joined = hold->prev; /* NONE: it was the first, and the search begins there */
     hold->chain = h->free;
-    h->free = place;
+    h->free = slot;
     h->count--;
 }
 

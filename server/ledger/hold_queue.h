@@ -3,7 +3,7 @@
  *
  * All holds of an event last equally long, so a new one nearly always joins at the end. Only a
  * clock that was set back, or a restart with a shorter `hold`, brings earlier ends than those that
- * are there; therefore a new one is put in its place from where the last one went in, which is
+ * are there; therefore a new one is put in its slot from where the last one went in, which is
  * again next to it. Found by number, for pay and cancel. Of fixed size; time is an argument.
  *
  * Owner: the ledger thread.
@@ -16,7 +16,7 @@
 #include "conf/base/arena.h"
 #include "conf/base/check.h"
 
-/* Places in `all` count from 1; 0 is none. */
+/* Slots in `all` count from 1; 0 is none. */
 struct hold {
     uint64_t number;
     uint64_t pay_by_wall_ms;
@@ -29,7 +29,7 @@ struct hold_queue {
     uint32_t *buckets, mask;
     uint32_t first, last;
     uint32_t joined; /* the last one that went in; that gone, the one before it */
-    uint32_t free, fresh;
+    uint32_t free, high_water;
     uint32_t count, capacity;
     size_t all_pool, buckets_pool;
 };

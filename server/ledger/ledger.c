@@ -77,7 +77,7 @@ static bool can_ever_sell(struct ledger *l, struct fault *f)
             return true;
     return book_capacity(l) > 0 ||
            fault(f,
-                 "journal %s: size %llu has no room for a single order of %u events; raise `size`",
+                 "journal %s: size %llu has no space for a single order of %u events; raise `size`",
                  l->conf->journal, (unsigned long long)l->conf->journal_size, l->conf->event_count);
 }
 

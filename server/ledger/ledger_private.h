@@ -129,7 +129,7 @@ void reclaim_reopen(struct ledger *l, struct message *m);
 /* ---- settle.c, sell.c ----------------------------------------------------------------------- */
 
 /* Fills the step's changes with the committed records that the stock does not have yet. `records`:
- * SETTLE_MAX places to read them into; the changes point there. */
+ * SETTLE_MAX records to read them into; the changes point there. */
 void settle_read(const struct ledger *l, const struct ledger_event *e, struct record *records,
                  struct stock_step *st);
 /* Fills the step's items from the event's batch. */
@@ -223,11 +223,11 @@ void session_detach(struct ledger *l, uint64_t now_mono_us, const struct fault *
 struct nodes *nodes_new(uint32_t event);
 /* The list of nodes is to be asked for with the next step. */
 bool nodes_are_due(const struct nodes *n, uint64_t now_mono_us);
-void nodes_ask_again(struct nodes *n);
+void nodes_refresh(struct nodes *n);
 /* What a step said of the nodes; count 0: nothing. Logs nodes that fell silent or came back, and
  * those that a repair waits for. */
 void nodes_update(const struct ledger *l, struct ledger_event *e, const struct stock_node *list,
-                  uint32_t count, uint64_t asked_mono_us);
+                  uint32_t count, uint64_t sent_mono_us);
 /* Notes when a repair began, if the figures tell of another one than before. */
 void nodes_note_repair(struct ledger_event *e);
 /* As heard outside of a repair. */

@@ -2,10 +2,10 @@
  * The other nodes of an event, as the stock lists them: which are silent, which a repair waits
  * for, and how long a living one may take to come back. Each change is logged once.
  *
- * Only what was heard outside of a repair is remembered: a hash in repair may be old, and must not
- * be believed when an operator gives up a silent node.
+ * Only a list from outside of a repair is kept: a hash in repair may be old, and an operator who
+ * evicts a silent node must not rely on it.
  *
- * Dies here: nothing is lost, the next step asks again.
+ * Dies here: nothing is lost, the next step requests the list again.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,14 +15,14 @@
 #include "conf/base/log.h"
 #include "server/ledger/ledger_private.h"
 
-/* Asked for with the first step after nine tenths of a beat, so that a busy node, whose steps come
- * much faster, asks once a beat. */
+/* The list is requested with the first step after nine tenths of a beat, so that a busy node, whose
+ * steps come much faster, requests it once a beat. */
 #define PERIOD_US ((uint64_t)BEAT_MS * 1000 * 9 / 10)
 /* The longest pause between two attempts to connect; a connection and an attach take less. */
 #define RECONNECT_MS 1000
 
 struct nodes {
-    uint64_t asked_mono_us; /* when the list was last asked for, in repair or not */
+    uint64_t sent_mono_us; /* when the list was last asked for, in repair or not */
     /* From the last step outside of a repair. */
     struct stock_node list[NODES_MAX];
     uint32_t count;
@@ -45,12 +45,12 @@ struct nodes *nodes_new(uint32_t event)
 
 bool nodes_are_due(const struct nodes *n, uint64_t now_mono_us)
 {
-    return now_mono_us >= n->asked_mono_us + PERIOD_US;
+    return now_mono_us >= n->sent_mono_us + PERIOD_US;
 }
 
-void nodes_ask_again(struct nodes *n)
+void nodes_refresh(struct nodes *n)
 {
-    n->asked_mono_us = 0;
+    n->sent_mono_us = 0;
 }
 
 const struct stock_node *nodes_last_heard(const struct nodes *n, uint32_t *count,
@@ -168,10 +168,10 @@ static void log_silence(const struct ledger_event *e, const struct stock_node *l
 }
 
 static void update(const struct ledger *l, struct ledger_event *e, const struct stock_node *list,
-                   uint32_t count, uint64_t asked_mono_us)
+                   uint32_t count, uint64_t sent_mono_us)
 {
     struct nodes *n = e->nodes;
-    n->asked_mono_us = asked_mono_us;
+    n->sent_mono_us = sent_mono_us;
     if (e->figures.repair) {
         find_awaited(l, n, list, count);
         log_awaited(l, e, list, count);
@@ -180,15 +180,15 @@ static void update(const struct ledger *l, struct ledger_event *e, const struct 
     log_silence(e, list, count);
     memcpy(n->list, list, count * sizeof *list);
     n->count = count;
-    n->heard_mono_us = asked_mono_us;
+    n->heard_mono_us = sent_mono_us;
 }
 
 void nodes_update(const struct ledger *l, struct ledger_event *e, const struct stock_node *list,
-                  uint32_t count, uint64_t asked_mono_us)
+                  uint32_t count, uint64_t sent_mono_us)
 {
     ASSERT(count <= NODES_MAX);
     if (!e->figures.repair)
         e->nodes->awaited_count = 0;
     if (count > 0)
-        update(l, e, list, count, asked_mono_us);
+        update(l, e, list, count, sent_mono_us);
 }

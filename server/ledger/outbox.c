@@ -97,7 +97,7 @@ void outbox_defer(struct ledger *l, struct message *m)
 struct message *const *outbox_take_deferred(struct ledger *l, uint32_t *count)
 {
     *count = l->outbox->deferred_count;
-    l->outbox->deferred_count = 0; /* one that is deferred again takes a place already read */
+    l->outbox->deferred_count = 0; /* one that is deferred again takes an entry already read */
     return l->outbox->deferred;
 }
 

@@ -1,5 +1,5 @@
 /*
- * What the board says after each turn. The gate is the verdict a worker may give by itself; a
+ * The board after each turn. The gate is the verdict a worker may give by itself; a
  * verdict that another node or a return could change stays true for one beat only (P5), one that
  * only this ledger can change stays until it is published anew.
  */
@@ -124,8 +124,8 @@ static void publish_stores(struct ledger *l)
 }
 
 /* STARTING: this node has never taken its place yet. REPAIR: it waits for others. A node that has
- * had its place and attaches again, for Redis was away, is not starting: a balancer that took every
- * node out for that would refuse connections where buyers can hear "try again". */
+ * was attached and attaches again, because Redis was away, is not starting: a balancer that took
+ * every node out for that would refuse connections where buyers can hear "try again". */
 static enum node_state node_state_of(const struct ledger *l, enum node_state was)
 {
     enum node_state state = session_has_started(l->session) ? NODE_UP : NODE_STARTING;

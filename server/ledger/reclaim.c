@@ -1,11 +1,11 @@
 /*
- * Giving up nodes that are gone, by an operator's word.
+ * Giving up nodes that are gone, when an operator orders it.
  *
  *     reclaim  one node, in every event: it is fenced, and no repair waits for it
  *     reopen   every silent node that this event's repair waits for
- *                  dies: done, or not; asked again it changes nothing more
+ *                  dies: done, or not; repeated it changes nothing more
  *     journal  a RECLAIM record for each node that was evicted, synced
- *     step     asked for here, run by the turn: ends the repair, if all others are ready
+ *     step     requested here, run by the turn: ends the repair, if all others are ready
  *
  * What an evicted node has sold, holds or has in doubt stays counted. A node that lives is not
  * evicted: one whose beat is young, or that this node itself has seen alive a moment ago. Nor is
@@ -100,8 +100,8 @@ static enum verdict evict(struct ledger *l, struct ledger_event *e, uint16_t nod
         m->node_gone += rc.evicted[i].gone;
         m->node_returned += rc.evicted[i].back;
     }
-    nodes_ask_again(e->nodes); /* what is remembered of the others must not be older than this */
-    e->step_due = true;        /* ends the repair, if that was all that it waited for */
+    nodes_refresh(e->nodes); /* what is remembered of the others must not be older than this */
+    e->step_due = true;      /* ends the repair, if that was all that it waited for */
     return VERDICT_YES;
 }
 
@@ -111,7 +111,7 @@ void reclaim_reopen(struct ledger *l, struct message *m)
     enum verdict v = VERDICT_BUSY;
     if (session_is_attached(l->session) && !e->figures.repair && e->figures.ready)
         v = VERDICT_YES;
-    else
+    else if (l->conf->redis.len > 0) /* standalone there are no other nodes to wait for */
         v = evict(l, e, 0, m);
     m->verdict = (uint8_t)v;
 }

@@ -51,7 +51,7 @@ static void add_key_hashes(struct ledger_event *e, const struct stock_step *st)
     for (uint32_t i = 0; i < st->hash_count; i++)
         if (!filter_may_have(e->filter, st->key_hashes[i]))
             filter_add(e->filter, st->key_hashes[i]);
-    bool again = st->hashes_total < e->hashes_seen; /* the stock has lost some: it tells all anew */
+    bool again = st->hashes_total < e->hashes_seen; /* the stock has lost some and sends all anew */
     e->hashes_seen = (again ? 0 : e->hashes_seen) + st->hash_count;
     e->hashes_known = e->hashes_seen == st->hashes_total;
 }
@@ -65,13 +65,13 @@ static void log_ready(const struct ledger_event *e)
 }
 
 static void update_figures(struct ledger_event *e, const struct stock_step *st,
-                           uint64_t asked_mono_us)
+                           uint64_t sent_mono_us)
 {
     bool was_repair = e->figures.repair || !e->figures.ready;
     ASSERT(st->to >= e->settled);
     e->figures = st->figures;
     e->settled = st->to;
-    e->asof_mono_us = asked_mono_us;
+    e->asof_mono_us = sent_mono_us;
     e->is_known = true;
     e->step_due = false;
     nodes_note_repair(e);
@@ -107,8 +107,8 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
 {
     struct fault f;
     struct stock_step st;
-    uint64_t asked = clock_mono_us();
-    prepare(l, e, asked, &st);
+    prepare(l, e, clock_mono_us(), &st);
+    uint64_t sent = clock_mono_us();
     enum stock_result result = stock_step(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
     if (result == STOCK_CONFLICT)
@@ -119,12 +119,12 @@ static bool step_once(struct ledger *l, struct ledger_event *e)
         session_detach(l, after, &f);
         return false;
     }
-    atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - asked),
+    atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - sent),
                           memory_order_relaxed);
-    update_figures(e, &st, asked);
+    update_figures(e, &st, sent);
     for (uint32_t i = 0; i < st.node_count; i++)
         learn_node(l, e, st.nodes[i].id);
-    nodes_update(l, e, st.nodes, st.node_count, asked);
+    nodes_update(l, e, st.nodes, st.node_count, sent);
     add_key_hashes(e, &st);
     learn_act(l, e, &st.origin);
     sell_decide(l, e, &st);

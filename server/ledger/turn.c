@@ -48,11 +48,17 @@ static void step_events(struct ledger *l)
             step_run(l, &l->events[i]);
 }
 
-static void step_where_due(struct ledger *l)
+/* The steps that acts have requested. False: the stock was lost before one of them was done. */
+static bool run_requested_steps(struct ledger *l)
 {
-    for (uint32_t i = 0; i < l->conf->event_count && session_is_attached(l->session); i++)
-        if (l->events[i].step_due)
-            step_run(l, &l->events[i]);
+    for (uint32_t i = 0; i < l->conf->event_count; i++) {
+        if (!l->events[i].step_due)
+            continue;
+        if (!session_is_attached(l->session))
+            return false;
+        step_run(l, &l->events[i]);
+    }
+    return true;
 }
 
 /* ---- batches and ops ------------------------------------------------------------------------ */
@@ -78,18 +84,27 @@ static void finish_batches(struct ledger *l)
     }
 }
 
-/* What had to wait for the steps. An act may ask for one more, of which its answer speaks. */
+/* An act may request a step; without it the operator has to try again. */
+static void run_act(struct ledger *l, struct message *m, uint64_t now_wall_ms)
+{
+    act_run(l, m, now_wall_ms);
+    bool done =
+        run_requested_steps(l) && (m->kind < MESSAGE_REOPEN || session_is_attached(l->session));
+    if (!done && m->verdict == VERDICT_YES)
+        m->verdict = VERDICT_BUSY;
+}
+
+/* The messages that wait for the steps. */
 static void finish_ops(struct ledger *l, uint64_t now_wall_ms)
 {
     uint32_t count;
     struct message *const *ops = intake_ops(l, &count);
     for (uint32_t i = 0; i < count; i++) {
         if (act_is(ops[i]))
-            act_run(l, ops[i], now_wall_ms);
+            run_act(l, ops[i], now_wall_ms);
         else
             order_pay_again(l, ops[i]);
     }
-    step_where_due(l);
     for (uint32_t i = 0; i < count; i++) {
         if (act_is(ops[i]))
             act_describe(l, ops[i], now_wall_ms);
@@ -128,7 +143,7 @@ bool turn_all_settled(const struct ledger *l)
     return true;
 }
 
-/* A step in repair that has nothing to tell need not be repeated before the next beat. */
+/* A step in repair that settles nothing need not be repeated before the next beat. */
 bool turn_has_work(const struct ledger *l)
 {
     if (outbox_has_deferred(l))

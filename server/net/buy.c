@@ -4,7 +4,7 @@
  * ledger decides, which answers with the key's order if there is one (P4). All answers of an event
  * are equally long (canned.h).
  *
- * Order of effects: see submit.c; who owns a YES until it is sent: inflight.c.
+ * Order of effects: see submit.c; the owner of a YES until it is sent: inflight.c.
  */
 #include "conf/base/clock.h"
 #include "conf/base/key_hash.h"

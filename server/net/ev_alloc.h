@@ -4,7 +4,7 @@
  * libev grows its tables by realloc and gives up the process when that fails. Here its tables are
  * grown once, before the server opens (ev_alloc_grow: "by use"), as far as the descriptors that
  * this process may have; so it never asks again. If it did, ev_alloc_late() would count it, and the
- * region has some room for that.
+ * region has some space for that.
  *
  * Owner: main until ev_alloc_seal(). Afterwards calls are counted and served from any thread.
  */

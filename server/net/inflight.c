@@ -1,5 +1,5 @@
 /*
- * Messages in flight: who owns a message, and what becomes of a YES whose buyer is gone.
+ * Messages in flight: the owner of each message, and what becomes of a YES whose buyer is gone.
  *
  * A message belongs to the worker when it is taken from the pool; to the ledger from the push until
  * it is back on the ring of verdicts; then to the worker again. A connection that ends, or hears
@@ -7,8 +7,8 @@
  *
  * A YES belongs to the connection until the kernel has accepted the first byte of its answer. If
  * the connection ends before that, the order has no buyer: without a key it is sent to the ledger
- * once more, to be cancelled; with a key it stands for the retry. The ledger keeps room in the
- * journal for each such return until this file counts the YES as done.
+ * once more, to be cancelled; with a key it stands for the retry. The ledger reserves records in
+ * the journal for each such return until this file counts the YES as done.
  *
  * If the process dies with messages in flight: no buyer has had an answer; the journal says what
  * was granted, and the next attach (ledger/attach.c) what becomes of it.
@@ -21,7 +21,7 @@ void inflight_push(struct worker *w, struct message *m)
     w->bell_due = true; /* rung once, at the end of the turn */
 }
 
-/* It will not come back as ABANDONED: the ledger need not reserve records for its return. */
+/* The YES will not come back as ABANDONED: the ledger need not reserve records for its return. */
 static void yes_is_done(struct worker *w)
 {
     COUNT(w->o.channel->yes_done, 1);

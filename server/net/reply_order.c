@@ -3,7 +3,7 @@
  * operator's act, a refusal. They are rare, so they are printed when they are due, and have the
  * length they have.
  *
- * Order of effects: the message is only read; ask.c frees it, whatever becomes of the answer.
+ * Order of effects: the message is only read; complete.c frees it, whatever becomes of the answer.
  */
 #include <inttypes.h>
 

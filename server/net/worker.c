@@ -154,8 +154,7 @@ static bool is_finished(const struct worker *w)
     return out == 0;
 }
 
-/* One peek_eof at the clock for all refusals of a process_input: each of them took at max_u32 so
- * long. */
+/* The clock is read once for all refusals of a turn: each of them took at most so long. */
 static void measure_refusals(struct worker *w)
 {
     if (w->refusals_in_turn == 0)

@@ -9,7 +9,7 @@
  *     buy, reply_order           what is special to each kind
  *     submit                     a request becomes a message to the ledger
  *     output                     bytes out
- *     inflight                   who owns a message, until the buyer has its YES
+ *     inflight                   the owner of each message, until the buyer has its YES
  *     refuse                     what is refused: a buyer, a request
  *     respond                    open, finish, count an answer
  *     conn_state                 which list a connection is in

@@ -112,13 +112,13 @@ static void read_hash(struct event_audit *e, struct redis_inspect *redis, struct
     if (redis == NULL)
         return;
     if (!inspect_event(redis, e->name, &e->hash, &f)) {
-        findings_say(to, "redis: event %s: %s; its journals alone are audited", e->name, f.text);
+        findings_add(to, "redis: event %s: %s; its journals alone are audited", e->name, f.text);
         e->hash = (struct inspect_event){0};
         return;
     }
     e->has_hash = e->hash.exists;
     if (!e->has_hash)
-        findings_say(to, "redis: event %s: there is no hash; its journals alone are audited",
+        findings_add(to, "redis: event %s: there is no hash; its journals alone are audited",
                      e->name);
     find_nodes(e);
 }
@@ -214,11 +214,11 @@ static struct redis_inspect *reach_redis(const struct sources *all, struct findi
             continue;
         struct redis_inspect *redis = inspect_open(conf, &f);
         if (redis == NULL)
-            findings_say(to, "redis: cannot be reached, the journals alone are audited: %s",
+            findings_add(to, "redis: cannot be reached, the journals alone are audited: %s",
                          f.text);
         return redis;
     }
-    findings_say(to, "redis: none is configured, the journals alone are audited");
+    findings_add(to, "redis: none is configured, the journals alone are audited");
     return NULL;
 }
 
@@ -234,10 +234,10 @@ static bool is_audited(const struct sources *all, uint32_t count, const char *na
 
 static void report_source(struct findings *to, const struct source *s)
 {
-    findings_say(to, "journal %s: node %u, %s", source_path(s), (unsigned)source_node(s),
+    findings_add(to, "journal %s: node %u, %s", source_path(s), (unsigned)source_node(s),
                  source_is_running(s) ? "beside its server" : "no server");
     if (source_leftover(s) > 0)
-        findings_say(to,
+        findings_add(to,
                      "open: journal %s: %" PRIu64 " records of its last commit, which could not be "
                      "finished; its server finishes it when it starts",
                      source_path(s), source_leftover(s));

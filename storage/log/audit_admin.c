@@ -101,7 +101,7 @@ static void check_versions(const struct event_audit *e, struct findings *to)
         bool by_hand = one->version == 1 || one->corrected || two->corrected ||
                        !(one->from_act || two->from_act);
         if (by_hand)
-            findings_say(to,
+            findings_add(to,
                          "open: event %s: of version %" PRIu32 " node %u says %s, and node %u %s; "
                          "somebody set it by hand, and not all have heard",
                          e->name, one->version, audit_node(a), text_of(text[0], one), audit_node(b),
@@ -128,7 +128,7 @@ static void report_last(const struct event_audit *e, struct findings *to)
         agreeing += is_sound(&e->journals[i]) &&
                     e->journals[i].totals.settings.version == settings->version;
     ASSERT(agreeing >= 1 && agreeing <= e->count);
-    findings_say(to, "acts: event %s: %s, version %" PRIu32 ", known to %u of %u journal%s",
+    findings_add(to, "acts: event %s: %s, version %" PRIu32 ", known to %u of %u journal%s",
                  e->name, text_of(text, settings), settings->version, agreeing, e->count,
                  plural(e->count));
 }
@@ -158,7 +158,7 @@ static void report_behind(struct findings *to, struct redis_inspect *redis,
     uint32_t version = ahead->totals.early_version;
     ASSERT(version > h->version);
     if (h->repair || was_restarted(redis, h))
-        findings_say(to,
+        findings_add(to,
                      "open: event %s: %s: the hash is %s, version %" PRIu64
                      ", the journal of node %u "
                      "knows version %" PRIu32 "; mended when that node attaches",
@@ -179,12 +179,12 @@ static void check_hash(struct findings *to, const struct event_audit *e,
     char text[EVENT_TEXT];
     bool same_state = !knows_state(settings) || strcmp(h->state, state_name(settings->state)) == 0;
     if (h->version > settings->version)
-        findings_say(to,
+        findings_add(to,
                      "open: event %s: %s, total %" PRIu64 ", version %" PRIu64
                      " is in no journal yet; each node writes it down with its next step",
                      e->name, h->state, h->total, h->version);
     else if (h->version == settings->version && (h->total != settings->total || !same_state))
-        findings_say(to,
+        findings_add(to,
                      "open: event %s: Redis says %s, total %" PRIu64
                      ", a journal of the same version "
                      "%s; somebody set it by hand, and each node writes it down with its next step",
@@ -199,7 +199,7 @@ void audit_admin_redis(struct findings *to, struct redis_inspect *redis,
     if (best == NULL)
         return;
     if (e->hash.version == 0 || e->hash.state[0] == '\0') {
-        findings_say(to,
+        findings_add(to,
                      "open: event %s: the hash has lost its version or state; repaired by the next "
                      "attach",
                      e->name);

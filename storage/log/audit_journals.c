@@ -16,7 +16,7 @@ static void check_chain(const struct event_audit *e, struct findings *to)
             findings_breach(to, "P2 durable: event %s: journal %s: record %" PRIu64 ": %s", e->name,
                             source_path(s), t->wrong_seq, t->wrong);
         else
-            findings_say(to,
+            findings_add(to,
                          "P2 durable: event %s: node %u: %" PRIu64 " record%s, chained, numbered "
                          "without gaps, every change legal",
                          e->name, (unsigned)source_node(s), t->node.end, plural(t->node.end));
@@ -37,7 +37,7 @@ static void report_states(const struct event_audit *e, struct findings *to)
     if (late + refused > 0)
         snprintf(paid, sizeof paid, "; paid late: %" PRIu64 " sold again, %" PRIu64 " refused",
                  late, refused);
-    findings_say(to,
+    findings_add(to,
                  "P3 one state each: event %s: %" PRIu64 " order%s: %" PRIu64 " held, %" PRIu64
                  " sold, %" PRIu64 " cancelled, %" PRIu64 " expired%s",
                  e->name, e->sum.orders, plural(e->sum.orders), orders[ORDER_HELD],
@@ -56,12 +56,12 @@ static void check_total(const struct event_audit *e, struct findings *to)
         snprintf(held, sizeof held, " and %" PRIu64 " held", sum.held);
     for (uint32_t i = 0; i < e->count; i++)
         if (e->journals[i].totals.lost_back > 0)
-            findings_say(to,
+            findings_add(to,
                          "lost: event %s: %" PRIu64
                          " tickets of a node whose journal is lost came back "
                          "by the word of an operator of node %u; P1 does not cover them",
                          e->name, e->journals[i].totals.lost_back, audit_node(&e->journals[i]));
-    findings_judge(to, audit_sum_fits(&sum),
+    findings_check(to, audit_sum_fits(&sum),
                    "P1 no oversell: event %s: %" PRIu64 " sold%s of %" PRIu64 ", %u journal%s",
                    e->name, sum.sold, held, sum.total, sum.journals, plural(sum.journals));
 }
@@ -112,7 +112,7 @@ static void check_once(struct event_audit *e, struct findings *to)
             "of them number %" PRIu64 " of node %u",
             e->name, duplicates, plural(duplicates), duplicate->number, (unsigned)duplicate->node);
     if (check_ids(e, to) == 0 && duplicates == 0)
-        findings_say(to,
+        findings_add(to,
                      "P4 exactly once: event %s: %" PRIu64 " order id%s, none twice; %" PRIu64
                      " key%s, one order each",
                      e->name, e->sum.orders, plural(e->sum.orders), keys, plural(keys));
@@ -152,7 +152,7 @@ static void check_limit(const struct event_audit *e, struct findings *to)
                         "up to %" PRIu64,
                         e->name, above, buyer_index_count(e->buyers), limit, most);
     else
-        findings_say(to, "limit: event %s: %" PRIu64 " buyer%s, none with more than %u", e->name,
+        findings_add(to, "limit: event %s: %" PRIu64 " buyer%s, none with more than %u", e->name,
                      buyer_index_count(e->buyers), plural(buyer_index_count(e->buyers)), limit);
 }
 
@@ -170,14 +170,14 @@ static void check_sale(const struct event_audit *e, struct findings *to)
     }
     ASSERT(first == NULL || others < count);
     if (first == NULL) {
-        findings_say(to, "sale: event %s: none has begun", e->name);
+        findings_add(to, "sale: event %s: none has begun", e->name);
         return;
     }
     if (others > 0)
         findings_breach(to, "sale: event %s: %u of %u journals are of another sale", e->name,
                         others, count);
     else
-        findings_say(to, "sale: event %s: %02x%02x%02x%02x, %u journal%s", e->name, first->sale[0],
+        findings_add(to, "sale: event %s: %02x%02x%02x%02x, %u journal%s", e->name, first->sale[0],
                      first->sale[1], first->sale[2], first->sale[3], count, plural(count));
 }
 
@@ -201,7 +201,7 @@ static void report_missing(const struct event_audit *e, struct findings *to)
     }
     ASSERT(used < sizeof text);
     if (used > 0)
-        findings_say(
+        findings_add(
             to,
             "open: event %s: the journals of these nodes of the sale were not given, so the "
             "sums cannot be closed:%s",

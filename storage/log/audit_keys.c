@@ -190,7 +190,7 @@ static void check_keys(struct names_audit *n, struct findings *to)
                  "live there though their orders have ended, or the other way round");
     report_wrong(n, to, &unhashed, "without a mark");
     if (settled > 0 && lost.count + state.count + unhashed.count == 0)
-        findings_say(
+        findings_add(
             to, "P4 redis: event %s: %" PRIu64 " settled key%s, each with its mark and order%s",
             n->e->name, settled, plural(settled),
             compared == settled ? ", live or ended as that is" : "");
@@ -205,7 +205,7 @@ static void check_buyers(const struct names_audit *n, struct findings *to)
                         "P3 redis: event %s: %" PRIu64 " buyer%s not counted as the journals say",
                         n->e->name, wrong, plural(wrong));
     else if (live > 0)
-        findings_say(to,
+        findings_add(to,
                      "P3 redis: event %s: %" PRIu64 " buyer%s, each counted as the journals say",
                      n->e->name, live, plural(live));
 }
@@ -223,14 +223,14 @@ static void check_names(struct names_audit *n, struct findings *to)
     if (all_at_rest)
         check_buyers(n, to);
     else if (buyer_index_count(e->buyers) > 0)
-        findings_say(
+        findings_add(
             to,
             "open: event %s: the counts of buyers were not compared: that takes the journals "
             "of all nodes, at rest",
             e->name);
     for (uint32_t i = 0; i < e->hash.node_count; i++)
         if (e->hash.nodes[i].epoch > 0 && !audit_has_rebuilt(e, &e->hash.nodes[i]))
-            findings_say(to,
+            findings_add(to,
                          "open: event %s: node %u: its keys were lost, and are told again when it "
                          "attaches",
                          e->name, (unsigned)e->hash.nodes[i].node);
@@ -248,9 +248,9 @@ bool audit_keys(struct findings *to, struct redis_inspect *redis, struct event_a
     bool read = read_names(n, redis, &why);
     bool good = !n->failed || fault(f, "no memory for the marks of event %s", e->name);
     if (good && !read)
-        findings_say(to, "open: event %s: keys and buyers were not read: %s", e->name, why.text);
+        findings_add(to, "open: event %s: keys and buyers were not read: %s", e->name, why.text);
     else if (good && !n->is_whole)
-        findings_say(
+        findings_add(
             to,
             "open: event %s: Redis has lost keys, buyers or marks; all are told again when "
             "the nodes attach",

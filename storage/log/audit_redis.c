@@ -23,7 +23,7 @@ static void check_fields(struct findings *to, const char *event, const struct in
     uint64_t parts = n->held + n->sold + n->pending;
     ASSERT(n->node >= 1);
     if (n->gone > parts && may_be_away)
-        findings_say(to,
+        findings_add(to,
                      "open: event %s: node %u: %" PRIu64
                      " tickets more are counted as gone, as the "
                      "others last saw it, until it attaches again",
@@ -69,14 +69,14 @@ static void report_open(struct findings *to, const char *event, const struct jou
     const struct inspect_node *n = a->redis;
     ASSERT(n != NULL);
     if (n->pos < a->end)
-        findings_say(to, "open: event %s: node %u: %" PRIu64 " records are not settled yet", event,
+        findings_add(to, "open: event %s: node %u: %" PRIu64 " records are not settled yet", event,
                      n->node, a->end - n->pos);
     if (n->last_number > a->totals.node.last)
-        findings_say(to, "open: event %s: node %u: %" PRIu64 " orders are in doubt%s", event,
+        findings_add(to, "open: event %s: node %u: %" PRIu64 " orders are in doubt%s", event,
                      n->node, n->last_number - a->totals.node.last,
                      source_is_running(a->source) ? "" : "; given back when the node starts again");
     if (n->last_number < a->totals.early_last)
-        findings_say(to,
+        findings_add(to,
                      "open: event %s: node %u: Redis has lost writes: it knows %" PRIu64
                      " of %" PRIu64 " orders; repaired when the node attaches again",
                      event, n->node, n->last_number, a->totals.early_last);
@@ -88,7 +88,7 @@ static void check_node(struct findings *to, const char *event, const struct insp
     ASSERT(a == NULL || a->redis == n);
     check_fields(to, event, n, n->epoch == 0 || a == NULL || n->last_number < a->totals.early_last);
     if (a == NULL) {
-        findings_say(to,
+        findings_add(to,
                      "open: event %s: node %u: %" PRIu64 " held, %" PRIu64 " sold, %" PRIu64
                      " pending are the word of Redis alone",
                      event, n->node, n->held, n->sold, n->pending);
@@ -97,7 +97,7 @@ static void check_node(struct findings *to, const char *event, const struct insp
     if (a->totals.wrong != NULL)
         return;
     if (n->pos == 0 && n->settled_number > 0) {
-        findings_say(
+        findings_add(
             to,
             "open: event %s: node %u was given up with its journal; what that says is told "
             "when the node attaches again",
@@ -129,7 +129,7 @@ static void check_gone(struct findings *to, const char *event, const struct insp
         findings_breach(to, "P1 redis: event %s: %" PRIu64 " tickets of ours are gone, of %" PRIu64,
                         event, h->sold_by_us, h->total);
     else if (h->gone > h->total)
-        findings_say(to,
+        findings_add(to,
                      "redis: event %s: %" PRIu64 " of %" PRIu64 " are gone, with %" PRIu64
                      " through other programs",
                      event, h->gone, h->total, h->gone - h->sold_by_us);
@@ -148,7 +148,7 @@ static void check_sum(struct findings *to, const char *event, const struct inspe
         snprintf(more, sizeof more, " + %" PRIu64 " of nodes that are away", sum->more);
     if (h->gone > h->total && foreign > 0)
         return; /* reported by check_gone(): other programs have sold too many */
-    findings_judge(to, out == h->total,
+    findings_check(to, out == h->total,
                    "P3 no undersell: event %s: total %" PRIu64 " %s %" PRIu64 " left + %" PRIu64
                    " held + %" PRIu64 " sold + %" PRIu64 " foreign%s%s",
                    event, h->total, out == h->total ? "=" : "is not", unsold, sum->held, sum->sold,
@@ -171,7 +171,7 @@ static void check_sums(struct findings *to, const char *event, const struct insp
     check_gone(to, event, h, &sum);
     check_sum(to, event, h, &sum);
     if (h->repair)
-        findings_say(
+        findings_add(
             to,
             "open: event %s: in repair: these figures are not whole until every known node "
             "has settled",
@@ -190,7 +190,7 @@ static bool check_sale(struct findings *to, const struct event_audit *e)
         for (size_t k = 0; k < sizeof t->sale; k++)
             snprintf(text + 2 * k, 3, "%02x", t->sale[k]);
         if (h->sale[0] == '\0') {
-            findings_say(to,
+            findings_add(to,
                          "open: event %s: the hash has lost its sale; repaired by the next attach",
                          e->name);
             return false;
@@ -221,7 +221,7 @@ bool audit_redis(struct findings *to, struct redis_inspect *redis, struct event_
     for (uint32_t i = 0; i < e->count; i++) {
         const struct journal_audit *a = &e->journals[i];
         if (a->redis == NULL && a->totals.node.last > 0)
-            findings_say(to,
+            findings_add(to,
                          "open: event %s: Redis does not know node %u; repaired when it attaches",
                          e->name, audit_node(a));
         is_sound = is_sound && a->totals.wrong == NULL;

@@ -191,23 +191,23 @@ static void report_stream(const struct stream_check *c, bool shortened, bool tri
         findings_breach(c->to, "stream: event %s: %" PRIu64 " entries are not in order", c->event,
                         disordered);
     if (c->wrong > 1)
-        findings_say(c->to, "stream: event %s: %" PRIu64 " entries contradict the journals",
+        findings_add(c->to, "stream: event %s: %" PRIu64 " entries contradict the journals",
                      c->event, c->wrong);
     else if (open.head + open.twice + c->wrong == 0 && findings_breaches(c->to) == before)
-        findings_say(c->to,
+        findings_add(c->to,
                      "stream: event %s: %" PRIu64
                      " settled changes, each exactly once, each node's "
                      "in order",
                      c->event, open.settled);
     if (open.head + open.twice > 0)
-        findings_say(c->to,
+        findings_add(c->to,
                      "open: event %s: of %" PRIu64 " settled changes %" PRIu64
                      " are not in the stream and %" PRIu64 " are in it again; %s",
                      c->event, open.settled, open.head, open.twice,
                      shortened ? "it was trimmed"
                                : "Redis has lost writes, or somebody changed it");
     if (c->strangers > 0)
-        findings_say(c->to, "open: event %s: %" PRIu64 " entries of the stream are of other nodes",
+        findings_add(c->to, "open: event %s: %" PRIu64 " entries of the stream are of other nodes",
                      c->event, c->strangers);
 }
 
@@ -245,7 +245,7 @@ bool audit_stream(struct findings *to, struct redis_inspect *redis, const struct
         if (good)
             report_stream(&c, added > length, added - length != added_after - length_after);
     } else if (good)
-        findings_say(to, "open: event %s: the stream was not read: %s", event, why.text);
+        findings_add(to, "open: event %s: the stream was not read: %s", event, why.text);
     for (uint32_t i = 0; i < c.count; i++)
         free(c.list[i].seen);
     free(c.list);

@@ -45,7 +45,7 @@ static void put_line(struct findings *to, bool good, const char *format, va_list
     fputc('\n', to->lines);
 }
 
-void findings_say(struct findings *to, const char *format, ...)
+void findings_add(struct findings *to, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -61,7 +61,7 @@ void findings_breach(struct findings *to, const char *format, ...)
     va_end(arguments);
 }
 
-void findings_judge(struct findings *to, bool good, const char *format, ...)
+void findings_check(struct findings *to, bool good, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

@@ -21,10 +21,10 @@ MUST_CHECK struct findings *findings_open(void);
 void findings_close(struct findings *to, FILE *out);
 
 /* Adds a line, without a newline in the format. */
-void findings_say(struct findings *to, const char *format, ...) PRINTF(2, 3);
+void findings_add(struct findings *to, const char *format, ...) PRINTF(2, 3);
 void findings_breach(struct findings *to, const char *format, ...) PRINTF(2, 3);
 /* Adds a line that is a breach unless `good`. */
-void findings_judge(struct findings *to, bool good, const char *format, ...) PRINTF(3, 4);
+void findings_check(struct findings *to, bool good, const char *format, ...) PRINTF(3, 4);
 /* How many lines are breaches. */
 uint64_t findings_breaches(const struct findings *to);
 

@@ -114,10 +114,12 @@ static bool parse_attach(const redisReply *reply, void *into)
 {
     struct stock_attach *at = into;
     const char *sale = reply_text(reply, 1), *secret = reply_text(reply, 2);
+    unsigned char id[STOCK_SALE_TEXT / 2];
     uint64_t repair;
     size_t len;
     if (sale == NULL || strlen(sale) != STOCK_SALE_TEXT || secret == NULL ||
         strlen(secret) != SECRET_TEXT ||
+        sodium_hex2bin(id, sizeof id, sale, STOCK_SALE_TEXT, NULL, &len, NULL) != 0 ||
         sodium_hex2bin(at->sale.secret, ORDERID_SECRET, secret, SECRET_TEXT, NULL, &len, NULL) != 0)
         return false;
     memcpy(at->sale.id, sale, sizeof at->sale.id);

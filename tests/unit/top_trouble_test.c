@@ -6,7 +6,7 @@
  * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
  * admin-tui/model/totals.c admin-tui/model/history.c admin-tui/model/sale.c
  * admin-tui/model/sale_pace.c admin-tui/model/rates.c admin-tui/model/nodes.c
- * admin-tui/model/lines.c admin-tui/model/sums.c admin-tui/model/stats.c admin-tui/client/json.c
+ * admin-tui/model/lines.c admin-tui/model/median.c admin-tui/model/stats.c admin-tui/client/json.c
  * admin-tui/model/number.c conf/base/check.c conf/base/fault.c -lm */
 #include <setjmp.h>
 #include <stdarg.h>

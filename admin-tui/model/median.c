@@ -1,16 +1,10 @@
 /*
- * Sums that do not wrap, and the median. Pure.
+ * The median. Pure.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin-tui/model/model_private.h"
-
-uint64_t sum_capped(uint64_t a, uint64_t b)
-{
-    uint64_t sum;
-    return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
-}
 
 static int by_value(const void *a, const void *b)
 {

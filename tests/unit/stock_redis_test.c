@@ -91,6 +91,15 @@ static void test_a_blank_node_that_comes_first_gives_way(void **state)
     assert_int_equal(book->figures.gone, 2);
 }
 
+/* Whatever another program wrote there: a node that has no sale of its own must not end of it. */
+static void test_a_sale_id_that_is_no_hex_is_no_answer(void **state)
+{
+    (void)state;
+    redis_fixture_do(&redis, "HSET " H " sale zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz");
+    be(2);
+    assert_int_equal(attach(), STOCK_UNKNOWN);
+}
+
 /* Node 257 must not write into the hash what no node can read. */
 static void test_a_sale_has_256_nodes_at_most(void **state)
 {
@@ -483,6 +492,7 @@ int main(void)
         REDIS(test_foreign_past_the_total_leaves_nothing),
         REDIS(test_repair_waits_for_every_known_node),
         REDIS(test_a_blank_node_that_comes_first_gives_way),
+        REDIS(test_a_sale_id_that_is_no_hex_is_no_answer),
         REDIS(test_a_sale_has_256_nodes_at_most),
         REDIS(test_two_sales_on_one_hash),
         REDIS(test_a_newcomer_waits_until_it_is_known),

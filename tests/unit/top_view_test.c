@@ -72,6 +72,20 @@ static void test_large_screens_have_graphs(void **state)
     assert_true(on_screen(" 71%  0.40  :::")); /* the node's own sparkline */
 }
 
+/* A node may report any counts; their sum once wrapped, and a part was more than the whole. */
+static void test_latencies_do_not_wrap(void **state)
+{
+    (void)state;
+    a_sale();
+    m->nodes[0].stats.buckets = 3;
+    for (uint32_t k = 0; k < 3; k++) {
+        m->nodes[0].stats.bucket_us[k] = 500 * (k + 1);
+        m->nodes[0].stats.bucket_count[k] = k < 2 ? UINT64_C(1) << 63 : 5;
+    }
+    draw(&view_main, 40, 120);
+    assert_true(on_screen("< 0.50 [||||"));
+}
+
 static void test_too_small_says_so(void **state)
 {
     (void)state;
@@ -360,6 +374,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_main_view_at_80x24),
         TEST(test_large_screens_have_graphs),
+        TEST(test_latencies_do_not_wrap),
         TEST(test_too_small_says_so),
         TEST(test_every_size),
         TEST(test_a_sale_that_is_not_known_yet),

@@ -203,7 +203,7 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e,
     e->hashes_known = false;
     uint32_t gone = e->figures.gone, foreign = e->figures.foreign;
     e->figures = at.figures;
-    e->figures.gone = gone;       /* until the first step tells */
+    e->figures.gone = gone;       /* until the first step answers */
     e->figures.foreign = foreign; /* figures.revision is the attach's own */
     nodes_note_repair(e);
     learn_act(l, e, &at.origin);

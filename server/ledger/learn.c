@@ -80,6 +80,6 @@ void learn_act(struct ledger *l, struct ledger_event *e, const struct stock_orig
                                     g->state == (enum stock_state)t->state && g->total == t->total))
         return;
     if (book_capacity(l) == 0)
-        return; /* the next step tells it again */
+        return; /* the next step brings it again */
     learn_own_act(l, e, origin);
 }

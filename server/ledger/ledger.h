@@ -1,6 +1,6 @@
 /*
  * ledger: the one thread that sells. Orders, the journal and the stock are its alone, so nothing
- * needs a lock; ledger.c tells in which order a sale takes effect.
+ * needs a lock; turn.c says in which order a sale takes effect.
  *
  * Owner: main makes it, its own thread runs it; ledger_stop and ledger_bell: any thread.
  */

@@ -228,7 +228,7 @@ void nodes_refresh(struct nodes *n);
  * those that a repair waits for. */
 void nodes_update(const struct ledger *l, struct ledger_event *e, const struct stock_node *list,
                   uint32_t count, uint64_t sent_mono_us);
-/* Notes when a repair began, if the figures tell of another one than before. */
+/* Notes when a repair began, if the figures name another one than before. */
 void nodes_note_repair(struct ledger_event *e);
 /* As heard outside of a repair. */
 const struct stock_node *nodes_last_heard(const struct nodes *n, uint32_t *count,

@@ -22,7 +22,7 @@ struct history {
     struct event_end {
         uint64_t end;  /* seq of the last record */
         uint32_t crc;  /* the chain at `end` */
-        uint64_t fork; /* in: a seq, and out: the chain there, which tells whether this history */
+        uint64_t fork; /* in: a seq, and out: the chain there, which shows whether this history */
         uint32_t fork_crc;       /* continues the one that ended at `fork` */
     } events[JOURNAL_SLOTS_MAX]; /* by slot */
 };

@@ -10,7 +10,7 @@
  *
  * A failed commit is final: the journal is poisoned, and the caller logs the fault and exits. The
  * next start decides what has reached the disk. A full map is no failure: journal_free_records()
- * tells beforehand, and the ledger sells nothing that would not fit.
+ * says so beforehand, and the ledger sells nothing that would not fit.
  *
  * Owner: the thread that opened it, until journal_hand_over(): main opens the journal and reads it,
  * then the ledger thread owns it. Every function but journal_open(), journal_open_reader() and

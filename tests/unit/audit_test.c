@@ -401,7 +401,7 @@ static void test_export_changes(void **state)
     assert_memory_equal(granted + 6, paid + 6, ORDERID_TEXT); /* an order keeps its id */
 }
 
-/* Whom to refund: what was refused and when, and else as the order is. */
+/* The orders to refund: what was refused and when, and else as the order is. */
 static void test_export_refused(void **state)
 {
     struct shop *s = *state;

@@ -149,7 +149,7 @@ static void without_room_it_is_always_full(void **state)
     assert_null(hold_queue_first(&h));
 }
 
-/* Fairness, and the order in which they are told to the stream: who came first ends first. */
+/* Fairness, and the order of the entries in the stream: the first to come is the first to end. */
 static void equal_ends_keep_the_order_of_joining(void **state)
 {
     struct hold_queue h;
@@ -196,9 +196,9 @@ static void expect_sorted(const struct hold_queue *h)
     assert_int_equal(h->count, count);
 }
 
-/* All but the last two claim to end last: who asks one of them goes astray at once. So joining
- * costs the same however many there are, of one millisecond too, and also when the newest was just
- * paid. */
+/* All but the last two claim to end last: a search that starts at one of them goes astray at once.
+ * So joining costs the same however many there are, of one millisecond too, and also when the
+ * newest was just paid. */
 static void joining_asks_the_newest_alone(void **state)
 {
     struct hold_queue h;
@@ -218,7 +218,8 @@ static void joining_asks_the_newest_alone(void **state)
 
 /* All holds lie meanwhile but the neighbours of the last one that went in: the first claims to end
  * last and the old ones to end long ago, so that a search from either end of the list goes astray
- * at once. Who is not asked costs nothing: joining takes a few steps however many there are. */
+ * at once. A hold that is not searched costs nothing: joining takes a few steps however many there
+ * are. */
 static void a_clock_set_back_costs_one_search(void **state)
 {
     struct hold_queue h;

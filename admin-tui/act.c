@@ -1,11 +1,10 @@
 /*
- * Questions, paths and outcomes of acts. One table says what there is; an act that is new is a line
- * of it, a question, and a path.
+ * act: see act.h. One table lists the acts; a new one is a line of it, a question, and a path.
  *
- *     ask      the question is drawn                dies: nothing was done
- *     agreed   POST to a node                       dies: it may be done or not; the nodes know,
- *              no answer: POST to another                 and an act that is repeated changes
- *              the answer becomes a line                  nothing
+ *     propose    the question is on the screen     dies: nothing was done
+ *     confirmed  POST to a node                    dies: it may be done or not; the nodes know, and
+ *                no answer: POST to another              an act that is repeated changes nothing
+ *                the answer becomes a line
  */
 #include "admin-tui/act.h"
 
@@ -13,40 +12,42 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "admin-tui/number.h"
-#include "admin-tui/rows.h"
+#include "admin-tui/model/number.h"
+#include "admin-tui/model/rows.h"
 
 #define CODE_YES      1
-#define CODE_SILENT   0
+#define CODE_NONE     0 /* no answer */
 #define CODE_BUSY     (-6)
 #define CODE_CONFLICT (-409)
 #define DONE_BYTES    64
 
-typedef bool asker(struct act *a, const struct model *m, struct prompt *p, struct fault *f);
-static asker ask_pause, ask_close, ask_restock, ask_reopen, ask_drain, ask_reclaim, ask_lost;
+/* Opens the question of an act; false: f says why there is nothing to do. */
+typedef bool proposal(struct act *a, const struct model *m, struct prompt *p, struct fault *f);
+static proposal propose_pause, propose_close, propose_restock, propose_reopen, propose_drain,
+    propose_reclaim, propose_lost;
 
 static const struct {
-    const char *word;
+    const char *name;
     const char *done;
-    asker *ask;
-    enum { OF_SALE, OF_NODE, BY_NODE } of; /* BY_NODE: of a node, and no other can do it */
+    proposal *propose;
+    enum { OF_SALE, OF_NODE, BY_NODE } of; /* BY_NODE: of a node, which must do it itself */
 } acts[] = {
     [ACT_NONE] = {"", "", NULL, BY_NODE},
-    [ACT_PAUSE] = {"pause", "paused", ask_pause, OF_SALE},
-    [ACT_RESUME] = {"resume", "resumed", ask_pause, OF_SALE},
-    [ACT_CLOSE] = {"close", "closed", ask_close, OF_SALE},
-    [ACT_RESTOCK] = {"restock", "restocked", ask_restock, OF_SALE},
-    [ACT_REOPEN] = {"reopen", "nobody is waited for any more", ask_reopen, OF_SALE},
-    [ACT_DRAIN] = {"drain", "it drains, until it is started again", ask_drain, BY_NODE},
-    [ACT_RECLAIM] = {"reclaim", "given up", ask_reclaim, OF_NODE},
-    [ACT_LOST] = {"reclaim", "given up with its journal", ask_lost, OF_NODE},
+    [ACT_PAUSE] = {"pause", "paused", propose_pause, OF_SALE},
+    [ACT_RESUME] = {"resume", "resumed", propose_pause, OF_SALE},
+    [ACT_CLOSE] = {"close", "closed", propose_close, OF_SALE},
+    [ACT_RESTOCK] = {"restock", "restocked", propose_restock, OF_SALE},
+    [ACT_REOPEN] = {"reopen", "nobody is waited for any more", propose_reopen, OF_SALE},
+    [ACT_DRAIN] = {"drain", "it drains, until it is started again", propose_drain, BY_NODE},
+    [ACT_RECLAIM] = {"reclaim", "given up", propose_reclaim, OF_NODE},
+    [ACT_LOST] = {"reclaim", "given up with its journal", propose_lost, OF_NODE},
 };
 
-/* What a refusal means; ACT_NONE: whatever was asked. */
+/* What a refusal means; ACT_NONE: for every act. */
 static const struct {
     int code;
     enum act_kind kind;
-    const char *words;
+    const char *text;
 } refusals[] = {
     {CODE_BUSY, ACT_NONE, "is busy (Redis, repair, full journal): not known whether it was done"},
     {-400, ACT_RESTOCK, "refused: its stock-max is less"},
@@ -61,7 +62,8 @@ static const struct {
     {-409, ACT_NONE, "refused: the sale is closed"},
 };
 
-/* What a node calls its event becomes part of a path: only what the server itself would take. */
+/* The name of an event, which a node has reported, becomes part of a path: only names that the
+ * server itself accepts. */
 static bool is_name(const char *name)
 {
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-");
@@ -70,7 +72,7 @@ static bool is_name(const char *name)
 
 /* ---- questions ---- */
 
-static bool ask_drain(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+static bool propose_drain(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
     if (a->node >= m->node_count)
         return fault(f, "drain: no node is selected");
@@ -84,7 +86,7 @@ static bool ask_drain(struct act *a, const struct model *m, struct prompt *p, st
     return true;
 }
 
-static bool ask_pause(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+static bool propose_pause(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
     const char *state = m->totals.state;
     if (strcmp(state, "closed") == 0)
@@ -96,7 +98,7 @@ static bool ask_pause(struct act *a, const struct model *m, struct prompt *p, st
     return true;
 }
 
-static bool ask_close(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+static bool propose_close(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
     (void)m, (void)f;
     prompt_open(p, PROMPT_NAME,
@@ -107,12 +109,12 @@ static bool ask_close(struct act *a, const struct model *m, struct prompt *p, st
     return true;
 }
 
-static bool ask_restock(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+static bool propose_restock(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
     char total[NUMBER_BYTES], sold[NUMBER_BYTES];
     if (strcmp(m->totals.state, "closed") == 0)
         return fault(f, "the sale of %s is closed", a->event);
-    if (!m->totals.known)
+    if (!m->totals.has_sale)
         return fault(f, "restock: no node knows the sale yet");
     number_whole(total, m->totals.total);
     number_whole(sold, m->totals.sold);
@@ -122,9 +124,9 @@ static bool ask_restock(struct act *a, const struct model *m, struct prompt *p, 
     return true;
 }
 
-static bool ask_reopen(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+static bool propose_reopen(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
-    bool repairs = false; /* one who says so is enough: the others may not answer any more */
+    bool repairs = false; /* one node is enough: the others may not answer any more */
     for (uint32_t i = 0; i < m->node_count; i++) {
         const struct stats_event *e = model_event(m, &m->nodes[i], NULL);
         repairs = repairs || (e != NULL && strcmp(e->state, "repair") == 0);
@@ -138,7 +140,7 @@ static bool ask_reopen(struct act *a, const struct model *m, struct prompt *p, s
     return true;
 }
 
-/* Of a node that may be given up. NULL: f says why not. */
+/* The subject, if it may be given up. NULL: f says why not. */
 static const struct model_node *gone_node(const struct act *a, const struct model *m,
                                           struct fault *f)
 {
@@ -153,7 +155,7 @@ static const struct model_node *gone_node(const struct act *a, const struct mode
     return NULL;
 }
 
-static bool ask_reclaim(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+static bool propose_reclaim(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
     const struct model_node *n = gone_node(a, m, f);
     if (n == NULL)
@@ -166,7 +168,7 @@ static bool ask_reclaim(struct act *a, const struct model *m, struct prompt *p, 
     return true;
 }
 
-static bool ask_lost(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
+static bool propose_lost(struct act *a, const struct model *m, struct prompt *p, struct fault *f)
 {
     const struct model_node *n = gone_node(a, m, f);
     if (n == NULL)
@@ -175,34 +177,36 @@ static bool ask_lost(struct act *a, const struct model *m, struct prompt *p, str
                 "Give up node %" PRIu32 " and its journal, for good? What it held or had in doubt "
                 "is sold again, also if a buyer was told that he has it. Type lost:",
                 model_number(n));
+    ASSERT(n->number == 0 || n->number == a->number);
     snprintf(p->want, sizeof p->want, "lost");
     return true;
 }
 
-static uint32_t find(struct act *a, const struct model *m);
+static uint32_t find_node(struct act *a, const struct model *m);
 
-bool act_ask(struct act *a, enum act_kind kind, const struct model *m, uint32_t node,
-             struct prompt *p, struct fault *f)
+bool act_propose(struct act *a, enum act_kind kind, const struct model *m, uint32_t node,
+                 struct prompt *p, struct fault *f)
 {
+    ASSERT(kind > ACT_NONE && (size_t)kind < ARRAY_LEN(acts));
     *a = (struct act){.kind = kind, .node = node};
     a->number = node < m->node_count ? model_number(&m->nodes[node]) : 0;
     if (acts[kind].of != BY_NODE) {
         if (!is_name(m->event))
             return fault(f, "there is no event to act on");
         snprintf(a->event, sizeof a->event, "%s", m->event);
-        if (find(a, m) == m->node_count)
+        if (find_node(a, m) == m->node_count)
             return fault(f, "no node is up that sells %s", a->event);
     }
-    return acts[kind].ask(a, m, p, f);
+    return acts[kind].propose(a, m, p, f);
 }
 
-/* The console knows what is gone: what cannot be is said at once. What stock-max allows, only the
- * nodes know. */
+/* The console knows how many are gone: an impossible total is refused at once. stock-max is known
+ * only to the nodes. */
 static bool can_restock(const struct model *m, uint64_t total, struct prompt *p)
 {
     char gone[NUMBER_BYTES];
     number_whole(gone, m->totals.sold);
-    if (!m->totals.known)
+    if (!m->totals.has_sale)
         prompt_refuse(p, PROMPT_NUMBER, "no node knows the sale any more");
     else if (total < m->totals.sold)
         prompt_refuse(p, PROMPT_NUMBER, "%s are gone already; the least is %s", gone, gone);
@@ -213,12 +217,14 @@ static bool can_restock(const struct model *m, uint64_t total, struct prompt *p)
     return false;
 }
 
-bool act_agreed(struct act *a, const struct model *m, struct prompt *p)
+bool act_confirmed(struct act *a, const struct model *m, struct prompt *p)
 {
     char was[NUMBER_BYTES], now[NUMBER_BYTES];
+    ASSERT(a->kind != ACT_NONE);
     if (a->kind != ACT_RESTOCK || a->total > 0)
         return true;
     uint64_t total = prompt_number(p);
+    ASSERT(total >= 1 && total <= TICKETS_MAX); /* the prompt accepts no other */
     if (!can_restock(m, total, p))
         return false;
     a->total = total;
@@ -232,7 +238,7 @@ bool act_agreed(struct act *a, const struct model *m, struct prompt *p)
     return false;
 }
 
-/* ---- whom to ask ---- */
+/* ---- the node to post to ---- */
 
 static bool can_act(const struct act *a, const struct model_node *n)
 {
@@ -246,15 +252,18 @@ static bool can_act(const struct act *a, const struct model_node *n)
 
 static bool was_tried(const struct act *a, uint32_t node)
 {
+    ASSERT(a->tries <= ACT_TRIES);
     for (uint32_t i = 0; i < a->tries; i++)
         if (a->tried[i] == node)
             return true;
     return false;
 }
 
-/* Rather one that is up: a slow one, or one without Redis, may not answer in time. */
+/* 0: not at all. A node that is up is better: a slow one, or one without Redis, may not answer in
+ * time. */
 static uint32_t fitness(const struct act *a, const struct model *m, uint32_t node)
 {
+    ASSERT(node < m->node_count);
     const struct model_node *n = &m->nodes[node];
     if (was_tried(a, node) || !can_act(a, n) || (acts[a->kind].of == OF_NODE && node == a->node))
         return 0;
@@ -263,8 +272,8 @@ static uint32_t fitness(const struct act *a, const struct model *m, uint32_t nod
     return node == a->node ? 3 : 2;
 }
 
-/* Its place in the model; m->node_count: there is none. */
-static uint32_t find(struct act *a, const struct model *m)
+/* The fittest node's index in the model; m->node_count: there is none. */
+static uint32_t find_node(struct act *a, const struct model *m)
 {
     uint32_t found = m->node_count, best = 0;
     for (uint32_t i = 0; i < m->node_count; i++) {
@@ -277,12 +286,13 @@ static uint32_t find(struct act *a, const struct model *m)
     return found;
 }
 
-const struct model_node *act_next(struct act *a, const struct model *m)
+const struct model_node *act_next_node(struct act *a, const struct model *m)
 {
     bool by_node = acts[a->kind].of == BY_NODE;
-    uint32_t most = by_node ? 1 : ACT_TRIES;
-    uint32_t node = by_node ? a->node : find(a, m);
-    if (a->tries == most || node >= m->node_count)
+    uint32_t tries_max = by_node ? 1 : ACT_TRIES;
+    uint32_t node = by_node ? a->node : find_node(a, m);
+    ASSERT(a->kind != ACT_NONE && a->tries <= ACT_TRIES);
+    if (a->tries == tries_max || node >= m->node_count)
         return NULL;
     a->tried[a->tries++] = node;
     return &m->nodes[node];
@@ -290,40 +300,46 @@ const struct model_node *act_next(struct act *a, const struct model *m)
 
 void act_path(const struct act *a, char path[ACT_PATH])
 {
-    const char *word = acts[a->kind].word;
+    const char *name = acts[a->kind].name;
+    ASSERT(a->kind != ACT_NONE);
     if (acts[a->kind].of == BY_NODE)
-        snprintf(path, ACT_PATH, "/%s", word);
+        snprintf(path, ACT_PATH, "/%s", name);
     else if (acts[a->kind].of == OF_NODE)
-        snprintf(path, ACT_PATH, "/%s?node=%" PRIu32 "%s", word, a->number,
+        snprintf(path, ACT_PATH, "/%s?node=%" PRIu32 "%s", name, a->number,
                  a->kind == ACT_LOST ? "&journal=lost" : "");
     else if (a->kind == ACT_RESTOCK)
-        snprintf(path, ACT_PATH, "/%s?event=%s&total=%" PRIu64, word, a->event, a->total);
+        snprintf(path, ACT_PATH, "/%s?event=%s&total=%" PRIu64, name, a->event, a->total);
     else
-        snprintf(path, ACT_PATH, "/%s?event=%s", word, a->event);
+        snprintf(path, ACT_PATH, "/%s?event=%s", name, a->event);
 }
 
 /* ---- outcomes ---- */
 
-static uint32_t asked(const struct act *a, const struct model *m)
+/* The number of the node that was tried last. */
+static uint32_t last_tried(const struct act *a, const struct model *m)
 {
     ASSERT(a->tries > 0);
-    return m->nodes[a->tried[a->tries - 1]].number;
+    uint32_t node = a->tried[a->tries - 1];
+    ASSERT(node < m->node_count); /* rows are never removed */
+    return m->nodes[node].number;
 }
 
 /* "pause ticket", "drain node 3" */
 static const char *title(const struct act *a, const struct model *m, char out[MODEL_LINE_BYTES])
 {
-    const char *word = acts[a->kind].word;
+    const char *name = acts[a->kind].name;
+    ASSERT(acts[a->kind].of == OF_SALE || a->node < m->node_count);
     if (acts[a->kind].of != OF_SALE)
-        snprintf(out, MODEL_LINE_BYTES, "%s node %" PRIu32, word, model_number(&m->nodes[a->node]));
+        snprintf(out, MODEL_LINE_BYTES, "%s node %" PRIu32, name, model_number(&m->nodes[a->node]));
     else
-        snprintf(out, MODEL_LINE_BYTES, "%s %s", word, a->event);
+        snprintf(out, MODEL_LINE_BYTES, "%s %s", name, a->event);
     return out;
 }
 
 static const char *done(const struct act *a, char out[DONE_BYTES])
 {
     char total[NUMBER_BYTES];
+    ASSERT(a->kind != ACT_NONE);
     if (a->kind != ACT_RESTOCK)
         return acts[a->kind].done;
     snprintf(out, DONE_BYTES, "%.20s, %s in all", acts[a->kind].done,
@@ -336,79 +352,81 @@ static const char *refusal(const struct act *a, int code)
     for (size_t i = 0; i < ARRAY_LEN(refusals); i++)
         if (refusals[i].code == code &&
             (refusals[i].kind == a->kind || refusals[i].kind == ACT_NONE))
-            return refusals[i].words;
+            return refusals[i].text;
     return NULL;
 }
 
-/* Nobody was there to do it; after anything else it may be done, now or later. */
+/* The act has not reached any node; after every other failure it may be done, now or later. */
 static bool was_not_reached(const char *message)
 {
     return strcmp(message, "connection refused") == 0 || strcmp(message, "no such socket") == 0;
 }
 
-/* "node 4 may still come back: ...", "node 4 was heard ...": nothing was done, and every node would
- * say the same. */
+/* "node 4 may still come back: ...", "node 4 was heard ...": nothing was done, and every other node
+ * would answer the same. */
 static bool names_a_node(int code, const char *message)
 {
     return (code == CODE_BUSY || code == CODE_CONFLICT) && strncmp(message, "node ", 5) == 0;
 }
 
-/* What came of asking that node: "asked node 2: paused". */
-static void outcome(const struct act *a, uint32_t node, int code, const char *message,
-                    char out[MODEL_LINE_BYTES])
+/* What came of posting to that node: "asked node 2: paused". */
+static void describe(const struct act *a, uint32_t node, int code, const char *message,
+                     char out[MODEL_LINE_BYTES])
 {
     char text[DONE_BYTES];
-    const char *words = refusal(a, code);
+    const char *meaning = refusal(a, code);
     if (code == CODE_YES)
         snprintf(out, MODEL_LINE_BYTES, "asked node %" PRIu32 ": %s", node, done(a, text));
-    else if (code == CODE_SILENT && was_not_reached(message))
+    else if (code == CODE_NONE && was_not_reached(message))
         snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " was not reached: %s", node, message);
-    else if (code == CODE_SILENT)
+    else if (code == CODE_NONE)
         snprintf(out, MODEL_LINE_BYTES,
                  "node %" PRIu32 " did not answer: not known whether it was done, it may still "
                  "happen",
                  node);
     else if (names_a_node(code, message))
         snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " refused: %.60s", node, message);
-    else if (words != NULL)
-        snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " %s", node, words);
+    else if (meaning != NULL)
+        snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " %s", node, meaning);
     else
         snprintf(out, MODEL_LINE_BYTES, "node %" PRIu32 " refused: %d %.40s", node, code, message);
 }
 
-/* Behind what was said before, or behind the title. */
-static void add(const struct act *a, const struct model *m, char text[ACT_SAID], const char *words)
+/* `added` behind the report so far, or behind the title. */
+static void extend(const struct act *a, const struct model *m, char text[ACT_REPORT],
+                   const char *added)
 {
     char head[MODEL_LINE_BYTES];
-    size_t len = strlen(a->said);
-    memcpy(text, a->said, len);
-    snprintf(text + len, ACT_SAID - len, "%s%s%s", len > 0 ? "; " : title(a, m, head),
-             len > 0 ? "" : ": ", words);
+    size_t len = strlen(a->report);
+    ASSERT(len < ACT_REPORT);
+    memcpy(text, a->report, len);
+    snprintf(text + len, ACT_REPORT - len, "%s%s%s", len > 0 ? "; " : title(a, m, head),
+             len > 0 ? "" : ": ", added);
 }
 
-void act_asking(const struct act *a, const struct model *m, char text[ACT_SAID])
+void act_progress(const struct act *a, const struct model *m, char text[ACT_REPORT])
 {
-    char words[MODEL_LINE_BYTES];
-    snprintf(words, sizeof words, "asked node %" PRIu32 " ...", asked(a, m));
-    add(a, m, text, words);
+    char added[MODEL_LINE_BYTES];
+    snprintf(added, sizeof added, "asked node %" PRIu32 " ...", last_tried(a, m));
+    extend(a, m, text, added);
 }
 
-bool act_heard(struct act *a, const struct model *m, int code, const char *message,
-               char line[MODEL_LINE_BYTES])
+bool act_outcome(struct act *a, const struct model *m, int code, const char *message,
+                 char line[MODEL_LINE_BYTES])
 {
-    char words[MODEL_LINE_BYTES], head[MODEL_LINE_BYTES], text[ACT_SAID];
+    char outcome[MODEL_LINE_BYTES], head[MODEL_LINE_BYTES], report[ACT_REPORT];
     message = message != NULL ? message : "";
-    outcome(a, asked(a, m), code, message, words);
-    snprintf(line, MODEL_LINE_BYTES, "%.40s: %.150s", title(a, m, head), words);
-    add(a, m, text, words);
-    snprintf(a->said, sizeof a->said, "%s", text);
+    describe(a, last_tried(a, m), code, message, outcome);
+    snprintf(line, MODEL_LINE_BYTES, "%.40s: %.150s", title(a, m, head), outcome);
+    extend(a, m, report, outcome);
+    snprintf(a->report, sizeof a->report, "%s", report);
     a->trouble = a->trouble || code != CODE_YES;
-    return (code != CODE_SILENT && code != CODE_BUSY) || names_a_node(code, message);
+    return (code != CODE_NONE && code != CODE_BUSY) || names_a_node(code, message);
 }
 
 /* ---- what was done ---- */
 
-/* A sale in that state, with that total, is what the act makes of it. */
+/* A sale in that state, with that total, is what the act makes of the sale. */
 static bool fits(const struct act *a, const char *state, uint64_t total)
 {
     switch (a->kind) {
@@ -427,28 +445,29 @@ static bool fits(const struct act *a, const char *state, uint64_t total)
     }
 }
 
-static void keep_sale(struct act_past *past, const struct model *m)
+static void keep_sale(struct act_record *record, const struct model *m)
 {
-    const char *state = model_told(m, &past->total);
-    snprintf(past->state, sizeof past->state, "%s", state);
+    const char *state = model_announced_state(m, &record->total);
+    snprintf(record->state, sizeof record->state, "%s", state);
 }
 
-void act_end(struct act_past *past, const struct act *a, const struct model *m)
+void act_finish(struct act_record *record, const struct act *a, const struct model *m)
 {
-    past->act = *a;
-    keep_sale(past, m);
+    ASSERT(a->kind != ACT_NONE);
+    record->act = *a;
+    keep_sale(record, m);
 }
 
-bool act_is_over(struct act_past *past, const struct model *m)
+bool act_is_superseded(struct act_record *record, const struct model *m)
 {
     uint64_t total;
-    const char *state = model_told(m, &total);
-    if (past->act.kind == ACT_NONE ||
-        (acts[past->act.kind].of == OF_SALE && strcmp(past->act.event, m->event) != 0))
+    const char *state = model_announced_state(m, &total);
+    if (record->act.kind == ACT_NONE ||
+        (acts[record->act.kind].of == OF_SALE && strcmp(record->act.event, m->event) != 0))
         return false;
-    if (past->state[0] == '\0' || (strcmp(state, past->state) == 0 && total == past->total) ||
-        fits(&past->act, state, total)) {
-        keep_sale(past, m);
+    if (record->state[0] == '\0' || (strcmp(state, record->state) == 0 && total == record->total) ||
+        fits(&record->act, state, total)) {
+        keep_sale(record, m);
         return false;
     }
     return true;

@@ -2,24 +2,24 @@
  * act: what an operator can do to a sale from the console: pause, resume, close, restock, reopen
  * it; drain a node, or give up one that is gone.
  *
- * Each begins with a question that names exactly what will happen; what it is about is fixed then,
- * whatever the model learns before the answer is given.
+ * Each act begins with a question that names exactly what will happen. Its subject is fixed then,
+ * whatever the model learns before the operator answers.
  *
  * An act on the sale is one compare-and-set in Redis, the same through any node, and a repeat
- * changes nothing: where a node does not answer, another one is asked. What a node that was silent
- * may still do is said.
+ * changes nothing: where a node does not answer, the act is posted to another one. The report then
+ * says that the silent node may still do it.
  *
- * Pure: questions, paths and lines; who asks and who sends is the screen.
+ * Pure: questions, paths and lines. The screen shows and posts them.
  */
 #ifndef SPIKE_TOP_ACT_H
 #define SPIKE_TOP_ACT_H
 
-#include "admin-tui/model.h"
-#include "admin-tui/prompt.h"
+#include "admin-tui/model/model.h"
+#include "admin-tui/view/prompt.h"
 
-#define ACT_PATH  96
-#define ACT_TRIES 3   /* nodes that are asked, one after the other */
-#define ACT_SAID  400 /* bytes of what all of them said */
+#define ACT_PATH   96
+#define ACT_TRIES  3   /* nodes that an act is posted to, one after the other */
+#define ACT_REPORT 400 /* bytes of what came of all of them */
 
 enum act_kind {
     ACT_NONE,
@@ -36,43 +36,45 @@ enum act_kind {
 struct act {
     enum act_kind kind;
     char event[EVENT_NAME_MAX + 1];
-    uint32_t node;   /* its place in the model: whom it is about, or who is asked first */
-    uint32_t number; /* ... and its number, if it has told one */
+    uint32_t node;   /* its index in the model: the subject, or the first one to post to */
+    uint32_t number; /* ... and its number; 0: not known */
     uint64_t total;  /* ACT_RESTOCK */
     uint32_t tries;
-    uint32_t tried[ACT_TRIES]; /* nodes that were asked; the last one is being asked */
-    char said[ACT_SAID];       /* "restock ticket: node 1 did not answer ...; asked node 2: ..." */
-    bool trouble;              /* somebody said no, or nothing */
+    uint32_t tried[ACT_TRIES]; /* nodes that it was posted to; the last one has not answered yet */
+    char report[ACT_REPORT];   /* "restock ticket: node 1 did not answer ...; asked node 2: ..." */
+    bool trouble;              /* a node has refused, or not answered */
 };
 
 /* An act that has ended, and the sale as it was then or as the act has made it. */
-struct act_past {
-    struct act act; /* ACT_NONE: nothing has */
-    char state[STATS_WORD];
+struct act_record {
+    struct act act; /* ACT_NONE: no act has ended */
+    char state[STATS_STATE];
     uint64_t total;
 };
 
-/* Opens the question. False: f says why there is nothing to do. `node`: the selected one, or
- * m->node_count if there is none. ACT_PAUSE becomes ACT_RESUME if the sale is paused. */
-MUST_CHECK bool act_ask(struct act *a, enum act_kind kind, const struct model *m, uint32_t node,
-                        struct prompt *p, struct fault *f);
-/* The question was answered with yes. True: do it now; false: there is another question, or the
- * same one again. */
-MUST_CHECK bool act_agreed(struct act *a, const struct model *m, struct prompt *p);
-/* Whom to ask now: the node that it is about, or one that was not asked yet: the selected one or
- * another that is up, else any that answers. NULL: there is none (more). */
-const struct model_node *act_next(struct act *a, const struct model *m);
+/* Opens the question. `node`: the selected one, or m->node_count if there is none. ACT_PAUSE
+ * becomes ACT_RESUME if the sale is paused. False: there is nothing to do; f says why. */
+MUST_CHECK bool act_propose(struct act *a, enum act_kind kind, const struct model *m, uint32_t node,
+                            struct prompt *p, struct fault *f);
+/* The operator has answered yes. True: do it now; false: another question is open, or the same one
+ * again. */
+MUST_CHECK bool act_confirmed(struct act *a, const struct model *m, struct prompt *p);
+/* The node to post to now: the subject, or one that was not tried yet: the selected one or another
+ * that is up, else any that answers. NULL: there is none (more). */
+const struct model_node *act_next_node(struct act *a, const struct model *m);
 /* "/pause?event=ticket" */
 void act_path(const struct act *a, char path[ACT_PATH]);
-/* "pause ticket: asked node 1 ...", behind what was said before. */
-void act_asking(const struct act *a, const struct model *m, char text[ACT_SAID]);
-/* What the node has answered, as a line, and added to `said`; code 0: no answer came, and message
- * says why. True: that is the end; false: another node should be asked. */
-bool act_heard(struct act *a, const struct model *m, int code, const char *message,
-               char line[MODEL_LINE_BYTES]);
+/* "pause ticket: asked node 1 ...", behind the report so far. */
+void act_progress(const struct act *a, const struct model *m, char text[ACT_REPORT]);
+/* What the node has answered: as a line, and added to the report. code 0: there is no answer, and
+ * message says why. True: the act has ended; false: another node should be tried. */
+bool act_outcome(struct act *a, const struct model *m, int code, const char *message,
+                 char line[MODEL_LINE_BYTES]);
 
-void act_end(struct act_past *past, const struct act *a, const struct model *m);
-/* Something else than the act has become of the sale since: what was said of it is no news. */
-bool act_is_over(struct act_past *past, const struct model *m);
+/* Records an act that has ended. */
+void act_finish(struct act_record *record, const struct act *a, const struct model *m);
+/* The sale has become something else than the act has made of it: its outcome is no news any more.
+ */
+bool act_is_superseded(struct act_record *record, const struct model *m);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * batch: see batch.h. Order of effects in a round: ask, tell the model, print, flush. If this dies
- * between two rounds, what was printed is whole. A round waits for its nodes as long as they may
- * take, also past the interval: who reads a batch wants answers, and looks at none in between.
+ * batch: see batch.h. Order of effects in a round: poll the nodes, update the model, print, flush.
+ * If this dies between two rounds, the output is whole. A round waits for its nodes until their
+ * deadline, also past the interval: in a batch, answers matter more than the pace.
  */
 #include "admin-tui/batch.h"
 
@@ -25,10 +25,12 @@ struct batch {
 
 static void begin_round(struct ev_loop *loop, ev_timer *timer, int events);
 
-/* Rounds begin in step, whatever each takes; one that took longer than that is followed at once. */
+/* Rounds begin at multiples of the interval, however long each takes; after a round that took
+ * longer than the interval the next one begins at once. */
 static void wait_for_next(struct batch *b)
 {
     uint64_t now = clock_mono_us();
+    ASSERT(b->next_mono_us > 0);
     b->next_mono_us += (uint64_t)(b->options->interval_s * 1e6);
     if (b->next_mono_us < now)
         b->next_mono_us = now;
@@ -39,6 +41,7 @@ static void wait_for_next(struct batch *b)
 static void end_round(void *context)
 {
     struct batch *b = context;
+    ASSERT(b->rounds < b->options->rounds || b->options->rounds == 0);
     struct model *m = b->model;
     uint64_t wall_ms = clock_wall_ms();
     model_round(m, clock_mono_us(), wall_ms);
@@ -63,7 +66,7 @@ static void begin_round(struct ev_loop *loop, ev_timer *timer, int events)
     struct batch *b = timer->data;
     (void)loop, (void)events;
     poll_round(b->poll, options_timeout_us(b->options->interval_s),
-               options_again_us(b->options->interval_s), end_round, b);
+               options_retry_us(b->options->interval_s), end_round, b);
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
@@ -77,10 +80,7 @@ int batch_run(struct ev_loop *loop, struct model *m, struct poll *p, const struc
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
     struct batch b = {.loop = loop, .model = m, .poll = p, .options = o, .code = 1};
     ev_signal signals[ARRAY_LEN(ends)];
-    if (o->json && !poll_keep_texts(p)) {
-        fprintf(stderr, "spike-top: no memory\n");
-        return 1;
-    }
+    ASSERT(o->batch && o->interval_s > 0);
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         ev_signal_init(&signals[i], on_signal, ends[i]);
         ev_signal_start(loop, &signals[i]);

@@ -1,5 +1,5 @@
 /*
- * batch: rounds on standard output, without a terminal: plain text for people and mail, or one JSON
+ * batch: rounds on standard output, without a terminal: plain text for mails and logs, or one JSON
  * object a line for programs. Every round is flushed as soon as it is over.
  *
  * Owner: main's thread.
@@ -7,11 +7,13 @@
 #ifndef SPIKE_TOP_BATCH_H
 #define SPIKE_TOP_BATCH_H
 
+#include "admin-tui/client/poll.h"
+#include "admin-tui/model/model.h"
 #include "admin-tui/options.h"
-#include "admin-tui/poll.h"
 
-/* Runs rounds until there were enough of them or a signal (INT, TERM, HUP) ends it. The exit code:
- * 1 if no node has answered in the last round. */
+/* Runs the rounds of the options, or until a signal (INT, TERM, HUP) ends it. Returns the exit
+ * code: 1 if no node has answered in the last round, or standard output has failed. With -j the
+ * poll must keep texts. */
 int batch_run(struct ev_loop *loop, struct model *m, struct poll *p, const struct top_options *o);
 
 /* batch_text.c: a round as text, at most 80 columns wide. */

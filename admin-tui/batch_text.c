@@ -1,7 +1,7 @@
 /*
  * batch_text: a round as plain text of at most 80 columns, in the words of the main view: figures,
- * a line for each node, and a total. Where a line would be wider, parts of it go, as on the screen.
- * Rounds are kept apart by an empty line.
+ * a line for each node, and a total. Where a line would be wider, columns are hidden, as on the
+ * screen. An empty line separates two rounds.
  */
 #include <ctype.h>
 #include <math.h>
@@ -10,9 +10,9 @@
 #include <time.h>
 
 #include "admin-tui/batch.h"
-#include "admin-tui/number.h"
-#include "admin-tui/parts.h"
-#include "admin-tui/rows.h"
+#include "admin-tui/model/number.h"
+#include "admin-tui/model/rows.h"
+#include "admin-tui/view/fit_columns.h"
 
 #define COLUMNS     80
 #define WHY_COLUMNS 54 /* behind name and state */
@@ -33,69 +33,72 @@ static const char *rate(char out[NUMBER_BYTES], bool is_known, double n)
 }
 
 /* "OPEN", in the words of the screen */
-static const char *upper(char out[STATS_WORD], const char *word)
+static const char *upper(char out[STATS_STATE], const char *state)
 {
     size_t i = 0;
-    if (strcmp(word, "soldout") == 0)
-        word = "sold out";
-    else if (strcmp(word, "repair") == 0)
-        word = "repair!";
-    for (; i < STATS_WORD - 1 && word[i] != '\0'; i++)
-        out[i] = (char)toupper((unsigned char)word[i]);
+    if (strcmp(state, "soldout") == 0)
+        state = "sold out";
+    else if (strcmp(state, "repair") == 0)
+        state = "repair!";
+    for (; i < STATS_STATE - 1 && state[i] != '\0'; i++)
+        out[i] = (char)toupper((unsigned char)state[i]);
     out[i] = '\0';
+    ASSERT(i < STATS_STATE);
     return i > 0 ? out : "-";
 }
 
-static void put_parts(const char *head, struct part *parts, int count, int wide)
+static void put_columns(const char *head, struct fit_column *columns, int count, int wide)
 {
-    int gap = parts_fit(parts, count, COLUMNS - (int)strlen(head), wide);
+    int width = COLUMNS - (int)strlen(head);
+    int gap = fit_columns(columns, count, width, wide);
+    ASSERT(width > 0);
     fputs(head, stdout);
     for (int i = 0, shown = 0; i < count; i++)
-        if (!parts[i].gone)
-            printf("%*s%s", shown++ > 0 ? gap : 0, "", parts[i].text);
+        if (!columns[i].hidden)
+            printf("%*s%s", shown++ > 0 ? gap : 0, "", columns[i].text);
     putchar('\n');
 }
 
 static void put_head(const struct model *m, uint64_t wall_ms)
 {
     const struct model_totals *t = &m->totals;
-    char redis[MODEL_LINE_BYTES], clock[16], state[STATS_WORD];
+    char redis[MODEL_LINE_BYTES], clock[16], state[STATS_STATE];
     bool is_fine = !t->has_redis || t->redis_ok;
-    struct part p[6] = {
+    struct fit_column p[6] = {
         {.text = "spike-top", .rank = 3}, [4] = {.rank = is_fine ? 2 : 0}, [5] = {.rank = 1}};
     time_t now = (time_t)(wall_ms / 1000);
     struct tm local;
     localtime_r(&now, &local);
     strftime(clock, sizeof clock, "%H:%M:%S", &local);
-    model_redis(t, redis);
+    model_redis_text(t, redis);
     snprintf(p[1].text, sizeof p[1].text, "%s", m->event[0] != '\0' ? m->event : "-");
     snprintf(p[2].text, sizeof p[2].text, "%s", upper(state, t->state));
     snprintf(p[3].text, sizeof p[3].text, "%u/%u up", (unsigned)t->up, (unsigned)t->nodes);
     snprintf(p[4].text, sizeof p[4].text, "%.40s", redis[0] != '\0' ? redis : "redis -");
     snprintf(p[5].text, sizeof p[5].text, "%s", clock);
-    put_parts("", p, 6, 2);
+    put_columns("", p, 6, 2);
 }
 
-/* How many are gone, how fast, and what becomes of the rest. */
+/* How many tickets are gone, how fast, and what has become of the other requests. */
 static void put_sold(const struct model_totals *t)
 {
     char n[NUMBER_BYTES];
-    struct part p[6] = {[3] = {.rank = 4}, [4] = {.rank = 2}, [5] = {.rank = 1}};
-    snprintf(p[0].text, sizeof p[0].text, "%s", whole(n, t->known, t->sold));
+    struct fit_column p[6] = {[3] = {.rank = 4}, [4] = {.rank = 2}, [5] = {.rank = 1}};
+    snprintf(p[0].text, sizeof p[0].text, "%s", whole(n, t->has_sale, t->sold));
     snprintf(p[1].text, sizeof p[1].text, "%s/s", rate(n, t->has_rates, t->sold_s));
     snprintf(p[2].text, sizeof p[2].text, "gone in %s", number_span(n, t->gone_in_s));
-    if (t->known && t->left == 0)
+    if (t->has_sale && t->left == 0)
         snprintf(p[2].text, sizeof p[2].text, "all gone");
-    snprintf(p[3].text, sizeof p[3].text, "held %s", five(n, t->heard, t->held));
-    snprintf(p[4].text, sizeof p[4].text, "refused %s", five(n, t->heard, t->refused));
-    snprintf(p[5].text, sizeof p[5].text, "errors %s", five(n, t->heard, t->errors));
-    put_parts("Sold   ", p, 6, 3);
+    snprintf(p[3].text, sizeof p[3].text, "held %s", five(n, t->has_sums, t->held));
+    snprintf(p[4].text, sizeof p[4].text, "refused %s", five(n, t->has_sums, t->refused));
+    snprintf(p[5].text, sizeof p[5].text, "errors %s", five(n, t->has_sums, t->errors));
+    put_columns("Sold   ", p, 6, 3);
 }
 
 static void put_figures(const struct model_totals *t)
 {
     char a[NUMBER_BYTES], b[NUMBER_BYTES], c[NUMBER_BYTES];
-    if (t->known)
+    if (t->has_sale)
         printf("Left   %s of %s  %s\n", number_whole(a, t->left), number_whole(b, t->total),
                number_percent(c, (double)t->left / (double)t->total));
     else
@@ -111,34 +114,36 @@ static void put_title(void)
            "SOLD", "LEFT", "P50ms", "P99ms", "CONN", "5XX/S");
 }
 
-/* "1 web1:3901"; an address that is too long loses its beginning: its end tells nodes apart. */
+/* "1 web1:3901"; an address that is too long loses its beginning: nodes differ in the end. */
 static void put_name(const struct model_node *n)
 {
     char number[16] = "-", name[48];
     size_t len = strlen(n->address);
     if (model_number(n) != 0)
         snprintf(number, sizeof number, "%u", (unsigned)model_number(n));
-    size_t room = 17 - strlen(number);
-    bool is_cut = len > room;
-    const char *address = is_cut ? n->address + len - (room - 1) : n->address;
+    ASSERT(strlen(number) < 16);
+    size_t max = 17 - strlen(number);
+    bool is_cut = len > max;
+    const char *address = is_cut ? n->address + len - (max - 1) : n->address;
     snprintf(name, sizeof name, "%s %s%.16s", number, is_cut ? "~" : "", address);
     printf("%-18s ", name);
 }
 
-/* What this node may still sell by itself; "0!": nothing, though tickets are left. */
+/* How many tickets this node may still sell; "0!": none, though tickets are left. */
 static const char *left_here(char out[NUMBER_BYTES], const struct model_node *n,
                              const struct stats_event *e)
 {
     if (e == NULL || isnan(rows_left(n, e)))
         return "-";
-    return model_spent(e) ? "0!" : number_five(out, rows_left(n, e));
+    return model_stock_is_spent(e) ? "0!" : number_five(out, rows_left(n, e));
 }
 
-/* What was cut says so. */
+/* A reason that was cut ends in '~'. */
 static void put_why(const struct model_node *n)
 {
     bool is_cut = strlen(n->why) > WHY_COLUMNS;
-    printf("%-6s %.*s%s\n", model_state_word(n->state), WHY_COLUMNS - (is_cut ? 1 : 0), n->why,
+    ASSERT(!rows_alive(n));
+    printf("%-6s %.*s%s\n", model_state_name(n->state), WHY_COLUMNS - (is_cut ? 1 : 0), n->why,
            is_cut ? "~" : "");
 }
 
@@ -148,12 +153,13 @@ static void put_node(const struct model *m, const struct model_node *n)
     const struct stats *s = &n->stats;
     uint32_t i = 0;
     const struct stats_event *e = model_event(m, n, &i);
+    ASSERT(i < EVENTS_MAX);
     put_name(n);
     if (!rows_alive(n)) {
         put_why(n);
         return;
     }
-    printf("%-6s %5s %6s ", model_state_word(n->state), rate(a, n->has_rates, n->req_s),
+    printf("%-6s %5s %6s ", model_state_name(n->state), rate(a, n->has_rates, n->req_s),
            rate(b, n->has_rates && e != NULL, e != NULL ? n->sold_s[i] : 0));
     printf("%6s %6s ", five(a, e != NULL, e != NULL ? e->node_sold : 0), left_here(b, n, e));
     printf("%6s %6s ", number_latency(a, s->p50_us), number_latency(b, s->p99_us));
@@ -165,15 +171,17 @@ static void put_total(const struct model_totals *t)
     char a[NUMBER_BYTES], b[NUMBER_BYTES], up[16];
     snprintf(up, sizeof up, "%u/%u", (unsigned)t->up, (unsigned)t->nodes);
     int shift = strlen(up) > 6 ? 1 : 0; /* "100/100" */
+    ASSERT(strlen(up) <= 7 && t->up <= t->nodes);
     printf("%-*s %-6s %5s %6s ", 18 - shift, "TOTAL", up, rate(a, t->has_rates, t->req_s),
            rate(b, t->has_rates, t->sold_s));
-    printf("%6s %6s ", five(a, t->heard, t->node_sold), five(b, t->known, t->left));
+    printf("%6s %6s ", five(a, t->has_sums, t->node_sold), five(b, t->has_sale, t->left));
     printf("%6s %6s ", number_latency(a, t->p50_us), number_latency(b, t->p99_us));
     printf("%5s %5s\n", five(a, t->answering > 0, t->connections), rate(b, t->has_rates, t->err_s));
 }
 
 void batch_print_text(const struct model *m, uint64_t wall_ms)
 {
+    ASSERT(m->rounds > 0);
     if (m->rounds > 1)
         putchar('\n');
     put_head(m, wall_ms);

@@ -1,8 +1,8 @@
 /*
  * spike-top: the console on which an operator watches a sale, node by node.
  *
- * Order: options, configuration, token, nodes, then rounds on a screen or on standard output. It
- * changes nothing but by an operator's word (poll_act). If it dies, the sale has not noticed.
+ * Order: options, configuration, token, nodes, then rounds on a screen or on standard output. Only
+ * an act that the operator confirms changes anything (act.h). If it dies, the sale goes on.
  */
 #include <ev.h>
 #include <locale.h>
@@ -10,21 +10,21 @@
 #include <unistd.h>
 
 #include "admin-tui/batch.h"
-#include "admin-tui/roster.h"
+#include "admin-tui/client/token.h"
+#include "admin-tui/node_list.h"
 #include "admin-tui/screen.h"
-#include "admin-tui/token.h"
 
 #define EXIT_USAGE 2
 
-static struct {
+static struct top {
     struct top_options options;
     struct conf conf;
     bool has_conf;
     char token[TOKEN_BYTES];
 } top;
 
-/* The configuration that was given, or, if no node was named either, the one that lies here or
- * where it is installed. */
+/* The configuration of -c, or, if no node was named either, the one in this folder or where it is
+ * installed. */
 static bool read_conf(struct fault *f)
 {
     static const char *const usual[] = {"spike.conf", "/etc/spike/spike.conf"};
@@ -50,14 +50,17 @@ static int failed(const struct fault *f)
     return 1;
 }
 
-static int run(struct ev_loop *loop, struct model *m, struct poll *p)
+static int run(struct ev_loop *loop, struct model *m, struct feed *feed)
 {
     const struct top_options *o = &top.options;
+    struct poll *p = feed_poll(feed);
     struct fault f = {""};
-    if (!roster_begin(p, o, top.has_conf ? &top.conf : NULL, &f) || !roster_watch(loop, &f))
+    ASSERT(p != NULL);
+    if (!node_list_begin(feed, m, o, top.has_conf ? &top.conf : NULL, &f) ||
+        !node_list_watch(loop, &f))
         return failed(&f);
     int code = o->batch ? batch_run(loop, m, p, o) : screen_run(loop, m, p, o);
-    roster_end();
+    node_list_end();
     return code;
 }
 
@@ -76,13 +79,14 @@ int main(int argc, char **argv)
     struct model *m = model_new();
     if (loop == NULL || m == NULL)
         return failed(&f);
-    struct poll *p = poll_new(loop, m, top.token[0] != '\0' ? top.token : NULL);
-    if (p == NULL) {
+    struct feed *feed =
+        feed_new(loop, m, top.token[0] != '\0' ? top.token : NULL, top.options.json);
+    if (feed == NULL) {
         model_free(m);
         return failed(&f);
     }
-    int code = run(loop, m, p);
-    poll_free(p);
+    int code = run(loop, m, feed);
+    feed_free(feed);
     model_free(m);
     return code;
 }

@@ -1,5 +1,5 @@
 /*
- * options: see options.h. If this dies, nothing has happened.
+ * options: see options.h.
  */
 #include "admin-tui/options.h"
 
@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXIT_USAGE     2
-#define ROUNDS_MAX     UINT64_C(1000000000)
-#define ROUND_PART     0.9 /* of the interval: answers should be there before the next round */
-#define ANSWER_LEAST_S 0.5
-#define ANSWER_MOST_S  2
+#define EXIT_USAGE   2
+#define ROUNDS_MAX   UINT64_C(1000000000)
+#define ROUND_PART   0.9 /* of the interval: answers should arrive before the next round */
+#define ANSWER_MIN_S 0.5
+#define ANSWER_MAX_S 2
 
 enum { OPTION_READONLY = 256, OPTION_TOKEN };
 
@@ -39,42 +39,42 @@ static _Noreturn void usage(FILE *to, int code)
     exit(code);
 }
 
-static _Noreturn void misused(const char *what, const char *value)
+static _Noreturn void refuse(const char *what, const char *value)
 {
     fprintf(stderr, "spike-top: %s%s\n", what, value);
     usage(stderr, EXIT_USAGE);
 }
 
-static void take_interval(struct top_options *o, const char *word)
+static void parse_interval(struct top_options *o, const char *text)
 {
     char *end;
-    o->interval_s = strtod(word, &end);
-    if (strspn(word, "0123456789.") != strlen(word) || end == word || *end != '\0' ||
+    o->interval_s = strtod(text, &end);
+    if (strspn(text, "0123456789.") != strlen(text) || end == text || *end != '\0' ||
         !(o->interval_s >= INTERVAL_MIN_S && o->interval_s <= INTERVAL_MAX_S))
-        misused("-d wants seconds from 0.1 to 60, not ", word);
+        refuse("-d wants seconds from 0.1 to 60, not ", text);
 }
 
-static void take_rounds(struct top_options *o, const char *word)
+static void parse_rounds(struct top_options *o, const char *text)
 {
     char *end;
     errno = 0;
-    o->rounds = strtoull(word, &end, 10);
-    if (strspn(word, "0123456789") != strlen(word) || end == word || errno != 0 || o->rounds < 1 ||
+    o->rounds = strtoull(text, &end, 10);
+    if (strspn(text, "0123456789") != strlen(text) || end == text || errno != 0 || o->rounds < 1 ||
         o->rounds > ROUNDS_MAX)
-        misused("-n wants a number of rounds, not ", word);
+        refuse("-n wants a number of rounds, not ", text);
 }
 
-static void take_option(struct top_options *o, int c)
+static void parse_option(struct top_options *o, int c)
 {
     switch (c) {
     case 'c':
         o->conf = optarg;
         return;
     case 'd':
-        take_interval(o, optarg);
+        parse_interval(o, optarg);
         return;
     case 'n':
-        take_rounds(o, optarg);
+        parse_rounds(o, optarg);
         return;
     case 'j':
         o->json = true;
@@ -115,35 +115,39 @@ void options_read(struct top_options *o, int argc, char **argv)
     const char *no_color = getenv("NO_COLOR");
     *o = (struct top_options){.interval_s = 1, .no_color = no_color != NULL && *no_color != '\0'};
     for (int c; (c = getopt_long(argc, argv, "bc:d:jn:uCVh", longs, NULL)) != -1;)
-        take_option(o, c);
+        parse_option(o, c);
     if (o->rounds != 0 && !o->batch)
-        misused("-n is for a batch: add -b", "");
+        refuse("-n is for a batch: add -b", "");
     o->names = argv + optind;
+    ASSERT(optind <= argc);
     o->name_count = (uint32_t)(argc - optind);
     if (o->name_count > NODES_MAX)
-        misused("too many nodes, from here on: ", argv[optind + NODES_MAX]);
+        refuse("too many nodes, from here on: ", argv[optind + NODES_MAX]);
 }
 
 uint64_t options_timeout_us(double interval_s)
 {
     double s = interval_s * ROUND_PART;
-    return (uint64_t)((s < ANSWER_LEAST_S  ? ANSWER_LEAST_S
-                       : s > ANSWER_MOST_S ? ANSWER_MOST_S
-                                           : s) *
+    ASSERT(interval_s > 0);
+    return (uint64_t)((s < ANSWER_MIN_S   ? ANSWER_MIN_S
+                       : s > ANSWER_MAX_S ? ANSWER_MAX_S
+                                          : s) *
                       1e6);
 }
 
-uint64_t options_again_us(double interval_s)
+uint64_t options_retry_us(double interval_s)
 {
-    double s = interval_s * ROUND_PART - ANSWER_MOST_S;
-    return s < ANSWER_LEAST_S ? 0 : options_timeout_us(s / ROUND_PART);
+    double s = interval_s * ROUND_PART - ANSWER_MAX_S;
+    ASSERT(interval_s <= INTERVAL_MAX_S);
+    return s < ANSWER_MIN_S ? 0 : options_timeout_us(s / ROUND_PART);
 }
 
-/* From where it stands: -d may have set anything. */
+/* -d may have set an interval between two steps. */
 double options_step(double interval_s, bool longer)
 {
     static const double steps[] = {INTERVAL_MIN_S, 0.2, 0.5, 1, 2, 5, 10, 30, INTERVAL_MAX_S};
     double next = interval_s;
+    ASSERT(interval_s >= INTERVAL_MIN_S && interval_s <= INTERVAL_MAX_S);
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         if (longer && steps[i] > interval_s + 0.001 && next <= interval_s)
             next = steps[i];

@@ -1,14 +1,14 @@
 /*
- * The loop of the console:
+ * screen: see screen.h. The loop:
  *
  *     round    every interval, all nodes        ┐
  *     key      a keystroke, or several          ├─> changed ──> one picture, before the loop waits
  *     signal   size, stop, end                  │
  *     second   the clock in the title           ┘
  *
- * While it is frozen the nodes are asked all the same and the model goes on; the picture is made
- * from a copy. An act is asked for over the present picture: that ends the freeze. Only one act is
- * under way at a time. What ends here gives the terminal back first.
+ * A frozen picture is made from a copy of the model; the nodes are polled and the model is updated
+ * all the same. A question about an act stands over the live picture: it ends the freeze. Every way
+ * out restores the terminal first.
  */
 #include "admin-tui/screen.h"
 
@@ -19,26 +19,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin-tui/act.h"
-#include "admin-tui/term.h"
-#include "admin-tui/view.h"
+#include "admin-tui/act_run.h"
+#include "admin-tui/view/term.h"
+#include "admin-tui/view/view.h"
 #include "conf/base/clock.h"
 
-#define NOTICE_US 8000000 /* how long the outcome of an act stands where the hints are */
+#define NOTICE_US 8000000 /* how long the outcome of an act replaces the hints */
 
 static const int endings[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
-static struct {
+static struct screen {
     struct ev_loop *loop;
     struct model *m;
     struct poll *poll;
     const struct view *view;
-    struct scene scene;
+    struct view_context context;
     struct prompt prompt;
-    struct model still;    /* the copy that is drawn while frozen; its nodes are its own */
-    struct act asked;      /* what the prompt is about */
-    struct act acting;     /* what a node was told; ACT_NONE: nothing */
-    struct act_past ended; /* what the notice is about */
+    struct model still; /* the copy that is drawn while frozen; its nodes are its own */
     uint64_t notice_until_mono_us;
     uint64_t round_mono_us;
     bool in_round, changed;
@@ -46,43 +43,47 @@ static struct {
     ev_periodic second;
     ev_prepare draw;
     ev_io keys;
-    ev_signal ends[ARRAY_LEN(endings)], size, stop, go_on;
-} top;
+    ev_signal ends[ARRAY_LEN(endings)], size, stop, resume;
+} screen;
 
 /* ---- rounds ---- */
 
 static void wait_for_next(void)
 {
-    double rest = top.scene.interval_s - (double)(clock_mono_us() - top.round_mono_us) / 1e6;
-    ev_timer_stop(top.loop, &top.next);
-    ev_timer_set(&top.next, rest > 0 ? rest : 0, 0);
-    ev_timer_start(top.loop, &top.next);
+    ASSERT(!screen.in_round);
+    double rest =
+        screen.context.interval_s - (double)(clock_mono_us() - screen.round_mono_us) / 1e6;
+    ev_timer_stop(screen.loop, &screen.next);
+    ev_timer_set(&screen.next, rest > 0 ? rest : 0, 0);
+    ev_timer_start(screen.loop, &screen.next);
 }
 
 static void round_done(void *context)
 {
     (void)context;
-    top.in_round = false;
-    top.changed = true;
-    model_round(top.m, clock_mono_us(), clock_wall_ms());
-    if (act_is_over(&top.ended, top.m))
-        top.notice_until_mono_us = 0;
+    ASSERT(screen.in_round);
+    screen.in_round = false;
+    screen.changed = true;
+    model_round(screen.m, clock_mono_us(), clock_wall_ms());
+    if (act_run_is_superseded())
+        screen.notice_until_mono_us = 0;
     wait_for_next();
 }
 
 static void begin_round(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop, (void)timer, (void)events;
-    top.in_round = true;
-    top.round_mono_us = clock_mono_us();
-    poll_round(top.poll, options_timeout_us(top.scene.interval_s),
-               options_again_us(top.scene.interval_s), round_done, NULL);
+    ASSERT(!screen.in_round);
+    screen.in_round = true;
+    screen.round_mono_us = clock_mono_us();
+    poll_round(screen.poll, options_timeout_us(screen.context.interval_s),
+               options_retry_us(screen.context.interval_s), round_done, NULL);
 }
 
 static void change_interval(bool longer)
 {
-    top.scene.interval_s = options_step(top.scene.interval_s, longer);
-    if (!top.in_round)
+    screen.context.interval_s = options_step(screen.context.interval_s, longer);
+    if (!screen.in_round)
         wait_for_next();
 }
 
@@ -90,173 +91,118 @@ static void change_interval(bool longer)
 
 static void freeze(void)
 {
-    struct model_node *nodes = top.still.nodes;
-    memcpy(nodes, top.m->nodes, top.m->node_count * sizeof nodes[0]);
-    top.still = *top.m;
-    top.still.nodes = nodes;
-    top.scene.frozen = true;
-    top.scene.m = &top.still;
+    struct model_node *nodes = screen.still.nodes;
+    ASSERT(!screen.context.frozen && screen.m->node_count <= MODEL_NODES_MAX);
+    memcpy(nodes, screen.m->nodes, screen.m->node_count * sizeof nodes[0]);
+    screen.still = *screen.m;
+    screen.still.nodes = nodes;
+    screen.context.frozen = true;
+    screen.context.m = &screen.still;
 }
 
 static void thaw(void)
 {
-    top.scene.frozen = false;
-    top.scene.m = top.m;
+    ASSERT(screen.context.frozen == (screen.context.m == &screen.still));
+    screen.context.frozen = false;
+    screen.context.m = screen.m;
 }
 
-/* A word to the operator, for some seconds, whatever is looked at. */
+/* Text in place of the hints, for some seconds, in every view. */
 static void notice(bool trouble, const char *text)
 {
-    snprintf(top.scene.notice, sizeof top.scene.notice, "%.*s", VIEW_NOTICE - 1, text);
-    top.scene.notice_trouble = trouble;
-    top.notice_until_mono_us = clock_mono_us() + NOTICE_US;
-    top.ended.act.kind = ACT_NONE;
-    top.changed = true;
+    snprintf(screen.context.notice, sizeof screen.context.notice, "%.*s", VIEW_NOTICE - 1, text);
+    screen.context.notice_trouble = trouble;
+    screen.notice_until_mono_us = clock_mono_us() + NOTICE_US;
+    screen.changed = true;
 }
 
-/* One that stays among the events, and is seen in a frozen picture too. */
-static void say(bool trouble, const char *text)
+/* A line, also in a frozen picture. */
+static void announce(bool trouble, const char *text)
 {
-    model_say(top.m, trouble, clock_wall_ms(), "%s", text);
-    if (top.scene.frozen)
-        model_say(&top.still, trouble, clock_wall_ms(), "%s", text);
-    top.changed = true;
-}
-
-static void complain(const char *text)
-{
-    say(true, text);
-    notice(true, text);
+    model_announce(screen.m, trouble, clock_wall_ms(), "%s", text);
+    if (screen.context.frozen)
+        model_announce(&screen.still, trouble, clock_wall_ms(), "%s", text);
+    screen.changed = true;
 }
 
 static void draw(struct ev_loop *loop, ev_prepare *watcher, int events)
 {
     (void)loop, (void)watcher, (void)events;
-    if (!top.changed)
+    if (!screen.changed)
         return;
     struct canvas c = term_canvas();
-    top.changed = false;
-    if (top.acting.kind == ACT_NONE && clock_mono_us() >= top.notice_until_mono_us)
-        top.scene.notice[0] = '\0';
-    top.scene.now_wall_ms = clock_wall_ms();
-    view_draw(&c, top.view, &top.scene);
+    ASSERT(screen.view != NULL && screen.context.m->nodes != NULL);
+    screen.changed = false;
+    if (!act_run_is_busy() && clock_mono_us() >= screen.notice_until_mono_us)
+        screen.context.notice[0] = '\0';
+    screen.context.now_wall_ms = clock_wall_ms();
+    view_draw(&c, screen.view, &screen.context);
     term_show();
 }
 
 static void on_second(struct ev_loop *loop, ev_periodic *watcher, int events)
 {
     (void)loop, (void)watcher, (void)events;
-    top.changed = true;
+    screen.changed = true;
 }
 
 static void show(const struct view *view)
 {
-    top.view = view;
-    top.scene.scroll = 0;
-}
-
-/* ---- acts ---- */
-
-static bool ask_next(void);
-
-static void acted(void *context, const struct model_node *n, int code, const char *message)
-{
-    char line[MODEL_LINE_BYTES];
-    (void)context, (void)n;
-    bool ends = act_heard(&top.acting, top.m, code, message, line);
-    say(code != 1, line);
-    if (!ends && ask_next())
-        return;
-    notice(top.acting.trouble, top.acting.said);
-    act_end(&top.ended, &top.acting, top.m);
-    top.acting.kind = ACT_NONE;
-}
-
-/* False: there is nobody (more) to ask. */
-static bool ask_next(void)
-{
-    char path[ACT_PATH], text[ACT_SAID];
-    const struct model_node *n = act_next(&top.acting, top.m);
-    if (n == NULL)
-        return false;
-    act_asking(&top.acting, top.m, text);
-    notice(top.acting.trouble, text);
-    act_path(&top.acting, path);
-    poll_act(top.poll, n, path, acted, NULL);
-    return true;
-}
-
-/* The operator has agreed to top.asked. Who could do it may have gone meanwhile. */
-static void do_act(void)
-{
-    top.acting = top.asked;
-    if (ask_next())
-        return;
-    top.acting.kind = ACT_NONE;
-    complain("nothing was done: no node is up");
-}
-
-/* What is agreed to is the sale as it is now, about the node that the operator has before him. */
-static void ask_act(enum act_kind kind)
-{
-    struct fault f;
-    const struct model_node *n = view_selected(&top.scene);
-    uint32_t node = n != NULL ? (uint32_t)(n - top.scene.m->nodes) : top.m->node_count;
-    thaw();
-    if (top.acting.kind != ACT_NONE)
-        complain("the act before is still under way");
-    else if (!act_ask(&top.asked, kind, top.m, node, &top.prompt, &f))
-        complain(f.text);
+    ASSERT(view != NULL);
+    screen.view = view;
+    screen.context.scroll = 0;
 }
 
 /* ---- keys ---- */
 
 static void press_prompt(int code)
 {
-    bool filters = top.prompt.kind == PROMPT_FILTER;
-    enum prompt_end end = prompt_key(&top.prompt, code);
-    if (filters) /* seen while it is typed */
-        snprintf(top.scene.look.filter, FILTER_BYTES, "%s",
-                 end == PROMPT_NO ? "" : top.prompt.text);
-    else if (end == PROMPT_YES && act_agreed(&top.asked, top.m, &top.prompt))
-        do_act();
+    bool filters = screen.prompt.kind == PROMPT_FILTER;
+    ASSERT(filters || !act_run_is_busy()); /* no question about an act meanwhile */
+    enum prompt_end end = prompt_key(&screen.prompt, code);
+    if (filters) /* applied while it is typed */
+        snprintf(screen.context.table.filter, FILTER_BYTES, "%s",
+                 end == PROMPT_NO ? "" : screen.prompt.text);
+    else if (end == PROMPT_YES)
+        act_run_confirmed();
 }
 
-static void ask_filter(void)
+static void open_filter(void)
 {
-    prompt_open(&top.prompt, PROMPT_FILTER, "Filter by address or state:");
-    snprintf(top.prompt.text, sizeof top.prompt.text, "%s", top.scene.look.filter);
+    prompt_open(&screen.prompt, PROMPT_FILTER, "Filter by address or state:");
+    snprintf(screen.prompt.text, sizeof screen.prompt.text, "%s", screen.context.table.filter);
 }
 
-/* Of the rows of a table, or of the lines of a page. */
+/* Moves the selection in a table, or the lines of a page. */
 static void move(int64_t by)
 {
-    struct scene *s = &top.scene;
-    if (top.view == &view_main || top.view == &view_event)
-        rows_move(&s->rows, &s->look, by);
+    struct view_context *s = &screen.context;
+    if (screen.view == &view_main || screen.view == &view_event)
+        rows_move(&s->rows, &s->table, by);
     else
         s->scroll = (int)(s->scroll + by > INT16_MAX ? INT16_MAX : s->scroll + by);
 }
 
 static int64_t page(void)
 {
-    bool rows = top.view == &view_main || top.view == &view_event;
-    int64_t lines = rows ? (int64_t)top.scene.look.page : top.scene.page;
+    bool rows = screen.view == &view_main || screen.view == &view_event;
+    int64_t lines = rows ? (int64_t)screen.context.table.page : screen.context.page;
     return lines > 1 ? lines : 1;
 }
 
 static void sort_by(int step)
 {
-    struct look *look = &top.scene.look;
-    look->sort = (enum column)(((int)look->sort + step + COLUMN_COUNT) % COLUMN_COUNT);
-    look->reversed = false;
+    struct table_view *table = &screen.context.table;
+    table->sort = (enum column)(((int)table->sort + step + COLUMN_COUNT) % COLUMN_COUNT);
+    table->reversed = false;
+    ASSERT(table->sort >= COLUMN_NODE && table->sort < COLUMN_COUNT);
 }
 
-/* Another event has other figures: a picture of the old one cannot be held. */
+/* Another event has other figures: the frozen picture of the old one ends. */
 static void choose(int step)
 {
     thaw();
-    model_choose_next(top.m, step);
+    model_choose_next(screen.m, step);
 }
 
 static void press_moving(enum key key)
@@ -292,6 +238,17 @@ static void press_moving(enum key key)
     }
 }
 
+/* The question is about the sale as it is now, and about the node that is selected on the screen.
+ */
+static void propose(enum act_kind kind)
+{
+    const struct model_node *n = view_selected(&screen.context);
+    uint32_t node = n != NULL ? (uint32_t)(n - screen.context.m->nodes) : screen.m->node_count;
+    ASSERT(node <= screen.m->node_count);
+    thaw();
+    act_run_propose(kind, node);
+}
+
 static void press_acting(enum key key)
 {
     static const struct {
@@ -303,14 +260,16 @@ static void press_acting(enum key key)
                 {KEY_IS_LOST, ACT_LOST}};
     for (size_t i = 0; i < ARRAY_LEN(acts); i++)
         if (acts[i].key == key)
-            ask_act(acts[i].act);
+            propose(acts[i].act);
 }
 
 static void press(enum key key)
 {
+    ASSERT(key < KEY_IS_COUNT);
+    ASSERT(screen.prompt.kind == PROMPT_NONE || key == KEY_IS_QUIT || key == KEY_IS_REDRAW);
     switch (key) {
     case KEY_IS_HELP:
-        show(top.view == &view_help ? &view_main : &view_help);
+        show(screen.view == &view_help ? &view_main : &view_help);
         break;
     case KEY_IS_BACK:
         show(&view_main);
@@ -322,13 +281,13 @@ static void press(enum key key)
         show(&view_event);
         break;
     case KEY_IS_FILTER:
-        ask_filter();
+        open_filter();
         break;
     case KEY_IS_REVERSE:
-        top.scene.look.reversed = !top.scene.look.reversed;
+        screen.context.table.reversed = !screen.context.table.reversed;
         break;
     case KEY_IS_FREEZE:
-        top.scene.frozen ? thaw() : freeze();
+        screen.context.frozen ? thaw() : freeze();
         break;
     case KEY_IS_NEXT_EVENT:
         choose(1);
@@ -344,7 +303,7 @@ static void press(enum key key)
         term_redraw();
         break;
     case KEY_IS_QUIT:
-        ev_break(top.loop, EVBREAK_ALL);
+        ev_break(screen.loop, EVBREAK_ALL);
         break;
     default:
         press_moving(key);
@@ -352,11 +311,12 @@ static void press(enum key key)
     }
 }
 
-/* What cannot be seen cannot be agreed to: without room, keys only end or redraw. */
+/* An operator cannot confirm what is not visible: on a screen that is too small only the keys that
+ * quit or redraw work. */
 static void on_code(int code)
 {
     struct canvas c = term_canvas();
-    enum key key = key_find(code, top.view->keys, top.scene.options->readonly);
+    enum key key = key_find(code, screen.view->keys, screen.context.readonly);
     if (!view_fits(&c)) {
         if (key == KEY_IS_QUIT || key == KEY_IS_REDRAW)
             press(key);
@@ -364,23 +324,23 @@ static void on_code(int code)
     }
     if (code == KEYS_CTRL('L'))
         term_redraw();
-    else if (top.prompt.kind != PROMPT_NONE)
+    else if (screen.prompt.kind != PROMPT_NONE)
         press_prompt(code);
     else if (key != KEY_IS_NOTHING)
         press(key);
 }
 
-/* Rows are made anew after each key: the next one may mean the row that the last one chose. */
+/* Rows are made anew after each key: the next key may be about the row that the last one chose. */
 static void on_keys(struct ev_loop *loop, ev_io *watcher, int events)
 {
     int code, count = 0;
     (void)watcher, (void)events;
     while ((code = term_key()) != KEYS_NONE) {
         on_code(code);
-        rows_make(&top.scene.rows, top.scene.m, &top.scene.look);
+        rows_make(&screen.context.rows, screen.context.m, &screen.context.table);
         count++;
     }
-    top.changed = top.changed || count > 0;
+    screen.changed = screen.changed || count > 0;
     if (count == 0 && term_is_gone())
         ev_break(loop, EVBREAK_ALL);
 }
@@ -398,10 +358,10 @@ static void on_size(struct ev_loop *loop, ev_signal *watcher, int events)
     (void)loop, (void)watcher, (void)events;
     term_resize();
     term_redraw();
-    top.changed = true;
+    screen.changed = true;
 }
 
-/* This process alone stops: what else is in its group has had the signal too. */
+/* Stops this process only: the others of its group have received the signal, too. */
 static void on_stop(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     (void)loop, (void)watcher, (void)events;
@@ -409,78 +369,82 @@ static void on_stop(struct ev_loop *loop, ev_signal *watcher, int events)
     raise(SIGSTOP);
 }
 
-static void on_go_on(struct ev_loop *loop, ev_signal *watcher, int events)
+static void on_continue(struct ev_loop *loop, ev_signal *watcher, int events)
 {
     (void)loop, (void)watcher, (void)events;
     term_resume();
-    top.changed = true;
+    screen.changed = true;
 }
 
 static void watch_signal(ev_signal *w, void (*on)(struct ev_loop *, ev_signal *, int), int number)
 {
     ev_signal_init(w, on, number);
-    ev_signal_start(top.loop, w);
+    ev_signal_start(screen.loop, w);
 }
 
-/* After term_open: ncurses has handlers of its own for size and stop, which these replace. */
+/* After term_open(): these replace the handlers that ncurses has for size and stop. */
 static void watch(void)
 {
+    ASSERT(screen.loop != NULL);
     for (size_t i = 0; i < ARRAY_LEN(endings); i++)
-        watch_signal(&top.ends[i], on_end, endings[i]);
-    watch_signal(&top.size, on_size, SIGWINCH);
-    watch_signal(&top.stop, on_stop, SIGTSTP);
-    watch_signal(&top.go_on, on_go_on, SIGCONT);
-    ev_io_init(&top.keys, on_keys, STDIN_FILENO, EV_READ);
-    ev_io_start(top.loop, &top.keys);
-    ev_periodic_init(&top.second, on_second, 0, 1, 0);
-    ev_periodic_start(top.loop, &top.second);
-    ev_prepare_init(&top.draw, draw);
-    ev_prepare_start(top.loop, &top.draw);
-    ev_timer_init(&top.next, begin_round, 0, 0);
-    ev_timer_start(top.loop, &top.next);
+        watch_signal(&screen.ends[i], on_end, endings[i]);
+    watch_signal(&screen.size, on_size, SIGWINCH);
+    watch_signal(&screen.stop, on_stop, SIGTSTP);
+    watch_signal(&screen.resume, on_continue, SIGCONT);
+    ev_io_init(&screen.keys, on_keys, STDIN_FILENO, EV_READ);
+    ev_io_start(screen.loop, &screen.keys);
+    ev_periodic_init(&screen.second, on_second, 0, 1, 0);
+    ev_periodic_start(screen.loop, &screen.second);
+    ev_prepare_init(&screen.draw, draw);
+    ev_prepare_start(screen.loop, &screen.draw);
+    ev_timer_init(&screen.next, begin_round, 0, 0);
+    ev_timer_start(screen.loop, &screen.next);
 }
 
 static void unwatch(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(endings); i++)
-        ev_signal_stop(top.loop, &top.ends[i]);
-    ev_signal_stop(top.loop, &top.size);
-    ev_signal_stop(top.loop, &top.stop);
-    ev_signal_stop(top.loop, &top.go_on);
-    ev_io_stop(top.loop, &top.keys);
-    ev_periodic_stop(top.loop, &top.second);
-    ev_prepare_stop(top.loop, &top.draw);
-    ev_timer_stop(top.loop, &top.next);
+        ev_signal_stop(screen.loop, &screen.ends[i]);
+    ev_signal_stop(screen.loop, &screen.size);
+    ev_signal_stop(screen.loop, &screen.stop);
+    ev_signal_stop(screen.loop, &screen.resume);
+    ev_io_stop(screen.loop, &screen.keys);
+    ev_periodic_stop(screen.loop, &screen.second);
+    ev_prepare_stop(screen.loop, &screen.draw);
+    ev_timer_stop(screen.loop, &screen.next);
 }
 
 static bool begin(const struct top_options *o, struct fault *f)
 {
-    top.still.nodes = calloc(MODEL_NODES_MAX, sizeof top.still.nodes[0]);
-    if (top.still.nodes == NULL)
+    screen.still.nodes = calloc(MODEL_NODES_MAX, sizeof screen.still.nodes[0]);
+    if (screen.still.nodes == NULL)
         return fault(f, "no memory");
     return term_open(o->no_color, o->blocks, f);
 }
 
 int screen_run(struct ev_loop *loop, struct model *m, struct poll *p, const struct top_options *o)
 {
+    static const struct act_reports reports = {announce, notice};
     struct fault f;
-    top.loop = loop;
-    top.m = m;
-    top.poll = p;
-    top.changed = true;
-    top.view = &view_main;
-    top.scene =
-        (struct scene){.m = m, .options = o, .prompt = &top.prompt, .interval_s = o->interval_s};
-    top.scene.look.selected = ROWS_FIRST;
+    ASSERT(screen.loop == NULL); /* one a process */
+    screen.loop = loop;
+    screen.m = m;
+    screen.poll = p;
+    screen.changed = true;
+    screen.view = &view_main;
+    screen.context = (struct view_context){
+        .m = m, .prompt = &screen.prompt, .readonly = o->readonly, .interval_s = o->interval_s};
+    screen.context.table.selected = ROWS_FIRST;
+    act_run_init(m, p, &screen.prompt, &reports);
     if (!begin(o, &f)) {
         fprintf(stderr, "spike-top: %s\n", f.text);
-        free(top.still.nodes);
+        free(screen.still.nodes);
         return 1;
     }
     watch();
     ev_run(loop, 0);
     unwatch();
     term_close();
-    free(top.still.nodes);
+    free(screen.still.nodes);
     return model_answering(m) > 0 ? 0 : 1;
 }

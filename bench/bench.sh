@@ -1,23 +1,20 @@
 #!/bin/bash
-# bench.sh: spike next to what people would use instead, and next to what the kernel costs.
+# bench.sh: spike next to its alternatives, and next to the cost of the kernel alone.
 #
 #     bench/bench.sh [WORKLOAD ...]    refusals sales latency ab idle recovery nodes; default: all
-#         PAIRS=5            rounds; in each, everybody is measured once, one after the other;
+#         PAIRS=5            rounds; in each, every peer is measured once, one after the other;
 #                            three times as many of refusals
 #         SECONDS_EACH=2     of each measurement
 #         RESULTS=FOLDER     of RESULTS.md and plots/ (bench/ if all is run, else build/bench/)
 #         RECOVERY_ORDERS='10000 100000 1000000'
-#
-# Every figure that is compared comes from the same round of the same run, and what is reported are
-# ratios: this machine may be half as fast an hour later. Cost is answers per second of CPU that the
-# server (with sales: server and Redis) has used. Load and judgement are those of load.c: a wrong
-# answer, a closed connection, or a stock that does not fall by the number of yeses ends the run,
-# and nothing is written. Who sells may say "busy, try again" to less than one in a thousand; then
-# the buyer does, and the report says how often. The workloads are in workloads.sh; the peers are
-# started and stopped by peers/*.sh.
-#
-# Measurements are lines in $place/rates, $place/idle and $place/recovery, and what was run is in
-# $place/commands; report.sh makes the tables, plots.sh the pictures.
+# Compared figures come from the same round of the same run, and the report has ratios: this machine
+# may be half as fast an hour later. Cost is answers per second of CPU that the server (with sales:
+# server and Redis) has used. load.c makes the load and checks it: a wrong answer, a closed
+# connection, or a stock that does not fall by the number of yeses ends the run, and nothing is
+# written. A seller may answer "busy, try again" to less than one request in a thousand; the buyer
+# then retries, and the report counts that. The workloads are in workloads.sh; peers/*.sh start and
+# stop the peers. Measurements are lines in $work/rates, $work/idle and $work/recovery, the commands
+# are in $work/commands; report.sh makes the tables, plots.sh the pictures.
 set -euo pipefail
 
 # shellcheck source=bench/lib.sh
@@ -38,23 +35,23 @@ done
 # note COMMAND...: for the report, with the names of this run taken out; each once.
 note() {
     local line="$*"
-    line=${line//$place/DIR}
+    line=${line//$work/DIR}
     line=${line//$tools\//}
     line=${line//$root\//}
     line=$(sed -E 's/(127\.0\.0\.1:|"http_port": |^floor )[0-9]+/\1PORT/g
                    s/ -E ([^ ]+)/ -E '"'\\1'"'/' <<<"$line")
-    grep -qxF -- "$line" "$place/commands" || echo "$line" >>"$place/commands"
+    grep -qxF -- "$line" "$work/commands" || echo "$line" >>"$work/commands"
 }
 
-say() { printf '%s\n' "$*" >&2; }
+info() { printf '%s\n' "$*" >&2; }
 
-# field NAME LINE: of a line of names and values.
+# field NAME LINE: the value of a name in a line of names and values.
 field() {
     awk -v name="$1" '{ for (i = 1; i < NF; i += 2) if ($i == name) print $(i + 1) }' <<<"$2"
 }
 
-# peer NAME EXPECT [SHARES [COUNTED [PATH]]]: how NAME is measured. SHARES: who works for it
-# besides; COUNTED: a command that tells how many tickets it has sold.
+# peer NAME EXPECT [SHARES [COUNTED [PATH]]]: how NAME is measured. SHARES: other servers that work
+# for it; COUNTED: a command that prints how many tickets it has sold.
 peer() {
     expect[$1]=$2
     shares[$1]=${3-}
@@ -62,7 +59,7 @@ peer() {
     path[$1]=${5:-${path[$1]:-/buy/ticket}}
 }
 
-# load NAME OPTION...: one run against a peer, without a record. Who sells may be busy.
+# load NAME OPTION...: one run against a peer, without a record. A seller may be busy.
 load() {
     local name=$1
     shift
@@ -74,9 +71,8 @@ load() {
 # shellcheck disable=SC2317 # until_true calls it
 has_sold() { [ "$(${counted[$1]})" -eq "$2" ]; }
 
-# measure WORKLOAD NAME ROUND OPTION...: one line of $place/rates:
-# workload, name, round, answers/s, answers per CPU-second, p50, p99, p99.9 and the longest in us,
-# answers, those told "busy" before.
+# measure WORKLOAD NAME ROUND OPTION...: one line of $work/rates: workload, name, round, answers/s,
+# answers per CPU-second, p50, p99, p99.9 and the longest in us, answers, busy answers before them.
 measure() {
     local workload=$1 name=$2 round=$3 line before after sold=0
     shift 3
@@ -86,29 +82,29 @@ measure() {
     before=$(cpu_ns "${workers[@]}")
     line=$(load "$name" "$@")
     after=$(cpu_ns "${workers[@]}")
-    # Not one too many, not one too few; what a fault took may be on its way back for a moment.
+    # Exactly as many as answered; a ticket that a fault took may come back a moment later.
     [ -z "${counted[$name]}" ] || until_true has_sold "$name" $((sold + $(field answers "$line"))) ||
         die "$workload: $name sold $(($(${counted[$name]}) - sold)) tickets: $line"
     [ "$round" != warm ] || return 0
     awk -v OFS='\t' -v w="$workload" -v n="$name" -v r="$round" -v cpu=$((after - before)) \
         '{ print w, n, r, $8, $2 * 1e9 / cpu, $10, $12, $14, $16, $2, $18 }' <<<"$line" \
-        >>"$place/rates"
+        >>"$work/rates"
 }
 
-# Over all rounds, since a hiccup hits everybody in one of them.
+# Over all rounds, since a stall of the machine hits every peer of one round.
 check_busy() {
     awk -F'\t' -v w="$1" '$1 == w { all[$2] += $10; busy[$2] += $11 }
         END { for (n in all) if (busy[n] * 1000 >= all[n])
                   printf "%s: %d answers, and %d times \"busy\"\n", n, all[n], busy[n] }' \
-        "$place/rates" >"$place/busy"
-    [ ! -s "$place/busy" ] || die "$1: $(cat "$place/busy")"
+        "$work/rates" >"$work/busy"
+    [ ! -s "$work/busy" ] || die "$1: $(cat "$work/busy")"
 }
 
 # compare WORKLOAD "NAMES" OPTION...: A B C, A B C ...; an option OPTIONS_NAME is replaced below.
 compare() {
     local workload=$1 names=$2 name round
     shift 2
-    say "== $workload"
+    info "== $workload"
     for name in $names; do
         # shellcheck disable=SC2046 # a list of words
         note load "$@" $(own_options "$name") -d "$seconds" ${counted[$name]:+-b} \
@@ -120,13 +116,13 @@ compare() {
             measure "$workload" "$name" "$round" "$@" $(own_options "$name") \
                 -d "$([ "$round" = warm ] && echo 1 || echo "$seconds")"
         done
-        [ "$round" = warm ] || say "$(tail -n "$(wc -w <<<"$names")" "$place/rates" |
+        [ "$round" = warm ] || info "$(tail -n "$(wc -w <<<"$names")" "$work/rates" |
             awk -F'\t' '{ printf "   %s %.0f/s, %.0f per CPU-s", $2, $4, $5 }')"
     done
     check_busy "$workload"
 }
 
-# What only one of them is given: ${options[NAME]}.
+# Options for one peer alone: ${options[NAME]}.
 declare -A options
 own_options() { echo "${options[$1]-}"; }
 
@@ -139,48 +135,48 @@ stop_all() {
     for name in "${!address[@]}"; do
         unset "address[$name]" "options[$name]" "path[$name]"
     done
-    rm -rf "$place"/*.journal
+    rm -rf "$work"/*.journal
 }
 
-# The two bodies that everybody answers with are spike's own.
-take_bodies() {
+# Gets the two bodies from spike; all peers answer with them.
+fetch_bodies() {
     spike_start bodies '' 'event ticket { total 1; }'
     spike_ready bodies ticket
-    until_true spike_yes || die "no ticket: $(cat "$place/bodies.log")"
+    until_true spike_yes || die "no ticket: $(cat "$work/bodies.log")"
     no=$(curl -s "http://${address[bodies]}/buy/ticket")
-    yes=$(cat "$place/yes")
-    printf %s "$no" >"$place/no"
+    yes=$(cat "$work/yes")
+    printf %s "$no" >"$work/no"
     [ "${#yes}" -eq "${#no}" ] || die 'yes and no have different lengths'
     stop_all
 }
 
 # shellcheck disable=SC2317 # until_true calls it
 spike_yes() {
-    curl -s "http://${address[bodies]}/buy/ticket" >"$place/yes"
-    grep -q '"code":1,' "$place/yes"
+    curl -s "http://${address[bodies]}/buy/ticket" >"$work/yes"
+    grep -q '"code":1,' "$work/yes"
 }
 
 # ---- the whole
 
-[ "$(stat -f -c %T "$place")" != tmpfs ] ||
-    die "$place is in memory, where no sale is durable: set TMPDIR to a folder on a disk"
+[ "$(stat -f -c %T "$work")" != tmpfs ] ||
+    die "$work is in memory, where no sale is durable: set TMPDIR to a folder on a disk"
 [ "$(ulimit -n)" -ge 11200 ] || ulimit -n 20000 2>/dev/null || ulimit -n 11200 2>/dev/null ||
     die 'ulimit -n: 11200 are needed'
 [[ $pairs =~ ^[1-9][0-9]*$ ]] || die "PAIRS=$pairs: how many rounds, from 1"
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "SECONDS_EACH=$seconds: whole seconds, from 1"
 [[ $recovery_orders =~ ^[1-9][0-9]*(\ [1-9][0-9]*)*$ ]] ||
     die "RECOVERY_ORDERS='$recovery_orders': numbers of orders, with blanks between them"
-[ -x "$tools/load" ] || die "$tools/load is not there: \`make bench\` builds it"
+[ -x "$tools/load" ] || die "$tools/load is missing: \`make bench\` builds it"
 chosen=("$@")
 [ $# -gt 0 ] || chosen=("${all[@]}")
 for workload in "${chosen[@]}"; do
     [[ " ${all[*]} " = *" $workload "* ]] || die "$workload: no such workload; there are ${all[*]}"
 done
-touch "$place"/{rates,idle,recovery,commands}
+touch "$work"/{rates,idle,recovery,commands}
 began=$SECONDS
-cut -d' ' -f1-3 /proc/loadavg >"$place/loadavg"
-git -C "$root" describe --always --dirty >"$place/commit" 2>/dev/null || echo 'no git' >"$place/commit"
-take_bodies
+cut -d' ' -f1-3 /proc/loadavg >"$work/loadavg"
+git -C "$root" describe --always --dirty >"$work/commit" 2>/dev/null || echo 'no git' >"$work/commit"
+fetch_bodies
 for workload in "${chosen[@]}"; do
     [ "$workload" != ab ] || workload=ab_load
     "$workload"
@@ -188,7 +184,7 @@ done
 results=${RESULTS:-$([ $# -gt 0 ] && echo "$tools" || echo "$bench")}
 mkdir -p "$results"
 rm -f "$results"/plots/*.{svg,png}
-"$bench/plots.sh" "$place" "$results/plots"
+"$bench/plots.sh" "$work" "$results/plots"
 PAIRS=$pairs SECONDS_EACH=$seconds TOOK=$((SECONDS - began)) \
-    "$bench/report.sh" "$place" "$results" "${all[*]}" "${chosen[@]}"
-say "in $results: RESULTS.md and plots/"
+    "$bench/report.sh" "$work" "$results" "${all[*]}" "${chosen[@]}"
+info "in $results: RESULTS.md and plots/"

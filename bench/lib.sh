@@ -1,12 +1,13 @@
-# lib.sh: what the benchmarks share; sourced, not run. Sets up $place, which is gone at the end with
-# every process that run_server started. The programs in C are those of `make bench-tools`.
-# shellcheck shell=bash disable=SC2034 # some are for those who source this
+# lib.sh: functions that the benchmarks share; sourced, not run. Makes the temporary folder $work,
+# and removes it at the end with every process that run_server has started. The C programs are those
+# of `make bench-tools`.
+# shellcheck shell=bash disable=SC2034 # some variables are for the scripts that source this
 
 bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname "$bench")
 tools=${TOOLS:-$root/build/bench}
 server=${SERVER:-$root/build/spike-server}
-place=$(mktemp -d -t spike-bench.XXXXXX)
+work=$(mktemp -d -t spike-bench.XXXXXX)
 order=()                # names of processes, the latest last
 declare -A pid address  # of processes, by name
 
@@ -16,7 +17,7 @@ finish() {
     for ((i = ${#order[@]} - 1; i >= 0; i--)); do
         stop_server "${order[i]}"
     done
-    rm -rf "$place"
+    rm -rf "$work"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM HUP
@@ -35,32 +36,32 @@ until_true() {
     return 1
 }
 
-# note COMMAND...: what was run; bench.sh writes it down for its report.
+# note COMMAND...: records a command; bench.sh replaces this for its report.
 note() { :; }
 
-# The files of $place that a command is configured by, each as a comment of one line.
+# The configuration files in $work among the arguments, each as a comment of one line.
 settings_of() {
     local file
     for file; do
-        case $file in "$place"/*.conf | "$place"/*.json)
+        case $file in "$work"/*.conf | "$work"/*.json)
             printf '  # %s: %s' "${file##*/}" "$(tr -s ' \n' ' ' <"$file")"
             ;;
         esac
     done
 }
 
-# run_server NAME COMMAND...: in the background; its log is $place/NAME.log.
+# run_server NAME COMMAND...: in the background; its log is $work/NAME.log.
 run_server() {
     local name=$1
     shift
     note "$(printf '%q ' "$@")$(settings_of "$@")"
-    "$@" >"$place/$name.log" 2>&1 </dev/null &
+    "$@" >"$work/$name.log" 2>&1 </dev/null &
     pid[$name]=$!
     disown # or bash reports how it ended
     order+=("$name")
 }
 
-# stop_server NAME [SIGNAL]: asks, waits five seconds, insists.
+# stop_server NAME [SIGNAL]: SIGNAL or TERM, and after five seconds KILL.
 stop_server() {
     local id=${pid[$1]-} tries=100
     [ -n "$id" ] || return 0
@@ -74,15 +75,15 @@ stop_server() {
 ready() {
     local name=$1
     shift
-    until_true "$@" || die "$name does not answer: $(tail -n 5 "$place/$name.log")"
+    until_true "$@" || die "$name does not answer: $(tail -n 5 "$work/$name.log")"
 }
 
 free_port() {
     python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'
 }
 
-# A process and its children: those are who works in nginx.
-family() {
+# The processes of these servers and their children, which do the work in nginx.
+process_tree() {
     local name
     for name in "$@"; do
         echo "${pid[$name]}"
@@ -94,7 +95,7 @@ family() {
 # ticks of /proc/PID/stat come from the same source, but in steps of 10 ms.
 cpu_ns() {
     local one
-    for one in $(family "$@"); do
+    for one in $(process_tree "$@"); do
         cat /proc/"$one"/task/*/schedstat 2>/dev/null || true # a thread may just have ended
     done | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }

@@ -1,7 +1,10 @@
 /*
- * Asks: makes the requests, opens the connections, and sends what is due.
+ * Builds the requests, opens the connections, sends what is due and reads the answers.
  *
- * Owner: the one thread of load.
+ *     closed   a connection with all its answers sends its next requests
+ *     open     ... goes to the queue `free`, from which send_due() takes it when a request is due
+ *     held     ... stays open; a new connection is opened for the next request
+ *     -b       ... that got status 503 goes to the queue `paused` until its retry_ns
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,88 +18,112 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/load.h"
+#include "bench/load_answer.h"
+#include "bench/load_base.h"
+#include "bench/load_result.h"
+#include "bench/load_run.h"
 
 #define REQUEST_MAX    1024
-#define OPENING_MAX    100 /* connections that wait for their first answer at a time */
+#define OPENING_MAX    100 /* -i: connections that wait for their first answer at a time */
 #define EVENTS         256
-#define PATIENCE_NS    (5 * SECOND_NS)
-#define PAUSE_NS       (SECOND_NS / 10) /* of who was told "busy" */
+#define TIMEOUT_NS     (5 * SECOND_NS)  /* without a single answer */
+#define PAUSE_NS       (SECOND_NS / 10) /* after status 503 */
 #define COUNTER_DIGITS 12
+#define BUFFER_BYTES   16384 /* of answers that a connection has not processed */
+
+struct connection {
+    int fd;
+    uint32_t server;
+    uint32_t waiting; /* outstanding answers */
+    uint32_t next;    /* index in due_ns of the next answer's request */
+    size_t have;      /* bytes in buffer */
+    bool answered;    /* all answers are there; with -x the server now closes */
+    bool busy;        /* the answer was status 503: the request is to be repeated */
+    uint64_t first;   /* number of the first outstanding request */
+    uint64_t due_ns[DEPTH_MAX];
+    uint64_t retry_ns;
+    char *buffer; /* BUFFER_BYTES and a NUL */
+};
+
+static const struct load_options *options;
 
 static struct {
     char text[DEPTH_MAX * REQUEST_MAX]; /* depth requests, one after the other */
     size_t len;                         /* of one */
-    size_t value[HEADERS_MAX];          /* where in a request the values are */
+    size_t value[HEADERS_MAX];          /* offsets of the values in a request */
 } request;
 
-/* A ring with room for all connections: who comes first goes first. */
+/* First in, first out; a circular buffer with a slot for every connection. */
 struct queue {
-    uint32_t *places, head, count;
+    uint32_t *slots, head, count;
 };
 
 static struct {
     struct connection *all;
     uint32_t open;
     struct queue free;   /* -r: without a request */
-    struct queue paused; /* -b: until again_ns */
+    struct queue paused; /* -b: until retry_ns */
     int epoll;
     uint64_t sent, end_ns;
-    uint64_t answers, answered_ns; /* when there were first so many */
+    uint64_t answers, answered_ns; /* when the last answer came */
     bool stopping;
 } run;
 
 /* ---- requests */
 
-static void make_requests(void)
+static void build_requests(void)
 {
     char host[INET_ADDRSTRLEN], *p = request.text;
-    inet_ntop(AF_INET, &ask.servers[0].sin_addr, host, sizeof host);
-    p += sprintf(p, "GET %.400s HTTP/1.1\r\nHost: %s:%u\r\n", ask.path, host,
-                 ntohs(ask.servers[0].sin_port));
-    for (uint32_t i = 0; i < ask.header_count; i++) {
-        p += sprintf(p, "%.64s: ", ask.headers[i]);
+    inet_ntop(AF_INET, &options->servers[0].sin_addr, host, sizeof host);
+    p += sprintf(p, "GET %.400s HTTP/1.1\r\nHost: %s:%u\r\n", options->path, host,
+                 ntohs(options->servers[0].sin_port));
+    for (uint32_t i = 0; i < options->header_count; i++) {
+        p += sprintf(p, "%.64s: ", options->headers[i]);
         request.value[i] = (size_t)(p - request.text);
-        p += sprintf(p, "%.8s-%0*d\r\n", ask.seed, COUNTER_DIGITS, 0);
+        p += sprintf(p, "%.8s-%0*d\r\n", options->seed, COUNTER_DIGITS, 0);
     }
-    p += sprintf(p, "%s\r\n", ask.close ? "Connection: close\r\n" : "");
+    p += sprintf(p, "%s\r\n", options->close_each ? "Connection: close\r\n" : "");
     request.len = (size_t)(p - request.text);
-    for (uint32_t i = 1; i < ask.depth; i++)
+    ASSERT(request.len < REQUEST_MAX);
+    for (uint32_t i = 1; i < options->depth; i++)
         memcpy(request.text + i * request.len, request.text, request.len);
 }
 
 static void set_value(char *value, const char *seed, uint64_t number)
 {
-    memcpy(value, seed, 8);
-    for (char *digit = value + 8 + COUNTER_DIGITS; digit > value + 8; digit--) {
+    memcpy(value, seed, SEED_BYTES);
+    value += SEED_BYTES;
+    for (char *digit = value + COUNTER_DIGITS; digit > value; digit--) {
         *digit = (char)('0' + number % 10);
         number /= 10;
     }
 }
 
-/* Gives `count` requests values that no other has, or, of every so many, the first one's value is
- * one of another seed's first. */
+/* Writes the values of `count` requests: unique ones, or with -o, in every retry_every-th request,
+ * one of the first values of the other seed. */
 static void set_values(uint64_t first, uint32_t count)
 {
+    ASSERT(count <= options->depth);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t number = first + i;
         char *one = request.text + i * request.len;
-        for (uint32_t h = 0; h < ask.header_count; h++)
-            set_value(one + request.value[h], ask.seed, number);
-        if (ask.retry_every != 0 && number % ask.retry_every == 0)
-            set_value(one + request.value[0], ask.retry_seed,
-                      number / ask.retry_every % ask.retry_count + 1);
+        for (uint32_t h = 0; h < options->header_count; h++)
+            set_value(one + request.value[h], options->seed, number);
+        if (options->retry_every != 0 && number % options->retry_every == 0)
+            set_value(one + request.value[0], options->retry_seed,
+                      number / options->retry_every % options->retry_count + 1);
     }
 }
 
 static void watch(struct connection *c)
 {
+    ASSERT(c->fd >= 0);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
     if (epoll_ctl(run.epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
         fail("epoll_ctl: %s", strerror(errno));
 }
 
-/* A blocking connect: on loopback it returns when the kernel has put it into the backlog. */
+/* A blocking connect: on loopback it returns once the kernel has queued the connection. */
 static void open_connection(struct connection *c)
 {
     const int on = 1;
@@ -104,16 +131,18 @@ static void open_connection(struct connection *c)
     if (c->fd < 0)
         fail("socket: %s (connection %u)", strerror(errno), run.open);
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(c->fd, (struct sockaddr *)&ask.servers[c->server], sizeof ask.servers[0]) != 0)
+    if (connect(c->fd, (const struct sockaddr *)&options->servers[c->server],
+                sizeof options->servers[0]) != 0)
         fail("connect: %s (connection %u)", strerror(errno), run.open);
     watch(c);
 }
 
-static void put_on_wire(struct connection *c, uint32_t count)
+static void send_now(struct connection *c, uint32_t count)
 {
-    if (ask.close)
+    ASSERT(c->waiting == 0 && count >= 1);
+    if (options->close_each)
         open_connection(c);
-    if (ask.header_count != 0)
+    if (options->header_count != 0)
         set_values(c->first, count);
     ssize_t len = (ssize_t)(count * request.len);
     if (send(c->fd, request.text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) != len)
@@ -124,130 +153,183 @@ static void put_on_wire(struct connection *c, uint32_t count)
 
 static void send_requests(struct connection *c, uint64_t due_ns)
 {
-    uint32_t count = ask.depth;
-    if (ask.requests != 0 && ask.requests - run.sent < count)
-        count = (uint32_t)(ask.requests - run.sent);
+    uint32_t count = options->depth;
+    if (options->requests != 0 && options->requests - run.sent < count)
+        count = (uint32_t)(options->requests - run.sent);
     c->first = run.sent + 1;
     for (uint32_t i = 0; i < count; i++)
         c->due_ns[i] = due_ns;
     run.sent += count;
-    put_on_wire(c, count);
+    send_now(c, count);
 }
 
 static bool is_over(uint64_t now)
 {
-    if (!run.stopping && (ask.requests ? run.sent >= ask.requests : now >= run.end_ns)) {
+    if (!run.stopping && (options->requests ? run.sent >= options->requests : now >= run.end_ns)) {
         run.stopping = true;
         run.end_ns = now;
     }
     return run.stopping;
 }
 
-/* ---- the loop */
+/* ---- connections */
 
 static struct connection *new_connection(void)
 {
+    ASSERT(run.open < options->connections);
     struct connection *c = &run.all[run.open];
-    c->server = run.open % ask.server_count;
-    c->buffer = malloc(ANSWERS_MAX + 1);
+    c->server = run.open % options->server_count;
+    c->buffer = malloc(BUFFER_BYTES + 1);
     if (!c->buffer)
         fail("no memory");
-    if (!ask.close)
+    if (!options->close_each)
         open_connection(c);
     run.open++;
     return c;
 }
 
-static void put(struct queue *q, const struct connection *c)
+static void enqueue(struct queue *q, const struct connection *c)
 {
-    q->places[(q->head + q->count++) % ask.connections] = (uint32_t)(c - run.all);
+    ASSERT(q->count < options->connections);
+    q->slots[(q->head + q->count++) % options->connections] = (uint32_t)(c - run.all);
 }
 
 static struct connection *head_of(const struct queue *q)
 {
-    return &run.all[q->places[q->head]];
+    ASSERT(q->count > 0);
+    return &run.all[q->slots[q->head]];
 }
 
-static struct connection *take(struct queue *q)
+static struct connection *dequeue(struct queue *q)
 {
     struct connection *c = head_of(q);
-    q->head = (q->head + 1) % ask.connections;
+    q->head = (q->head + 1) % options->connections;
     q->count--;
     return c;
 }
 
-/* What a connection does that has all its answers. */
-static void go_on(struct connection *c)
+/* The connection has all its answers. */
+static void continue_connection(struct connection *c)
 {
     uint64_t now = now_ns();
     c->answered = false;
     if (c->busy) {
-        c->again_ns = now + PAUSE_NS;
-        put(&run.paused, c);
-    } else if (ask.rate != 0) {
-        put(&run.free, c);
-    } else if (ask.hold) {
-        if (run.open < ask.connections)
+        c->retry_ns = now + PAUSE_NS;
+        enqueue(&run.paused, c);
+    } else if (options->rate != 0) {
+        enqueue(&run.free, c);
+    } else if (options->hold) {
+        if (run.open < options->connections)
             send_requests(new_connection(), now_ns());
     } else if (!is_over(now)) {
         send_requests(c, now);
     }
 }
 
-static void handle(struct connection *c)
+static void count_answer(struct connection *c, enum answer_kind kind, uint64_t now)
 {
-    bool open = answers_read(c);
+    ASSERT(c->waiting > 0 && c->next < options->depth);
+    c->waiting--;
+    c->busy = kind == ANSWER_BUSY;
+    if (c->busy)
+        result_add_busy();
+    else
+        result_add((now - c->due_ns[c->next++]) / 1000, kind == ANSWER_OTHER);
+}
+
+static void parse_answers(struct connection *c)
+{
+    uint64_t now = now_ns();
+    const char *p = c->buffer, *end = c->buffer + c->have;
+    enum answer_kind kind;
+    for (size_t len; p < end && (len = answer_parse(options, p, (size_t)(end - p), &kind)) > 0;) {
+        if (c->waiting == 0)
+            answer_fail("an answer without a request", p, (size_t)(end - p));
+        count_answer(c, kind, now);
+        p += len;
+    }
+    c->have = (size_t)(end - p);
+    if (c->have == BUFFER_BYTES)
+        answer_fail("an answer that is too long", p, c->have);
+    memmove(c->buffer, p, c->have);
+    c->buffer[c->have] = '\0';
+    c->answered = c->waiting == 0;
+}
+
+/* False: the server has closed the connection, which it may after the answer with -x alone. */
+static bool receive(struct connection *c)
+{
+    ASSERT(c->have < BUFFER_BYTES);
+    ssize_t got = recv(c->fd, c->buffer + c->have, BUFFER_BYTES - c->have, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return true;
+    if (got <= 0 && !(got == 0 && options->close_each && c->answered))
+        fail("a connection was closed by the server after %llu answers: %s",
+             (unsigned long long)result_count(), got < 0 ? strerror(errno) : "end of stream");
+    if (got == 0)
+        return false;
+    c->have += (size_t)got;
+    c->buffer[c->have] = '\0';
+    parse_answers(c);
+    return true;
+}
+
+static void on_readable(struct connection *c)
+{
+    bool open = receive(c);
     if (!open)
         close(c->fd);
-    if (ask.close ? !open : c->answered)
-        go_on(c);
+    if (options->close_each ? !open : c->answered)
+        continue_connection(c);
 }
+
+/* ---- the loop */
 
 static uint64_t due_ns(uint64_t start, uint64_t number)
 {
-    return start + (uint64_t)((double)number * (double)SECOND_NS / ask.rate);
+    return start + (uint64_t)((double)number * (double)SECOND_NS / options->rate);
 }
 
-/* -r: sends what is due as long as there is a connection for it; answers how long to sleep. */
+/* -r: sends what is due while a connection is free; returns how long to sleep. */
 static uint64_t send_due(uint64_t start)
 {
     uint64_t now = now_ns();
-    while (run.sent < ask.requests && run.free.count > 0) {
+    while (run.sent < options->requests && run.free.count > 0) {
         uint64_t due = due_ns(start, run.sent);
         if (due > now)
             return due - now;
-        send_requests(take(&run.free), due);
+        send_requests(dequeue(&run.free), due);
     }
-    run.stopping = run.sent >= ask.requests;
-    return PATIENCE_NS;
+    run.stopping = run.sent >= options->requests;
+    return TIMEOUT_NS;
 }
 
-/* -b: the same requests once more; answers how long to sleep, at most sleep_ns. */
-static uint64_t send_again(uint64_t sleep_ns)
+/* -b: repeats requests; returns how long to sleep, at most sleep_ns. */
+static uint64_t send_retries(uint64_t sleep_ns)
 {
     uint64_t now = now_ns();
     while (run.paused.count > 0) {
-        uint64_t again = head_of(&run.paused)->again_ns;
-        if (again > now)
-            return again - now < sleep_ns ? again - now : sleep_ns;
-        put_on_wire(take(&run.paused), 1);
+        uint64_t retry = head_of(&run.paused)->retry_ns;
+        if (retry > now)
+            return retry - now < sleep_ns ? retry - now : sleep_ns;
+        send_now(dequeue(&run.paused), 1);
     }
     return sleep_ns;
 }
 
-/* A server that only says "busy" is as bad as one that says nothing. */
-static void check_patience(void)
+/* A server that answers every request with 503 fails, like one that does not answer. */
+static void check_progress(void)
 {
     uint64_t now = now_ns();
-    if (answers_count() != run.answers || run.answers == run.sent) {
-        run.answers = answers_count();
+    if (result_count() != run.answers || run.answers == run.sent) {
+        run.answers = result_count();
         run.answered_ns = now;
-    } else if (now - run.answered_ns >= PATIENCE_NS) {
+    } else if (now - run.answered_ns >= TIMEOUT_NS) {
         fail("no answer for 5 seconds, after %llu good ones", (unsigned long long)run.answers);
     }
 }
 
-static void turn(uint64_t sleep_ns)
+static void poll_connections(uint64_t sleep_ns)
 {
     struct epoll_event events[EVENTS];
     struct timespec t = {.tv_sec = (time_t)(sleep_ns / SECOND_NS),
@@ -256,44 +338,46 @@ static void turn(uint64_t sleep_ns)
     if (count < 0 && errno != EINTR)
         fail("epoll_pwait2: %s", strerror(errno));
     for (int i = 0; i < count; i++)
-        handle(events[i].data.ptr);
-    check_patience();
+        on_readable(events[i].data.ptr);
+    check_progress();
 }
 
 static void start_connections(void)
 {
-    uint32_t first = ask.hold && ask.connections > OPENING_MAX ? OPENING_MAX : ask.connections;
+    uint32_t first =
+        options->hold && options->connections > OPENING_MAX ? OPENING_MAX : options->connections;
     for (uint32_t i = 0; i < first; i++) {
         struct connection *c = new_connection();
-        if (ask.rate != 0)
-            put(&run.free, c);
+        if (options->rate != 0)
+            enqueue(&run.free, c);
         else if (!is_over(now_ns()))
             send_requests(c, now_ns());
     }
 }
 
-void run_load(void)
+void load_run(const struct load_options *o)
 {
-    run.all = calloc(ask.connections, sizeof *run.all);
-    run.free.places = calloc(ask.connections, sizeof *run.free.places);
-    run.paused.places = calloc(ask.connections, sizeof *run.paused.places);
+    options = o;
+    run.all = calloc(options->connections, sizeof *run.all);
+    run.free.slots = calloc(options->connections, sizeof *run.free.slots);
+    run.paused.slots = calloc(options->connections, sizeof *run.paused.slots);
     run.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (!run.all || !run.free.places || !run.paused.places || run.epoll < 0)
+    if (!run.all || !run.free.slots || !run.paused.slots || run.epoll < 0)
         fail("no memory");
-    make_requests();
-    prctl(PR_SET_TIMERSLACK, 1UL); /* or a request is sent up to 50 us after it was due */
+    build_requests();
+    prctl(PR_SET_TIMERSLACK, 1UL); /* else a request is sent up to 50 us late */
     uint64_t start = now_ns();
-    run.end_ns = start + ask.seconds * SECOND_NS;
+    run.end_ns = start + options->seconds * SECOND_NS;
     run.answered_ns = start;
     start_connections();
-    if (ask.rate != 0)
+    if (options->rate != 0)
         start = now_ns();
-    while (!run.stopping || answers_count() < run.sent) {
-        turn(send_again(ask.rate != 0 ? send_due(start) : PATIENCE_NS));
+    while (!run.stopping || result_count() < run.sent) {
+        poll_connections(send_retries(options->rate != 0 ? send_due(start) : TIMEOUT_NS));
         is_over(now_ns());
     }
-    answers_report(now_ns() - start);
-    if (ask.hold) {
+    result_report(now_ns() - start, options->file);
+    if (options->hold) {
         fflush(stdout);
         while (getchar() != EOF)
             continue;

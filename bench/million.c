@@ -1,20 +1,22 @@
 /*
- * million: holds very many connections to very many nodes, and at a word asks once on each.
+ * million: holds very many connections to very many nodes, and at a signal sends one request on
+ * each.
  *
- *     million TOTAL PROCESSES ASKS_MAX ORDERS-FILE ADDRESS:PORT ...
+ *     million TOTAL PROCESSES REQUESTS-MAX ORDERS-FILE ADDRESS:PORT ...
  *
- * This process leads: it starts the processes of buyers (a process may open only so many files),
- * adds up their tallies, shows how far they are on standard error, and talks to million.sh:
+ * This process is the leader: it starts the processes of buyers (the number of files of one process
+ * is limited), adds up their totals, shows the progress on standard error, and exchanges lines with
+ * million.sh:
  *
- *     it says    held NAME VALUE ...     all connections are open
- *     it hears   ask                     now; or end
- *     it says    answered NAME VALUE ... every buyer has an answer, or will not get one
- *     it hears   end                     or the end of the input
+ *     writes     held NAME VALUE ...       all connections are open
+ *     reads      ask                       start now; or end
+ *     writes     answered NAME VALUE ...   every buyer has an answer, or will not get one
+ *     reads      end                       or the end of the input
  *
- * On a terminal the progress is one line that changes, elsewhere a line every five seconds. Exit 1,
- * and why, if the buyers cannot go on.
+ * On a terminal the progress is one line that changes, elsewhere a line every five seconds. If the
+ * buyers cannot go on, it prints why and exits with status 1.
  *
- * Owner: one thread. If it dies the kernel ends its children, and with them the connections.
+ * Owner: one thread. If it dies, the kernel ends its children, and with them the connections.
  */
 #include "bench/million.h"
 
@@ -34,12 +36,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOOK_MS     200
-#define LINE_NS     UINT64_C(5000000000)
-#define PATIENCE_NS UINT64_C(120000000000) /* without a single answer */
-#define SECOND_NS   UINT64_C(1000000000)
+#include "conf/base/check.h"
 
-static struct common *common;
+#define POLL_MS    200
+#define LINE_NS    UINT64_C(5000000000)
+#define TIMEOUT_NS UINT64_C(120000000000) /* without a single answer */
+#define SECOND_NS  UINT64_C(1000000000)
+
+static struct million *shared;
 static pid_t children[PROCESSES_MAX];
 static volatile sig_atomic_t stopped;
 static bool terminal;
@@ -57,10 +61,10 @@ static void on_stop(int signal)
     stopped = 1;
 }
 
-/* The children are sent away first, so that nothing is left when we are. */
-static _Noreturn void leave(int status)
+/* Ends the children first, so that none outlives the leader. */
+static _Noreturn void end_run(int status)
 {
-    for (uint32_t i = 0; i < common->processes && children[i] > 0; i++)
+    for (uint32_t i = 0; i < shared->processes && children[i] > 0; i++)
         kill(children[i], SIGKILL);
     while (wait(NULL) > 0 || errno == EINTR)
         continue;
@@ -75,7 +79,7 @@ __attribute__((format(printf, 1, 2))) static _Noreturn void die(const char *form
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);
-    leave(1);
+    end_run(1);
 }
 
 /* ---------------------------------------------------------------- sums */
@@ -83,12 +87,13 @@ __attribute__((format(printf, 1, 2))) static _Noreturn void die(const char *form
 static uint32_t sum(enum count what)
 {
     uint32_t all = 0;
-    for (uint32_t i = 0; i < common->processes; i++)
-        all += atomic_load_explicit(&common->tally[i].n[what], memory_order_relaxed);
+    ASSERT(what < COUNT_KINDS);
+    for (uint32_t i = 0; i < shared->processes; i++)
+        all += atomic_load_explicit(&shared->totals[i].n[what], memory_order_relaxed);
     return all;
 }
 
-/* Buyers for whom it is over, one way or another. */
+/* Buyers that have an outcome. */
 static uint32_t sum_done(void)
 {
     uint32_t all = 0;
@@ -97,12 +102,12 @@ static uint32_t sum_done(void)
     return all;
 }
 
-static void report_odd(void)
+static void report_unexpected(void)
 {
-    for (uint32_t i = 0; i < common->processes; i++) {
-        if (common->tally[i].odd[0] == '\0')
+    for (uint32_t i = 0; i < shared->processes; i++) {
+        if (shared->totals[i].unexpected[0] == '\0')
             continue;
-        fprintf(stderr, "an answer that should not be:\n%s\n", common->tally[i].odd);
+        fprintf(stderr, "an unexpected answer:\n%s\n", shared->totals[i].unexpected);
         return;
     }
 }
@@ -115,9 +120,9 @@ static uint64_t since(uint64_t from_ns, uint64_t to_ns)
 static void report(const char *what)
 {
     uint64_t yes_ns = 0, answer_ns = 0;
-    for (uint32_t i = 0; i < common->processes; i++) {
-        uint64_t yes = atomic_load(&common->tally[i].last_yes_ns);
-        uint64_t answer = atomic_load(&common->tally[i].last_answer_ns);
+    for (uint32_t i = 0; i < shared->processes; i++) {
+        uint64_t yes = atomic_load(&shared->totals[i].last_yes_ns);
+        uint64_t answer = atomic_load(&shared->totals[i].last_answer_ns);
         yes_ns = yes > yes_ns ? yes : yes_ns;
         answer_ns = answer > answer_ns ? answer : answer_ns;
     }
@@ -133,9 +138,9 @@ static void report(const char *what)
 
 /* ---------------------------------------------------------------- progress */
 
-static const char *commas(char text[16], uint32_t n)
+static const char *with_commas(char text[16], uint32_t n)
 {
-    char *end = text + 15;
+    char *end = text + 15; /* 4,294,967,295 has 13 characters */
     *end = '\0';
     for (int digits = 0; digits == 0 || n > 0; n /= 10, digits++) {
         if (digits > 0 && digits % 3 == 0)
@@ -145,7 +150,7 @@ static const char *commas(char text[16], uint32_t n)
     return end;
 }
 
-/* last: this line stays. */
+/* last: ends the line. */
 static void progress(const char *what, uint32_t n, bool last)
 {
     char so_far[16], all[16];
@@ -153,79 +158,83 @@ static void progress(const char *what, uint32_t n, bool last)
     if (!terminal && !last && now < line_ns + LINE_NS)
         return;
     line_ns = now;
-    fprintf(stderr, "%s  %-12s %9s of %s  %4llu s%s", terminal ? "\r" : "", what, commas(so_far, n),
-            commas(all, common->total), (unsigned long long)((now - began_ns) / SECOND_NS),
-            terminal && !last ? "" : "\n");
+    fprintf(stderr, "%s  %-12s %9s of %s  %4llu s%s", terminal ? "\r" : "", what,
+            with_commas(so_far, n), with_commas(all, shared->total),
+            (unsigned long long)((now - began_ns) / SECOND_NS), terminal && !last ? "" : "\n");
 }
 
-/* ---------------------------------------------------------------- what may go wrong */
+/* ---------------------------------------------------------------- failures */
 
 static void check_children(void)
 {
     pid_t gone = waitpid(-1, NULL, WNOHANG);
-    for (uint32_t i = 0; i < common->processes; i++)
-        if (atomic_load(&common->tally[i].failed))
-            die("%s", common->tally[i].text);
+    for (uint32_t i = 0; i < shared->processes; i++)
+        if (atomic_load(&shared->totals[i].failed))
+            die("%s", shared->totals[i].text);
     if (gone > 0)
         die("a process of buyers has died");
 }
 
-/* The next word, waited for up to LOOK_MS; none: "". The end of the input, or a signal: the end. */
-static const char *hear(void)
+/* The next line of the input, within POLL_MS; none: "". The end of the input and a signal end the
+ * run.
+ */
+static const char *read_command(void)
 {
-    static char word[16];
+    static char line[16];
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
     ssize_t n = 0;
-    word[0] = '\0';
-    if (poll(&input, 1, LOOK_MS) == 1 && (n = read(STDIN_FILENO, word, sizeof word - 1)) <= 0)
-        leave(0);
-    word[n > 0 ? n : 0] = '\0';
+    line[0] = '\0';
+    if (poll(&input, 1, POLL_MS) == 1 && (n = read(STDIN_FILENO, line, sizeof line - 1)) <= 0)
+        end_run(0);
+    line[n > 0 ? n : 0] = '\0';
     if (stopped)
-        leave(130);
-    if (strcmp(word, "end\n") == 0)
-        leave(0);
+        end_run(130);
+    if (strcmp(line, "end\n") == 0)
+        end_run(0);
     check_children();
-    return word;
+    return line;
 }
 
 /* ---------------------------------------------------------------- the sale */
 
-static void gather(void)
+static void await_connections(void)
 {
     uint32_t held;
-    while ((held = sum(COUNT_HELD)) < common->total) {
+    while ((held = sum(COUNT_HELD)) < shared->total) {
         progress("connected", held, false);
-        hear();
+        read_command();
     }
     progress("connected", held, true);
     report("held");
 }
 
-static void give_word(void)
+static void start_sale(void)
 {
     const uint64_t one = 1;
+    ASSERT(sum(COUNT_HELD) <= shared->total);
     began_ns = opened_ns = million_now_ns();
-    if (write(common->bell, &one, sizeof one) != (ssize_t)sizeof one)
+    if (write(shared->start_signal, &one, sizeof one) != (ssize_t)sizeof one)
         die("eventfd: %s", strerror(errno));
 }
 
 static void await_answers(void)
 {
     uint32_t done, last = 0;
-    uint64_t moved_ns = opened_ns;
-    while ((done = sum_done()) < common->total) {
+    uint64_t progress_ns = opened_ns;
+    while ((done = sum_done()) < shared->total) {
         uint64_t now = million_now_ns();
         if (done != last)
-            moved_ns = now;
+            progress_ns = now;
         last = done;
         progress("answered", done, false);
-        if (now > moved_ns + PATIENCE_NS)
+        if (now > progress_ns + TIMEOUT_NS)
             break;
-        hear();
+        read_command();
     }
+    ASSERT(done <= shared->total);
     progress("answered", done, true);
-    atomic_fetch_add(&common->tally[0].n[COUNT_UNANSWERED], common->total - done);
-    report_odd();
+    atomic_fetch_add(&shared->totals[0].n[COUNT_UNANSWERED], shared->total - done);
+    report_unexpected();
     report("answered");
 }
 
@@ -236,29 +245,29 @@ static uint32_t number(const char *text, uint32_t max)
     char *end;
     unsigned long n = strtoul(text, &end, 10);
     if (end == text || *end != '\0' || n == 0 || n > max)
-        die("%s is no number from 1 to %u", text, max);
+        die("%s: not a number from 1 to %u", text, max);
     return (uint32_t)n;
 }
 
-static void learn_nodes(int count, char **addresses)
+static void parse_nodes(int count, char **addresses)
 {
     if (count > NODES_MAX)
-        die("%d nodes; %d are the most", count, NODES_MAX);
-    common->nodes = (uint32_t)count;
+        die("%d nodes; at most %d", count, NODES_MAX);
+    shared->nodes = (uint32_t)count;
     for (int i = 0; i < count; i++) {
         char *port = strchr(addresses[i], ':');
-        struct sockaddr_in *to = &common->node[i];
+        struct sockaddr_in *to = &shared->node[i];
         if (port == NULL)
-            die("%s is no ADDRESS:PORT", addresses[i]);
+            die("%s: not ADDRESS:PORT", addresses[i]);
         *port = '\0';
         to->sin_family = AF_INET;
         to->sin_port = htons((uint16_t)number(port + 1, UINT16_MAX));
         if (inet_pton(AF_INET, addresses[i], &to->sin_addr) != 1)
-            die("%s is no address", addresses[i]);
+            die("%s: not an IPv4 address", addresses[i]);
     }
 }
 
-/* As many files as we may have: a process of buyers needs one for each of its connections. */
+/* Raises the limit of files to the maximum: a process of buyers needs one for each connection. */
 static void raise_files(void)
 {
     struct rlimit files;
@@ -269,36 +278,37 @@ static void raise_files(void)
         die("setrlimit: %s", strerror(errno));
 }
 
-static void start_one(uint32_t process)
+static void start_process(uint32_t process)
 {
+    ASSERT(process < PROCESSES_MAX && children[process] == 0);
     pid_t leader = getpid();
     children[process] = fork();
     if (children[process] < 0)
         die("fork: %s", strerror(errno));
     if (children[process] > 0)
         return;
-    signal(SIGINT, SIG_IGN); /* the leader ends us */
+    signal(SIGINT, SIG_IGN); /* the leader ends its children */
     signal(SIGTERM, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != leader)
         _exit(1);
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
-    buyers_live(common, process);
+    buyers_run(shared, process);
     _exit(1);
 }
 
 static void prepare(int argc, char **argv)
 {
     const struct sigaction stop = {.sa_handler = on_stop};
-    common->total = number(argv[1], 1u << 30);
-    common->processes = number(argv[2], PROCESSES_MAX);
-    common->asks_max = number(argv[3], 1u << 30);
-    common->orders = open(argv[4], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    common->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (common->orders < 0 || common->bell < 0)
+    shared->total = number(argv[1], 1u << 30);
+    shared->processes = number(argv[2], PROCESSES_MAX);
+    shared->requests_max = number(argv[3], 1u << 30);
+    shared->orders = open(argv[4], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    shared->start_signal = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (shared->orders < 0 || shared->start_signal < 0)
         die("%s: %s", argv[4], strerror(errno));
-    learn_nodes(argc - 5, argv + 5);
+    parse_nodes(argc - 5, argv + 5);
     raise_files();
     terminal = isatty(STDERR_FILENO);
     sigaction(SIGTERM, &stop, NULL);
@@ -308,23 +318,24 @@ static void prepare(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (argc < 6) {
-        fprintf(stderr, "usage: million TOTAL PROCESSES ASKS_MAX ORDERS-FILE ADDRESS:PORT ...\n");
+        fprintf(stderr,
+                "usage: million TOTAL PROCESSES REQUESTS-MAX ORDERS-FILE ADDRESS:PORT ...\n");
         return 2;
     }
-    common = mmap(NULL, sizeof *common, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (common == MAP_FAILED) {
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) {
         perror("million: mmap");
         return 1;
     }
     prepare(argc, argv);
     began_ns = line_ns = million_now_ns();
-    for (uint32_t i = 0; i < common->processes; i++)
-        start_one(i);
-    gather();
-    while (strcmp(hear(), "ask\n") != 0)
+    for (uint32_t i = 0; i < shared->processes; i++)
+        start_process(i);
+    await_connections();
+    while (strcmp(read_command(), "ask\n") != 0)
         continue;
-    give_word();
+    start_sale();
     await_answers();
     for (;;)
-        hear();
+        read_command();
 }

@@ -1,16 +1,15 @@
 /*
- * One process of buyers. It opens its share of the connections, one node after the other, holds
- * them until the word is given, and then asks once on each.
+ * A process of buyers. It opens its share of the connections, one node after the other, holds them
+ * until the start signal, and then sends one request on each.
  *
- *     CLOSED -> CONNECTING -> HELD -> ASKED -> DONE
+ *     CLOSED -> CONNECTING -> HELD -> WAITING -> DONE
  *        ^___________|_________|       |  ^
  *         again, after a pause         v  |
- *                                    PAUSING   told "busy": a good client waits, and asks again
+ *                                    PAUSING   status 503: a good client pauses and repeats
  *
- * Two windows keep the crowd from falling over its own feet: of connects (the queue of those whom a
- * node has not yet let in is finite) and of asks under way (so is the memory that the kernel lends
- * to all of TCP). Connections are reset at the end, not closed: a million of them in TIME_WAIT
- * would be in the way of whatever runs next.
+ * Two windows limit the load: outstanding connects (a node's accept queue is finite) and
+ * outstanding requests (so is the kernel's memory for TCP). Connections are reset at the end, not
+ * closed: a million of them in TIME_WAIT would block the addresses for the next run.
  *
  * Owner: one thread. If the process dies, the nodes see its connections reset, and the leader ends
  * the run.
@@ -25,39 +24,40 @@
 #include <unistd.h>
 
 #include "bench/million.h"
+#include "conf/base/check.h"
 
-#define CONNECTS_MAX 32 /* under way at a time */
+#define CONNECTS_MAX 32 /* outstanding at a time */
 #define EVENTS       256
 #define ANSWER_MAX   1024
 #define ORDER_ID     34
-#define TRIES_MAX    8 /* of a connect, and of an ask that is told "busy" */
+#define TRIES_MAX    8 /* of a connect, and of a request with status 503 */
 #define PAUSE_MS     100
 #define PAUSE_MAX_MS 8000
-#define LOOK_MS      20 /* how often we look whose pause is over */
-#define BELL         UINT32_MAX
+#define POLL_MS      20 /* how often ended pauses are searched for */
+#define START_SIGNAL UINT32_MAX
 
 static const char request[] = "GET /buy/ticket HTTP/1.1\r\nHost: spike\r\n\r\n";
 
-enum state { CLOSED, CONNECTING, HELD, ASKED, PAUSING, DONE };
+enum state { CLOSED, CONNECTING, HELD, WAITING, PAUSING, DONE };
 
 struct buyer {
     int fd;
-    uint16_t got;  /* bytes of half an answer */
+    uint16_t got;  /* bytes in partial */
     uint8_t state; /* enum state */
     uint8_t tries;
     uint64_t due_ns; /* CLOSED, PAUSING: not before */
-    char *half;      /* NULL until an answer comes in pieces */
+    char *partial;   /* an incomplete answer; NULL until one is received */
 };
 
 static struct {
-    struct common *common;
-    struct tally *tally;
+    struct million *shared;
+    struct process_totals *totals;
     struct buyer *buyers;
-    uint32_t first, count;  /* of all connections, ours are these */
-    uint32_t opened, asked; /* those below have had their first turn */
-    uint32_t connecting, asking, pausing;
-    uint64_t look_ns;
-    bool open;
+    uint32_t first, count;    /* of all connections, those of this process */
+    uint32_t opened, started; /* buyers below: opened once, sent their first request */
+    uint32_t connecting, waiting, pausing;
+    uint64_t next_poll_ns;
+    bool is_open; /* the start signal was seen */
     int epoll;
 } me;
 
@@ -70,10 +70,10 @@ uint64_t million_now_ns(void)
 
 static void add(enum count what, int by)
 {
-    atomic_fetch_add_explicit(&me.tally->n[what], (uint32_t)by, memory_order_relaxed);
+    atomic_fetch_add_explicit(&me.totals->n[what], (uint32_t)by, memory_order_relaxed);
 }
 
-/* What the system refuses, and what would help. */
+/* Reports the failed call, and how to help, to the leader. */
 static _Noreturn void fail(const char *what)
 {
     int e = errno;
@@ -84,16 +84,18 @@ static _Noreturn void fail(const char *what)
                        : e == ENOMEM || e == ENOBUFS
                            ? ": not enough memory; ask for fewer nodes or connections"
                            : "";
-    snprintf(me.tally->text, TEXT_MAX, "%s: %s%s", what, strerror(e), help);
-    atomic_store(&me.tally->failed, true);
+    snprintf(me.totals->text, TEXT_MAX, "%s: %s%s", what, strerror(e), help);
+    atomic_store(&me.totals->failed, true);
     _exit(1);
 }
 
 /* ---------------------------------------------------------------- pauses */
 
-/* Twice as long each time, and never two buyers in step. */
+/* Doubles with each try; a random part keeps buyers from retrying at the same time. */
 static void pause_for(struct buyer *b, enum state state, uint64_t ms)
 {
+    ASSERT(state == CLOSED || state == PAUSING);
+    ASSERT(b->tries < TRIES_MAX);
     ms <<= b->tries++;
     if (ms > PAUSE_MAX_MS)
         ms = PAUSE_MAX_MS;
@@ -112,14 +114,15 @@ static void watch(int op, const struct buyer *b, uint32_t events)
         fail("epoll_ctl");
 }
 
-static void held(struct buyer *b)
+static void set_held(struct buyer *b)
 {
+    ASSERT(b->state == CLOSED || b->state == CONNECTING);
     b->state = HELD;
     b->tries = 0;
     add(COUNT_HELD, 1);
 }
 
-/* The connection could not be made, or has ended before it was used. */
+/* The connect failed, or the connection ended before it was used. */
 static void open_later(struct buyer *b)
 {
     int e = errno;
@@ -134,13 +137,13 @@ static void open_later(struct buyer *b)
 static void open_one(struct buyer *b)
 {
     const struct linger reset = {.l_onoff = 1};
-    uint32_t node = (me.first + (uint32_t)(b - me.buyers)) % me.common->nodes;
-    const struct sockaddr_in *to = &me.common->node[node];
+    uint32_t node = (me.first + (uint32_t)(b - me.buyers)) % me.shared->nodes;
+    const struct sockaddr_in *to = &me.shared->node[node];
     b->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (b->fd < 0 || setsockopt(b->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) != 0)
         fail("socket");
     if (connect(b->fd, (const struct sockaddr *)(const void *)to, sizeof *to) == 0) {
-        held(b);
+        set_held(b);
         watch(EPOLL_CTL_ADD, b, EPOLLIN | EPOLLRDHUP);
     } else if (errno == EINPROGRESS) {
         b->state = CONNECTING;
@@ -151,10 +154,11 @@ static void open_one(struct buyer *b)
     }
 }
 
-static void connected(struct buyer *b)
+static void on_connected(struct buyer *b)
 {
     int e = 0;
     socklen_t len = sizeof e;
+    ASSERT(me.connecting > 0);
     me.connecting--;
     if (getsockopt(b->fd, SOL_SOCKET, SO_ERROR, &e, &len) != 0)
         fail("getsockopt");
@@ -163,49 +167,52 @@ static void connected(struct buyer *b)
         open_later(b);
         return;
     }
-    held(b);
+    set_held(b);
     watch(EPOLL_CTL_MOD, b, EPOLLIN | EPOLLRDHUP);
 }
 
-/* Before the word nobody has anything to say to us: the node has hung up. */
-static void dropped(struct buyer *b)
+/* A node sends nothing before a request: it has closed the connection. */
+static void on_dropped(struct buyer *b)
 {
+    ASSERT(b->state == HELD);
     add(COUNT_HELD, -1);
     add(COUNT_DROPPED, 1);
     errno = ECONNRESET;
     open_later(b);
 }
 
-/* ---------------------------------------------------------------- asking */
+/* ---------------------------------------------------------------- requests */
 
-static void done(struct buyer *b, enum count how)
+static void finish(struct buyer *b, enum count outcome)
 {
-    add(how, 1);
+    ASSERT(outcome >= COUNT_YES && outcome <= COUNT_UNANSWERED && b->state != DONE);
+    add(outcome, 1);
     b->state = DONE;
-    free(b->half);
-    b->half = NULL;
+    free(b->partial);
+    b->partial = NULL;
 }
 
-static void hung_up(struct buyer *b)
+static void close_held(struct buyer *b)
 {
+    ASSERT(b->state >= HELD && b->fd >= 0);
     add(COUNT_HELD, -1);
     close(b->fd);
 }
 
-/* The connection has ended, and with it the hope for an answer. */
-static void lost(struct buyer *b)
+/* The connection has ended, so no answer can come. */
+static void on_lost(struct buyer *b)
 {
-    hung_up(b);
-    done(b, COUNT_UNANSWERED);
+    close_held(b);
+    finish(b, COUNT_UNANSWERED);
 }
 
-static void ask(struct buyer *b)
+static void send_request(struct buyer *b)
 {
-    b->state = ASKED;
+    b->state = WAITING;
     if (send(b->fd, request, sizeof request - 1, MSG_NOSIGNAL) == (ssize_t)sizeof request - 1)
-        me.asking++;
+        me.waiting++;
     else
-        lost(b);
+        on_lost(b);
 }
 
 static bool begins(const char *text, const char *with)
@@ -213,55 +220,55 @@ static bool begins(const char *text, const char *with)
     return strncmp(text, with, strlen(with)) == 0;
 }
 
-static void yes(struct buyer *b, const char *order)
+static void on_yes(struct buyer *b, const char *order)
 {
     char line[ORDER_ID + 1];
     memcpy(line, order, ORDER_ID);
     line[ORDER_ID] = '\n';
-    if (write(me.common->orders, line, sizeof line) != (ssize_t)sizeof line)
+    if (write(me.shared->orders, line, sizeof line) != (ssize_t)sizeof line)
         fail("orders");
-    atomic_store(&me.tally->last_yes_ns, million_now_ns());
-    done(b, COUNT_YES);
+    atomic_store(&me.totals->last_yes_ns, million_now_ns());
+    finish(b, COUNT_YES);
 }
 
-static void busy(struct buyer *b, const char *head)
+static void on_busy(struct buyer *b, const char *head)
 {
     const char *after = strstr(head, "\r\nRetry-After: ");
     if (b->tries == TRIES_MAX) {
-        done(b, COUNT_BUSY);
+        finish(b, COUNT_BUSY);
         return;
     }
-    add(COUNT_TOLD_BUSY, 1);
+    add(COUNT_RETRIED, 1);
     pause_for(b, PAUSING, after == NULL ? 1000 : strtoul(after + 15, NULL, 10) * 1000);
 }
 
-static void other(struct buyer *b, const char *answer)
+static void on_other(struct buyer *b, const char *answer)
 {
-    if (me.tally->odd[0] == '\0')
-        snprintf(me.tally->odd, TEXT_MAX, "%.*s", TEXT_MAX - 1, answer);
-    done(b, COUNT_OTHER);
+    if (me.totals->unexpected[0] == '\0')
+        snprintf(me.totals->unexpected, TEXT_MAX, "%.*s", TEXT_MAX - 1, answer);
+    finish(b, COUNT_OTHER);
 }
 
-static void judge(struct buyer *b, const char *head, const char *body)
+static void classify(struct buyer *b, const char *head, const char *body)
 {
     static const char granted[] = "{\"code\":1,\"msg\":\"ok\",\"data\":{\"order\":\"";
     bool ok = begins(head, "HTTP/1.1 200 ");
-    atomic_store(&me.tally->last_answer_ns, million_now_ns());
+    atomic_store(&me.totals->last_answer_ns, million_now_ns());
     if (ok && begins(body, granted) &&
         strspn(body + sizeof granted - 1, "0123456789abcdef-") == ORDER_ID)
-        yes(b, body + sizeof granted - 1);
+        on_yes(b, body + sizeof granted - 1);
     else if (ok && begins(body, "{\"code\":-1,\"msg\":\"sold out\","))
-        done(b, COUNT_SOLD_OUT);
+        finish(b, COUNT_SOLD_OUT);
     else if (ok && begins(body, "{\"code\":-1,\"msg\":\"sold out here\","))
-        done(b, COUNT_SOLD_OUT_HERE);
+        finish(b, COUNT_SOLD_OUT_HERE);
     else if (begins(head, "HTTP/1.1 503 ") && begins(body, "{\"code\":-6,"))
-        busy(b, head);
+        on_busy(b, head);
     else
-        other(b, head);
+        on_other(b, head);
 }
 
-/* The body, if all of the answer is there. */
-static const char *whole(const char *text, size_t len)
+/* The body; NULL: the answer is incomplete. */
+static const char *complete_body(const char *text, size_t len)
 {
     static const char name[] = "\r\nContent-Length: ";
     const char *end = strstr(text, "\r\n\r\n"), *length = strstr(text, name);
@@ -271,34 +278,36 @@ static const char *whole(const char *text, size_t len)
     return len < (size_t)(end + 4 - text) + bytes ? NULL : end + 4;
 }
 
-static void keep_half(struct buyer *b, const char *text, size_t len)
+static void keep_partial(struct buyer *b, const char *text, size_t len)
 {
-    if (b->half == NULL && (b->half = malloc(ANSWER_MAX)) == NULL)
+    if (b->partial == NULL && (b->partial = malloc(ANSWER_MAX)) == NULL)
         fail("malloc");
-    memcpy(b->half, text, len);
+    ASSERT(len < ANSWER_MAX);
+    memcpy(b->partial, text, len);
     b->got = (uint16_t)len;
 }
 
 static void read_answer(struct buyer *b)
 {
     char text[ANSWER_MAX];
+    ASSERT(me.waiting > 0 && b->got < sizeof text);
     if (b->got > 0)
-        memcpy(text, b->half, b->got);
+        memcpy(text, b->partial, b->got);
     ssize_t n = recv(b->fd, text + b->got, sizeof text - 1 - b->got, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     size_t len = b->got + (n > 0 ? (size_t)n : 0);
     text[len] = '\0';
-    const char *body = whole(text, len);
+    const char *body = complete_body(text, len);
     if (n <= 0) {
-        me.asking--;
-        lost(b);
+        me.waiting--;
+        on_lost(b);
     } else if (body == NULL && len < sizeof text - 1) {
-        keep_half(b, text, len);
+        keep_partial(b, text, len);
     } else {
-        me.asking--;
+        me.waiting--;
         b->got = 0;
-        judge(b, text, body == NULL ? "" : body);
+        classify(b, text, body == NULL ? "" : body);
     }
 }
 
@@ -310,61 +319,64 @@ static void open_some(void)
         open_one(&me.buyers[me.opened++]);
 }
 
-/* The word was given while it was on its way back. */
-static void too_late(struct buyer *b)
+/* The sale began while the connection was being opened again. */
+static void miss_start(struct buyer *b)
 {
+    ASSERT(b->state == CONNECTING || (b->state == CLOSED && me.pausing > 0));
     if (b->state == CONNECTING) {
         me.connecting--;
         close(b->fd);
     } else {
         me.pausing--;
     }
-    done(b, COUNT_UNANSWERED);
+    finish(b, COUNT_UNANSWERED);
 }
 
-static void ask_some(void)
+static void send_some(void)
 {
-    for (int i = 0; i < EVENTS && me.asked < me.count && me.asking < me.common->asks_max; i++) {
-        struct buyer *b = &me.buyers[me.asked++];
+    for (int i = 0; i < EVENTS && me.started < me.count && me.waiting < me.shared->requests_max;
+         i++) {
+        struct buyer *b = &me.buyers[me.started++];
         if (b->state == HELD)
-            ask(b);
+            send_request(b);
         else
-            too_late(b);
+            miss_start(b);
     }
 }
 
 static void end_pauses(void)
 {
     uint64_t now = million_now_ns();
-    if (me.pausing == 0 || now < me.look_ns)
+    if (me.pausing == 0 || now < me.next_poll_ns)
         return;
-    me.look_ns = now + LOOK_MS * 1000000;
+    me.next_poll_ns = now + POLL_MS * 1000000;
     for (struct buyer *b = me.buyers; b < me.buyers + me.count; b++) {
         bool pauses = (b->state == CLOSED || b->state == PAUSING) && b->due_ns > 0;
         if (!pauses || b->due_ns > now)
             continue;
+        ASSERT(me.pausing > 0);
         b->due_ns = 0;
         me.pausing--;
         if (b->state == CLOSED)
             open_one(b);
         else
-            ask(b);
+            send_request(b);
     }
 }
 
-static void happened(struct buyer *b)
+static void on_event(struct buyer *b)
 {
     if (b->state == CONNECTING) {
-        connected(b);
+        on_connected(b);
     } else if (b->state == HELD) {
-        dropped(b);
-    } else if (b->state == ASKED) {
+        on_dropped(b);
+    } else if (b->state == WAITING) {
         read_answer(b);
     } else if (b->state == PAUSING) {
         me.pausing--;
-        lost(b);
+        on_lost(b);
     } else { /* it has its answer */
-        hung_up(b);
+        close_held(b);
     }
 }
 
@@ -372,43 +384,44 @@ static void wait_some(void)
 {
     struct epoll_event events[EVENTS];
     bool more = me.opened < me.count && me.connecting < CONNECTS_MAX;
-    bool asks = me.open && me.asked < me.count && me.asking < me.common->asks_max;
-    int n = epoll_wait(me.epoll, events, EVENTS, more || asks ? 0 : me.pausing > 0 ? LOOK_MS : -1);
+    bool sends = me.is_open && me.started < me.count && me.waiting < me.shared->requests_max;
+    int n = epoll_wait(me.epoll, events, EVENTS, more || sends ? 0 : me.pausing > 0 ? POLL_MS : -1);
     if (n < 0 && errno != EINTR)
         fail("epoll_wait");
     for (int i = 0; i < n; i++) {
-        if (events[i].data.u32 != BELL) {
-            happened(&me.buyers[events[i].data.u32]);
+        if (events[i].data.u32 != START_SIGNAL) {
+            on_event(&me.buyers[events[i].data.u32]);
         } else {
-            me.open = true;
-            epoll_ctl(me.epoll, EPOLL_CTL_DEL, me.common->bell, NULL);
+            me.is_open = true;
+            epoll_ctl(me.epoll, EPOLL_CTL_DEL, me.shared->start_signal, NULL);
         }
     }
 }
 
-static void begin(struct common *common, uint32_t process)
+static void init(struct million *shared, uint32_t process)
 {
-    struct epoll_event bell = {.events = EPOLLIN, .data.u32 = BELL};
-    uint64_t total = common->total;
-    me.common = common;
-    me.tally = &common->tally[process];
-    me.first = (uint32_t)(total * process / common->processes);
-    me.count = (uint32_t)(total * (process + 1) / common->processes) - me.first;
+    struct epoll_event start = {.events = EPOLLIN, .data.u32 = START_SIGNAL};
+    uint64_t total = shared->total;
+    ASSERT(process < shared->processes);
+    me.shared = shared;
+    me.totals = &shared->totals[process];
+    me.first = (uint32_t)(total * process / shared->processes);
+    me.count = (uint32_t)(total * (process + 1) / shared->processes) - me.first;
     me.buyers = calloc(me.count + 1, sizeof *me.buyers);
     me.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (me.buyers == NULL || me.epoll < 0 ||
-        epoll_ctl(me.epoll, EPOLL_CTL_ADD, common->bell, &bell) != 0)
+        epoll_ctl(me.epoll, EPOLL_CTL_ADD, shared->start_signal, &start) != 0)
         fail("epoll");
     srandom(process + 1);
 }
 
-void buyers_live(struct common *common, uint32_t process)
+void buyers_run(struct million *shared, uint32_t process)
 {
-    begin(common, process);
+    init(shared, process);
     for (;;) {
         open_some();
-        if (me.open)
-            ask_some();
+        if (me.is_open)
+            send_some();
         end_pauses();
         wait_some();
     }

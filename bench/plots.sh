@@ -1,11 +1,11 @@
 #!/bin/bash
-# plots.sh: pictures of what bench.sh has measured, each as SVG and PNG. What was not measured has
-# none.
+# plots.sh: pictures of bench.sh's measurements, each as SVG and PNG; none for workloads that were
+# not measured.
 #
-#     plots.sh PLACE FOLDER
+#     plots.sh WORK FOLDER
 set -euo pipefail
 
-place=$1
+work=$1
 folder=$2
 mkdir -p "$folder"
 
@@ -25,8 +25,8 @@ $commands
 PLOT
 }
 
-# bars PATTERN COLUMN [BASE]: name, median, min, max of the workloads whose names match; with BASE, of
-# the ratios to what BASE did in the same round.
+# bars PATTERN COLUMN [BASE]: name, median, min, max of the workloads whose names match; with BASE,
+# of the ratios to BASE in the same round.
 bars() {
     awk -F'\t' -v pattern="$1" -v column="$2" -v base="${3-}" '
         base != "" && NR == FNR { if ($2 == base) floor[$1, $3] = $column; next }
@@ -43,7 +43,7 @@ bars() {
                 middle = m % 2 ? v[k, (m + 1) / 2] : (v[k, m / 2] + v[k, m / 2 + 1]) / 2
                 printf "\"%s\"\t\"%s\"\t%s\t%s\t%s\n", w[1], w[2], middle, v[k, 1], v[k, m]
             }
-        }' ${3:+"$place/rates"} "$place/rates"
+        }' ${3:+"$work/rates"} "$work/rates"
 }
 
 style='
@@ -76,37 +76,37 @@ PLOT
 
 # wanted FOLDER-FILE WORKLOADS COLUMN [BASE]: true if there is something to draw.
 wanted() {
-    bars "$2" "$3" "${4-}" >"$place/$1.bars"
-    [ -s "$place/$1.bars" ]
+    bars "$2" "$3" "${4-}" >"$work/$1.bars"
+    [ -s "$work/$1.bars" ]
 }
 
 # The kinds differ by a factor of fifty: each is drawn as a share of its own floor.
 if wanted refusals '^refusals, ' 5 floor; then
-    draw_bars "$place/refusals.bars" '(strcol(2)."\n".strcol(1))' \
+    draw_bars "$work/refusals.bars" '(strcol(2)."\n".strcol(1))' \
         "Refusals per CPU-second of the server: median, min to max; the kernel's floor is 1" \
         'share of the floor' '%.1f' | plot refusals 1280
 fi
 by_connections='(strcol(2)."\n".strcol(1))'
 if wanted sales '^sales, ' 4; then
-    draw_bars "$place/sales.bars" "$by_connections" \
+    draw_bars "$work/sales.bars" "$by_connections" \
         'Sales/s, to 100 and to 1,000 connections: durable with spike, in memory with all others' \
         'sales/s' | plot sales 1280
 fi
 if wanted sales-cost '^sales, ' 5; then
-    draw_bars "$place/sales-cost.bars" "$by_connections" \
+    draw_bars "$work/sales-cost.bars" "$by_connections" \
         'Sales per CPU-second of server + Redis, to 100 and to 1,000 connections' \
         'sales per CPU-second' | plot sales-cost 1280
 fi
 if wanted sales-keyed '^sales with key' 4; then
-    draw_bars "$place/sales-keyed.bars" "$by_connections" \
+    draw_bars "$work/sales-keyed.bars" "$by_connections" \
         'Durable sales/s with key and buyer, and without, to 100 and to 1,000 connections' \
         'sales/s' | plot sales-keyed 700
 fi
 if wanted nodes '^nodes$' 4; then
-    draw_bars "$place/nodes.bars" 'strcol(2)' \
+    draw_bars "$work/nodes.bars" 'strcol(2)' \
         'Durable sales/s: standalone, and nodes with one Redis' 'sales/s' | plot nodes 700
 fi
-if [ -s "$place/sale-spike.dist" ]; then
+if [ -s "$work/sale-spike.dist" ]; then
     plot latency 900 <<PLOT
 $style
 set key left top
@@ -118,11 +118,11 @@ set logscale xy
 set format y "%g"
 set xrange [1:20000]
 set xtics ("0" 1, "50 %%" 2, "90 %%" 10, "99 %%" 100, "99.9 %%" 1000, "99.99 %%" 10000)
-plot for [name in "spike nginx-lua webdis go"] "$place/sale-".name.".dist" \
+plot for [name in "spike nginx-lua webdis go"] "$work/sale-".name.".dist" \
     using (\$1 < 1 ? 1 / (1 - \$1) : NaN):(\$2 / 1000.) with lines lw 2 title name
 PLOT
 fi
-if [ -s "$place/recovery" ]; then
+if [ -s "$work/recovery" ]; then
     plot recovery 700 <<PLOT
 $style
 set key right bottom
@@ -134,7 +134,7 @@ set logscale xy
 set xrange [5000:2000000]
 set format xy "%.0s%c"
 set datafile separator "\t"
-plot for [kind in "standalone redis"] "$place/recovery" \
+plot for [kind in "standalone redis"] "$work/recovery" \
     using (strcol(1) eq kind ? \$2 : NaN):(\$4 / 1000) with points pt 7 title kind, \
     2000 lc rgb "red" dt 2 title "goal at 1,000,000"
 PLOT

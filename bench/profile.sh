@@ -1,5 +1,6 @@
 #!/bin/bash
-# profile.sh: where a refusal's or a sale's time goes, while spike-server answers at full speed.
+# profile.sh: where the time of a refusal or a sale is spent, while spike-server answers at full
+# speed.
 #
 #     bench/profile.sh refusal|sale perf|strace|callgrind [load option ...]
 #
@@ -27,26 +28,26 @@ answers=${ANSWERS:-20000}
 shift 2
 tool=$how
 [ "$tool" != callgrind ] || tool=valgrind
-command -v "$tool" >/dev/null || die "$tool is not there: make bench-deps"
+command -v "$tool" >/dev/null || die "$tool is missing: make bench-deps"
 
-# below PROGRAM COMMAND...: makes a program that runs another one below a COMMAND; answers its name.
-below() {
-    printf '#!/bin/sh\nexec %s "$@"\n' "${*:2} $1" >"$place/below-${1##*/}"
-    chmod +x "$place/below-${1##*/}"
-    echo "$place/below-${1##*/}"
+# wrap PROGRAM COMMAND...: makes a script that runs PROGRAM under COMMAND; prints its name.
+wrap() {
+    printf '#!/bin/sh\nexec %s "$@"\n' "${*:2} $1" >"$work/wrapped-${1##*/}"
+    chmod +x "$work/wrapped-${1##*/}"
+    echo "$work/wrapped-${1##*/}"
 }
 
-# The server, and Redis if there is something to sell.
+# The server, and Redis for sales.
 start() {
     local redis='' total=1
     [ "$what" = refusal ] || { redis=redis total=10000000; redis_start redis; }
-    spike_start spike "$redis" "answer-timeout 20s; redis-timeout 10s; # it is slow now
+    spike_start spike "$redis" "answer-timeout 20s; redis-timeout 10s; # the tools make it slow
         event ticket { total $total; }"
     spike_ready spike ticket
     [ "$what" = sale ] || spike_sell_out spike ticket
 }
 
-ask() {
+run_load() {
     local expect='{"code":1,'
     [ "$what" = sale ] || expect='{"code":-1,'
     "$tools/load" -c 100 "$@" -e "$expect" "${address[spike]}" /buy/ticket
@@ -54,33 +55,33 @@ ask() {
 
 with_perf() {
     start
-    ask -d 12 "$@" >"$place/load" &
+    run_load -d 12 "$@" >"$work/load" &
     sleep 1
     perf stat -p "${pid[spike]}" -- sleep 4 2>&1 || true
-    perf record -q -g -o "$place/perf" -p "${pid[spike]}" -- sleep 4
+    perf record -q -g -o "$work/perf" -p "${pid[spike]}" -- sleep 4
     wait $!
-    cat "$place/load"
-    perf report -i "$place/perf" --stdio --no-children -g none --percent-limit 0.5 2>/dev/null |
+    cat "$work/load"
+    perf report -i "$work/perf" --stdio --no-children -g none --percent-limit 0.5 2>/dev/null |
         sed '/^#/d; /^$/d'
 }
 
 with_strace() {
     local tracer line
     start
-    strace -c -f -o "$place/calls" -p "${pid[spike]}" 2>/dev/null &
+    strace -c -f -o "$work/calls" -p "${pid[spike]}" 2>/dev/null &
     tracer=$!
     until_true grep -q '^TracerPid:.*[1-9]' "/proc/${pid[spike]}/status" || die 'strace cannot attach'
-    line=$(ask -n "$answers" "$@")
+    line=$(run_load -n "$answers" "$@")
     kill -INT "$tracer"
     wait "$tracer" || true
     echo "$line"
     awk -v n="$(awk '{ print $2 }' <<<"$line")" '
         NR == 1 { print $0, " for each answer"; next }
         $NF != "total" && $4 ~ /^[0-9]+$/ { printf "%s %.4f\n", $0, $4 / n; next } { print }' \
-        "$place/calls"
+        "$work/calls"
 }
 
-# count on|off: whether instructions are counted now.
+# count on|off: switches the counting of instructions.
 count() {
     local name
     for name in "${order[@]}"; do
@@ -88,7 +89,7 @@ count() {
     done
 }
 
-# What a thread has done: in all, and by function.
+# The instructions of a thread: in all, and by function.
 show_thread() {
     local sum
     sum=$(sed -n 's/^\(totals\|summary\): //p' "$1" | tail -n 1)
@@ -101,17 +102,17 @@ show_thread() {
 with_callgrind() {
     local line file valgrind
     valgrind="valgrind -q --tool=callgrind --instr-atstart=no --separate-threads=yes \
-        --callgrind-out-file=$place/callgrind"
-    server=$(below "$server" "$valgrind.spike")
-    REDIS_SERVER=$(below redis-server "$valgrind.redis")
+        --callgrind-out-file=$work/callgrind"
+    server=$(wrap "$server" "$valgrind.spike")
+    REDIS_SERVER=$(wrap redis-server "$valgrind.redis")
     start
-    ask -n 2000 "$@" >/dev/null # warm
+    run_load -n 2000 "$@" >/dev/null # warm
     count on
-    line=$(ask -n "$answers" "$@")
+    line=$(run_load -n "$answers" "$@")
     count off
     for file in spike redis; do stop_server "$file"; done
     echo "$line"
-    for file in "$place"/callgrind.*; do show_thread "$file"; done
+    for file in "$work"/callgrind.*; do show_thread "$file"; done
 }
 
 "with_$how" "$@"

@@ -1,19 +1,19 @@
 #!/bin/bash
-# report.sh: RESULTS.md from the lines that bench.sh has measured; nothing in it is written by hand.
+# report.sh: RESULTS.md from bench.sh's measurements; nothing in it is written by hand.
 #
-#     PAIRS= SECONDS_EACH= TOOK= report.sh PLACE RESULTS 'ALL WORKLOADS' WORKLOAD...
+#     PAIRS= SECONDS_EACH= TOOK= report.sh WORK RESULTS 'ALL WORKLOADS' WORKLOAD...
 set -euo pipefail
 
 bench=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$bench")
-place=$1
+work=$1
 out=$2/RESULTS.md
 all=$3
 shift 3
 
-# What has to be reached: goal | unit or x for a ratio | how to find it | at least, or <= at most.
-# A ratio: WORKLOAD:OURS:THEIRS:COLUMN of rates, column 4 answers/s, 5 answers per CPU-second. It is
-# judged with 100 connections; what it is with 1,000 stands beside it.
+# The goals: goal | unit or x for a ratio | how to find it | at least, or <= at most. A ratio:
+# WORKLOAD:OURS:THEIRS:COLUMN of rates, column 4 answers/s, 5 answers per CPU-second. Goals apply to
+# 100 connections; the ratio with 1,000 is in the next column.
 # shellcheck disable=SC2016 # `...` is Markdown
 goals='
 refusals per CPU-second, against the kernel floor|x|refusals, keep-alive:spike:floor:5|0.95
@@ -35,7 +35,7 @@ recovery of 1,000,000 journaled orders (anonymous), standalone|s|recovery:standa
 ... with Redis, which it has to attach to|s|recovery:redis:1000000|<=2
 '
 
-# Functions that all tables need. Each reads the measurements as it likes.
+# Functions that all tables need.
 # shellcheck disable=SC2016 # $ is awk's
 statistics='
     function sorted(list, n,   i, j, t) {
@@ -61,12 +61,12 @@ machine() {
     echo "|---|---|"
     echo "| processor | $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores |"
     echo "| memory | $(awk '/^MemTotal/ { printf "%.1f GiB", $2 / 2^20 }' /proc/meminfo) |"
-    echo "| journal on | $(stat -f -c %T "$place") |"
+    echo "| journal on | $(stat -f -c %T "$work") |"
     echo "| kernel | $(uname -sr) |"
     echo "| system | $(sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p' /etc/os-release) |"
-    echo "| load average of the machine before the run | $(cat "$place/loadavg") |"
+    echo "| load average of the machine before the run | $(cat "$work/loadavg") |"
     echo "| spike-server | $("${SERVER:-$root/build/spike-server}" -V | head -n 1)," \
-        "$(cat "$place/commit") |"
+        "$(cat "$work/commit") |"
     local package
     for package in gcc-12 libc6 libev4 libhiredis0.14 liblmdb0 libsodium23 libdeflate0 redis-server \
         redis-tools nginx libnginx-mod-http-lua libluajit2-5.1-2 lua-nginx-redis webdis golang-1.19-go \
@@ -76,11 +76,11 @@ machine() {
     done
 }
 
-# A file of measurements comes with its name in front of each line.
+# All measurements, each line with the name of its file in front.
 measurements() {
-    sed 's/^/rates\t/' "$place/rates"
-    sed 's/^/idle\t/' "$place/idle"
-    sed 's/^/recovery\t/' "$place/recovery"
+    sed 's/^/rates\t/' "$work/rates"
+    sed 's/^/idle\t/' "$work/idle"
+    sed 's/^/recovery\t/' "$work/recovery"
 }
 
 goals_met() {
@@ -92,7 +92,7 @@ goals_met() {
         $1 == "idle" { own["each", $2, "", ++n_of["each", $2, ""]] = $4 }
         $1 == "idle" { own["whole", $2, "", ++n_of["whole", $2, ""]] = $5 / 2^20 }
         $1 == "recovery" { own["recovery", $2, $3, ++n_of["recovery", $2, $3]] = $5 / 1e6 }
-        # What was measured for a goal, into list; returns how much.
+        # Puts the measurements of a goal into list; returns their number.
         function measured(is_ratio, w,   n) {
             split("", list)
             for (n = 0; is_ratio; n++) {
@@ -109,17 +109,17 @@ goals_met() {
             m = median(list, n)
             return sprintf(form, m, unit, list[1], list[n])
         }
-        function verdict(m, limit, most) {
-            if (most ? m <= limit : m >= limit)
+        function verdict(m, limit, is_max) {
+            if (is_max ? m <= limit : m >= limit)
                 return "met"
-            return sprintf("**not met**, by %.1f %%", 100 * (most ? m / limit - 1 : 1 - m / limit))
+            return sprintf("**not met**, by %.1f %%", 100 * (is_max ? m / limit - 1 : 1 - m / limit))
         }
         /^goal\|/ {
-            split($0, g, "|"); split(g[4], w, ":"); most = sub(/^<=/, "", g[5])
+            split($0, g, "|"); split(g[4], w, ":"); is_max = sub(/^<=/, "", g[5])
             unit = g[3] == "x" ? "" : " " g[3]
-            printf "| %s | at %s %s%s | ", g[2], most ? "most" : "least", g[5], unit
+            printf "| %s | at %s %s%s | ", g[2], is_max ? "most" : "least", g[5], unit
             if (!(n = measured(g[3] == "x", w))) { print "not measured | | |"; next }
-            printf "%s | %s |", show(n, unit), verdict(median(list, n), g[5] + 0, most)
+            printf "%s | %s |", show(n, unit), verdict(median(list, n), g[5] + 0, is_max)
             n = sub(/, 100 connections/, ", 1000 connections", w[1]) ? measured(1, w) : 0
             print n ? " " show(n, "") " |" : " |"
         }'
@@ -134,19 +134,20 @@ million() {
         said+=" $(sed -n 's/^| tickets gone in Redis | \(.*\) |$/\1 sold/p' "$file"),"
         said+=" by $(sed -n 's/^| spike-server | \(.*\) |$/\1/p' "$file"): bench/MILLION.md"
         met='**not met**'
-        ! grep -q '^Everything is as it has to be' "$file" || met=met
+        ! grep -q '^All checks passed' "$file" || met=met
     fi
     echo "| the million | 1,000,000 connections, exactly 10,000 sold, no error | $said |${met:+ $met} | |"
 }
 
-# One table for each workload: rates and costs, and ratios of whoever is first to the others.
+# One table for each workload: rates and costs, and the ratios of the first peer to the others.
 rates() {
     awk -F'\t' "$statistics"'
         function show(w, n, column,   i, list) {
             for (i = 1; i <= rounds[w, n]; i++) list[i] = v[w, n, i, column]
             return median(list, rounds[w, n])
         }
-        # Of one round, and of what was not asked for at a rate of its own.
+        # The ratios of the rounds; none for redis-benchmark and for latency, which have rates of
+        # their own.
         function ratio(w, n, column,   i, list) {
             if (n == "redis-benchmark" || w ~ /^latency/) return "-"
             if (n == first[w]) return "1"
@@ -168,7 +169,7 @@ rates() {
                 w = order[k]
                 printf "\n### %s\n\n", w ~ /^ab/ ? w : toupper(substr(w, 1, 1)) substr(w, 2)
                 printf "| | %s | per CPU-second | p50 / p99 / p99.9 ms | %s to it, answers/s: min / median / max | ... per CPU-second |\n",
-                    w ~ /^latency/ ? "asked/s" : "answers/s", first[w]
+                    w ~ /^latency/ ? "requests/s" : "answers/s", first[w]
                 print "|---|---|---|---|---|---|"
                 for (i = 1; i <= peers[w]; i++) {
                     n = names[w, i]
@@ -181,14 +182,14 @@ rates() {
                 }
                 for (i = 1; i <= peers[w]; i++)
                     if (busy[w, n = names[w, i]])
-                        printf "\n%s said \"busy\" %d times besides its %s answers, and was asked again.\n",
+                        printf "\n%s answered \"busy\" %d times besides its %s answers; those requests were repeated.\n",
                             n, busy[w, n], thousands(answers[w, n])
             }
-        }' "$place/rates"
+        }' "$work/rates"
 }
 
 idle() {
-    [ -s "$place/idle" ] || return 0
+    [ -s "$work/idle" ] || return 0
     printf '\n### Idle connections\n\n'
     echo '| | bytes a connection: min / median / max | server with 10,000, MiB |'
     echo '|---|---|---|'
@@ -203,11 +204,11 @@ idle() {
                 printf "| %s | %.0f / **%.0f** / %.0f | %.1f |\n", n, a[1], m, a[rounds[n]],
                     median(b, rounds[n])
             }
-        }' "$place/idle"
+        }' "$work/idle"
 }
 
 recovery() {
-    [ -s "$place/recovery" ] || return 0
+    [ -s "$work/recovery" ] || return 0
     printf '\n### Recovery after kill -9\n\n'
     echo '| | orders | journal MiB | from exec to open, ms: min / median / max |'
     echo '|---|---|---|---|'
@@ -222,10 +223,10 @@ recovery() {
                 printf "| %s | %s | %.1f | %.0f / **%.0f** / %.0f |\n", w[1], thousands(w[2]), size[k],
                     a[1], m, a[rounds[k]]
             }
-        }' "$place/recovery"
+        }' "$work/recovery"
 }
 
-# Workloads that this run did without.
+# Workloads that this run did not measure.
 missing() {
     local one list=
     for one in $all; do
@@ -253,11 +254,11 @@ $((TOOK / 60)) min $((TOOK % 60)) s, $(date -u '+%Y-%m-%d %H:%M') UTC.
 $(goals_met)
 $(missing "$@")
 
-Rounds: $PAIRS, of refusals $((3 * PAIRS)). In each everybody is measured once for $SECONDS_EACH s, one after the
+Rounds: $PAIRS, of refusals $((3 * PAIRS)). In each every peer is measured once for $SECONDS_EACH s, one after the
 other, with the load generator on the same machine; a ratio is of two figures of one round, and the
-median is over the rounds (so the medians of two peers may stand otherwise than their ratio).
-Compare ratios, not figures of different days. Every answer was checked, and of every sale that the
-stock fell by exactly the number of yeses.
+median is over the rounds (so the ratio of two medians may differ from the median ratio).
+Compare ratios, not figures of different days. Every answer was checked, and after every sale that
+the stock had fallen by exactly the number of yeses.
 
 ## Machine
 
@@ -267,40 +268,40 @@ $(machine)
 
 spike has one worker, nginx one, webdis one thread, so that the load generator has a core of its own
 (a sale also needs spike's ledger thread, and Redis); Go uses all cores. Spike's sales are synced to
-disk before the answer; nobody else's are. Each Redis is its own, on a Unix socket, without
-persistence. \`floor\` is the kernel's: epoll, read, write, a fixed answer. \`go\` is the published
-design without the log line it writes for each request, \`go-log\` with it. \`redis-benchmark\` asks
-the published script without HTTP in front, a call for each ticket, not pipelined, in rounds of its
-own; its cost is that of Redis alone, and at 1,000 connections the program itself may be the limit.
-\`ab\` runs the prototype's commands (but for the port) on its sale, 150 of 10,000 tickets for one
-node; spike writes no \`stat-log\` there. \`keyed\` and \`plain\` are one spike-server. Where nothing
-else is said, there are 100 connections. Latency is measured at half of what each can do, so each is
-asked at a rate of its own.
+disk before the answer, those of the other peers are not. Each peer has its own Redis, on a Unix
+socket, without persistence. \`floor\` is the kernel's: epoll, read, write, a fixed answer. \`go\`
+is the published design without the log line it writes for each request, \`go-log\` with it.
+\`redis-benchmark\` asks the published script without HTTP in front, a call for each ticket, not
+pipelined, in rounds of its own; its cost is that of Redis alone, and at 1,000 connections
+redis-benchmark may be the limit. \`ab\` runs the prototype's commands (but for the port) on its
+sale, 150 of 10,000 tickets for one node; spike writes no \`stat-log\` there. \`keyed\` and
+\`plain\` are one spike-server. Where no number is given, there are 100 connections. Latency is
+measured at half of each peer's highest rate, so each has a rate of its own.
 $(rates)
 $(idle)
 $(recovery)
 
 The cost of a sale, and of what has a key, is that of server and Redis. All nodes, Redis and the load
-share this machine: what their table shows is what another node costs, not what it brings.
+share this machine: their table shows the cost of another node, not its benefit.
 
 An idle connection's bytes are those
 of a server that was started for 11,000 connections and holds 10,000, each after one answer, less
-one that was started for 100 and holds one, over 10,000; Go reserves nothing. (MILLION.md tells of
-less: there it is what came into use, without what was reserved.) Recovery is measured
-with anonymous orders and the page cache warm, as it is when the process has died and the machine has
-not; the journal is larger than its orders, for its file is written ahead. With Redis it includes
-that the node attaches and settles.
+those of one that was started for 100 and holds one, over 10,000; Go reserves nothing. (MILLION.md
+has less: the memory that came into use, without what was reserved.) Recovery is measured
+with anonymous orders and a warm page cache, as after the death of the process, not of the machine;
+the journal is larger than its orders, for its file is preallocated. With Redis it includes
+attaching and settling.
 
 $(pictures)
 
 ## Commands
 
-In the order in which they came first; servers are followed by the files that configure them.
+In the order of their first use; the files that configure a server follow it.
 \`load\`, \`floor\` and \`design\` are those of bench/, built by \`make bench-tools\`; DIR is a folder of
 this run, PORT a free one.
 
 \`\`\`
-$(cat "$place/commands")
+$(cat "$work/commands")
 \`\`\`
 TEXT
 } >"$out.new"

@@ -1,7 +1,7 @@
 # workloads.sh: what bench.sh measures, one function for each workload; sourced, not run.
 # shellcheck shell=bash disable=SC2004,SC2034,SC2154 # the arrays are of bench.sh
 
-# Their goals lie within what two rounds differ by, so there are more rounds.
+# The goals are as close as two rounds differ, so there are more rounds.
 refusals() {
     local pairs=$((3 * pairs))
     spike_start spike '' 'event ticket { total 1; }'
@@ -26,8 +26,8 @@ refusals() {
     refusals_keyed
 }
 
-# Keys that were never seen, and, one in fifty, a key that has a ticket and gets to hear so again;
-# next to requests that are as long and have no key.
+# New keys, and one in fifty a key with a ticket, which is answered with it again; next to requests
+# of the same length without a key.
 refusals_keyed() {
     redis_start redis
     spike_start plain redis 'event ticket { total 100; }'
@@ -40,14 +40,14 @@ refusals_keyed() {
     pid[keyed]=${pid[plain]}
     peer plain '{"code":-1,' redis
     peer keyed '{"code":-1,' redis
-    options[plain]='-H X-Nobody-Reads--'
+    options[plain]='-H X-Ignored-Header'
     options[keyed]='-H Idempotency-Key -o soldkeys:100:50 -E {"code":1,'
     compare 'refusals with a key' 'keyed plain' -c 100
     unset 'pid[keyed]'
     stop_all
 }
 
-# Everybody who sells, each from a sale of its own that does not end, to 1,000 connections and us.
+# All sellers, each with a sale that does not end, for 1,000 connections.
 start_sellers() {
     redis_start redis-spike
     redis_sale redis
@@ -55,7 +55,7 @@ start_sellers() {
     nginx_selling nginx-lua redis
     webdis_start webdis redis
     design_start go redis 1000000000
-    design_start go-log redis 1000000000 "$place/stat.log"
+    design_start go-log redis 1000000000 "$work/stat.log"
     spike_ready spike ticket
     peer spike '{"code":1,' redis-spike 'spike_sold spike'
     peer nginx-lua '{"code":1,' redis 'redis_sold redis'
@@ -64,7 +64,7 @@ start_sellers() {
     peer go-log '{"code":1,' redis 'redis_sold redis'
 }
 
-# A moderate number of buyers at a time, and as many as when a sale opens.
+# A moderate number of buyers at a time, and as many as at the opening of a sale.
 sales() {
     local connections
     start_sellers
@@ -87,11 +87,12 @@ sales_redis_alone() {
         awk -v OFS='\t' -v w="sales, $1 connections" -v r="$round" -v n="$requests" \
             -v rate="$rate" -v cpu=$((after - before)) 'BEGIN {
                 print w, "redis-benchmark", r, rate, n * 1e9 / cpu, "-", "-", "-", "-", n, 0
-            }' >>"$place/rates"
+            }' >>"$work/rates"
     done
 }
 
-# A key and a buyer of its own for each order, next to anonymous orders by requests as long.
+# A key and a buyer of its own for each order, next to anonymous orders with requests of the same
+# length.
 sales_keyed() {
     local connections
     redis_start redis
@@ -103,7 +104,7 @@ sales_keyed() {
     pid[keyed]=${pid[plain]}
     peer plain '{"code":1,' redis 'spike_sold plain ticket'
     peer keyed '{"code":1,' redis 'spike_sold plain keyed' /buy/keyed
-    options[plain]='-H X-Nobody-Reads-- -H X-Other'
+    options[plain]='-H X-Ignored-Header -H X-Other'
     options[keyed]='-H Idempotency-Key -H X-Buyer'
     for connections in 100 1000; do
         compare "sales with key and buyer, $connections connections" 'keyed plain' \
@@ -113,12 +114,12 @@ sales_keyed() {
     stop_all
 }
 
-# Each at half of what it can do, by the median of three short runs with closed loops.
+# Each peer at half of its highest rate, the median of three short runs with closed loops.
 latency() {
     local name
     start_sellers
     for name in spike nginx-lua webdis go; do
-        options[$name]="-r $(half "$name") -f $place/sale-$name.dist"
+        options[$name]="-r $(half_rate "$name") -f $work/sale-$name.dist"
     done
     compare 'latency of a sale at 50 % load' 'spike nginx-lua webdis go' -c 100
     stop_all
@@ -129,26 +130,26 @@ latency() {
     peer spike '{"code":-1,'
     peer nginx '{"code":-1,'
     for name in spike nginx; do
-        options[$name]="-r $(half "$name") -f $place/refusal-$name.dist"
+        options[$name]="-r $(half_rate "$name") -f $work/refusal-$name.dist"
     done
     compare 'latency of a refusal at 50 % load' 'spike nginx' -c 100
     stop_all
 }
 
-half() {
+half_rate() {
     for _ in 1 2 3; do
         load "$1" -c 100 -d 1
     done | awk '{ print int($8 / 2) }' | sort -n | sed -n 2p
 }
 
 # The prototype's commands, on the prototype's sale: 10,000 requests, 150 of them sales. A fresh
-# sale for each run; ab says itself if an answer has another length or status than the first.
+# sale for each run; ab itself reports answers with another length or status than the first.
 ab_load() {
     local round name keep
     redis_start redis-spike
     redis_sale redis
     for keep in '' -k; do
-        say "== ab${keep:+ $keep}"
+        info "== ab${keep:+ $keep}"
         note ab $keep -n 10000 -c 100 http://ADDRESS/buy/ticket
         for round in warm $(seq "$pairs"); do
             for name in spike go-log; do
@@ -164,13 +165,13 @@ ab_load() {
 ab_fresh() {
     if [ "$1" = spike ]; then
         redis_do redis-spike flushall >/dev/null
-        rm -rf "$place/spike.journal"
+        rm -rf "$work/spike.journal"
         spike_start spike redis-spike 'event ticket { total 10000; local-stock 150; }'
         spike_ready spike ticket
         counted[spike]='spike_sold spike'
         shares[spike]='redis-spike'
     else
-        design_start go-log redis 151 "$place/stat.log" # one is sold while it starts
+        design_start go-log redis 151 "$work/stat.log" # one is sold during the start
         redis_refill redis 10000
         counted[go-log]='redis_sold redis'
         shares[go-log]=redis
@@ -195,16 +196,16 @@ ab_round() {
         /^Requests per second/ { rate = $4 }
         /^ *50%/ { p50 = $2 * 1000 } /^ *99%/ { p99 = $2 * 1000 } /^ *100%/ { max = $2 * 1000 }
         END { print w, n, r, rate, 10000 * 1e9 / cpu, p50, p99, "-", max, 10000, 0 }' <<<"$report" |
-        tee -a "$place/rates" | awk -F'\t' '{ printf "   %s %.0f/s\n", $2, $4 }' >&2
+        tee -a "$work/rates" | awk -F'\t' '{ printf "   %s %.0f/s\n", $2, $4 }' >&2
 }
 
-# What 10,000 idle connections cost: the memory of a server that is made for them and holds them,
-# each after one answer, less that of one that is made for 100 and holds one. So what a server
-# reserves for a connection counts, and not only what it touches when one comes. There is room for
-# 11,000, because nginx closes idle connections when a sixteenth is left.
+# The cost of 10,000 idle connections: the memory of a server configured for them that holds them,
+# each after one answer, less that of one configured for 100 that holds one. So the memory reserved
+# for a connection counts, not only the memory touched by one. The capacity is 11,000, because nginx
+# closes idle connections when a sixteenth of its capacity is left.
 idle() {
     local round name few bytes
-    say '== idle'
+    info '== idle'
     note load -i -c 10000 ADDRESS /buy/ticket
     redis_sale redis
     for round in $(seq "$pairs"); do
@@ -213,38 +214,38 @@ idle() {
             few=$bytes
             idle_memory "$name" 11000 10000
             awk -v OFS='\t' -v n="$name" -v r="$round" -v few="$few" -v many="$bytes" \
-                'BEGIN { print n, r, (many - few) / 10000, many }' | tee -a "$place/idle" |
+                'BEGIN { print n, r, (many - few) / 10000, many }' | tee -a "$work/idle" |
                 awk '{ printf "   %s %.0f bytes a connection, %.1f MiB\n", $1, $3, $4 / 2^20 }' >&2
         done
     done
     stop_all
 }
 
-# idle_memory NAME ROOM HELD: into $bytes.
+# idle_memory NAME CAPACITY HELD: into $bytes.
 idle_memory() {
-    local name=$1 room=$2 held=$3 holder
+    local name=$1 capacity=$2 held=$3 holder
     case $name in
     spike)
-        rm -rf "$place/spike.journal"
-        spike_start spike '' 'event ticket { total 1; }' 1 1 "$room"
+        rm -rf "$work/spike.journal"
+        spike_start spike '' 'event ticket { total 1; }' 1 1 "$capacity"
         spike_ready spike ticket
         spike_sell_out spike ticket
         ;;
-    nginx) nginx_refusing nginx "$room" ;;
+    nginx) nginx_refusing nginx "$capacity" ;;
     go) design_start go redis 1 ;;
     esac
     peer "$name" '{"code":-1,'
-    mkfifo "$place/hold"
+    mkfifo "$work/hold"
     "$tools/load" -i -c "$held" -e "${expect[$name]}" "${address[$name]}" /buy/ticket \
-        <"$place/hold" >"$place/held" &
+        <"$work/hold" >"$work/held" &
     holder=$!
-    exec 8>"$place/hold"
-    until_true grep -q "^answers $held " "$place/held" ||
+    exec 8>"$work/hold"
+    until_true grep -q "^answers $held " "$work/held" ||
         die "$name does not hold $held connections"
     bytes=$(memory_of "$name")
     exec 8>&-
     wait "$holder"
-    rm "$place/hold"
+    rm "$work/hold"
     stop_server "$name"
 }
 
@@ -252,7 +253,7 @@ idle_memory() {
 # warm, as it is when a process has died and the machine has not.
 recovery() {
     local kind
-    say '== recovery'
+    info '== recovery'
     redis_start redis-spike
     for kind in standalone redis; do
         recover "$kind" "$([ "$kind" = standalone ] || echo redis-spike)"
@@ -263,7 +264,7 @@ recovery() {
 recover() {
     local kind=$1 redis=$2 orders have=0 round started took
     local open='{"code":1,"msg":"ok","data":{"event":"ticket","state":"open"'
-    # Filling the journal is no measurement: it may take its time.
+    # Filling the journal is not measured: its time-outs are long.
     local events="answer-timeout 20s; redis-timeout 10s; event ticket { total $tickets; }"
     spike_start spike "$redis" "$events"
     spike_ready spike ticket
@@ -278,21 +279,21 @@ recover() {
             started=$(date +%s%N)
             spike_start spike "$redis" "$events"
             "$tools/load" -w 60 -e "$open" "${address[spike]}" /stock/ticket ||
-                die "spike did not recover $orders orders: $(tail -n 3 "$place/spike.log")"
+                die "spike did not recover $orders orders: $(tail -n 3 "$work/spike.log")"
             took=$((($(date +%s%N) - started) / 1000))
             [ "$(spike_sold spike)" -eq "$orders" ] ||
                 die "of $orders orders $(spike_sold spike) were recovered"
             printf '%s\t%s\t%s\t%s\t%s\n' "$kind" "$orders" "$round" "$took" \
-                "$(du -k "$place/spike.journal" | awk '{ print $1 * 1024 }')" >>"$place/recovery"
+                "$(du -k "$work/spike.journal" | awk '{ print $1 * 1024 }')" >>"$work/recovery"
         done
-        say "   $kind, $orders orders: $((took / 1000)) ms"
+        info "   $kind, $orders orders: $((took / 1000)) ms"
     done
     stop_server spike
-    rm -rf "$place/spike.journal"
+    rm -rf "$work/spike.journal"
     unset 'address[spike]'
 }
 
-# One node without Redis, and 1, 2, 4 nodes that share one; the load goes to all nodes alike.
+# One node without Redis, and 1, 2, 4 nodes that share one; the load is spread evenly.
 nodes() {
     local count i list name sells="event ticket { total $tickets; }"
     spike_start standalone '' "$sells"

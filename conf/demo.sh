@@ -1,14 +1,14 @@
 #!/bin/bash
-# `make demo`: a sale as it is meant to be. A private Redis, the four nodes of conf/cluster, nginx
-# in front of them, and ab, which buys until nothing is left and then goes on asking; spike-top
-# meanwhile, live on a terminal; at the end the sums, and exit 1 if they are not right. All of it is
-# below OUT/demo, a fresh sale each time, and nothing is left running, however it ends.
+# `make demo`: a sale on a small cluster. A private Redis, the four nodes of conf/cluster, nginx in
+# front of them, and ab, which buys until the sale is sold out and then continues to send requests;
+# meanwhile spike-top, live on a terminal; at the end the sums, and exit 1 if they are wrong. All
+# files are below OUT/demo, each run is a new sale, and no process survives it, however it ends.
 #
 #     conf/demo.sh OUT      environment: REQUESTS 100000, BUYERS 100 (at a time), PORT_BASE 3000
 #
-# On a terminal the real work is done in a process group of its own: Ctrl-C is then ours alone. All
-# servers are in groups of their own too, so that they are stopped in order: first who sells, then
-# what it sells from.
+# On a terminal the work is done in a process group of its own, so that only this script gets
+# Ctrl-C. Each server has its own group as well, so that they are stopped in order: first nginx and
+# the nodes, then Redis.
 # shellcheck disable=SC2317 # some functions are called by traps and by name
 set -eu
 cd "$(dirname "$0")/.."
@@ -32,24 +32,24 @@ nodes=(1 2 3 4)
 confs=()
 pids=() # in the order of their start
 wrong=0
-PATH=$PATH:/usr/sbin # nginx, for those who are not root
+PATH=$PATH:/usr/sbin # nginx, for users other than root
 
-say() { printf '%s\n' "$*"; }
+print() { printf '%s\n' "$*"; }
 commas() { sed ':again; s/\B[0-9]\{3\}\>/,&/; t again' <<<"$*"; }
 alive() { kill -0 "$1" 2>/dev/null; }
 
-# stop PID: asks, waits five seconds, insists.
+# stop PID: TERM, and after five seconds KILL.
 stop() {
     local tries=50
     kill -TERM "$1" 2>/dev/null || return 0
     while alive "$1" && [ $((tries -= 1)) -gt 0 ]; do sleep 0.1; done
-    kill -KILL -- "-$1" 2>/dev/null || true # and whatever it has started
+    kill -KILL -- "-$1" 2>/dev/null || true # and its children
 }
 
 finish() {
     local status=$? i
     trap '' INT TERM HUP
-    exec 2>/dev/null # bash would tell of each that it was terminated
+    exec 2>/dev/null # bash would report each one as terminated
     # A signal may come between a start and its entry in the list.
     [ -z "${!-}" ] || [[ " ${pids[*]} " == *" $! "* ]] || pids+=("$!")
     for ((i = ${#pids[@]} - 1; i >= 0; i--)); do stop "${pids[i]}"; done
@@ -59,12 +59,12 @@ finish() {
 
 # fail WHAT [LOG]
 fail() {
-    say "make demo: $1" >&2
+    print "make demo: $1" >&2
     [ ! -s "${2-}" ] || tail -n 20 "$2" >&2
     exit 1
 }
 
-# start LOG COMMAND...: in the background; its pid is $!.
+# start LOG COMMAND...: in the background; the pid is $!.
 start() {
     local log=$1
     shift
@@ -72,7 +72,7 @@ start() {
     pids+=($!)
 }
 
-# until_true LOG WHAT COMMAND...: waits for a condition while the one started last lives.
+# until_true LOG WHAT COMMAND...: waits for a condition while the process started last lives.
 until_true() {
     local tries=400 log=$1 what=$2
     shift 2
@@ -85,7 +85,7 @@ until_true() {
 
 # ---------------------------------------------------------------- what runs
 
-# The configurations of conf/cluster as they are, but for the ports, which may be others.
+# The configurations of conf/cluster, with other ports if PORT_BASE is set.
 configure() {
     local port edits=() node
     for port in 1 2 3 4 5 901 902 903 904; do
@@ -105,7 +105,7 @@ start_all() {
     local node
     start "$demo/redis.log" redis_server
     until_true "$demo/redis.log" redis-server test -S "$demo/redis.sock"
-    # A node whose port is taken ends at once, and whoever has it must not answer in its place.
+    # A node whose port is in use ends at once; the program that uses it must not pass for the node.
     for node in "${nodes[@]}"; do
         start "$demo/node$node.log" "$out/spike-server" -c "$demo/node$node.conf"
         until_true "$demo/node$node.log" "node $node" listens "$demo/node$node.log"
@@ -120,14 +120,15 @@ start_all() {
 # buy COUNT LOG: the load, in the background.
 buy() { start "$2" ab -q -k -n "$1" -c "$buyers" "$url"; }
 
-# ends PID: waits, so that a signal is heard meanwhile; answers how it ended.
+# ends PID: waits, interruptible by a signal; returns the exit status.
 ends() {
     local status=0
     wait "$1" || status=$?
     return $status
 }
 
-# The console: in our group, so that Ctrl-C reaches us too. It ends soon after the load, or by q.
+# The console: in the group of this script, so that both get Ctrl-C. It ends soon after the load, or
+# by q.
 watch_live() {
     (
         while alive "$1"; do sleep 0.1; done
@@ -137,7 +138,7 @@ watch_live() {
     pids+=($!)
     set +m
     sh -c 'echo $$ >"$0" && exec "$@"' "$demo/top.pid" \
-        "$out/spike-top" -d 0.5 "${confs[@]:0:2}" 9>&- || true # left before a node had answered
+        "$out/spike-top" -d 0.5 "${confs[@]:0:2}" 9>&- || true # quit before a node had answered
     set -m
 }
 
@@ -146,19 +147,19 @@ watch_batch() {
     pids+=($!)
     ends "$1" || true
     stop "${pids[-1]}"
-    say
+    print
 }
 
-# ---------------------------------------------------------------- what came of it
+# ---------------------------------------------------------------- the results
 
 # field NAME TEXT: a number of /stats.
 field() { sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" <<<"$2"; }
-# told NAME LOG: a number of ab's report; 0 if it says nothing.
-told() {
+# figure NAME LOG: a number of ab's report; 0 if it is missing.
+figure() {
     awk -v name="$1" 'index($0, name) == 1 { n = $(split(name, w) + 1) } END { print n + 0 }' "$2"
 }
 
-# check 0 or 1: 0 is marked, and remembered.
+# check 0 or 1: 0 is marked as wrong, and makes the exit status 1.
 check() {
     [ "$1" -eq 0 ] || return 0
     wrong=1
@@ -169,7 +170,7 @@ check() {
 counts() {
     local node
     for node in "${nodes[@]}"; do
-        say "$(stats "$node" | sed 's/.*"http":{"requests":\([0-9]*\).*/\1/')"
+        print "$(stats "$node" | sed 's/.*"http":{"requests":\([0-9]*\).*/\1/')"
     done
 }
 
@@ -191,56 +192,57 @@ table() {
         stock=$(field local_stock "$text")
         row "$node" "${weights[i]}" "${first[i]}" "${after[i]}" "$sold" "$stock"
         check $((first[i] == weights[i] * rehearsal / 10 && sold <= stock))
-        say
+        print
         sums=($((sums[0] + weights[i])) $((sums[1] + first[i])) $((sums[2] + after[i]))
             $((sums[3] + sold)) $((sums[4] + stock)))
         i=$((i + 1))
     done
     row all "${sums[@]}"
-    check $((sums[2] == requests && sums[3] == gone))
+    check $((sums[2] == requests && sums[3] == redis_sold))
     printf '\n\n'
 }
 
-# What the journals, Redis and the nodes say at this moment. Also in the journals: orders that were
-# granted too late to be told, and given back.
-look() {
+# Reads the number of sold tickets from the journals, from Redis and from the nodes. True: they are
+# equal. The journals also hold orders whose answer came too late, and which were returned.
+collect() {
     local node
     texts=()
     journaled=$("$out/spike-log" "${confs[@]}" export |
         awk -F, 'NR > 1 && $5 ~ /^(held|sold)$/ && !seen[$3]++ { n += $6 } END { print n + 0 }')
-    gone=$(redis-cli -s "$demo/redis.sock" hget ticket_hash_key ticket_sold_nums)
+    redis_sold=$(redis-cli -s "$demo/redis.sock" hget ticket_hash_key ticket_sold_nums)
     by_nodes=0
     for node in "${nodes[@]}"; do
         texts+=("$(stats "$node")")
         by_nodes=$((by_nodes + $(field node_sold "${texts[-1]}")))
     done
-    "$out/spike-log" "${confs[@]}" audit >"$demo/audit" 2>&1 || return 0 # a breach stays one
-    [ "$journaled" -eq "$gone" ] && [ "$gone" -eq "$by_nodes" ] && ! grep -q '^open:' "$demo/audit"
+    "$out/spike-log" "${confs[@]}" audit >"$demo/audit" 2>&1 || return 0 # a breach will not pass
+    [ "$journaled" -eq "$redis_sold" ] && [ "$redis_sold" -eq "$by_nodes" ] &&
+        ! grep -q '^open:' "$demo/audit"
 }
 
-# They say the same when everything is settled: within a beat, on a slow disk a little later. If they
-# never do, that is what the sums show.
-agree() {
+# Waits until the three are equal: once everything is settled, within a beat, on a slow disk a
+# little later. If they never are, the sums show it.
+wait_until_settled() {
     local tries=100
-    until look || [ $((tries -= 1)) -eq 0 ]; do sleep 0.2; done
+    until collect || [ $((tries -= 1)) -eq 0 ]; do sleep 0.2; done
 }
 
 summary() {
     local expected failed rate
     expected=$((requests < total ? requests : total))
-    agree
-    failed=$(($(told 'Failed requests:' "$demo/ab") + $(told 'Non-2xx responses:' "$demo/ab") +
-        requests - rehearsal - $(told 'Complete requests:' "$demo/ab")))
+    wait_until_settled
+    failed=$(($(figure 'Failed requests:' "$demo/ab") + $(figure 'Non-2xx responses:' "$demo/ab") +
+        requests - rehearsal - $(figure 'Complete requests:' "$demo/ab")))
     table
     printf '  sold        %s of %s, each in a journal' "$(commas "$journaled")" "$(commas $total)"
-    check $((journaled == expected && gone == expected))
+    check $((journaled == expected && redis_sold == expected))
     printf '\n  oversold    %s' "$((journaled > total ? journaled - total : 0))"
-    check $((journaled <= total && gone <= total))
+    check $((journaled <= total && redis_sold <= total))
     printf '\n  failed      %s of %s requests' "$(commas "$failed")" "$(commas "$requests")"
     check $((failed == 0))
-    rate=$(told 'Requests per second:' "$demo/ab")
+    rate=$(figure 'Requests per second:' "$demo/ab")
     printf '\n  requests/s  %s' "$(commas "${rate%.*}")"
-    printf '\n  p99         %s ms' "$(told '  99%' "$demo/ab")"
+    printf '\n  p99         %s ms' "$(figure '  99%' "$demo/ab")"
     printf '\n  audit       %s' "$(tail -n 1 "$demo/audit")"
     check "$(grep -c '^no breach$' "$demo/audit" || true)"
     printf '\n'
@@ -253,7 +255,7 @@ summary() {
     fail 'PORT_BASE: 1024 to 64000'
 url=http://127.0.0.1:$((base + 5))/buy/ticket
 
-# Only one at a time below OUT: the next one would pull the journals from under it.
+# Only one run at a time below OUT: another one would remove the journals that are in use.
 mkdir -p "$out"
 exec 9>"$demo.lock"
 flock -n 9 || fail "another make demo is using $demo"
@@ -265,15 +267,15 @@ trap finish EXIT
 configure
 start_all
 
-say "10,000 tickets; four nodes, one Redis, nginx in front: $url"
-say
-say "$(commas $rehearsal) requests, to see how they spread: ab -k -n $rehearsal -c $buyers"
+print "10,000 tickets; four nodes, one Redis, nginx in front: $url"
+print
+print "$(commas $rehearsal) requests, to see how they spread: ab -k -n $rehearsal -c $buyers"
 buy $rehearsal "$demo/ab-first"
 ends "${pids[-1]}" || fail 'ab has failed' "$demo/ab-first"
 mapfile -t first < <(counts)
 
-say "$(commas $((requests - rehearsal))) more: ab -k -n $((requests - rehearsal)) -c $buyers"
-say
+print "$(commas $((requests - rehearsal))) more: ab -k -n $((requests - rehearsal)) -c $buyers"
+print
 buy $((requests - rehearsal)) "$demo/ab"
 ab=${pids[-1]}
 if [ -t 0 ] && [ -t 1 ]; then watch_live "$ab"; else watch_batch "$ab"; fi

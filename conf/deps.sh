@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the Debian packages named as arguments, as far as they are missing; through sudo when not
-# root. Servers that come along (redis-server, nginx ...) are neither started now nor at the next
-# boot: the tests start their own. If this is interrupted, the policy file is put back first.
+# Installs those Debian packages named as arguments that are missing; with sudo unless run by root.
+# Servers among them (redis-server, nginx ...) are started neither now nor at the next boot: the
+# tests start their own. If this is interrupted, it first restores the policy file.
 set -eu
 
 missing=

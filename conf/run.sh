@@ -1,12 +1,12 @@
 #!/bin/bash
-# `make run`: a sale to try things on. A private redis-server on a Unix socket and one node, all of
-# it below OUT/run, a fresh sale each time; Ctrl-C (or TERM) stops both.
+# `make run`: a sale for experiments. A private redis-server on a Unix socket and one node, all
+# files below OUT/run, a new sale each time; Ctrl-C (or TERM) stops both.
 #
 #     conf/run.sh OUT       environment: PORT 3005, ADMIN_PORT 3905, LOCAL_STOCK (no cap)
 #
-# On a terminal the real work is done in a process group of its own: Ctrl-C is then ours alone, and
-# make, which would report it as an error, sees a normal end. The two servers are in groups of their
-# own too, so that they are stopped one after the other: first who sells, then what it sells from.
+# On a terminal the work is done in a process group of its own, so that only this script gets
+# Ctrl-C, and make, which would report it as an error, sees a normal end. Each server has its own
+# group as well, so that they are stopped in order: first spike-server, then redis-server.
 # shellcheck disable=SC2317 # some functions are called by traps and by name
 set -eu
 cd "$(dirname "$0")/.."
@@ -27,9 +27,9 @@ redis=
 server=
 status=0
 
-say() { printf '%s\n' "$*"; }
+print() { printf '%s\n' "$*"; }
 
-# stop PID: asks, waits five seconds, insists.
+# stop PID: TERM, and after five seconds KILL.
 stop() {
     local tries=50
     kill -TERM "$1" 2>/dev/null || return 0
@@ -42,13 +42,13 @@ finish() {
     [ -z "$server" ] || stop "$server"
     [ -z "$redis" ] || stop "$redis"
     wait 2>/dev/null || true
-    [ -z "$server" ] || [ "$status" -ne 0 ] || say "stopped spike-server and redis-server"
+    [ -z "$server" ] || [ "$status" -ne 0 ] || print "stopped spike-server and redis-server"
     exit "$status"
 }
 
 # fail WHAT LOG
 fail() {
-    say "make run: $1" >&2
+    print "make run: $1" >&2
     [ ! -s "$2" ] || tail -n 20 "$2" >&2
     status=1
     exit 1
@@ -67,13 +67,13 @@ until_true() {
     done
 }
 
-# Somebody else's server may answer on a port that ours did not get: its own word comes first.
+# Another program may answer on a port that this server could not bind: so its log is checked first.
 healthy() {
     grep -q 'listening on' "$run/server.log" &&
         curl -fsS -o /dev/null "http://127.0.0.1:$admin/healthz" 2>/dev/null
 }
 
-# Only one `make run` at a time below OUT: the next one would pull the journal from under it.
+# Only one `make run` at a time below OUT: another one would remove the journal that is in use.
 mkdir -p "$run"
 exec 9>"$run.lock"
 flock -n 9 || fail "another make run is using $run" /dev/null
@@ -119,7 +119,7 @@ spike-server sells 10,000 tickets on 127.0.0.1:$port${LOCAL_STOCK:+, $LOCAL_STOC
 Its log is $run/server.log. Ctrl-C stops it, and the next make run begins a new sale.
 TEXT
 
-# Watch both, and the shell that started us: whoever ends first ends the rest.
+# Watches both, and the shell that started this script: when one of the three ends, the others do.
 while alive $server && alive $redis; do
     [ -z "${SPIKE_RUN_GROUP-}" ] || alive "$SPIKE_RUN_GROUP" || exit 0
     sleep 0.5 9>&- &

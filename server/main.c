@@ -3,13 +3,13 @@
  *
  * Boot order, and why: the file first (a mistake costs nothing yet); the plan, which is all that -t
  * does; descriptors; the journal (it forks a child to verify, so before any thread); the arena; the
- * sockets (so that an address in use is said before the ledger touches Redis); then the seal, the
- * ledger, the workers. This thread stays with the signals and the operators. A signal that comes
- * earlier waits for it, or, if it asks for the end, ends the boot: whatever is half done by then is
- * what kill -9 may leave at any time.
+ * sockets (so that an address in use is reported before the ledger touches Redis); then the seal,
+ * the ledger, the workers. This thread stays with the signals and the operators. A signal that
+ * comes earlier waits for it, or, if it asks for the end, ends the boot: whatever is half done by
+ * then is what kill -9 may leave at any time.
  *
  * Stop: the workers stop accepting, answer what is under way and end; the ledger, which outlives
- * them, settles and gives back what is in doubt; the operators' desk, which asks the ledger nothing
+ * them, settles and gives back what is in doubt; the admin worker, which sends the ledger nothing
  * any more, ends; the journal is closed.
  */
 #include <errno.h>
@@ -24,11 +24,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf/base/clock.h"
 #include "conf/base/log.h"
 #include "server/admin/admin.h"
 #include "server/ledger/ledger.h"
-#include "server/net/evmem.h"
+#include "server/net/ev_alloc.h"
 #include "server/reload.h"
 
 #define EXIT_TROUBLE     1
@@ -37,7 +36,7 @@
 #define TICK_SECONDS     5.
 #define STAT_LOG_SECONDS 2
 
-_Static_assert(WORKER_OPERATORS <= OTHERS_MAX, "every payment may have to wait for the next turn");
+_Static_assert(WORKER_OPERATORS <= OPS_MAX, "every payment may have to wait for the next turn");
 
 /* Everything a node is made of. */
 static struct {
@@ -47,14 +46,13 @@ static struct {
     struct board board;
     struct journal *journal;
     struct ledger *ledger;
-    struct exchange exchanges[WORKERS_MAX + 1]; /* the last one in use is the desk's */
-    struct listener buyers[LISTEN_MAX], operators;
-    struct worker_door buyers_door, operators_door;
-    struct worker *workers[WORKERS_MAX], *desk; /* desk: the operators' */
+    struct channel channels[WORKERS_MAX + 1]; /* the last one in use is the admin worker's */
+    struct listener *buyers[LISTEN_MAX], *operators;
+    struct worker *workers[WORKERS_MAX], *admin_worker;
     char names[WORKERS_MAX][16];
     pthread_t ledger_thread, worker_threads[WORKERS_MAX];
-    struct admin admin;
-    struct stat_log stats;
+    struct admin *admin;
+    struct stat_log *stats; /* NULL: off */
     pthread_t stat_thread;
     ev_signal signals[4];
     ev_timer tick;
@@ -117,67 +115,65 @@ static uint32_t operators_count(void)
     return has_admin() ? WORKER_OPERATORS : 0;
 }
 
-/* The workers and the desk; each has an exchange with the ledger, too. */
+/* The workers and the admin worker; each has a channel to the ledger, too. */
 static uint32_t loops(void)
 {
     return node.conf.workers + 1;
 }
 
-static struct exchange *plan_exchange(uint32_t i, enum route_side side)
+static struct channel *plan_channel(uint32_t i, enum route_side side)
 {
-    struct exchange *x = &node.exchanges[i];
-    ring_plan(&x->orders, &node.arena, worker_messages(&node.conf, side));
-    ring_plan(&x->verdicts, &node.arena, worker_messages(&node.conf, side));
+    struct channel *x = &node.channels[i];
+    channel_plan(x, &node.arena, worker_messages(&node.conf, side));
     return x;
 }
 
-static void plan_worker(uint32_t i)
+static void plan_worker(uint32_t i, struct conn_limit *buyers_limit)
 {
     snprintf(node.names[i], sizeof node.names[i], "worker-%u", (unsigned)i + 1);
     struct worker_options o = {.name = node.names[i],
                                .number = i,
                                .conf = &node.conf,
                                .board = &node.board,
-                               .exchange = plan_exchange(i, ROUTE_BUYERS),
+                               .channel = plan_channel(i, ROUTE_BUYERS),
                                .side = ROUTE_BUYERS,
                                .listeners = node.buyers,
                                .listener_count = node.conf.listen_count,
-                               .stats = stat_log_ring(&node.stats, i),
-                               .door = &node.buyers_door};
+                               .stats = stat_log_ring(node.stats, i),
+                               .limit = buyers_limit};
     node.workers[i] = worker_plan(&o, &node.arena);
 }
 
-/* Without an admin line there is nobody to serve, but this thread's loop still has the signals. */
+/* Without an admin line there is no listener, but this thread's loop still has the signals. */
 static void plan_operators(void)
 {
     struct worker_options o = {.name = "spike-server",
                                .conf = &node.conf,
                                .board = &node.board,
-                               .exchange = plan_exchange(node.conf.workers, ROUTE_OPERATORS),
+                               .channel = plan_channel(node.conf.workers, ROUTE_OPERATORS),
                                .side = ROUTE_OPERATORS,
                                .listeners = &node.operators,
                                .listener_count = has_admin() ? 1 : 0,
-                               .door = &node.operators_door,
-                               .may = admin_may,
+                               .limit = conn_limit_new(WORKER_OPERATORS),
+                               .authorize = admin_authorize,
                                .serve = admin_serve,
-                               .context = &node.admin};
-    node.desk = worker_plan(&o, &node.arena);
+                               .context = node.admin};
+    node.admin_worker = worker_plan(&o, &node.arena);
 }
 
 static void make_plan(void)
 {
-    node.buyers_door.limit = node.conf.connections;
-    node.operators_door.limit = WORKER_OPERATORS;
-    stat_log_plan(&node.stats, &node.conf, &node.arena);
+    struct conn_limit *buyers_limit = conn_limit_new(node.conf.connections);
+    node.stats = stat_log_plan(&node.conf, &node.arena);
+    node.admin = admin_new(&node.conf, &node.board, node.stats, &node.arena, node.workers);
     for (uint32_t i = 0; i < node.conf.workers; i++)
-        plan_worker(i);
+        plan_worker(i, buyers_limit);
     plan_operators();
     node.ledger = ledger_plan(&node.conf, &node.arena);
     uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
-    evmem_plan(&node.arena, loops(), descriptors,
-               node.conf.workers * node.conf.connections + WORKER_OPERATORS);
-    node.admin.arena = &node.arena;
-    admin_read_plan(&node.admin);
+    ev_alloc_plan(&node.arena, loops(), descriptors,
+                  node.conf.workers * node.conf.connections + WORKER_OPERATORS);
+    admin_read_plan(node.admin);
 }
 
 /* ---- boot ----------------------------------------------------------------------------------- */
@@ -218,7 +214,7 @@ static bool open_journal(struct fault *f)
     return node.journal != NULL && (node.conf.redis.len > 0 || journal_begin(node.journal, f));
 }
 
-/* Buyers come through a balancer that runs as somebody else; the operators' socket stays ours. */
+/* Buyers come through a balancer that runs as another user; the operators' socket stays ours. */
 static bool open_to_all(const struct conf_addr *at, struct fault *f)
 {
     return at->to.any.sa_family != AF_UNIX || chmod(at->to.local.sun_path, 0666) == 0 ||
@@ -227,23 +223,21 @@ static bool open_to_all(const struct conf_addr *at, struct fault *f)
 
 static bool open_listeners(struct fault *f)
 {
-    for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        if (!listener_open(&node.buyers[i], &node.conf.listen[i], node.conf.workers, f) ||
-            !open_to_all(&node.conf.listen[i], f))
-            return false;
-    return !has_admin() || listener_open(&node.operators, &node.conf.admin, 1, f);
-}
-
-static bool init_exchanges(struct fault *f)
-{
-    for (uint32_t i = 0; i < loops(); i++) {
-        struct exchange *x = &node.exchanges[i];
-        ring_init(&x->orders, &node.arena);
-        ring_init(&x->verdicts, &node.arena);
-        x->ledger = ledger_bell(node.ledger);
-        if (!doorbell_open(&x->worker, f))
+    for (uint32_t i = 0; i < node.conf.listen_count; i++) {
+        node.buyers[i] = listener_open(&node.conf.listen[i], node.conf.workers, f);
+        if (node.buyers[i] == NULL || !open_to_all(&node.conf.listen[i], f))
             return false;
     }
+    node.operators = has_admin() ? listener_open(&node.conf.admin, 1, f) : NULL;
+    return !has_admin() || node.operators != NULL;
+}
+
+/* After ledger_init(), which opens the ledger's doorbell. */
+static bool init_channels(struct fault *f)
+{
+    for (uint32_t i = 0; i < loops(); i++)
+        if (!channel_init(&node.channels[i], &node.arena, ledger_bell(node.ledger), f))
+            return false;
     return true;
 }
 
@@ -252,7 +246,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)timer;
     (void)events;
-    log_tell_repeated(false);
+    log_report_repeated(false);
 }
 
 /* Before the seal, so that libev has the place. */
@@ -262,47 +256,31 @@ static void start_tick(struct ev_loop *loop)
     ev_timer_start(loop, &node.tick);
 }
 
-static bool init_rooms(struct fault *f)
+static bool init_modules(struct fault *f)
 {
-    uint32_t descriptors = worker_descriptors(&node.conf, operators_count());
-    if (!arena_map(&node.arena, f) || !init_exchanges(f) ||
-        !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.exchanges, loops(),
-                     f))
+    if (!arena_map(&node.arena, f) ||
+        !ledger_init(node.ledger, &node.arena, node.journal, &node.board, node.channels, loops(),
+                     f) ||
+        !init_channels(f))
         return false;
-    if (!stat_log_open(&node.stats, &node.arena, f))
+    if (!stat_log_open(node.stats, &node.arena, f))
         return false;
-    evmem_init(&node.arena);
+    ev_alloc_init(&node.arena);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         if (!worker_init(node.workers[i], &node.arena, f))
             return false;
-    if (!worker_init(node.desk, &node.arena, f))
+    if (!worker_init(node.admin_worker, &node.arena, f))
         return false;
-    start_tick(worker_loop(node.desk));
-    for (uint32_t i = 0; i < node.conf.workers; i++)
-        if (!evmem_grow(worker_loop(node.workers[i]), descriptors, node.conf.connections, f))
-            return false;
-    return evmem_grow(worker_loop(node.desk), descriptors, WORKER_OPERATORS, f);
+    start_tick(worker_loop(node.admin_worker));
+    return true;
 }
 
-static bool init_admin(struct fault *f)
-{
-    node.admin.conf = &node.conf;
-    node.admin.board = &node.board;
-    node.admin.stats = &node.stats;
-    node.admin.workers = node.workers;
-    node.admin.worker_count = node.conf.workers;
-    node.admin.started_mono_us = clock_mono_us();
-    node.admin.started_wall_ms = clock_wall_ms();
-    return node.conf.admin_token[0] == '\0' ||
-           admin_read_token(&node.admin, node.conf.admin_token, f);
-}
-
-static void say_where(void)
+static void log_addresses(void)
 {
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        log_line(LOG_INFO, "listening on %s", listener_text(&node.buyers[i]));
+        log_line(LOG_INFO, "listening on %s", listener_text(node.buyers[i]));
     if (has_admin())
-        log_line(LOG_INFO, "admin listening on %s", listener_text(&node.operators));
+        log_line(LOG_INFO, "admin listening on %s", listener_text(node.operators));
 }
 
 /* ---- signals -------------------------------------------------------------------------------- */
@@ -340,8 +318,8 @@ static void on_reopen(struct ev_loop *loop, ev_signal *s, int events)
     (void)loop;
     (void)s;
     (void)events;
-    if (stat_log_is_on(&node.stats))
-        stat_log_reopen(&node.stats);
+    if (node.stats != NULL)
+        stat_log_reopen(node.stats);
     else
         log_line(LOG_INFO, "signal USR1: the log goes to standard error, nothing to reopen");
 }
@@ -405,7 +383,7 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
     struct fault f;
     if (error == 0)
         return;
-    fault_say(&f, "cannot start a thread: %s", strerror(error));
+    fault_set(&f, "cannot start a thread: %s", strerror(error));
     die(&f);
 }
 
@@ -413,9 +391,9 @@ static void must_start(pthread_t *thread, void *(*body)(void *), void *argument)
 static void stop_stat_log(void)
 {
     struct timespec until;
-    if (!stat_log_is_on(&node.stats))
+    if (node.stats == NULL)
         return;
-    stat_log_stop(&node.stats);
+    stat_log_stop(node.stats);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += STAT_LOG_SECONDS;
     if (pthread_timedjoin_np(node.stat_thread, NULL, &until) != 0)
@@ -423,7 +401,7 @@ static void stop_stat_log(void)
                  node.conf.stat_log);
 }
 
-/* Waits for the workers, then for the ledger; then the operators' loop may end too. */
+/* Waits for the workers, then for the ledger; then the admin worker may end too. */
 static void *wait_for_all(void *unused)
 {
     (void)unused;
@@ -432,24 +410,25 @@ static void *wait_for_all(void *unused)
     ledger_stop(node.ledger);
     pthread_join(node.ledger_thread, NULL);
     stop_stat_log();
-    worker_stop(node.desk);
+    worker_stop(node.admin_worker);
     return NULL;
 }
 
 static void run(void)
 {
     pthread_t waiter;
-    watch_signals(worker_loop(node.desk));
+    watch_signals(worker_loop(node.admin_worker));
     mask_signals(SIG_BLOCK, true); /* threads inherit it, and libev has unblocked them */
+    journal_hand_over(node.journal, THREAD_LEDGER);
     must_start(&node.ledger_thread, ledger_run, node.ledger);
-    if (stat_log_is_on(&node.stats))
-        must_start(&node.stat_thread, stat_log_run, &node.stats);
+    if (node.stats != NULL)
+        must_start(&node.stat_thread, stat_log_run, node.stats);
     for (uint32_t i = 0; i < node.conf.workers; i++)
         must_start(&node.worker_threads[i], run_worker, node.workers[i]);
     must_start(&waiter, wait_for_all, NULL);
-    say_where();
+    log_addresses();
     mask_signals(SIG_UNBLOCK, true);
-    worker_run(node.desk);
+    worker_run(node.admin_worker);
     mask_signals(SIG_BLOCK, true); /* their loop is about to go */
     pthread_join(waiter, NULL);
 }
@@ -458,13 +437,16 @@ static void clean_up(void)
 {
     for (uint32_t i = 0; i < node.conf.workers; i++)
         worker_close(node.workers[i]);
-    worker_close(node.desk);
+    worker_close(node.admin_worker);
     for (uint32_t i = 0; i < node.conf.listen_count; i++)
-        listener_close(&node.buyers[i]);
+        listener_close(node.buyers[i]);
     if (has_admin())
-        listener_close(&node.operators);
+        listener_close(node.operators);
     journal_close(node.journal);
-    log_tell_repeated(true);
+    if (ev_alloc_late() > 0)
+        log_line(LOG_WARN, "libev has taken memory %llu times after start; please report this",
+                 (unsigned long long)ev_alloc_late());
+    log_report_repeated(true);
     log_line(LOG_INFO, "stopped");
 }
 
@@ -487,13 +469,14 @@ int main(int argc, char **argv)
         return 0;
     }
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is said */
+    signal(SIGCHLD, SIG_DFL); /* ignored by a parent, it would hide how the verifier ended */
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, and is reported */
     reload_publish(&node.conf, &node.conf, &node.board);
-    if (sodium_init() < 0 || !raise_descriptors(&f) || !init_admin(&f) || !open_journal(&f) ||
-        !open_listeners(&f) || !init_rooms(&f))
+    if (sodium_init() < 0 || !raise_descriptors(&f) || !admin_init(node.admin, &f) ||
+        !open_journal(&f) || !open_listeners(&f) || !init_modules(&f))
         die(&f);
     arena_seal(&node.arena);
-    evmem_seal();
+    ev_alloc_seal();
     run();
     clean_up();
     return 0;

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Why: an operator believes the page, and presses a key of it at ten o'clock. spike-top(1) must list
-# every key of keys.def, in its order and words, and no other; and say under ACTIONS what each key
-# does that changes the sale.
+# Why: operators press keys by the page, on sale night. spike-top(1) must list every key of
+# keys.def, in its order and with its text, and no other; and describe under ACTIONS each key that
+# changes the sale.
 set -eu
 cd "$(dirname "$0")/.."
 page=man/spike-top.1
-table=admin-tui/keys.def
+table=admin-tui/view/keys.def
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 sed 's/^[A-Z]*|//' "$work/keys" >"$work/table"
 sed -n 's/^ACTS|\([^|]*\)|.*/\1/p' "$work/keys" >"$work/acts"
 
-# The entries of a section: `.It Ic keys`, and the line behind it.
+# The entries of a section: `.It Ic keys`, and the line after it.
 entries() {
     awk -v section=".Sh $1" '
         /^\.Sh / { here = $0 == section }

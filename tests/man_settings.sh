@@ -1,6 +1,7 @@
 #!/bin/sh
-# Why: an operator believes the page. Every setting of settings.def must have an entry in
-# spike.conf(5) with its range and default, and the page must not describe a setting that is not.
+# Why: operators configure by the page. Every setting of settings.def must have an entry in
+# spike.conf(5) with its range and default, and the page must not describe a setting that does not
+# exist.
 set -eu
 cd "$(dirname "$0")/.."
 page=man/spike.conf.5
@@ -8,9 +9,9 @@ table=conf/base/settings.def
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# name|what the entry's first line must say
+# name|the text that the entry's first line must have
 {
-    echo '#define SETTING(b, m, name, k, least, most, given, standard) name least most #given standard'
+    echo '#define SETTING(b, m, name, k, min, max, given, standard) name min max #given standard'
     cat "$table"
 } | "${CC:-cc}" -E -P -x c - | awk -F'"' '
     NF >= 11 {
@@ -19,7 +20,7 @@ trap 'rm -rf "$work"' EXIT
         print $2 "|" toupper(substr(line, 1, 1)) substr(line, 2)
     }' | sort >"$work/table"
 
-# The entries of the page: `.It Ic name`, and the first line of text behind it.
+# The entries of the page: `.It Ic name`, and the first line of text after it.
 awk '
     /^\.It Ic / { name = $3; next }
     name != "" && !/^\./ { print name "|" $0; name = "" }

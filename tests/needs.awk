@@ -1,15 +1,17 @@
-# Reads the first lines of the tests and prints, as make rules, what each is linked from:
+# Reads the first lines of the tests and prints make rules with the objects that each is linked
+# from:
 #
-#     /* needs: conf/base/conf.c conf/base/fault.c -lz */     (may go on over several lines)
+#     /* needs: conf/base/conf.c conf/base/fault.c -lz */     (may span several lines)
 #     /* preload */                                           a library for LD_PRELOAD
 #     /* helper ... */                                        linked into others, named by their needs
 #
 # tests/unit/x_test.c becomes B/tests/unit/x_test, tests/fuzz/x_fuzz.c B/x_fuzz, tests/lib/x_y.c
-# B/tests/x-y or B/tests/x_y.so. A test that never says is an error: it would be skipped in silence.
+# B/tests/x-y or B/tests/x_y.so. A test without such a line is an error: make would skip it
+# silently.
 
 function object(file) { sub(/\.c$/, ".o", file); return B "/obj/" file }
 
-function complain(what) {
+function report(what) {
     print what >"/dev/stderr"
     bad = 1
 }
@@ -26,7 +28,7 @@ function finish(   kind, name, target, count, words, i, objects, libs) {
         return
     }
     if (!found) {
-        complain(file " has no `needs:` line")
+        report(file " has no `needs:` line")
         return
     }
     objects = object(file)
@@ -37,7 +39,7 @@ function finish(   kind, name, target, count, words, i, objects, libs) {
         else if (words[i] ~ /^-l/)
             libs = libs " " words[i]
         else if (words[i] != "")
-            complain(file ": needs: what is `" words[i] "`?")
+            report(file ": needs: neither a .c file nor -lLIBRARY: `" words[i] "`")
     }
     if (file ~ /^tests\/unit\//) {
         kind = "UNITS"

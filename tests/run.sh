@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs built tests, one line a program, and keeps count in build/results for the closing line.
+# Runs built tests, prints a line for each program, and keeps the counts in build/results.
 #
 #     tests/run.sh unit|threaded DIR            every unit test below DIR, in parallel
 #     tests/run.sh fuzz DIR SECONDS [RUNS]      every fuzzer in DIR
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 root=build
 export ASAN_OPTIONS=${ASAN_OPTIONS-detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS-print_stacktrace=1:halt_on_error=1}
-# A second TERM ends the server at once, with threads that nobody has joined: no leak to report.
+# A second TERM ends the server at once, with threads that are not joined: no leak to report.
 export TSAN_OPTIONS=${TSAN_OPTIONS-halt_on_error=1:second_deadlock_stack=1:report_thread_leaks=0}
 export PYTHONDONTWRITEBYTECODE=1
 
@@ -32,7 +32,7 @@ seconds_since() {
     awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }'
 }
 
-# ThreadSanitizer wants the plain address layout: a kernel with many random bits stops it.
+# ThreadSanitizer needs an address layout without randomization: many random bits make it fail.
 layout() {
     if [[ $1 = *tsan* ]] && setarch "$(uname -m)" -R true 2>/dev/null; then
         setarch "$(uname -m)" -R "${@:2}"
@@ -74,7 +74,7 @@ one_fuzzer() {
     printf '  ok   %-20s %s\n' "${program##*/}" "$(tail -n 1 "$log")"
 }
 
-# xargs gives 123 when any run failed; all of them are run first.
+# xargs runs all of them, and exits with 123 if any has failed.
 each() {
     local what=$1
     shift
@@ -82,7 +82,7 @@ each() {
     printf '%s\n' "$@" | xargs -P"$(nproc)" -I@ "$0" "$what" @ "${extra[@]}"
 }
 
-# sources KIND: the names of tests/KIND/*.c that are there now, without .c.
+# sources KIND: the names of the files tests/KIND/*.c, without .c.
 sources() {
     (cd "tests/$1" 2>/dev/null && find . -name '*.c' | sed 's|^\./||; s|\.c$||' | sort)
 }

@@ -1,16 +1,16 @@
 /*
- * floor: what the kernel alone costs. One thread, one epoll loop: accept4, read, write, and a fixed
- * answer to whatever comes.
+ * floor: the lower bound of a server's cost, that of the kernel alone. One thread, one epoll loop:
+ * accept4, read, and a write of a fixed answer.
  *
- *     floor PORT FILE       FILE: the answer, head and body, byte by byte
+ *     floor PORT FILE       FILE: the bytes of the answer, head and body
  *
- * Nothing is parsed. All requests are taken to be as long as the first one, and for closing after
- * the answer if that one asks for it; so it has to be started anew for another kind of request. A
- * read may bring several of them, which are answered with one write, or a part of one, which counts
- * when the rest has come. There are no time-outs, no limits and no records: whatever a server does
- * for its users comes on top of this.
+ * Requests are not parsed. All are assumed to be as long as the first one, and to close the
+ * connection if that one does; another kind of request needs a new start. A read may return several
+ * requests, which are answered with one write, or a part of one, which counts when the rest has
+ * arrived. There are no time-outs, limits or records: all that a server does for its users costs
+ * more than this.
  *
- * Owner: one thread, one process. If it dies, nothing is lost.
+ * Owner: one thread, one process. If it dies, no data is lost.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,8 +31,8 @@
 
 static char answers[DEPTH_MAX * ANSWER_MAX];
 static size_t answer_len, request_len;
-static bool closes;
-static size_t carried[FILES_MAX]; /* bytes of a request that is not complete, by descriptor */
+static bool close_each;
+static size_t partial[FILES_MAX]; /* received bytes of an incomplete request, by descriptor */
 
 static _Noreturn void fail(const char *what)
 {
@@ -63,7 +63,7 @@ static int listen_on(const char *port)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 4096) != 0)
         fail(port);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* what is accepted inherits it */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit it */
     return fd;
 }
 
@@ -74,13 +74,13 @@ static void watch(int epoll, int fd)
         fail("epoll_ctl");
 }
 
-static void learn(const char *request)
+static void measure_request(const char *request)
 {
     const char *end = strstr(request, "\r\n\r\n");
     if (!end)
         fail("the first request is not complete");
     request_len = (size_t)(end + 4 - request);
-    closes = strstr(request, "Connection: close") != NULL;
+    close_each = strstr(request, "Connection: close") != NULL;
 }
 
 static void serve(int fd)
@@ -95,14 +95,14 @@ static void serve(int fd)
     }
     if (request_len == 0) {
         in[got] = '\0';
-        learn(in);
+        measure_request(in);
     }
-    size_t have = carried[fd] + (size_t)got, count = have / request_len;
-    carried[fd] = have % request_len;
+    size_t have = partial[fd] + (size_t)got, count = have / request_len;
+    partial[fd] = have % request_len;
     if (count > DEPTH_MAX ||
         write(fd, answers, count * answer_len) != (ssize_t)(count * answer_len))
         fail("write");
-    if (closes && count > 0)
+    if (close_each && count > 0)
         close(fd);
 }
 
@@ -129,7 +129,7 @@ int main(int argc, char **argv)
                 continue;
             if (fd >= FILES_MAX)
                 fail("too many connections");
-            carried[fd] = 0;
+            partial[fd] = 0;
             watch(epoll, fd);
         }
     }

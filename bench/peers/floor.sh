@@ -1,16 +1,16 @@
-# floor.sh: the kernel's floor, floor.c. It takes all requests to be like the first, so it is
-# started anew for each kind.
+# floor.sh: the kernel's floor, floor.c. It expects all requests to be like the first, so it is
+# restarted for each kind.
 # shellcheck shell=bash disable=SC2154 # from lib.sh
 
-# floor_start NAME SPIKE [HEADER]: answers what SPIKE answers to such a request for /buy/ticket,
+# floor_start NAME SPIKE [HEADER]: answers with SPIKE's answer to such a request for /buy/ticket,
 # byte by byte.
 floor_start() {
     local port
     port=$(free_port)
     address[$1]=127.0.0.1:$port
-    curl -si ${3:+-H "$3"} "http://${address[$2]}/buy/ticket" >"$place/$1.answer"
-    run_server "$1" "$tools/floor" "$port" "$place/$1.answer"
-    # No request to see whether it is there: the first one is what it learns from.
+    curl -si ${3:+-H "$3"} "http://${address[$2]}/buy/ticket" >"$work/$1.answer"
+    run_server "$1" "$tools/floor" "$port" "$work/$1.answer"
+    # No request to check that it is up: it takes its pattern from the first one.
     ready "$1" is_listening "$port"
 }
 

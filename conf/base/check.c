@@ -1,3 +1,6 @@
+/*
+ * check: a failed assertion ends the process; the role of a thread is a variable of its own.
+ */
 #include "conf/base/check.h"
 
 #include <stdio.h>
@@ -6,7 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static _Thread_local enum thread_role current_role = THREAD_MAIN;
+_Thread_local enum thread_role thread_current = THREAD_MAIN;
 
 _Noreturn void check_failed(const char *file, int line, const char *what)
 {
@@ -14,19 +17,16 @@ _Noreturn void check_failed(const char *file, int line, const char *what)
     int n = snprintf(text, sizeof text, "%s:%d: impossible: not (%s); this is a bug in spike\n",
                      file, line, what);
     size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    ssize_t ignored = write(STDERR_FILENO, text, len); /* with nobody to tell, stop all the same */
+    ssize_t ignored =
+        write(STDERR_FILENO, text, len); /* without standard error, abort all the same */
     (void)ignored;
     abort();
 }
 
-void thread_is(enum thread_role role, const char *name)
+void thread_set_role(enum thread_role role, const char *name)
 {
-    current_role = role;
+    ASSERT(role <= THREAD_STAT_LOG && name != NULL);
+    thread_current = role;
     if (role != THREAD_MAIN)
         prctl(PR_SET_NAME, name);
-}
-
-enum thread_role thread_role(void)
-{
-    return current_role;
 }

@@ -1,7 +1,7 @@
 /*
- * clock: three kinds of time, three names. mono_us: microseconds of the monotonic clock, for
- * time-outs; wall_ms: Unix milliseconds, for the journal and for people; *_ms durations in
- * milliseconds. Pure parts never look at a clock: time is their argument.
+ * clock: three kinds of time, three names. *_mono_us: microseconds of the monotonic clock, for
+ * timeouts; *_wall_ms: Unix milliseconds, for the journal and for people; *_ms: durations in
+ * milliseconds. Pure functions never read a clock: time is their argument.
  *
  * Threads: any.
  */

@@ -1,14 +1,14 @@
 /*
- * The parser of spike.conf: statements, blocks, includes.
+ * conf: the parser of spike.conf: statements, blocks, includes.
  *
  *     statement = NAME WORD ... ';'  |  NAME WORD ... '{' statement ... '}'
  *
- * conf_lex makes words of bytes; a statement is gathered here, looked up in settings.def and
- * stored; a block that ends is checked (conf_finish.c). A file that includes another one waits with
- * its buffer, so there is one static buffer per depth, and a file that was read stays known by its
- * name for errors. The first error ends the reading; it says FILE:LINE.
+ * conf_lex splits bytes into words; this file collects a statement, finds its setting in the table
+ * and stores the value; a block that ends is checked (conf_finish.c). A file that includes another
+ * one keeps its buffer meanwhile, so there is one static buffer for each depth; the name of a file
+ * that was read stays known for errors. The first error ends the reading, with FILE:LINE.
  *
- * Nothing but *conf and *f is changed; if the process dies here, nothing has happened.
+ * Only *conf and *f change; if the process dies here, nothing has happened.
  *
  * Owner: main.
  */
@@ -38,13 +38,13 @@ struct reader {
 };
 
 struct statement {
-    const char *words[WORDS_MAX + 1]; /* one more than is ever right, so that it is seen */
+    const char *words[WORDS_MAX + 1]; /* one more than is ever valid, to detect it */
     int lines[WORDS_MAX + 1];
     uint32_t count;
-    enum token_kind end; /* SEMICOLON, OPEN; without words also CLOSE, END */
-    struct place at;     /* of its first word, or of the end */
+    enum token_kind end;       /* SEMICOLON, OPEN; without words also CLOSE, END */
+    struct source_location at; /* location of its first word, or of the end */
     size_t used;
-    char bytes[STATEMENT_BYTES]; /* the words, each with a NUL */
+    char bytes[STATEMENT_BYTES]; /* of the words, each with a NUL */
 };
 
 static struct {
@@ -57,19 +57,20 @@ static struct {
     struct statement statement;
 } parser;
 
-static struct reader *reader_now(void)
+/* The innermost file. */
+static struct reader *current_reader(void)
 {
-    ASSERT(parser.depth > 0);
+    ASSERT(parser.depth > 0 && parser.depth <= DEPTH_MAX);
     return &parser.readers[parser.depth - 1];
 }
 
-static struct place place_of(int line)
+static struct source_location location_of(int line)
 {
-    return (struct place){.path = reader_now()->file->path, .line = line};
+    return (struct source_location){.path = current_reader()->file->path, .line = line};
 }
 
-/* A word on a new line that is the name of a setting: the ';' before it was forgotten. */
-static bool looks_forgotten(const struct statement *st, const struct token *t, const char *word)
+/* A word on a new line that is the name of a setting: the ';' before it is missing. */
+static bool starts_setting(const struct statement *st, const struct token *t, const char *word)
 {
     return st->count > 1 && !t->quoted && t->line > st->lines[st->count - 1] &&
            (setting_find_anywhere(word) != NULL || strcmp(word, "include") == 0);
@@ -78,19 +79,22 @@ static bool looks_forgotten(const struct statement *st, const struct token *t, c
 static bool missing_semicolon(const struct statement *st)
 {
     ASSERT(st->count > 0);
-    struct place at = place_of(st->lines[st->count - 1]);
-    return place_fault(parser.f, &at, "a ';' is missing after '%.60s'", st->words[st->count - 1]);
+    struct source_location at = location_of(st->lines[st->count - 1]);
+    return location_fault(parser.f, &at, "a ';' is missing after '%.60s'",
+                          st->words[st->count - 1]);
 }
 
 static bool add_word(struct statement *st, const struct token *t)
 {
-    struct place at = place_of(t->line);
+    struct source_location at = location_of(t->line);
+    ASSERT(t->kind == TOKEN_WORD && st->used <= sizeof st->bytes);
     if (st->count > WORDS_MAX || st->used + t->len + 1 > sizeof st->bytes)
-        return place_fault(parser.f, &at, "%.40s: too many words; is a ';' missing?", st->words[0]);
+        return location_fault(parser.f, &at, "%.40s: too many words; is a ';' missing?",
+                              st->words[0]);
     char *word = st->bytes + st->used;
     memcpy(word, t->text, t->len);
     word[t->len] = '\0';
-    if (looks_forgotten(st, t, word))
+    if (starts_setting(st, t, word))
         return missing_semicolon(st);
     st->used += t->len + 1;
     st->lines[st->count] = t->line;
@@ -98,14 +102,14 @@ static bool add_word(struct statement *st, const struct token *t)
     return true;
 }
 
-/* Gathers words up to ';' or '{'; a '}' or the end of the file stand alone. */
+/* Collects words up to ';' or '{'. A '}' or the end of the file is a statement without words. */
 static bool next_statement(struct statement *st)
 {
     struct token t;
     st->count = 0;
     st->used = 0;
     for (;;) {
-        if (!source_next(&reader_now()->source, &t, parser.f))
+        if (!source_next(&current_reader()->source, &t, parser.f))
             return false;
         if (t.kind != TOKEN_WORD)
             break;
@@ -113,68 +117,70 @@ static bool next_statement(struct statement *st)
             return false;
     }
     bool ends_block = t.kind == TOKEN_CLOSE || t.kind == TOKEN_END;
-    st->at = place_of(st->count > 0 ? st->lines[0] : t.line);
+    st->at = location_of(st->count > 0 ? st->lines[0] : t.line);
     st->end = t.kind;
     if (ends_block && st->count > 0)
         return missing_semicolon(st);
     if (!ends_block && st->count == 0)
-        return place_fault(parser.f, &st->at, "a '%c' with nothing before it",
-                           t.kind == TOKEN_OPEN ? '{' : ';');
+        return location_fault(parser.f, &st->at, "a '%c' with nothing before it",
+                              t.kind == TOKEN_OPEN ? '{' : ';');
     return true;
 }
 
 static bool unknown_name(const struct statement *st, const struct block *b)
 {
+    ASSERT(st->count > 0);
     const char *name = st->words[0];
     const struct setting *elsewhere = setting_find_anywhere(name);
     if (elsewhere != NULL && elsewhere->block != BLOCK_TOP)
-        return place_fault(parser.f, &st->at, "'%s' belongs in the block of %s", name,
-                           block_word(elsewhere->block));
+        return location_fault(parser.f, &st->at, "'%s' belongs in the block of %s", name,
+                              block_name(elsewhere->block));
     if (elsewhere != NULL)
-        return place_fault(parser.f, &st->at,
-                           "'%s' does not belong in the block of %s; is a '}' missing?", name,
-                           block_word(b->kind));
+        return location_fault(parser.f, &st->at,
+                              "'%s' does not belong in the block of %s; is a '}' missing?", name,
+                              block_name(b->kind));
     const char *nearest = setting_nearest(b->kind, name);
     if (nearest == NULL)
-        return place_fault(parser.f, &st->at, "unknown setting '%.60s'", name);
-    return place_fault(parser.f, &st->at, "unknown setting '%.60s' (did you mean '%s'?)", name,
-                       nearest);
+        return location_fault(parser.f, &st->at, "unknown setting '%.60s'", name);
+    return location_fault(parser.f, &st->at, "unknown setting '%.60s' (did you mean '%s'?)", name,
+                          nearest);
 }
 
-/* How many words follow the name, and that none of them is empty. */
+/* Checks how many words follow the name, and that none of them is empty. */
 static bool check_words(const struct statement *st, bool many)
 {
     const char *name = st->words[0];
     if (st->count == 1)
-        return place_fault(parser.f, &st->at, "%s: a value is missing", name);
+        return location_fault(parser.f, &st->at, "%s: a value is missing", name);
     for (uint32_t i = 1; i < st->count; i++) {
-        struct place at = place_of(st->lines[i]);
+        struct source_location at = location_of(st->lines[i]);
         if (st->words[i][0] == '\0')
-            return place_fault(parser.f, &at, "%s: an empty value", name);
+            return location_fault(parser.f, &at, "%s: an empty value", name);
     }
     if (many || st->count == 2)
         return true;
-    struct place at = place_of(st->lines[1]);
-    return place_fault(parser.f, &at, "%s: one value, not %u; is a ';' missing after '%.40s'?",
-                       name, st->count - 1, st->words[1]);
+    struct source_location at = location_of(st->lines[1]);
+    return location_fault(parser.f, &at, "%s: one value, not %u; is a ';' missing after '%.40s'?",
+                          name, st->count - 1, st->words[1]);
 }
 
 static bool check_repeated(const struct setting *s, const struct statement *st,
                            const struct block *b)
 {
-    const struct place *first = &b->set[s - settings];
+    ASSERT((size_t)(s - settings) < SETTING_COUNT);
+    const struct source_location *first = &b->set[s - settings];
     if (first->line == 0 || setting_repeats(s))
         return true;
-    return place_fault(parser.f, &st->at, "'%s' is set twice; the first time at %s:%d", s->name,
-                       first->path, first->line);
+    return location_fault(parser.f, &st->at, "'%s' is set twice; the first time at %s:%d", s->name,
+                          first->path, first->line);
 }
 
 static bool check_block(const struct setting *s, const struct statement *st)
 {
     if (st->end == TOKEN_OPEN && s->kind != KIND_JOURNAL && s->kind != KIND_EVENT)
-        return place_fault(parser.f, &st->at, "'%s' has no block; end it with ';'", s->name);
+        return location_fault(parser.f, &st->at, "'%s' has no block; end it with ';'", s->name);
     if (st->end == TOKEN_SEMICOLON && s->kind == KIND_EVENT)
-        return place_fault(parser.f, &st->at, "event %.40s needs a block { ... }", st->words[1]);
+        return location_fault(parser.f, &st->at, "event %.40s needs a block { ... }", st->words[1]);
     return true;
 }
 
@@ -188,19 +194,21 @@ static bool is_known_event(const char *name)
     return false;
 }
 
-/* NULL: not a name for an event here. */
+/* NULL: the name is not valid here; the fault is set. */
 static struct conf_event *add_event(const struct statement *st)
 {
     struct conf *conf = parser.conf;
     const char *name = st->words[1];
     size_t len = strlen(name);
+    ASSERT(st->count == 2);
     if (len > EVENT_NAME_MAX || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != len)
-        place_fault(parser.f, &st->at, "event '%.60s': a name has 1 to %d of a-z, 0-9, '_' and '-'",
-                    name, EVENT_NAME_MAX);
+        location_fault(parser.f, &st->at,
+                       "event '%.60s': a name has 1 to %d of a-z, 0-9, '_' and '-'", name,
+                       EVENT_NAME_MAX);
     else if (is_known_event(name))
-        place_fault(parser.f, &st->at, "event '%s' stands there twice", name);
+        location_fault(parser.f, &st->at, "event '%s' is listed twice", name);
     else if (conf->event_count == EVENTS_MAX)
-        place_fault(parser.f, &st->at, "%d events at most", EVENTS_MAX);
+        location_fault(parser.f, &st->at, "%d events at most", EVENTS_MAX);
     else {
         struct conf_event *e = &conf->events[conf->event_count++];
         memcpy(e->name, name, len + 1);
@@ -237,9 +245,9 @@ static bool apply(const struct statement *st, struct block *b)
         b->set[s - settings] = st->at;
     if (s->kind == KIND_EVENT)
         return read_event(st);
-    struct place value = place_of(st->lines[1]);
+    struct source_location value = location_of(st->lines[1]);
     if (!setting_store(s, b->base, st->words + 1, st->count - 1, value.path, &why))
-        return place_fault(parser.f, &value, "%s: %s", s->name, why.text);
+        return location_fault(parser.f, &value, "%s: %s", s->name, why.text);
     return s->kind != KIND_JOURNAL || read_journal(st);
 }
 
@@ -252,7 +260,7 @@ static bool is_being_read(const struct stat *id)
     return false;
 }
 
-/* Makes a file the innermost one. The fault comes without the place. */
+/* Makes a file the innermost one. The fault has no FILE:LINE. */
 static bool push_file(const char *path, struct fault *why)
 {
     struct stat id;
@@ -267,6 +275,7 @@ static bool push_file(const char *path, struct fault *why)
     if (is_being_read(&id))
         return fault(why, "makes a loop: it is being read already");
     struct file *file = &parser.files[parser.file_count++];
+    ASSERT(strlen(path) < sizeof file->path);
     memcpy(file->path, path, strlen(path) + 1);
     file->device = id.st_dev;
     file->inode = id.st_ino;
@@ -280,23 +289,23 @@ static bool read_include(const struct statement *st, struct block *b)
 {
     char path[PATH_TEXT_MAX];
     struct fault why;
-    struct place named;
+    struct source_location named;
     if (st->end == TOKEN_OPEN)
-        return place_fault(parser.f, &st->at, "'include' has no block; end it with ';'");
+        return location_fault(parser.f, &st->at, "'include' has no block; end it with ';'");
     if (!check_words(st, false))
         return false;
-    named = place_of(st->lines[1]);
+    named = location_of(st->lines[1]);
     if (!value_path(st->words[1], named.path, path, sizeof path, &why))
-        return place_fault(parser.f, &named, "include: %s", why.text);
+        return location_fault(parser.f, &named, "include: %s", why.text);
     if (!push_file(path, &why))
-        return place_fault(parser.f, &named, "include %s %s", path, why.text);
+        return location_fault(parser.f, &named, "include %s %s", path, why.text);
     if (!read_statements(b, false))
         return false;
     parser.depth--;
     return true;
 }
 
-/* Reads into b up to its '}' (braced) or up to the end of the innermost file. */
+/* Reads into b up to its '}' (braced) or to the end of the innermost file. */
 static bool read_statements(struct block *b, bool braced)
 {
     struct statement *st = &parser.statement;
@@ -310,16 +319,16 @@ static bool read_statements(struct block *b, bool braced)
     }
     b->end = st->at;
     if (st->end == TOKEN_CLOSE && !braced)
-        return place_fault(parser.f, &st->at, "a '}' that closes nothing");
+        return location_fault(parser.f, &st->at, "a '}' that closes nothing");
     if (st->end == TOKEN_END && braced)
-        return place_fault(parser.f, &st->at, "the block of %s opened at line %d is not closed",
-                           block_word(b->kind), b->opened.line);
+        return location_fault(parser.f, &st->at, "the block of %s opened at line %d is not closed",
+                              block_name(b->kind), b->opened.line);
     return true;
 }
 
 bool conf_load(struct conf *conf, const char *path, struct fault *f)
 {
-    struct place whole = {.path = path, .line = 1};
+    struct source_location whole = {.path = path, .line = 1};
     struct block top = {.kind = BLOCK_TOP, .base = conf};
     struct fault why;
     ASSERT_MAIN();
@@ -330,10 +339,10 @@ bool conf_load(struct conf *conf, const char *path, struct fault *f)
     if (path[0] == '\0')
         return fault(f, "the name of the configuration file is empty");
     if (strlen(path) >= PATH_TEXT_MAX)
-        return place_fault(f, &whole, "a file name longer than %d bytes", PATH_TEXT_MAX - 1);
+        return location_fault(f, &whole, "a file name longer than %d bytes", PATH_TEXT_MAX - 1);
     settings_default(BLOCK_TOP, conf);
     settings_default(BLOCK_JOURNAL, conf);
     if (!push_file(path, &why))
-        return place_fault(f, &whole, "%s", why.text);
+        return location_fault(f, &whole, "%s", why.text);
     return read_statements(&top, false) && conf_finish(conf, &top, f);
 }

@@ -1,8 +1,8 @@
 /*
- * Addresses and file names. Addresses are numeric: a name would have to be looked up, and a look-up
- * can block, fail, or answer something else tomorrow.
+ * conf_addr: parses addresses and file names. Addresses are numeric: resolving a name can block,
+ * fail, or give another result tomorrow.
  *
- * Owner: none, all is pure.
+ * Pure.
  */
 #include <arpa/inet.h>
 #include <string.h>
@@ -11,13 +11,14 @@
 
 static const char unix_prefix[] = "unix:";
 
-bool value_path(const char *text, const char *named_in, char *out, size_t room, struct fault *f)
+bool value_path(const char *text, const char *named_in, char *out, size_t size, struct fault *f)
 {
     const char *slash = strrchr(named_in, '/');
     size_t folder = text[0] == '/' || slash == NULL ? 0 : (size_t)(slash - named_in) + 1;
     size_t len = strlen(text);
-    if (folder + len >= room)
-        return fault(f, "'%.40s' makes a file name longer than %zu bytes", text, room - 1);
+    ASSERT(size > 0);
+    if (folder + len >= size)
+        return fault(f, "'%.40s' makes a file name longer than %zu bytes", text, size - 1);
     memcpy(out, named_in, folder);
     memcpy(out + folder, text, len + 1);
     return true;
@@ -59,6 +60,7 @@ static bool parse_local(const char *text, const char *named_in, struct conf_addr
 static bool parse_host(char *host, struct conf_addr *a)
 {
     size_t len = strlen(host);
+    ASSERT(len > 0); /* the colon was not the first byte */
     if (host[0] != '[') {
         a->to.v4.sin_family = AF_INET;
         a->len = sizeof a->to.v4;

@@ -1,6 +1,6 @@
 /*
- * What differs between two configurations, setting by setting, from the one table: HUP tells the
- * operator by name what it could take over and what it could not.
+ * conf_diff: compares two configurations, setting by setting, by the table of settings.def: after a
+ * HUP the log names each setting that took effect and each that did not.
  *
  * Owner: main; pure.
  */
@@ -42,6 +42,7 @@ static size_t plain_size(enum conf_kind kind)
     case KIND_BYTES:
         return sizeof(uint32_t);
     default:
+        ASSERT(kind == KIND_SIZE || kind == KIND_TIME || kind == KIND_MOMENT);
         return sizeof(uint64_t);
     }
 }
@@ -49,6 +50,7 @@ static size_t plain_size(enum conf_kind kind)
 /* a and b: struct conf, or struct conf_event for a setting of an event. */
 static bool same(const struct setting *s, const void *a, const void *b)
 {
+    ASSERT((size_t)(s - settings) < SETTING_COUNT);
     const char *in_a = (const char *)a + s->offset, *in_b = (const char *)b + s->offset;
     switch (s->kind) {
     case KIND_LISTEN:
@@ -63,7 +65,7 @@ static bool same(const struct setting *s, const void *a, const void *b)
     case KIND_JOURNAL:
         return strcmp(in_a, in_b) == 0;
     case KIND_EVENT:
-        return true; /* event by event, below */
+        return true; /* compared event by event in conf_diff() */
     default:
         return memcmp(in_a, in_b, plain_size(s->kind)) == 0;
     }
@@ -78,24 +80,25 @@ const struct conf_event *conf_find_event(const struct conf *conf, const char *na
 }
 
 static void diff_block(bool in_event, const char *event, const void *a, const void *b,
-                       conf_differs *tell, void *context)
+                       conf_differs *report, void *context)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++)
         if ((settings[i].block == BLOCK_EVENT) == in_event && !same(&settings[i], a, b))
-            tell(context, event, settings[i].name);
+            report(context, event, settings[i].name);
 }
 
-void conf_diff(const struct conf *old, const struct conf *new, conf_differs *tell, void *context)
+void conf_diff(const struct conf *old, const struct conf *new, conf_differs *report, void *context)
 {
-    diff_block(false, NULL, old, new, tell, context);
+    ASSERT_MAIN();
+    diff_block(false, NULL, old, new, report, context);
     for (uint32_t i = 0; i < old->event_count; i++) {
         const struct conf_event *e = &old->events[i], *now = conf_find_event(new, e->name);
         if (now == NULL)
-            tell(context, e->name, "event");
+            report(context, e->name, "event");
         else
-            diff_block(true, e->name, e, now, tell, context);
+            diff_block(true, e->name, e, now, report, context);
     }
     for (uint32_t i = 0; i < new->event_count; i++)
         if (conf_find_event(old, new->events[i].name) == NULL)
-            tell(context, new->events[i].name, "event");
+            report(context, new->events[i].name, "event");
 }

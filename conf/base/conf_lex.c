@@ -1,6 +1,6 @@
 /*
- * One pass over a buffer, one token a call; nothing is copied. The file is read whole before, so
- * that a file that changes meanwhile cannot be seen half and half. Nothing here has an effect that
+ * conf_lex: one pass over a buffer, one token for each call; nothing is copied. The file is read
+ * whole before, so a file that changes meanwhile is not read half old and half new. No effect
  * outlives the process.
  *
  * Owner: main, through conf.c.
@@ -27,7 +27,7 @@ static bool ends_word(char c)
     return is_blank(c) || c == ';' || c == '{' || c == '}';
 }
 
-/* What a configuration can be read from. A FIFO would block, a device may act on being opened. */
+/* Only regular files: a FIFO would block, and opening a device may have an effect. */
 static bool check_kind(const struct stat *st, struct fault *f)
 {
     if (S_ISREG(st->st_mode))
@@ -65,7 +65,7 @@ bool source_read(const char *path, char *buf, size_t *len, struct stat *id, stru
     return good;
 }
 
-/* True: s->at is not blank and in no comment, or at the end. */
+/* Afterwards s->at is at the end, or at a byte that is no blank and in no comment. */
 static void skip_blanks(struct source *s)
 {
     bool comment = false;
@@ -78,7 +78,7 @@ static void skip_blanks(struct source *s)
         } else if (!comment && !is_blank(*s->at)) {
             return;
         } else if (*s->at == '\0') {
-            return; /* also in a comment: this is no text file */
+            return; /* also in a comment: a text file has no NUL */
         }
     }
 }
@@ -89,8 +89,9 @@ static bool control_fault(const struct source *s, char c, struct fault *f)
                  (unsigned)(unsigned char)c);
 }
 
-static bool take_quoted(struct source *s, struct token *t, struct fault *f)
+static bool parse_quoted(struct source *s, struct token *t, struct fault *f)
 {
+    ASSERT(*s->at == '"');
     t->quoted = true;
     t->text = ++s->at;
     for (; s->at < s->end && *s->at != '"' && *s->at != '\r' && *s->at != '\n'; s->at++)
@@ -105,8 +106,9 @@ static bool take_quoted(struct source *s, struct token *t, struct fault *f)
     return true;
 }
 
-static bool take_bare(struct source *s, struct token *t, struct fault *f)
+static bool parse_bare(struct source *s, struct token *t, struct fault *f)
 {
+    ASSERT(s->at < s->end);
     t->text = s->at;
     for (; s->at < s->end && !ends_word(*s->at); s->at++) {
         if (is_control(*s->at))
@@ -119,10 +121,10 @@ static bool take_bare(struct source *s, struct token *t, struct fault *f)
     return true;
 }
 
-static bool take_word(struct source *s, struct token *t, struct fault *f)
+static bool parse_word(struct source *s, struct token *t, struct fault *f)
 {
     t->kind = TOKEN_WORD;
-    if (!(*s->at == '"' ? take_quoted(s, t, f) : take_bare(s, t, f)))
+    if (!(*s->at == '"' ? parse_quoted(s, t, f) : parse_bare(s, t, f)))
         return false;
     ASSERT(t->len > 0 || t->quoted);
     if (t->len >= PATH_TEXT_MAX)
@@ -133,11 +135,12 @@ static bool take_word(struct source *s, struct token *t, struct fault *f)
 
 bool source_next(struct source *s, struct token *t, struct fault *f)
 {
+    ASSERT(s->at <= s->end && s->line > 0);
     skip_blanks(s);
     *t = (struct token){.kind = TOKEN_END, .line = s->line};
     if (s->at == s->end) {
         if (s->line > 1 && s->at[-1] == '\n')
-            t->line--; /* people do not count the empty line behind the last newline */
+            t->line--; /* editors do not number the empty line behind the last newline */
         return true;
     }
     switch (*s->at) {
@@ -151,7 +154,7 @@ bool source_next(struct source *s, struct token *t, struct fault *f)
         t->kind = TOKEN_CLOSE;
         break;
     default:
-        return take_word(s, t, f);
+        return parse_word(s, t, f);
     }
     s->at++;
     return true;

@@ -1,12 +1,12 @@
 /*
- * conf_lex: from the bytes of one configuration file to words, ';', '{' and '}'.
+ * conf_lex: splits the bytes of one configuration file into words, ';', '{' and '}'.
  *
- * Blanks are space, tab, CR and newline. '#' where a word could begin: a comment up to the end of
- * the line. A word ends before a blank, ';', '{' or '}'; one in double quotes may hold these, ends
- * at the next quote of the same line and knows no escapes. Other control bytes (a tab between
- * quotes apart) are refused, so that a word may be printed as it is.
+ * Blanks are space, tab, CR and newline. '#' where a word could begin starts a comment up to the
+ * end of the line. A word ends before a blank, ';', '{' or '}'; one in double quotes may contain
+ * these, ends at the next quote of the same line and has no escapes. Other control bytes (except
+ * for a tab between quotes) are refused, so that a word may be printed unchanged.
  *
- * Threads: main only; never allocates. Private to conf.
+ * Owner: main; never allocates. Private to conf.
  */
 #ifndef SPIKE_CONF_LEX_H
 #define SPIKE_CONF_LEX_H
@@ -37,7 +37,7 @@ struct token {
 };
 
 /* Reads a regular file of at most SOURCE_BYTES_MAX bytes into buf[0..SOURCE_BYTES_MAX]. False: f
- * says why, without the place: only the caller knows who named the file. */
+ * says why, without FILE:LINE: only the caller knows which line names the file. */
 MUST_CHECK bool source_read(const char *path, char *buf, size_t *len, struct stat *id,
                             struct fault *f);
 /* False: f says what is wrong, with FILE:LINE. After TOKEN_END comes TOKEN_END. */

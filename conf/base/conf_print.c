@@ -1,6 +1,6 @@
 /*
- * The settings in effect, as a file that could be read again: what was written, what was worked
- * out, and the defaults. For `-t`; standard output is the only effect.
+ * conf_print: prints the settings in effect as a file that can be read again: what was written,
+ * what was computed, and the defaults. For `-t`; standard output is the only effect.
  *
  * Owner: main.
  */
@@ -10,7 +10,7 @@
 #include "conf/base/conf_settings.h"
 #include "conf/base/conf_value.h"
 
-/* A word that would not stand by itself is put in quotes. */
+/* A word that the parser would not read as one is put in quotes. */
 static void print_word(const char *word)
 {
     bool bare = word[0] != '\0' && word[0] != '#' && strpbrk(word, " \t;{}") == NULL;
@@ -31,6 +31,7 @@ static void print_addr(const struct setting *s, const struct conf_addr *a)
     char path[sizeof a->to.local.sun_path + sizeof "unix:"];
     if (a->len == 0)
         return;
+    ASSERT(s->kind == KIND_ADDR || s->kind == KIND_PEER || s->kind == KIND_LISTEN);
     snprintf(path, sizeof path, "unix:%s", a->to.local.sun_path);
     print_line(s, a->to.any.sa_family == AF_UNIX ? path : a->text);
 }
@@ -61,7 +62,7 @@ static void print_events(const struct setting *s, const struct conf *conf)
     }
 }
 
-/* The text of a plain value; false: it is not set. */
+/* The text of a single value. False: it is not set. */
 static bool print_value(char out[VALUE_TEXT], const struct setting *s, const void *member)
 {
     uint64_t wide = 0;
@@ -87,7 +88,7 @@ static bool print_value(char out[VALUE_TEXT], const struct setting *s, const voi
     case KIND_LEVEL:
         memcpy(&level, member, sizeof level);
         ASSERT(level >= 0 && level < LEVEL_COUNT);
-        snprintf(out, VALUE_TEXT, "%s", level_words[level]);
+        snprintf(out, VALUE_TEXT, "%s", level_names[level]);
         return true;
     default:
         memcpy(&wide, member, sizeof wide);
@@ -143,5 +144,6 @@ static void print_block(enum conf_block block, const struct conf *conf, const vo
 
 void conf_print(const struct conf *conf)
 {
+    ASSERT_MAIN();
     print_block(BLOCK_TOP, conf, conf);
 }

@@ -1,8 +1,8 @@
 /*
- * conf_settings: settings.def as a table, and what the parts of conf share: the places of the
- * file, and a block while it is read.
+ * conf_settings: settings.def as a table, and what the parts of conf share: locations in the file,
+ * and the block that is being read.
  *
- * Threads: main only; never allocates. Private to conf.
+ * Owner: main; never allocates. Private to conf.
  */
 #ifndef SPIKE_CONF_SETTINGS_H
 #define SPIKE_CONF_SETTINGS_H
@@ -12,10 +12,10 @@
 
 enum conf_block { BLOCK_TOP, BLOCK_JOURNAL, BLOCK_EVENT, BLOCK_COUNT };
 
-/* How the words behind a name become a value, and which member type it has. */
+/* How the words behind a name become a value, and the type of the member. */
 enum conf_kind {
     KIND_NODE,    /* a node's number -> uint16_t */
-    KIND_NODES,   /* one or more of them -> nodes, node_count */
+    KIND_NODES,   /* one or more numbers of nodes -> nodes, node_count */
     KIND_NUMBER,  /* -> uint32_t */
     KIND_BYTES,   /* -> uint32_t */
     KIND_SIZE,    /* bytes -> uint64_t */
@@ -24,17 +24,17 @@ enum conf_kind {
     KIND_YES_NO,  /* -> bool */
     KIND_LEVEL,   /* -> int, enum log_level */
     KIND_FILE,    /* a file name -> char[PATH_TEXT_MAX] */
-    KIND_JOURNAL, /* the same, and perhaps a block */
+    KIND_JOURNAL, /* a file name, and perhaps a block -> char[PATH_TEXT_MAX] */
     KIND_ADDR,    /* -> struct conf_addr */
-    KIND_PEER,    /* the same, and port 0 is no port */
-    KIND_LISTEN,  /* an address, several times -> listen, listen_count */
-    KIND_EVENT,   /* a name and a block, several times -> events, event_count */
+    KIND_PEER,    /* an address to connect to, so not port 0 -> struct conf_addr */
+    KIND_LISTEN,  /* an address; may repeat -> listen, listen_count */
+    KIND_EVENT,   /* a name and a block; may repeat -> events, event_count */
 };
 
 enum conf_given { GIVEN_REQUIRED, GIVEN_VALUE, GIVEN_WORDS };
 
 enum setting_id {
-#define SETTING(block, member, name, kind, least, most, given, standard) SET_##member,
+#define SETTING(block, member, name, kind, min, max, given, standard) SET_##member,
 #include "conf/base/settings.def"
 #undef SETTING
     SETTING_COUNT
@@ -45,52 +45,54 @@ struct setting {
     enum conf_block block;
     enum conf_kind kind;
     enum conf_given given;
-    const char *least, *most; /* as in the file; "" without a range */
-    const char *standard;     /* the default, as in the file or in words */
-    size_t offset;            /* of the member in struct conf or struct conf_event */
+    const char *min, *max; /* as in the file; "" without a range */
+    const char *standard;  /* the default, as in the file or in words */
+    size_t offset;         /* of the member in struct conf or struct conf_event */
 };
 
 extern const struct setting settings[SETTING_COUNT];
 
 #define LEVEL_COUNT (LOG_DEBUG + 1)
-extern const char *const level_words[LEVEL_COUNT]; /* by enum log_level */
+extern const char *const level_names[LEVEL_COUNT]; /* by enum log_level */
 
-/* Where something stands. line 0: nowhere. */
-struct place {
+/* A line of a file. line 0: none. */
+struct source_location {
     const char *path;
     int line;
 };
 
-/* A block while it is read. */
+/* A block that is being read. */
 struct block {
     enum conf_block kind;
-    void *base;                      /* struct conf; in an event's block struct conf_event */
-    struct place opened, end;        /* its first line; its '}' or the last line of the file */
-    struct place set[SETTING_COUNT]; /* where each setting stands (the first, if it may repeat) */
+    void *base;                         /* struct conf; in an event's block struct conf_event */
+    struct source_location opened, end; /* its first line; its '}' or the last line of the file */
+    struct source_location
+        set[SETTING_COUNT]; /* of each setting (the first one, if it may repeat) */
 };
 
-/* "FILE:LINE: " and the text; false, always. */
-bool place_fault(struct fault *f, const struct place *at, const char *format, ...) PRINTF(3, 4);
+/* "FILE:LINE: " and the text; always false. */
+bool location_fault(struct fault *f, const struct source_location *at, const char *format, ...)
+    PRINTF(3, 4);
 
-/* "event" and so on; "" for the top. */
-const char *block_word(enum conf_block b);
+/* "event" or "journal"; "" for the top. */
+const char *block_name(enum conf_block b);
 /* NULL: no such setting in this block. */
 const struct setting *setting_find(enum conf_block block, const char *name);
 /* The first of that name in any block. */
 const struct setting *setting_find_anywhere(const char *name);
-/* The name in this block that is nearest to what was written; NULL: none is near. */
+/* The name in this block that is most similar to a misspelled one; NULL: none is similar. */
 const char *setting_nearest(enum conf_block block, const char *written);
 bool setting_repeats(const struct setting *s);
 
-/* Puts a value made of `count` words into the member. named_in: the file they stand in. The fault
- * comes without the place. Not for KIND_EVENT: an event has a block (conf.c). */
+/* Parses a value of `count` words and stores it in the member. named_in: the file with these words.
+ * The fault has no FILE:LINE. Not for KIND_EVENT: an event has a block (conf.c). */
 MUST_CHECK bool setting_store(const struct setting *s, void *base, const char *const *words,
                               uint32_t count, const char *named_in, struct fault *f);
 /* Gives every GIVEN_VALUE setting of a block its default. */
 void settings_default(enum conf_block block, void *base);
 
-/* After the last line of a block: what is required is there, what is worked out is worked out,
- * the values fit together. */
+/* After the last line of a block (conf_finish.c): checks that required settings are there, computes
+ * defaults, and checks the values against each other. */
 MUST_CHECK bool event_finish(struct conf_event *e, const struct block *b, struct fault *f);
 MUST_CHECK bool conf_finish(struct conf *conf, const struct block *b, struct fault *f);
 

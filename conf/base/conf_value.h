@@ -1,6 +1,6 @@
 /*
- * conf_value: from the text of one word to a number, a time, a moment, an address, a file name;
- * and back to text. A fault here says what is wrong with the value, without the place.
+ * conf_value: converts the text of one word into a number, a time, a moment, an address or a file
+ * name, and back. A fault says what is wrong with the value, without FILE:LINE.
  *
  * Threads: any; pure; never allocates. Private to conf.
  */
@@ -13,29 +13,31 @@
 
 #define VALUE_TEXT 64 /* bytes of a printed number, time or moment, NUL included */
 
-/* Digits, and behind them perhaps k, m or g, for 1024 and its powers. */
-MUST_CHECK bool value_number(const char *text, const char *least, const char *most, uint64_t *out,
+/* Digits, followed by nothing or by k, m or g for 1024 and its powers. min and max are written the
+ * same way. */
+MUST_CHECK bool value_number(const char *text, const char *min, const char *max, uint64_t *out,
                              struct fault *f);
-/* Digits and ms, s or m; a bare 0. */
-MUST_CHECK bool value_time(const char *text, const char *least, const char *most, uint64_t *out_ms,
+/* Digits and ms, s or m; or a bare 0. */
+MUST_CHECK bool value_time(const char *text, const char *min, const char *max, uint64_t *out_ms,
                            struct fault *f);
-/* RFC 3339 with an offset: 2026-12-01T10:00:00+08:00. Parts of a millisecond are dropped. */
+/* RFC 3339 with an offset: 2026-12-01T10:00:00+08:00. Fractions of a millisecond are dropped. */
 MUST_CHECK bool value_moment(const char *text, uint64_t *out_wall_ms, struct fault *f);
-/* Which of count words it is. */
-MUST_CHECK bool value_choice(const char *text, const char *const *words, uint32_t count,
+/* *out becomes the index of the name that equals the text. */
+MUST_CHECK bool value_choice(const char *text, const char *const *names, uint32_t count,
                              uint32_t *out, struct fault *f);
-/* A file name; a relative one counts from the folder of the file `named_in`. */
-MUST_CHECK bool value_path(const char *text, const char *named_in, char *out, size_t room,
+/* A file name, resolved by the folder of the file `named_in` unless it is absolute. `size`: bytes
+ * of out. */
+MUST_CHECK bool value_path(const char *text, const char *named_in, char *out, size_t size,
                            struct fault *f);
 /* 127.0.0.1:3005, [::1]:3005 or unix:PATH. */
 MUST_CHECK bool value_addr(const char *text, const char *named_in, struct conf_addr *out,
                            struct fault *f);
 
-/* Loopback or a Unix socket: nobody reaches it from outside of this machine. */
+/* Loopback or a Unix socket: it cannot be reached from another machine. */
 bool addr_is_local(const struct conf_addr *a);
 /* 0 for a Unix socket. */
 uint16_t addr_port(const struct conf_addr *a);
-/* A socket can be bound to one of them only. Port 0 is another one every time. */
+/* Only one socket can be bound to the two of them. Port 0 is another port every time. */
 bool addr_is_same(const struct conf_addr *a, const struct conf_addr *b);
 
 void value_print_number(char out[VALUE_TEXT], uint64_t value);

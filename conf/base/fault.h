@@ -1,5 +1,5 @@
 /*
- * fault: what went wrong, in words for the operator: where, the value seen, what to do.
+ * fault: a message for the operator about what went wrong: where, the value seen, what to do.
  *
  * A function that can fail returns bool and fills the caller's struct fault:
  *     if (bind(fd, ...) != 0)
@@ -17,9 +17,9 @@ struct fault {
     char text[FAULT_TEXT]; /* one line without newline; cut if longer */
 };
 
-/* Writes the text and is false, always; a macro, so that the compiler and the analyzer know it. */
-#define fault(f, ...) (fault_say((f), __VA_ARGS__), false)
+/* Writes the text and is always false; a macro, so that the compiler and the analyzer know that. */
+#define fault(f, ...) (fault_set((f), __VA_ARGS__), false)
 
-void fault_say(struct fault *f, const char *format, ...) PRINTF(2, 3);
+void fault_set(struct fault *f, const char *format, ...) PRINTF(2, 3);
 
 #endif

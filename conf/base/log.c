@@ -1,7 +1,7 @@
 /*
- * A line is made on the stack; then the flood is asked whether it is to be said. Two threads that
- * ask at the same moment do not wait for each other: who comes second says his line. If the process
- * is killed, what was counted and not yet told is lost.
+ * log: a line is formatted on the stack; then flood.h decides whether it is written. If two threads
+ * do that at the same moment, neither waits: the second one writes its line. If the process is
+ * killed, counts that were not reported are lost.
  */
 #include "conf/base/log.h"
 
@@ -24,6 +24,7 @@ static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 void log_set_level(enum log_level level)
 {
+    ASSERT(level <= LOG_DEBUG);
     atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
 }
 
@@ -32,6 +33,7 @@ static void write_line(enum log_level level, const char *text, uint32_t repeated
     char line[LINE_BYTES + 64], times[40] = "";
     struct timespec now;
     struct tm utc;
+    ASSERT(level <= LOG_DEBUG);
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     size_t len = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
@@ -39,25 +41,25 @@ static void write_line(enum log_level level, const char *text, uint32_t repeated
         snprintf(times, sizeof times, " (repeated %u times)", (unsigned)repeated);
     int n = snprintf(line + len, sizeof line - len, ".%03ldZ %s %.900s%s\n", now.tv_nsec / 1000000,
                      level_names[level], text, times);
-    /* A log that cannot be written must not stop a sale: there is nobody to tell. */
+    /* A log that cannot be written must not stop a sale, and there is no other channel. */
     ssize_t ignored = n < 0 ? 0 : write(STDERR_FILENO, line, len + (size_t)n);
     (void)ignored;
 }
 
-static bool may_say(enum log_level level, const char *text, struct flood_text *told)
+static bool admit(enum log_level level, const char *text, struct flood_text *report)
 {
-    told->counted = 0;
+    report->suppressed = 0;
     if (atomic_flag_test_and_set_explicit(&flood_busy, memory_order_acquire))
         return true;
-    bool say = flood_say(&flood, (int)level, text, clock_mono_us(), told);
+    bool admitted = flood_admit(&flood, (int)level, text, clock_mono_us(), report);
     atomic_flag_clear_explicit(&flood_busy, memory_order_release);
-    return say;
+    return admitted;
 }
 
 void log_line(enum log_level level, const char *format, ...)
 {
     char text[LINE_BYTES];
-    struct flood_text told;
+    struct flood_text report;
     va_list arguments;
     if ((int)level > atomic_load_explicit(&threshold, memory_order_relaxed))
         return;
@@ -66,21 +68,21 @@ void log_line(enum log_level level, const char *format, ...)
     va_end(arguments);
     if (n < 0)
         return;
-    bool say = may_say(level, text, &told);
-    if (told.counted > 0)
-        write_line((enum log_level)told.level, told.text, told.counted);
-    if (say)
+    bool admitted = admit(level, text, &report);
+    if (report.suppressed > 0)
+        write_line((enum log_level)report.level, report.text, report.suppressed);
+    if (admitted)
         write_line(level, text, 0);
 }
 
-void log_tell_repeated(bool all)
+void log_report_repeated(bool all)
 {
-    struct flood_text told;
+    struct flood_text report;
     bool more = true;
     while (more && !atomic_flag_test_and_set_explicit(&flood_busy, memory_order_acquire)) {
-        more = flood_tell(&flood, clock_mono_us(), all, &told);
+        more = flood_report(&flood, clock_mono_us(), all, &report);
         atomic_flag_clear_explicit(&flood_busy, memory_order_release);
         if (more)
-            write_line((enum log_level)told.level, told.text, told.counted);
+            write_line((enum log_level)report.level, report.text, report.suppressed);
     }
 }

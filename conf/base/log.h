@@ -1,13 +1,12 @@
 /*
- * log: the server's own words, one line per fact, on standard error.
+ * log: the messages of the server for its operator, one line for each fact, on standard error.
  *
  *     2026-12-01T10:00:00.123Z info listening on 127.0.0.1:3005
  *
- * A line is one write(2) from a buffer on the stack: no allocation, no waiting, no torn lines up to
- * PIPE_BUF. A worker logs only what an operator must know; nothing per request.
+ * A line is one write(2) from a buffer on the stack: no allocation, no waiting, no interleaved
+ * lines up to PIPE_BUF. A worker logs only what an operator must know; nothing for each request.
  *
- * What is said again and again is counted, and told once a minute: "... (repeated 12 times)"
- * (flood.h).
+ * Repeated lines are counted, and reported once a minute: "... (repeated 12 times)" (flood.h).
  *
  * Threads: any.
  */
@@ -18,9 +17,12 @@
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
+/* Lines above this level are dropped; at first, those above LOG_INFO. */
 void log_set_level(enum log_level level);
+/* One line without newline; the text is cut at 900 bytes. */
 void log_line(enum log_level level, const char *format, ...) PRINTF(2, 3);
-/* Every few seconds: tells what was counted for a minute; at the end, all: whatever was counted. */
-void log_tell_repeated(bool all);
+/* Writes the counts whose minute is over; to be called every few seconds. `all`, at the end: every
+ * count. */
+void log_report_repeated(bool all);
 
 #endif

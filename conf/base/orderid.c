@@ -1,3 +1,6 @@
+/*
+ * orderid: prints and parses order ids, and computes tags. Printing is on the way of every sale.
+ */
 #include "conf/base/orderid.h"
 
 #include <endian.h>
@@ -11,8 +14,8 @@ _Static_assert(crypto_shorthash_BYTES == 8, "a tag is 64 bits");
 
 #define NUMBER_BITS 40
 
-/* Eight digits at once: each half byte gets a byte of its own, and those of ten and up, which a six
- * carries over, become letters. */
+/* Eight digits at once: each half byte becomes a byte; those of ten and above, which overflow into
+ * the next half byte when six is added, become letters. */
 static void put_hex(char out[8], uint32_t value)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
@@ -28,6 +31,7 @@ static void put_hex(char out[8], uint32_t value)
 static bool get_hex(const char *text, int digits, uint64_t *value)
 {
     *value = 0;
+    ASSERT(digits > 0 && digits <= 16);
     for (int i = 0; i < digits; i++) {
         char c = text[i];
         if (c >= '0' && c <= '9')
@@ -49,8 +53,8 @@ uint64_t orderid_tag(uint16_t node, uint8_t slot, uint64_t number,
     input[0] = (uint8_t)(node >> 8);
     input[1] = (uint8_t)node;
     uint64_t joined = (uint64_t)slot << NUMBER_BITS | number;
-    for (int i = 0; i < 8; i++)
-        input[2 + i] = (uint8_t)(joined >> (8 * (7 - i)));
+    joined = htobe64(joined);
+    memcpy(input + 2, &joined, sizeof joined);
     crypto_shorthash(output, input, sizeof input, secret);
     memcpy(&tag, output, sizeof tag);
     return tag;

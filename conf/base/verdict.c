@@ -1,3 +1,6 @@
+/*
+ * verdict: the table of verdict.def and the reason phrases of HTTP.
+ */
 #include "conf/base/verdict.h"
 
 #include <ctype.h>
@@ -50,12 +53,12 @@ const char *verdict_message(enum verdict v)
     return table[v].message;
 }
 
-void verdict_word(enum verdict v, char out[VERDICT_WORD])
+void verdict_name(enum verdict v, char out[VERDICT_NAME_BYTES])
 {
     ASSERT(v < VERDICT_COUNT);
     size_t i = 0;
     for (const char *name = table[v].name; name[i] != '\0'; i++) {
-        ASSERT(i < VERDICT_WORD - 1);
+        ASSERT(i < VERDICT_NAME_BYTES - 1);
         out[i] = (char)tolower((unsigned char)name[i]);
     }
     out[i] = '\0';

@@ -9,37 +9,51 @@
 #include <time.h>
 #include <unistd.h>
 
-static void look_at_memory(struct process *p)
+#include "conf/base/check.h"
+
+/* Pages, in all and resident. False: /proc is not there. */
+static bool read_pages(uint64_t *all, uint64_t *resident)
 {
     char text[128];
-    uint64_t pages, resident, page = (uint64_t)sysconf(_SC_PAGESIZE);
-    p->virtual_bytes = p->resident_bytes = 0;
     int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return;
+        return false;
     ssize_t len = read(fd, text, sizeof text - 1);
     close(fd);
     if (len <= 0)
-        return;
+        return false;
+    ASSERT((size_t)len < sizeof text);
     text[len] = '\0';
-    if (sscanf(text, "%" SCNu64 " %" SCNu64, &pages, &resident) != 2)
-        return;
-    p->virtual_bytes = pages * page;
-    p->resident_bytes = resident * page;
+    return sscanf(text, "%" SCNu64 " %" SCNu64, all, resident) == 2;
 }
 
-/* Linux before 6.2 does not count them for us; readdir would allocate. */
+uint64_t process_virtual_bytes(void)
+{
+    uint64_t all, resident;
+    return read_pages(&all, &resident) ? all * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+uint64_t process_resident_bytes(void)
+{
+    uint64_t all, resident;
+    return read_pages(&all, &resident) ? resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+/* For Linux before 6.2, which has no count of descriptors. Not readdir(), which allocates. */
 static uint64_t count_entries(int dir)
 {
     _Alignas(struct dirent64) char entries[16384];
     uint64_t count = 0;
     for (ssize_t n; (n = getdents64(dir, entries, sizeof entries)) > 0;)
-        for (ssize_t at = 0; at < n; count++)
-            at += ((const struct dirent64 *)(const void *)(entries + at))->d_reclen;
-    return count > 3 ? count - 3 : 0; /* ., .. and the one we look through */
+        for (ssize_t at = 0; at < n; count++) {
+            unsigned short len = ((const struct dirent64 *)(const void *)(entries + at))->d_reclen;
+            ASSERT(len > 0);
+            at += len;
+        }
+    return count > 3 ? count - 3 : 0; /* without `.`, `..` and `dir` itself */
 }
 
-static uint64_t count_fds(void)
+uint64_t process_open_fds(void)
 {
     struct stat about;
     int dir = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -51,21 +65,16 @@ static uint64_t count_fds(void)
     return count;
 }
 
-void process_look(struct process *p)
+uint64_t process_max_fds(void)
 {
     struct rlimit limit = {0};
-    struct timespec cpu = {0};
-    look_at_memory(p);
-    p->open_fds = count_fds();
     getrlimit(RLIMIT_NOFILE, &limit);
-    p->max_fds = limit.rlim_cur;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-    p->cpu_us = (uint64_t)cpu.tv_sec * 1000000u + (uint64_t)cpu.tv_nsec / 1000u;
+    return limit.rlim_cur;
 }
 
-uint64_t process_resident_bytes(void)
+uint64_t process_cpu_us(void)
 {
-    struct process p;
-    look_at_memory(&p);
-    return p.resident_bytes;
+    struct timespec cpu = {0};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+    return (uint64_t)cpu.tv_sec * 1000000u + (uint64_t)cpu.tv_nsec / 1000u;
 }

@@ -1,21 +1,19 @@
 /*
- * process: what the kernel says of this process. A figure that it does not tell is 0. Nothing is
- * allocated, and nothing is opened for longer than a call.
+ * process: what the kernel reports of this process. A figure that cannot be read is 0. The
+ * functions allocate nothing and leave no descriptor open.
  *
- * Owner: any thread.
+ * Threads: any.
  */
 #ifndef SPIKE_PROCESS_H
 #define SPIKE_PROCESS_H
 
 #include <stdint.h>
 
-struct process {
-    uint64_t virtual_bytes, resident_bytes;
-    uint64_t open_fds, max_fds;
-    uint64_t cpu_us; /* user and system */
-};
-
-void process_look(struct process *p);
+uint64_t process_virtual_bytes(void);
 uint64_t process_resident_bytes(void);
+uint64_t process_open_fds(void);
+uint64_t process_max_fds(void);
+/* CPU time, user and system. */
+uint64_t process_cpu_us(void);
 
 #endif

@@ -3,16 +3,16 @@
  *
  *   request line -> field lines -> the empty line -> body
  *
- * One pass from left to right; a line of steps, each of which goes ON, wants MORE bytes, or is
- * WRONG. The first byte that cannot belong to a good request decides, and it decides the same
- * whether or not more bytes have come by then: what a prefix is told holds for the whole. That
- * is why an error is never put off, except for the two that only the end of the header shows (no
- * Host; a Transfer-Encoding, which a Content-Length further down would make worse).
+ * One pass from left to right, a sequence of steps: each one goes ON, needs MORE bytes, or finds
+ * the request WRONG. The first byte that cannot belong to a valid request decides, and the decision
+ * does not depend on how many bytes follow it: the result for a prefix holds for the whole. So an
+ * error is reported at once, except for the two that only the end of the header shows (no Host; a
+ * Transfer-Encoding, which a later Content-Length would turn into an error of its own).
  *
- * The header limit is simply where the bytes end for the steps: a step that wants more there gets
- * 414 (still in the request line) or 431.
+ * The steps see at most max_header bytes: a step that needs more there gets 414 (in the request
+ * line) or 431 (in the fields).
  *
- * Owner: the caller's thread; nothing is kept, nothing is written but *r and *why.
+ * Owner: the caller's thread. The parser keeps no state and writes only *r and *why.
  */
 #include "server/http/request.h"
 
@@ -28,8 +28,8 @@ struct method_row {
     const char *name;
     uint8_t len;
     uint8_t method;   /* enum method */
-    bool asterisk;    /* may ask `*` */
-    bool has_no_body; /* RFC 9110 9.3.6: what follows a CONNECT is no body of HTTP */
+    bool asterisk;    /* its target may be `*` */
+    bool has_no_body; /* RFC 9110 9.3.6: the bytes behind a CONNECT are no body of HTTP */
 };
 
 static const struct method_row methods[] = {
@@ -42,11 +42,11 @@ static const struct method_row methods[] = {
 
 struct parse {
     const char *at;  /* the next byte */
-    const char *end; /* of what the steps may see */
+    const char *end; /* of the bytes that the steps may read */
     struct request *r;
     enum verdict why;
     const struct method_row *method;
-    struct slice authority; /* of a target in absolute form; it goes before Host */
+    struct slice authority; /* of a target in absolute form; it overrides Host */
     uint64_t body_len;
     uint32_t max_body;
     enum coding coding;
@@ -54,21 +54,22 @@ struct parse {
     bool has_length, close, keep, expects;
 };
 
-#define SAME(s, literal) \
-    ((s).len == sizeof(literal) - 1 && same((s).ptr, literal, sizeof(literal) - 1))
+#define EQUALS(s, literal) \
+    ((s).len == sizeof(literal) - 1 && equals_lower((s).ptr, literal, sizeof(literal) - 1))
 
 static inline struct slice slice_of(const char *from, const char *to)
 {
     return (struct slice){from, (uint32_t)(to - from)};
 }
 
-static enum step wrong(struct parse *p, enum verdict why)
+static enum step reject(struct parse *p, enum verdict why)
 {
+    ASSERT(why != VERDICT_YES);
     p->why = why;
     return STEP_WRONG;
 }
 
-static inline enum step literal(struct parse *p, const char *text, size_t len)
+static inline enum step parse_literal(struct parse *p, const char *text, size_t len)
 {
     if ((size_t)(p->end - p->at) >= len && memcmp(p->at, text, len) == 0) {
         p->at += len;
@@ -78,29 +79,29 @@ static inline enum step literal(struct parse *p, const char *text, size_t len)
         if (p->at == p->end)
             return STEP_MORE;
         if (*p->at != text[i])
-            return wrong(p, VERDICT_BAD_REQUEST);
+            return reject(p, VERDICT_BAD_REQUEST);
         p->at++;
     }
     return STEP_ON;
 }
 
-#define LITERAL(p, text) literal(p, text, sizeof(text) - 1)
+#define LITERAL(p, text) parse_literal(p, text, sizeof(text) - 1)
 
-/* RFC 3986 3.2.2 and 3.2.3: a name or an address, and perhaps a port. Behind it stands a byte that
- * belongs to neither (a blank, CR, '/' or '?') and ends every loop. */
+/* RFC 3986 3.2.2 and 3.2.3: a name or an address, and an optional port. The byte behind it is part
+ * of neither (a blank, CR, '/' or '?') and so ends every loop. */
 static bool host_is_good(struct slice s)
 {
     const char *at = s.ptr, *end = at + s.len;
     if (*at == '[') {
-        for (at++; is(*at, HEX) || *at == ':' || *at == '.'; at++)
+        for (at++; is_in(*at, HEX) || *at == ':' || *at == '.'; at++)
             ;
         if (at - s.ptr < 3 || *at++ != ']')
             return false;
     } else {
         for (;; at += 3) {
-            while (is(*at, HOST))
+            while (is_in(*at, HOST))
                 at++;
-            if (*at != '%' || end - at < 3 || !is(at[1], HEX) || !is(at[2], HEX))
+            if (*at != '%' || end - at < 3 || !is_in(at[1], HEX) || !is_in(at[2], HEX))
                 break;
         }
     }
@@ -115,16 +116,16 @@ static bool host_is_good(struct slice s)
 
 /* -- the request line -- */
 
-/* RFC 9112 2.2: one empty line before a request is forgiven. */
-static enum step empty_line(struct parse *p)
+/* RFC 9112 2.2: one empty line before a request is ignored. */
+static enum step skip_empty_line(struct parse *p)
 {
     return p->at < p->end && *p->at == '\r' ? LITERAL(p, "\r\n") : STEP_ON;
 }
 
-static enum step method(struct parse *p)
+static enum step parse_method(struct parse *p)
 {
     const char *from = p->at;
-    if (p->end - from >= 4 && memcmp(from, "GET ", 4) == 0) { /* as nearly all do */
+    if (p->end - from >= 4 && memcmp(from, "GET ", 4) == 0) { /* the common case */
         p->method = &methods[0];
         p->r->method = METHOD_GET;
         p->at += 4;
@@ -134,7 +135,7 @@ static enum step method(struct parse *p)
     if (p->at == p->end)
         return STEP_MORE;
     if (*p->at != ' ' || p->at == from)
-        return wrong(p, VERDICT_BAD_REQUEST);
+        return reject(p, VERDICT_BAD_REQUEST);
     size_t len = (size_t)(p->at++ - from);
     for (const struct method_row *m = methods; m < methods + ARRAY_LEN(methods); m++)
         if (m->len == len && memcmp(from, m->name, len) == 0) {
@@ -142,21 +143,22 @@ static enum step method(struct parse *p)
             p->r->method = (enum method)m->method;
             return STEP_ON;
         }
-    return STEP_ON; /* said when it is known for what: target() */
+    return STEP_ON; /* parse_target() rejects it, once the target is known to be valid */
 }
 
-/* http://authority/path: RFC 9112 3.2.2 has every server take it. */
-static bool absolute_form(struct parse *p)
+/* http://authority/path: RFC 9112 3.2.2 requires every server to accept it. */
+static bool split_absolute_form(struct parse *p)
 {
     struct request *r = p->r;
     const char *end = r->path.ptr + r->path.len;
-    if (r->path.len < 7 || !same(r->path.ptr, "http://", 7))
+    ASSERT(p->authority.ptr == NULL && r->host.ptr == NULL);
+    if (r->path.len < 7 || !equals_lower(r->path.ptr, "http://", 7))
         return false;
     const char *from = r->path.ptr + 7, *at = from;
     while (at < end && *at != '/')
         at++;
     p->authority = slice_of(from, at);
-    /* An absent path is '/': the last one of "http://" serves. */
+    /* An absent path is '/': it points to the last '/' of "http://". */
     r->path = at < end ? slice_of(at, end) : slice_of(from - 1, from);
     return p->authority.len > 0 && host_is_good(p->authority);
 }
@@ -169,36 +171,36 @@ static bool target_is_good(struct parse *p)
     if (r->path.ptr[0] == '*')
         return (p->method == NULL || p->method->asterisk) && r->path.len == 1 &&
                r->query.ptr == NULL;
-    return absolute_form(p);
+    return split_absolute_form(p);
 }
 
-static enum step target(struct parse *p)
+static enum step parse_target(struct parse *p)
 {
     const char *from = p->at;
     if (from == p->end)
         return STEP_MORE;
     if (*from != '/' && *from != '*' && (*from | 0x20) != 'h')
-        return wrong(p, VERDICT_BAD_REQUEST);
+        return reject(p, VERDICT_BAD_REQUEST);
     p->at = scan_target(p->at, p->end, PATH);
     p->r->path = slice_of(from, p->at);
     if (p->at < p->end && *p->at == '?') {
         from = ++p->at;
-        p->at = scan_target(p->at, p->end, PATH | MARK);
+        p->at = scan_target(p->at, p->end, PATH | QUESTION);
         p->r->query = slice_of(from, p->at);
     }
     if (p->at == p->end)
         return STEP_MORE;
     if (*p->at != ' ' || !target_is_good(p))
-        return wrong(p, VERDICT_BAD_REQUEST);
+        return reject(p, VERDICT_BAD_REQUEST);
     if (p->method == NULL)
-        return wrong(p, VERDICT_NOT_IMPLEMENTED);
+        return reject(p, VERDICT_NOT_IMPLEMENTED);
     p->at++;
     return STEP_ON;
 }
 
-static enum step version(struct parse *p)
+static enum step parse_version(struct parse *p)
 {
-    if (p->end - p->at >= 10 && memcmp(p->at, "HTTP/1.1\r\n", 10) == 0) { /* as nearly all do */
+    if (p->end - p->at >= 10 && memcmp(p->at, "HTTP/1.1\r\n", 10) == 0) { /* the common case */
         p->r->minor = 1;
         p->at += 10;
         return STEP_ON;
@@ -209,138 +211,142 @@ static enum step version(struct parse *p)
     if (p->at == p->end)
         return STEP_MORE;
     if (*p->at != '0' && *p->at != '1')
-        return wrong(p, VERDICT_BAD_REQUEST);
+        return reject(p, VERDICT_BAD_REQUEST);
     p->r->minor = (uint8_t)(*p->at++ - '0');
     return LITERAL(p, "\r\n");
 }
 
-static enum step request_line(struct parse *p)
+static enum step parse_request_line(struct parse *p)
 {
-    enum step s = empty_line(p);
+    enum step s = skip_empty_line(p);
     if (s == STEP_ON)
-        s = method(p);
+        s = parse_method(p);
     if (s == STEP_ON)
-        s = target(p);
+        s = parse_target(p);
     if (s == STEP_ON)
-        s = version(p);
+        s = parse_version(p);
     p->in_fields = s == STEP_ON;
     return s;
 }
 
 /* -- the fields -- */
 
-static enum step take_once(struct parse *p, struct slice *place, struct slice value)
+/* A field that may occur once. */
+static enum step store_once(struct parse *p, struct slice *field, struct slice value)
 {
-    if (place->ptr != NULL)
-        return wrong(p, VERDICT_BAD_REQUEST);
-    *place = value;
+    if (field->ptr != NULL)
+        return reject(p, VERDICT_BAD_REQUEST);
+    *field = value;
     return STEP_ON;
 }
 
-static enum step take_host(struct parse *p, struct slice value)
+static enum step parse_host(struct parse *p, struct slice value)
 {
     if (!host_is_good(value))
-        return wrong(p, VERDICT_BAD_REQUEST);
-    return take_once(p, &p->r->host, value);
+        return reject(p, VERDICT_BAD_REQUEST);
+    return store_once(p, &p->r->host, value);
 }
 
-static enum step take_length(struct parse *p, struct slice value)
+static enum step parse_content_length(struct parse *p, struct slice value)
 {
+    ASSERT(p->method != NULL);
     /* 19 digits always fit in 64 bits. */
     if (p->has_length || p->coding != CODING_NONE || value.len == 0 || value.len > 19)
-        return wrong(p, VERDICT_BAD_REQUEST);
+        return reject(p, VERDICT_BAD_REQUEST);
     for (uint32_t i = 0; i < value.len; i++) {
         if (value.ptr[i] < '0' || value.ptr[i] > '9')
-            return wrong(p, VERDICT_BAD_REQUEST);
+            return reject(p, VERDICT_BAD_REQUEST);
         p->body_len = p->body_len * 10 + (uint64_t)(value.ptr[i] - '0');
     }
-    /* The trimmed bytes end at a CR. A tab among them is good by the RFC and refused by others;
-     * where a body ends, nobody may have two opinions. */
+    /* The blanks behind the value end at a CR. RFC 9110 allows a tab among them, other parsers
+     * refuse it; two parsers must never disagree about the end of a body. */
     for (const char *at = value.ptr + value.len; *at != '\r'; at++)
         if (*at == '\t')
-            return wrong(p, VERDICT_BAD_REQUEST);
+            return reject(p, VERDICT_BAD_REQUEST);
     p->has_length = true;
     if (p->body_len > 0 && p->method->has_no_body)
-        return wrong(p, VERDICT_BAD_REQUEST);
-    return p->body_len > p->max_body ? wrong(p, VERDICT_BODY_TOO_LARGE) : STEP_ON;
+        return reject(p, VERDICT_BAD_REQUEST);
+    return p->body_len > p->max_body ? reject(p, VERDICT_BODY_TOO_LARGE) : STEP_ON;
 }
 
-/* Which of its two answers it gets, the end of the header shows. */
-static enum step take_coding(struct parse *p, struct slice value)
+/* The end of the header decides between its two verdicts: end_header(). */
+static enum step parse_transfer_encoding(struct parse *p, struct slice value)
 {
     if (p->r->minor == 0 || p->has_length)
-        return wrong(p, VERDICT_BAD_REQUEST);
-    bool chunked = p->coding == CODING_NONE && SAME(value, "chunked");
+        return reject(p, VERDICT_BAD_REQUEST);
+    bool chunked = p->coding == CODING_NONE && EQUALS(value, "chunked");
     p->coding = chunked ? CODING_CHUNKED : CODING_OTHER;
     return STEP_ON;
 }
 
-static enum step take_connection(struct parse *p, struct slice value)
+static enum step parse_connection(struct parse *p, struct slice value)
 {
     const char *at = value.ptr, *end = at + value.len;
     while (at < end) {
         while (at < end && (*at == ',' || *at == ' ' || *at == '\t'))
             at++;
         const char *from = at;
-        while (at < end && is(*at, TOKEN))
+        while (at < end && is_in(*at, TOKEN))
             at++;
         struct slice option = slice_of(from, at);
         while (at < end && (*at == ' ' || *at == '\t'))
             at++;
         if (at < end && *at != ',')
-            return wrong(p, VERDICT_BAD_REQUEST);
-        p->close |= SAME(option, "close");
-        p->keep |= SAME(option, "keep-alive");
+            return reject(p, VERDICT_BAD_REQUEST);
+        p->close |= EQUALS(option, "close");
+        p->keep |= EQUALS(option, "keep-alive");
     }
     return STEP_ON;
 }
 
-static enum step take_expect(struct parse *p, struct slice value)
+static enum step parse_expect(struct parse *p, struct slice value)
 {
-    if (!SAME(value, "100-continue"))
-        return wrong(p, VERDICT_EXPECTATION);
-    p->expects = p->r->minor == 1; /* RFC 9110 10.1.1: HTTP/1.0 cannot mean it */
+    if (!EQUALS(value, "100-continue"))
+        return reject(p, VERDICT_EXPECTATION);
+    p->expects = p->r->minor == 1; /* RFC 9110 10.1.1: ignored in HTTP/1.0 */
     return STEP_ON;
 }
 
-static enum step take_field(struct parse *p, struct slice name, struct slice value)
+static enum step parse_field(struct parse *p, struct slice name, struct slice value)
 {
     struct request *r = p->r;
     switch (name.len) {
     case 4:
-        return SAME(name, "host") ? take_host(p, value) : STEP_ON;
+        return EQUALS(name, "host") ? parse_host(p, value) : STEP_ON;
     case 6:
-        if (SAME(name, "origin"))
-            return take_once(p, &r->origin, value);
-        return SAME(name, "expect") ? take_expect(p, value) : STEP_ON;
+        if (EQUALS(name, "origin"))
+            return store_once(p, &r->origin, value);
+        return EQUALS(name, "expect") ? parse_expect(p, value) : STEP_ON;
     case 7:
-        return SAME(name, "x-buyer") ? take_once(p, &r->x_buyer, value) : STEP_ON;
+        return EQUALS(name, "x-buyer") ? store_once(p, &r->x_buyer, value) : STEP_ON;
     case 10:
-        return SAME(name, "connection") ? take_connection(p, value) : STEP_ON;
+        return EQUALS(name, "connection") ? parse_connection(p, value) : STEP_ON;
     case 12:
-        return SAME(name, "content-type") ? take_once(p, &r->content_type, value) : STEP_ON;
+        return EQUALS(name, "content-type") ? store_once(p, &r->content_type, value) : STEP_ON;
     case 13:
-        return SAME(name, "authorization") ? take_once(p, &r->authorization, value) : STEP_ON;
+        return EQUALS(name, "authorization") ? store_once(p, &r->authorization, value) : STEP_ON;
     case 14:
-        return SAME(name, "content-length") ? take_length(p, value) : STEP_ON;
+        return EQUALS(name, "content-length") ? parse_content_length(p, value) : STEP_ON;
     case 15:
-        return SAME(name, "idempotency-key") ? take_once(p, &r->idempotency_key, value) : STEP_ON;
+        return EQUALS(name, "idempotency-key") ? store_once(p, &r->idempotency_key, value)
+                                               : STEP_ON;
     case 17:
-        return SAME(name, "transfer-encoding") ? take_coding(p, value) : STEP_ON;
+        return EQUALS(name, "transfer-encoding") ? parse_transfer_encoding(p, value) : STEP_ON;
     default:
         return STEP_ON;
     }
 }
 
-/* A folded line begins with a blank, which is no token, as is the blank before a colon. */
-static enum step field_line(struct parse *p)
+/* A folded line begins with a blank, and a blank may precede a colon: neither is part of a token,
+ * so both are rejected here. */
+static enum step parse_field_line(struct parse *p)
 {
     const char *from = p->at;
     p->at = scan(p->at, p->end, TOKEN);
     if (p->at == p->end)
         return STEP_MORE;
     if (*p->at != ':' || p->at == from)
-        return wrong(p, VERDICT_BAD_REQUEST);
+        return reject(p, VERDICT_BAD_REQUEST);
     struct slice name = slice_of(from, p->at++);
     while (p->at < p->end && (*p->at == ' ' || *p->at == '\t'))
         p->at++;
@@ -352,36 +358,37 @@ static enum step field_line(struct parse *p)
         return s;
     while (to > from && (to[-1] == ' ' || to[-1] == '\t'))
         to--;
-    return take_field(p, name, slice_of(from, to));
+    return parse_field(p, name, slice_of(from, to));
 }
 
-static enum step header_end(struct parse *p)
+static enum step end_header(struct parse *p)
 {
     struct request *r = p->r;
+    ASSERT(p->coding == CODING_NONE || !p->has_length);
     if (r->host.ptr == NULL && r->minor == 1)
-        return wrong(p, VERDICT_BAD_REQUEST);
+        return reject(p, VERDICT_BAD_REQUEST);
     if (p->coding != CODING_NONE)
-        return wrong(p, p->coding == CODING_CHUNKED ? VERDICT_NO_LENGTH : VERDICT_NOT_IMPLEMENTED);
+        return reject(p, p->coding == CODING_CHUNKED ? VERDICT_NO_LENGTH : VERDICT_NOT_IMPLEMENTED);
     if (p->authority.ptr != NULL)
         r->host = p->authority;
     r->keep_alive = !p->close && (r->minor == 1 || p->keep) && !p->method->has_no_body;
     return STEP_ON;
 }
 
-static enum step fields(struct parse *p)
+static enum step parse_fields(struct parse *p)
 {
     while (p->at < p->end && *p->at != '\r') {
-        enum step s = field_line(p);
+        enum step s = parse_field_line(p);
         if (s != STEP_ON)
             return s;
     }
     enum step s = LITERAL(p, "\r\n");
-    return s == STEP_ON ? header_end(p) : s;
+    return s == STEP_ON ? end_header(p) : s;
 }
 
 /* -- the whole -- */
 
-static enum request_progress body(const struct parse *p, const char *buf, size_t len)
+static enum request_progress parse_body(const struct parse *p, const char *buf, size_t len)
 {
     struct request *r = p->r;
     size_t header = (size_t)(p->at - buf);
@@ -400,17 +407,16 @@ enum request_progress request_parse(struct request *r, enum verdict *why, const 
                                     size_t len, const struct request_limits *limits)
 {
     ASSERT(limits->max_header > 0 && limits->max_body <= UINT32_MAX - limits->max_header);
-    size_t seen = len < limits->max_header ? len : limits->max_header;
-    struct parse p = {.at = buf, .end = buf + seen, .r = r, .max_body = limits->max_body};
-    static const struct request
-        nothing; /* a copy: gcc would clear *r by `rep stos`, slow to begin */
-    *r = nothing;
+    size_t visible = len < limits->max_header ? len : limits->max_header;
+    struct parse p = {.at = buf, .end = buf + visible, .r = r, .max_body = limits->max_body};
+    static const struct request empty; /* copied: gcc would clear *r by `rep stos`, slow to start */
+    *r = empty;
 
-    enum step s = request_line(&p);
+    enum step s = parse_request_line(&p);
     if (s == STEP_ON)
-        s = fields(&p);
+        s = parse_fields(&p);
     if (s == STEP_ON)
-        return body(&p, buf, len);
+        return parse_body(&p, buf, len);
     if (s == STEP_MORE && len < limits->max_header)
         return REQUEST_MORE;
     if (s == STEP_MORE)

@@ -1,17 +1,18 @@
 /*
  * The header is closed lazily: by the first byte of the body, or by response_end(). Until then
- * response_header() may add fields. Nothing is ever written past `size`; once `failed` is set
- * every later call does nothing.
+ * response_header() may add fields. No call writes past `size`; once `failed` is set, every later
+ * call does nothing.
  */
 #include "server/http/response.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#define LENGTH_DIGITS 6 /* a body has at most 999,999 bytes; shorter ones stand to the right */
+#define LENGTH_DIGITS 6 /* a body has at most 999,999 bytes */
 
 void response_date(char date[RESPONSE_DATE], uint64_t wall_ms)
 {
@@ -30,9 +31,10 @@ static void put_v(struct response *r, const char *format, va_list arguments)
 {
     if (r->failed)
         return;
-    size_t room = r->size - r->len;
-    int n = vsnprintf(r->buf + r->len, room, format, arguments);
-    if (n < 0 || (size_t)n >= room)
+    ASSERT(r->len < r->size);
+    size_t free_bytes = r->size - r->len;
+    int n = vsnprintf(r->buf + r->len, free_bytes, format, arguments);
+    if (n < 0 || (size_t)n >= free_bytes)
         r->failed = true;
     else
         r->len += (size_t)n;
@@ -48,18 +50,22 @@ static void put(struct response *r, const char *format, ...)
 }
 
 void response_open(struct response *r, char *buf, size_t size, const char *date,
-                   enum farewell farewell, bool without_body)
+                   enum keepalive_mode keepalive, bool without_body)
 {
-    *r = (struct response){
-        .buf = buf, .size = size, .date = date, .farewell = farewell, .without_body = without_body};
+    ASSERT(size > 0 && keepalive < KEEPALIVE_MODES);
+    *r = (struct response){.buf = buf,
+                           .size = size,
+                           .date = date,
+                           .keepalive = keepalive,
+                           .without_body = without_body};
 }
 
 void response_begin(struct response *r, enum verdict status, const char *content_type)
 {
-    static const char *const words[FAREWELL_COUNT] = {
-        [FAREWELL_KEEP] = "",
-        [FAREWELL_KEEP_10] = "Connection: keep-alive\r\n",
-        [FAREWELL_CLOSE] = "Connection: close\r\n",
+    static const char *const fields[KEEPALIVE_MODES] = {
+        [KEEPALIVE_HTTP11] = "",
+        [KEEPALIVE_HTTP10] = "Connection: keep-alive\r\n",
+        [KEEPALIVE_CLOSE] = "Connection: close\r\n",
     };
     ASSERT(r->len == 0 && r->status == 0);
     r->status = verdict_status(status);
@@ -70,7 +76,7 @@ void response_begin(struct response *r, enum verdict status, const char *content
     put(r, "%*s\r\nDate: %.*s\r\n", LENGTH_DIGITS, "", RESPONSE_DATE, r->date);
     if (r->status == 503)
         put(r, "Retry-After: %" PRIu32 "\r\n", r->retry_after_s > 0 ? r->retry_after_s : 1);
-    put(r, "%s", words[r->farewell]);
+    put(r, "%s", fields[r->keepalive]);
 }
 
 void response_header(struct response *r, const char *name, const char *value)
@@ -101,15 +107,18 @@ void response_pad(struct response *r, size_t length)
 {
     close_header(r);
     size_t body = r->len - r->body_at;
+    ASSERT(length <= INT_MAX);
     if (!r->failed && body < length)
         put(r, "%*s", (int)(length - body), "");
 }
 
-/* The digits take the place that was kept for them, and what is left of it is closed. */
+/* Writes the digits into the blanks that are reserved for them and closes the gap. */
 static void fill_length(struct response *r, const char *digits, size_t n)
 {
     char *at = r->buf + r->length_at;
     size_t gap = LENGTH_DIGITS - n;
+    ASSERT(n >= 1 && n <= LENGTH_DIGITS);
+    ASSERT(r->length_at + LENGTH_DIGITS < r->body_at && r->body_at <= r->len);
     memcpy(at, digits, n);
     memmove(at + n, at + LENGTH_DIGITS, r->len - r->length_at - LENGTH_DIGITS);
     r->len -= gap;

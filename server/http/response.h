@@ -1,8 +1,9 @@
 /*
  * response: writes one HTTP/1.1 answer into a fixed buffer.
  *
- * Sticky failure: what does not fit is remembered, and response_end() says so once. The header
- * comes first, so the length gets a place that response_end() fills in and closes.
+ * Sticky failure: a write that does not fit marks the answer as failed, and response_end() reports
+ * it once. The header comes before the body, so the digits of Content-Length are blank until
+ * response_end() fills them in and closes the gap.
  *
  *     response_begin(r, VERDICT_YES, RESPONSE_JSON);
  *     response_put(r, "{\"code\":%d", 1);
@@ -22,39 +23,40 @@
 #define RESPONSE_JSON "application/json"
 #define RESPONSE_DATE 29 /* bytes of "Sun, 06 Nov 1994 08:49:37 GMT" */
 
-/* What an answer says about the connection it travels on. */
-enum farewell {
-    FAREWELL_KEEP,    /* HTTP/1.1 stays open without a word */
-    FAREWELL_KEEP_10, /* HTTP/1.0 has to be told */
-    FAREWELL_CLOSE,
-    FAREWELL_COUNT
+/* What happens to the connection after the answer, and how the header says it. */
+enum keepalive_mode {
+    KEEPALIVE_HTTP11, /* stays open, the default of HTTP/1.1: no Connection field */
+    KEEPALIVE_HTTP10, /* stays open: HTTP/1.0 needs `Connection: keep-alive` */
+    KEEPALIVE_CLOSE,  /* is closed: `Connection: close` */
+    KEEPALIVE_MODES
 };
 
 struct response {
     char *buf;
     size_t size, len;
-    size_t length_at, body_at; /* of the Content-Length's digits, of the body */
+    size_t length_at, body_at; /* offsets of the digits of Content-Length and of the body */
     const char *date;          /* RESPONSE_DATE bytes */
-    enum farewell farewell;
-    bool without_body; /* HEAD: the length is told, the body is not sent */
+    enum keepalive_mode keepalive;
+    bool without_body; /* HEAD: Content-Length is that of the body, which is not sent */
     bool failed;
-    uint32_t retry_after_s; /* of a 503; 0: one */
-    int status;             /* as begun */
+    uint32_t retry_after_s; /* Retry-After of a 503; 0: one second */
+    int status;             /* 0 until response_begin() */
     enum verdict verdict;
 };
 
-/* Writes the time as RFC 9110 wants it (IMF-fixdate). */
+/* Prints the time as an IMF-fixdate (RFC 9110), without a NUL. */
 void response_date(char date[RESPONSE_DATE], uint64_t wall_ms);
-/* The answer goes to buf and never past size bytes. */
+/* The answer goes to buf, at most size bytes. */
 void response_open(struct response *r, char *buf, size_t size, const char *date,
-                   enum farewell farewell, bool without_body);
-/* Status and reason are the verdict's; the body may say something else. */
+                   enum keepalive_mode keepalive, bool without_body);
+/* Status and reason are those of the verdict; the body is the caller's. */
 void response_begin(struct response *r, enum verdict status, const char *content_type);
-/* A field of its own, before the first byte of the body. */
+/* Adds a field to the header; before the first byte of the body. */
 void response_header(struct response *r, const char *name, const char *value);
 void response_put(struct response *r, const char *format, ...) PRINTF(2, 3);
-/* Blanks up to a body of `length` bytes. */
+/* Pads the body with blanks to `length` bytes. */
 void response_pad(struct response *r, size_t length);
+/* Completes the answer: r->len bytes of r->buf. False: it did not fit. */
 MUST_CHECK bool response_end(struct response *r);
 
 /* {"code":…,"msg":"…","data":null}: the whole body of a refusal. */

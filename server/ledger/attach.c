@@ -16,21 +16,18 @@
  * was journaled and never attached is the process's own: it does not refuse itself. Settling from
  * `pos` to the journal's end and becoming ready are ordinary steps.
  *
- * OTHER ends the process: another server runs under this node's number, or the journal is not the
- * one that this sale knows. Going on could sell a ticket twice.
+ * A conflict ends the process: another server runs under this node's number, or the journal is not
+ * the one that this sale knows. Going on could sell a ticket twice.
  */
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "conf/base/clock.h"
 #include "conf/base/log.h"
-#include "server/ledger/private.h"
+#include "server/ledger/ledger_private.h"
 
-#define BACKOFF_FIRST_US 20000
-#define BACKOFF_LAST_US  500000
-#define EPOCH_BLOCK      1024
+#define EPOCH_BLOCK 1024
 /* A beat is this old at most if its node lives, unless it is stalled; then it is watched for two
  * and a half beats more, and after it has moved for three. */
 #define RECENT_MS       1000
@@ -38,24 +35,10 @@
 #define WATCH_MORE_US   (3 * (uint64_t)BEAT_MS * 1000)
 #define WATCH_PERIOD_US (BEAT_MS * 1000 / 4)
 
-void ledger_detach(struct ledger *l, uint64_t now_mono_us, const struct fault *why)
-{
-    if (strcmp(l->said, why->text) != 0)
-        log_line(LOG_WARN, "%s; buyers are told to try again, next attempt in %llu ms", why->text,
-                 (unsigned long long)(l->backoff_us > 0 ? l->backoff_us : BACKOFF_FIRST_US) / 1000);
-    memcpy(l->said, why->text, sizeof l->said);
-    stock_disconnect(l->stock);
-    l->attached = false;
-    if (l->backoff_us == 0)
-        l->backoff_us = BACKOFF_FIRST_US;
-    l->retry_mono_us = now_mono_us + l->backoff_us;
-    l->backoff_us = l->backoff_us * 2 < BACKOFF_LAST_US ? l->backoff_us * 2 : BACKOFF_LAST_US;
-}
-
-static _Noreturn void die_other(const struct ledger *l, const struct fault *f)
+static _Noreturn void die_of_conflict(const struct ledger *l, const struct fault *f)
 {
     struct fault all;
-    fault_say(
+    fault_set(
         &all,
         "%s; node %u must not sell: is another server running under this number, or is journal "
         "%s not the one it last used?",
@@ -67,14 +50,14 @@ static void raise_epochs(struct ledger *l)
 {
     for (uint32_t i = 0; i < l->conf->event_count; i++) {
         struct ledger_event *e = &l->events[i];
-        if (e->epoch == 0 || e->epoch == e->tally.epoch) {
-            struct record r = {.kind = RECORD_EPOCH, .epoch = e->tally.epoch + EPOCH_BLOCK};
-            e->epoch = e->tally.epoch;
-            ledger_append(l, e, &r);
+        if (e->epoch == 0 || e->epoch == e->totals.epoch) {
+            struct record r = {.kind = RECORD_EPOCH, .epoch = e->totals.epoch + EPOCH_BLOCK};
+            e->epoch = e->totals.epoch;
+            book_append(l, e, &r);
         }
         e->epoch++;
     }
-    ledger_commit(l);
+    book_commit(l);
 }
 
 static bool has_node(const uint16_t *list, uint32_t count, uint16_t node)
@@ -92,22 +75,24 @@ static void add_known(struct stock_attach *at, const uint16_t *list, uint32_t co
             at->known[at->known_count++] = list[i];
 }
 
-/* A node that had stalled may come back, and sell, while we are away from Redis. So if Redis has
- * forgotten everything, only what we heard within the last moment can be believed: time enough to
- * notice a FLUSHALL and attach, no more. */
-static bool has_just_heard(const struct ledger_event *e)
+/* The last list of the other nodes. A node that had stalled may come back, and sell, while
+ * this one is away from Redis. So if Redis has forgotten everything, only what was heard within the
+ * last moment counts: time enough to notice a FLUSHALL and attach, no more. */
+static void describe_nodes(const struct ledger_event *e, struct stock_attach *at)
 {
-    return clock_mono_us() <= e->nodes_mono_us + 2 * (uint64_t)BEAT_PROMISE_MS * 1000;
+    uint64_t heard_mono_us;
+    at->nodes = nodes_last_heard(e->nodes, &at->node_count, &heard_mono_us);
+    at->nodes_are_current = clock_mono_us() <= heard_mono_us + 2 * (uint64_t)BEAT_PROMISE_MS * 1000;
 }
 
 static void describe(const struct ledger *l, const struct ledger_event *e, struct stock_attach *at)
 {
-    const struct tally *t = &e->tally;
+    const struct node_totals *t = &e->totals;
     memset(at, 0, sizeof *at);
     at->event = e->index;
     at->epoch = e->epoch;
     at->own_epoch = e->own_epoch;
-    at->first = !l->started;
+    at->first_of_process = !session_has_started(l->session);
     at->last = t->last;
     at->end = t->end;
     at->total = t->has_sale ? t->total : e->conf->total;
@@ -117,9 +102,7 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
         .node = t->act.node, .wall_ms = t->act.wall_ms, .from_len = t->act.from_len};
     memcpy(at->origin.from, t->act.from, t->act.from_len);
     at->seen = e->figures;
-    at->nodes = e->nodes;
-    at->node_count = e->node_count;
-    at->just_heard = has_just_heard(e);
+    describe_nodes(e, at);
     if (t->has_sale) {
         sodium_bin2hex(at->sale.id, sizeof at->sale.id, t->sale, sizeof t->sale);
         memcpy(at->sale.secret, t->secret, sizeof at->sale.secret);
@@ -134,15 +117,17 @@ static void describe(const struct ledger *l, const struct ledger_event *e, struc
 static enum stock_result check_proof(const struct ledger *l, const struct ledger_event *e,
                                      const struct stock_found *found, struct fault *f)
 {
-    uint32_t chain;
-    if (!journal_chain(l->journal, e->index, found->proof_pos, &chain, f))
+    uint32_t chain = 0;
+    bool has_record = found->proof_pos <= journal_committed(l->journal, e->index);
+    if (has_record && !journal_chain(l->journal, e->index, found->proof_pos, &chain, f))
         ledger_die(f->text);
-    if (chain == found->proof_chain)
+    if (has_record && chain == found->proof_chain)
         return STOCK_OK;
-    fault_say(f,
-              "redis %s: event %s: record %llu, which was settled, is another one in this journal",
+    fault_set(f,
+              "redis %s: event %s: record %llu, which was settled, is missing or another one in "
+              "this journal",
               l->conf->redis.text, e->conf->name, (unsigned long long)found->proof_pos);
-    return STOCK_OTHER;
+    return STOCK_CONFLICT;
 }
 
 static enum stock_result examine_all(const struct ledger *l, struct stock_found *found,
@@ -163,12 +148,12 @@ static enum stock_result examine_all(const struct ledger *l, struct stock_found 
 static bool has_recent_beat(const struct ledger *l, const struct stock_found *found)
 {
     for (uint32_t i = 0; i < l->conf->event_count; i++)
-        if (found[i].beat != 0 && found[i].now <= found[i].beat + RECENT_MS)
+        if (found[i].beat_wall_ms != 0 && found[i].now_wall_ms <= found[i].beat_wall_ms + RECENT_MS)
             return true;
     return false;
 }
 
-/* A copy of our journal that lacks nothing cannot be told from our journal, but a server that works
+/* A copy of our journal that lacks nothing looks like our journal, but a server that works
  * with it can be seen beating: the beat of an event moves twice under one epoch. Once is no proof.
  * A process that was just killed may have left one call in the network. */
 static enum stock_result check_no_other_instance(const struct ledger *l, struct stock_found *found,
@@ -183,14 +168,14 @@ static enum stock_result check_no_other_instance(const struct ledger *l, struct 
         nanosleep(&period, NULL);
         enum stock_result result = examine_all(l, found, f);
         for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++) {
-            if (found[i].beat <= before[i].beat) /* less: Redis has forgotten it */
+            if (found[i].beat_wall_ms <= before[i].beat_wall_ms) /* less: Redis has forgotten it */
                 continue;
             moves[i] = found[i].epoch == before[i].epoch ? moves[i] + 1 : 0;
             end = now + WATCH_MORE_US > end ? now + WATCH_MORE_US : end;
             if (moves[i] == 2) {
-                fault_say(f, "redis %s: another server beats under this node's number",
+                fault_set(f, "redis %s: another server beats under this node's number",
                           l->conf->redis.text);
-                result = STOCK_OTHER;
+                result = STOCK_CONFLICT;
             }
         }
         if (result != STOCK_OK)
@@ -200,35 +185,6 @@ static enum stock_result check_no_other_instance(const struct ledger *l, struct 
 }
 
 /* ---- attach --------------------------------------------------------------------------------- */
-
-void ledger_learn_node(struct ledger *l, struct ledger_event *e, uint16_t node)
-{
-    struct record r = {.kind = RECORD_KNOWN, .node = node};
-    if (has_node(e->tally.known, e->tally.known_count, node))
-        return;
-    if (e->tally.known_count == NODES_MAX)
-        ledger_die("the sale has more nodes than spike can know (256); attach fewer");
-    ledger_append(l, e, &r);
-}
-
-/* Journals what the stock says of the sale and the journal does not know yet. */
-static void learn_sale(struct ledger *l, struct ledger_event *e, const struct stock_attach *at)
-{
-    struct record r = {.kind = RECORD_SALE,
-                       .state = l->conf->redis.len > 0 ? SALE_UNIFIED : SALE_STANDALONE,
-                       .total = at->figures.total,
-                       .version = at->figures.version};
-    size_t len;
-    ASSERT(sodium_hex2bin(r.sale, sizeof r.sale, at->sale.id, STOCK_SALE_TEXT, NULL, &len, NULL) ==
-           0);
-    memcpy(r.secret, at->sale.secret, sizeof r.secret);
-    const struct tally *t = &e->tally;
-    if (!t->has_sale || memcmp(t->sale, r.sale, sizeof r.sale) != 0 ||
-        t->unified != (r.state == SALE_UNIFIED))
-        ledger_append(l, e, &r);
-    for (uint32_t i = 0; i < at->known_count; i++)
-        ledger_learn_node(l, e, at->known[i]);
-}
 
 static enum stock_result attach_event(struct ledger *l, struct ledger_event *e,
                                       const struct stock_found *found, struct fault *f)
@@ -243,22 +199,22 @@ static enum stock_result attach_event(struct ledger *l, struct ledger_event *e,
     learn_sale(l, e, &at);
     e->settled = at.pos;
     e->asof_mono_us = 0;
-    e->marks_seen = 0;
-    e->marks_known = false;
+    e->hashes_seen = 0;
+    e->hashes_known = false;
     uint32_t gone = e->figures.gone, foreign = e->figures.foreign;
     e->figures = at.figures;
-    e->figures.gone = gone;       /* until the first step tells */
-    e->figures.foreign = foreign; /* figures.turn is the attach's own */
-    reclaim_note_since(e);
-    act_learn(l, e, &at.origin);
-    if (at.figures.total != e->conf->total && !l->started)
+    e->figures.gone = gone;       /* until the first step answers */
+    e->figures.foreign = foreign; /* figures.revision is the attach's own */
+    nodes_note_repair(e);
+    learn_act(l, e, &at.origin);
+    if (at.figures.total != e->conf->total && !session_has_started(l->session))
         log_line(LOG_WARN, "event %s: total is %u as the stock has it, not %u as configured",
                  e->conf->name, at.figures.total, e->conf->total);
     log_line(
         at.voided > 0 ? LOG_WARN : LOG_INFO,
         "event %s: attached, epoch %llu, %u orders in doubt given back, %llu records to settle",
         e->conf->name, (unsigned long long)e->epoch, at.voided,
-        (unsigned long long)(e->tally.end - at.pos));
+        (unsigned long long)(e->totals.end - at.pos));
     if (at.figures.repair)
         log_line(LOG_INFO, "event %s: selling begins when every node of the sale has settled",
                  e->conf->name);
@@ -271,7 +227,7 @@ static enum stock_result attach_all(struct ledger *l, struct fault *f)
     enum stock_result result = stock_connect(l->stock, f);
     if (result == STOCK_OK)
         result = examine_all(l, found, f);
-    if (result == STOCK_OK && !l->started)
+    if (result == STOCK_OK && !session_has_started(l->session))
         result = check_no_other_instance(l, found, f);
     if (result != STOCK_OK)
         return result;
@@ -280,28 +236,24 @@ static enum stock_result attach_all(struct ledger *l, struct fault *f)
     raise_epochs(l);
     for (uint32_t i = 0; i < l->conf->event_count && result == STOCK_OK; i++)
         result = attach_event(l, &l->events[i], &found[i], f);
-    ledger_commit(l); /* a sale that is new here is synced before anything of it is sold */
+    book_commit(l); /* a sale that is new here is synced before anything of it is sold */
     return result;
 }
 
-void ledger_attach(struct ledger *l, uint64_t now_mono_us)
+void attach_run(struct ledger *l, uint64_t now_mono_us)
 {
     ASSERT_LEDGER();
     struct fault f;
-    if (now_mono_us < l->retry_mono_us)
+    if (now_mono_us < session_retry_mono_us(l->session))
         return;
     enum stock_result result = attach_all(l, &f);
-    if (result == STOCK_OTHER)
-        die_other(l, &f);
+    if (result == STOCK_CONFLICT)
+        die_of_conflict(l, &f);
     if (result != STOCK_OK) {
-        ledger_detach(l, clock_mono_us(), &f);
+        session_detach(l, clock_mono_us(), &f);
         return;
     }
-    if (l->started)
+    if (session_has_started(l->session))
         atomic_fetch_add_explicit(&l->board->stores.redis_reconnects, 1, memory_order_relaxed);
-    l->attached = l->started = true;
-    l->in_doubt = false;
-    l->attached_mono_us = clock_mono_us();
-    l->backoff_us = l->retry_mono_us = 0;
-    l->said[0] = '\0';
+    session_attach(l->session, clock_mono_us());
 }

@@ -1,25 +1,25 @@
 /*
  * ledger: the one thread that sells. Orders, the journal and the stock are its alone, so nothing
- * needs a lock; ledger.c tells in which order a sale takes effect.
+ * needs a lock; turn.c says in which order a sale takes effect.
  *
  * Owner: main makes it, its own thread runs it; ledger_stop and ledger_bell: any thread.
  */
 #ifndef SPIKE_LEDGER_H
 #define SPIKE_LEDGER_H
 
+#include "conf/base/arena.h"
 #include "conf/base/conf.h"
-#include "server/meet/board.h"
-#include "server/meet/exchange.h"
-#include "server/mem/arena.h"
+#include "server/shared/board.h"
+#include "server/shared/channel.h"
 #include "storage/journal/journal.h"
 
 struct ledger;
 
 struct ledger *ledger_plan(const struct conf *conf, struct arena *a);
-/* Reads what the journal adds up to. `exchanges`: one per worker, and the operators' last. */
+/* Reads what the journal adds up to. `channels`: one per worker, and the operators' last. */
 MUST_CHECK bool ledger_init(struct ledger *l, const struct arena *a, struct journal *journal,
-                            struct board *board, struct exchange *exchanges,
-                            uint32_t exchange_count, struct fault *f);
+                            struct board *board, struct channel *channels, uint32_t channel_count,
+                            struct fault *f);
 /* What the workers ring. */
 struct doorbell *ledger_bell(struct ledger *l);
 /* The body of the ledger's thread; returns after ledger_stop. What cannot be survived (a failed

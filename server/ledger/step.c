@@ -1,287 +1,140 @@
 /*
- * One step of an event, and the commit of a turn.
+ * One step of one event: settle what the journal holds, deduct the batch, hear what the others did.
  *
- * The stock hears the changes from the journal's committed records, read back from there: the same
- * path after a crash as in daily work. Then it deducts the batch. A grant is appended to the
- * journal with the next number, as the stock counted it; the verdict leaves after the commit.
+ * A step is one call of the stock, which does all of it or nothing. Without a batch it is a beat.
+ * What it brings is put to use in this order: the figures; the nodes; the hashes of granted keys;
+ * the last act of an operator; then the verdicts of the batch, which rest on all of these.
+ *
+ * No answer, or a bad one: the session ends and the next attach gives back what was in doubt. Dies
+ * here: the same, at the next start.
  */
-#include <string.h>
-
 #include "conf/base/clock.h"
 #include "conf/base/log.h"
-#include "server/ledger/private.h"
+#include "server/ledger/ledger_private.h"
 
-void ledger_append(struct ledger *l, struct ledger_event *e, struct record *r)
+struct step_buffers {
+    struct record *records;
+    struct stock_change *changes;
+    struct stock_item *items;
+    uint64_t *key_hashes;
+    struct stock_node *nodes;
+    size_t records_pool, changes_pool, items_pool, hashes_pool, nodes_pool;
+};
+
+struct step_buffers *step_plan(struct arena *a)
 {
-    ASSERT_LEDGER();
-    journal_append(l->journal, e->index, r, clock_wall_ms());
-    bool follows = ledger_fold(e, r);
-    ASSERT(follows);
+    static struct step_buffers buffers;
+    struct step_buffers *b = &buffers;
+    b->records_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct record));
+    b->changes_pool = arena_plan(a, "ledger", SETTLE_MAX, sizeof(struct stock_change));
+    b->items_pool = arena_plan(a, "ledger", BATCH_MAX, sizeof(struct stock_item));
+    b->hashes_pool = arena_plan(a, "ledger", KEY_HASHES_MAX, sizeof(uint64_t));
+    b->nodes_pool = arena_plan(a, "ledger", NODES_MAX, sizeof(struct stock_node));
+    return b;
 }
 
-static bool has_appended(const struct ledger *l)
+void step_init(struct ledger *l, const struct arena *a)
 {
-    for (uint32_t i = 0; i < l->conf->event_count; i++)
-        if (journal_end(l->journal, i) != journal_committed(l->journal, i))
-            return true;
-    return false;
+    struct step_buffers *b = l->step;
+    b->records = arena_block(a, b->records_pool);
+    b->changes = arena_block(a, b->changes_pool);
+    b->items = arena_block(a, b->items_pool);
+    b->key_hashes = arena_block(a, b->hashes_pool);
+    b->nodes = arena_block(a, b->nodes_pool);
 }
 
-void ledger_commit(struct ledger *l)
+/* The hashes of keys that were granted on any node. An attach reads them all again, so most are in
+ * the filter already. */
+static void add_key_hashes(struct ledger_event *e, const struct stock_step *st)
 {
-    struct fault f;
-    uint64_t before = clock_mono_us();
-    if (!has_appended(l))
-        return;
-    if (!journal_commit(l->journal, &f))
-        ledger_die(f.text);
-    uint64_t after = clock_mono_us();
-    latency_add(&l->commits, after, after - before, 1);
+    ASSERT(st->hash_count <= KEY_HASHES_MAX);
+    for (uint32_t i = 0; i < st->hash_count; i++)
+        if (!filter_may_have(e->filter, st->key_hashes[i]))
+            filter_add(e->filter, st->key_hashes[i]);
+    bool again = st->hashes_total < e->hashes_seen; /* the stock has lost some and sends all anew */
+    e->hashes_seen = (again ? 0 : e->hashes_seen) + st->hash_count;
+    e->hashes_known = e->hashes_seen == st->hashes_total;
 }
 
-static enum stock_what what_of(const struct record *r)
+static void log_ready(const struct ledger_event *e)
 {
-    if (r->kind == RECORD_GRANT)
-        return r->state == ORDER_HELD ? STOCK_GRANTED_HELD : STOCK_GRANTED_SOLD;
-    if (r->kind == RECORD_LATE)
-        return STOCK_PAID_LATE;
-    switch ((enum order_state)r->state) {
-    case ORDER_SOLD:
-        return STOCK_PAID;
-    case ORDER_EXPIRED:
-        return STOCK_EXPIRED;
-    default:
-        return r->was == ORDER_SOLD ? STOCK_UNDONE : STOCK_CANCELLED;
-    }
-}
-
-static void describe_change(const struct ledger *l, const struct ledger_event *e,
-                            const struct record *r, struct stock_change *c)
-{
-    struct orderid id = {.node = l->conf->node,
-                         .slot = e->slot,
-                         .number = record_order(r),
-                         .tag = ledger_tag(l, e, record_order(r))};
-    c->what = what_of(r);
-    c->seq = r->seq;
-    c->number = r->kind == RECORD_CHANGE ? 0 : r->number;
-    c->time_wall_ms = r->time_wall_ms;
-    c->pay_by_wall_ms = r->pay_by_wall_ms;
-    c->n = r->n;
-    c->buyer = r->buyer;
-    c->buyer_len = r->buyer_len;
-    c->key = r->key;
-    c->key_len = r->key_len;
-    orderid_print(c->order, &id);
-}
-
-/* Fills the changes from the journal: what is committed and the stock has not heard of. */
-static void read_changes(struct ledger *l, struct ledger_event *e, struct stock_step *st)
-{
-    struct fault f;
-    int count = journal_read(l->journal, e->index, e->settled + 1, l->records, SETTLE_MAX, &f);
-    if (count < 0)
-        ledger_die(f.text);
-    st->from = st->to = e->settled;
-    for (int i = 0; i < count; i++) {
-        const struct record *r = &l->records[i];
-        st->to = r->seq;
-        if (record_is_order(r) && r->kind != RECORD_REFUSAL)
-            describe_change(l, e, r, &st->changes[st->change_count++]);
-    }
-    st->end = st->to == journal_committed(l->journal, e->index);
-    if (!journal_chain(l->journal, e->index, st->to, &st->chain, &f))
-        ledger_die(f.text);
-}
-
-static void add_items(const struct ledger *l, const struct ledger_event *e, struct stock_step *st)
-{
-    st->first = e->tally.last + 1;
-    if (!st->end)
-        return; /* settle first: what is granted must not pile up unsettled */
-    st->item_count = e->batch_count;
-    for (uint32_t i = 0; i < e->batch_count; i++) {
-        const struct message *m = e->batch[i];
-        l->items[i] = (struct stock_item){.how = m->kind == MESSAGE_PAY        ? STOCK_LATE
-                                                 : m->otherwise == VERDICT_YES ? STOCK_BUY
-                                                                               : STOCK_PROBE,
-                                          .n = m->n,
-                                          .buyer = m->buyer,
-                                          .buyer_len = m->buyer_len,
-                                          .key = m->key,
-                                          .key_len = m->key_len};
-    }
-}
-
-/* The yes of an order: that of this message, or one that its key has had before. */
-static void say_yes(const struct ledger_event *e, struct message *m, const struct orderid *id,
-                    uint64_t pay_by_wall_ms)
-{
-    m->verdict = VERDICT_YES;
-    m->node = id->node;
-    m->slot = id->slot;
-    m->number = id->number;
-    m->tag = orderid_tag(id->node, id->slot, id->number, e->tally.secret);
-    m->pay_by_wall_ms = pay_by_wall_ms;
-}
-
-static void grant(struct ledger *l, struct ledger_event *e, struct message *m,
-                  uint64_t pay_by_wall_ms)
-{
-    struct record r = {.kind = RECORD_GRANT,
-                       .state = pay_by_wall_ms > 0 ? ORDER_HELD : ORDER_SOLD,
-                       .number = e->tally.last + 1,
-                       .pay_by_wall_ms = pay_by_wall_ms,
-                       .n = m->n,
-                       .buyer_len = m->buyer_len,
-                       .key_len = m->key_len};
-    memcpy(r.buyer, m->buyer, m->buyer_len);
-    memcpy(r.key, m->key, m->key_len);
-    ledger_append(l, e, &r);
-    const struct orderid id = {.node = l->conf->node, .slot = e->slot, .number = r.number};
-    say_yes(e, m, &id, pay_by_wall_ms);
-}
-
-static void judge_buy(struct ledger *l, struct ledger_event *e, struct message *m,
-                      const struct stock_item *item, uint64_t pay_by_wall_ms)
-{
-    static const enum verdict verdicts[] = {
-        [STOCK_YES] = VERDICT_YES,
-        [STOCK_SOLD_OUT] = VERDICT_SOLD_OUT,
-        [STOCK_IS_PAUSED] = VERDICT_PAUSED,
-        [STOCK_IS_CLOSED] = VERDICT_CLOSED,
-        [STOCK_BUSY] = VERDICT_BUSY,
-        [STOCK_LIMIT] = VERDICT_LIMIT,
-        [STOCK_SAME] = VERDICT_YES,
-        [STOCK_ENDED] = VERDICT_ENDED,
-        [STOCK_UNLIKE] = VERDICT_BAD_REQUEST,
-    };
-    if (item->verdict == STOCK_YES)
-        grant(l, e, m, pay_by_wall_ms);
-    else if (item->verdict == STOCK_SAME)
-        say_yes(e, m, &item->same, item->same_pay_by_wall_ms);
-    else
-        m->verdict =
-            item->verdict == STOCK_NO_KEY ? m->otherwise : (uint8_t)verdicts[item->verdict];
-}
-
-static void judge_payment(struct ledger *l, struct ledger_event *e, uint32_t i,
-                          enum stock_verdict said)
-{
-    if (order_paid_late(l, e, e->batch[i], said))
-        return;
-    ledger_put_off(l, e->batch[i]);
-    e->batch[i] = NULL;
-}
-
-static void judge(struct ledger *l, struct ledger_event *e, const struct stock_step *st)
-{
-    for (uint32_t i = 0; i < st->item_count; i++) {
-        struct message *m = e->batch[i];
-        if (m->kind == MESSAGE_PAY)
-            judge_payment(l, e, i, st->items[i].verdict);
-        else
-            judge_buy(l, e, m, &st->items[i], st->pay_by_wall_ms);
-    }
-}
-
-/* Keys that were granted anywhere. An attach reads them all again, so most are there already. */
-static void take_marks(struct ledger_event *e, const struct stock_step *st)
-{
-    for (uint32_t i = 0; i < st->mark_count; i++)
-        if (!filter_may_have(&e->filter, st->marks[i]))
-            filter_add(&e->filter, st->marks[i]);
-    bool again = st->marks_total < e->marks_seen; /* there were more once: they are told anew */
-    e->marks_seen = (again ? 0 : e->marks_seen) + st->mark_count;
-    e->marks_known = e->marks_seen == st->marks_total;
-}
-
-/* The event has its place (again): "selling", if that is what it does. */
-static void tell_ready(const struct ledger_event *e)
-{
-    enum sale_state state = ledger_state(e, clock_wall_ms());
+    enum sale_state state = publish_state(e, clock_wall_ms());
     log_line(LOG_INFO, "event %s: %s, %u of %u left", e->conf->name,
-             state == SALE_OPEN ? "selling" : sale_state_word(state), event_left(e),
+             state == SALE_OPEN ? "selling" : sale_state_name(state), event_left(e),
              e->figures.total);
 }
 
-static void take_figures(struct ledger_event *e, const struct stock_step *st,
-                         uint64_t asked_mono_us)
+static void update_figures(struct ledger_event *e, const struct stock_step *st,
+                           uint64_t sent_mono_us)
 {
     bool was_repair = e->figures.repair || !e->figures.ready;
+    ASSERT(st->to >= e->settled);
     e->figures = st->figures;
     e->settled = st->to;
-    e->asof_mono_us = asked_mono_us;
-    reclaim_note_since(e);
+    e->asof_mono_us = sent_mono_us;
     e->is_known = true;
+    e->step_due = false;
+    nodes_note_repair(e);
     if (was_repair && !e->figures.repair && e->figures.ready)
-        tell_ready(e);
+        log_ready(e);
 }
 
-/* Nodes that have joined are journaled in this turn's commit. */
-static void take_nodes(struct ledger *l, struct ledger_event *e, const struct stock_step *st,
-                       uint64_t asked_mono_us)
+static void prepare(const struct ledger *l, const struct ledger_event *e, uint64_t now_mono_us,
+                    struct stock_step *st)
 {
-    reclaim_note_waits(l, e, l->told, st->figures.repair ? st->node_count : 0);
-    if (st->node_count == 0)
-        return;
-    e->asked_mono_us = asked_mono_us;
-    for (uint32_t i = 0; i < st->node_count; i++)
-        ledger_learn_node(l, e, l->told[i].id);
-    if (st->figures.repair) {
-        reclaim_say_waits(l, e, l->told, st->node_count);
-        return;
-    }
-    reclaim_watch(e, l->told, st->node_count);
-    memcpy(e->nodes, l->told, st->node_count * sizeof *l->told);
-    e->node_count = st->node_count;
-    e->nodes_mono_us = asked_mono_us;
+    const struct step_buffers *b = l->step;
+    uint64_t hold_ms = e->conf->hold_ms;
+    *st = (struct stock_step){.event = e->index,
+                              .epoch = e->epoch,
+                              .slot = e->slot,
+                              .pay_by_wall_ms = hold_ms > 0 ? clock_wall_ms() + hold_ms : 0,
+                              .limit = e->conf->limit,
+                              .hashes_seen = e->hashes_seen,
+                              .key_hashes = b->key_hashes,
+                              .changes = b->changes,
+                              .items = b->items,
+                              .seen = e->figures,
+                              .known_count = e->totals.known_count,
+                              .version = e->totals.version,
+                              .want_nodes = nodes_are_due(e->nodes, now_mono_us),
+                              .nodes = b->nodes};
+    settle_read(l, e, b->records, st);
+    sell_fill_items(e, st);
 }
 
-/* True: go on with this event in this turn, for there was too much to settle in one step. */
+/* True: go on with this event in this turn, because there was too much to settle in one step. */
 static bool step_once(struct ledger *l, struct ledger_event *e)
 {
     struct fault f;
-    uint64_t hold_ms = e->conf->hold_ms;
-    struct stock_step st = {.event = e->index,
-                            .epoch = e->epoch,
-                            .slot = e->slot,
-                            .pay_by_wall_ms = hold_ms > 0 ? clock_wall_ms() + hold_ms : 0,
-                            .limit = e->conf->limit,
-                            .marks_seen = e->marks_seen,
-                            .marks = l->marks,
-                            .changes = l->changes,
-                            .items = l->items,
-                            .seen = e->figures,
-                            .knows = e->tally.known_count,
-                            .version = e->tally.version,
-                            .nodes = l->told};
-    read_changes(l, e, &st);
-    add_items(l, e, &st);
-    uint64_t asked = clock_mono_us();
-    st.ask_nodes = asked >= e->asked_mono_us + (uint64_t)BEAT_MS * 1000 * 9 / 10;
+    struct stock_step st;
+    prepare(l, e, clock_mono_us(), &st);
+    uint64_t sent = clock_mono_us();
     enum stock_result result = stock_step(l->stock, &st, &f);
     uint64_t after = clock_mono_us();
-    if (result == STOCK_OTHER)
+    if (result == STOCK_CONFLICT)
         ledger_die(f.text);
     if (result != STOCK_OK) {
-        l->in_doubt |= result == STOCK_DOUBT && st.item_count > 0;
-        ledger_detach(l, after, &f);
+        if (result == STOCK_UNKNOWN && st.item_count > 0)
+            session_set_in_doubt(l->session);
+        session_detach(l, after, &f);
         return false;
     }
-    atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - asked),
+    atomic_store_explicit(&l->board->stores.redis_rtt_us, (uint32_t)(after - sent),
                           memory_order_relaxed);
-    take_figures(e, &st, asked);
-    take_nodes(l, e, &st, asked);
-    take_marks(e, &st);
-    act_learn(l, e, &st.origin);
-    judge(l, e, &st);
-    return st.item_count < e->batch_count;
+    update_figures(e, &st, sent);
+    for (uint32_t i = 0; i < st.node_count; i++)
+        learn_node(l, e, st.nodes[i].id);
+    nodes_update(l, e, st.nodes, st.node_count, sent);
+    add_key_hashes(e, &st);
+    learn_act(l, e, &st.origin);
+    sell_decide(l, e, &st);
+    return st.item_count < e->batch.count;
 }
 
-void ledger_step(struct ledger *l, struct ledger_event *e)
+void step_run(struct ledger *l, struct ledger_event *e)
 {
     ASSERT_LEDGER();
+    ASSERT(session_is_attached(l->session));
     while (step_once(l, e))
         continue;
 }

@@ -2,8 +2,8 @@
  * deadline: lists of those that wait, the longest waiting first.
  *
  * All members of one list may wait equally long, so the order of joining is the order of expiry:
- * joining and leaving cost a few stores, and only the first must be looked at. How long they may
- * wait is asked at every look, because HUP may change it; time is an argument.
+ * joining and leaving cost a few stores, and only the first must be looked at. The limit is an
+ * argument, because HUP may change it; so is the time.
  *
  * Owner: one thread.
  */
@@ -29,12 +29,12 @@ void deadline_list_init(struct deadline_list *l);
 /* Joins at the end. Time does not run backwards within a list. */
 void deadline_join(struct deadline_list *l, struct deadline *d, uint64_t now_mono_us);
 void deadline_leave(struct deadline *d);
-/* The first, whoever it is; NULL: nobody waits. */
+/* The first; NULL: the list is empty. */
 struct deadline *deadline_first(const struct deadline_list *l);
 /* The first, if it has waited limit_us by now. */
 struct deadline *deadline_expired(const struct deadline_list *l, uint64_t now_mono_us,
                                   uint64_t limit_us);
-/* When the first will have waited limit_us; DEADLINE_NEVER: nobody waits. */
+/* When the first will have waited limit_us; DEADLINE_NEVER: the list is empty. */
 uint64_t deadline_next(const struct deadline_list *l, uint64_t limit_us);
 
 #endif

@@ -1,22 +1,32 @@
 /*
  * Two servers could share a port by SO_REUSEPORT without noticing, and both would sell. So the
- * first socket is bound without it, as a probe: it fails if anybody listens there. Only then is it
- * replaced by the sockets that share. Port 0 is picked by the first of them; the others follow it.
+ * first socket is bound without it, as a probe: it fails if another server listens there. Only then
+ * is it replaced by the sockets that share. Port 0 is picked by the first of them; the others
+ * follow it.
  *
  * If the process dies here the kernel closes the sockets; the file of a Unix socket stays, and the
- * next start finds that nobody answers there and replaces it.
+ * next start finds that it is not answered and replaces it.
  */
 #include "server/net/listener.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define BACKLOG 4096 /* cut by net.core.somaxconn */
+
+struct listener {
+    char text[sizeof(((struct conf_addr *)0)->text)]; /* with the port that was picked */
+    struct conf_addr at;
+    int fds[WORKERS_MAX]; /* -1: left */
+    uint32_t count;
+    _Atomic uint32_t there; /* workers that have not left */
+};
 
 static bool refuse(const struct listener *l, struct fault *f, int fd)
 {
@@ -114,10 +124,13 @@ static bool open_unix(struct listener *l, struct fault *f)
     return listen(fd, BACKLOG) == 0 ? true : refuse(l, f, -1);
 }
 
-bool listener_open(struct listener *l, const struct conf_addr *at, uint32_t workers,
-                   struct fault *f)
+struct listener *listener_open(const struct conf_addr *at, uint32_t workers, struct fault *f)
 {
-    ASSERT(workers > 0 && workers <= WORKERS_MAX);
+    static struct listener all[LISTEN_MAX + 1]; /* the buyers' and the operators' */
+    static uint32_t opened;
+    ASSERT_MAIN();
+    ASSERT(workers > 0 && workers <= WORKERS_MAX && opened < ARRAY_LEN(all));
+    struct listener *l = &all[opened++];
     l->at = *at;
     memcpy(l->text, at->text, sizeof l->text);
     l->count = workers;
@@ -125,9 +138,15 @@ bool listener_open(struct listener *l, const struct conf_addr *at, uint32_t work
     for (uint32_t i = 0; i < workers; i++)
         l->fds[i] = -1;
     if (at->to.any.sa_family == AF_UNIX ? open_unix(l, f) : open_tcp(l, f))
-        return true;
+        return l;
     listener_close(l);
-    return false;
+    return NULL;
+}
+
+int listener_fd(const struct listener *l, uint32_t worker)
+{
+    ASSERT(worker < l->count);
+    return l->fds[worker];
 }
 
 const char *listener_text(const struct listener *l)

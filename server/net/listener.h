@@ -9,21 +9,16 @@
 #ifndef SPIKE_LISTENER_H
 #define SPIKE_LISTENER_H
 
-#include <stdatomic.h>
-
 #include "conf/base/conf.h"
 
-struct listener {
-    char text[sizeof(((struct conf_addr *)0)->text)]; /* with the port that was picked */
-    struct conf_addr at;
-    int fds[WORKERS_MAX]; /* -1: left */
-    uint32_t count;
-    _Atomic uint32_t there; /* workers that have not left */
-};
+struct listener;
 
-/* Binds and listens, before any thread runs. False: nothing stays open. */
-MUST_CHECK bool listener_open(struct listener *l, const struct conf_addr *at, uint32_t workers,
-                              struct fault *f);
+/* Binds and listens, before any thread runs; at most LISTEN_MAX and one more. NULL: nothing stays
+ * open. */
+MUST_CHECK struct listener *listener_open(const struct conf_addr *at, uint32_t workers,
+                                          struct fault *f);
+/* This worker's socket; -1: it has left. */
+int listener_fd(const struct listener *l, uint32_t worker);
 /* "127.0.0.1:3005", for "listening on …". */
 const char *listener_text(const struct listener *l);
 /* This worker accepts no more here; the last one closes the address. */

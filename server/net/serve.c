@@ -1,90 +1,16 @@
 /*
- * From bytes to answers: one request after another, in order, until the input is used up, a
- * verdict is awaited, the peer does not read, or the connection is to be closed.
+ * From bytes to answers: one request after another, in order, until the input is used up, a verdict
+ * is awaited, the peer does not read, or the connection is to be closed.
  */
-#include "server/net/inside.h"
-
-#include <stdio.h>
 #include <string.h>
 
-static enum farewell farewell_of(const struct worker *w, const struct request *r)
+#include "server/net/worker_private.h"
+
+static enum keepalive_mode keepalive_of(const struct worker *w, const struct request *r)
 {
     if (!r->keep_alive || w->stopping)
-        return FAREWELL_CLOSE;
-    return r->minor == 0 ? FAREWELL_KEEP_10 : FAREWELL_KEEP;
-}
-
-static void note(const struct worker *w, int event, enum verdict v)
-{
-    struct stat_line line = {.wall_ms = w->wall_ms, .event = STAT_NO_EVENT, .verdict = (uint8_t)v};
-    if (event >= 0) {
-        const struct board_event *e = &w->o.board->events[event];
-        line.event = (uint8_t)event;
-        line.sold = atomic_load_explicit(&e->node_sold, memory_order_relaxed) +
-                    atomic_load_explicit(&e->node_held, memory_order_relaxed);
-    }
-    stat_ring_put(w->o.stats, &line);
-}
-
-void serve_count(struct worker *w, int event, enum verdict v)
-{
-    COUNT(w->counters.answers[v], 1);
-    if (LIKELY(event >= 0))
-        COUNT(w->counters.verdicts[event][v], 1);
-    if (!LIKELY(w->o.stats == NULL))
-        note(w, event, v);
-}
-
-void serve_open(const struct worker *w, struct response *out, enum farewell farewell,
-                bool without_body)
-{
-    response_open(out, w->out + w->out_len, w->buffer_bytes - w->out_len, w->answers.date, farewell,
-                  without_body);
-}
-
-/* All answers to /buy of an event are equally long, this one too. */
-static void refuse_unread(struct worker *w, struct connection *c, enum verdict v, int event)
-{
-    struct response out;
-    serve_open(w, &out, FAREWELL_CLOSE, false);
-    response_begin(&out, v, RESPONSE_JSON);
-    response_refusal(&out, v);
-    if (event >= 0)
-        response_pad(&out, w->answers.body_length[event]);
-    bool fits = response_end(&out);
-    ASSERT(fits); /* answer_room */
-    w->out_len += (uint32_t)out.len;
-    c->closing = c->rude = true;
-    serve_count(w, NO_EVENT, v);
-}
-
-void serve_refusal(struct worker *w, struct connection *c, enum verdict v)
-{
-    refuse_unread(w, c, v, -1);
-}
-
-/* The headers that some refusals need. */
-static void put_hints(const struct route *route, enum verdict v, struct response *out)
-{
-    char node[8];
-    if (v == VERDICT_METHOD && route->allow != NULL)
-        response_header(out, "Allow", route->allow);
-    if (v == VERDICT_UNAUTHORIZED)
-        response_header(out, "WWW-Authenticate", "Bearer");
-    if (v == VERDICT_ELSEWHERE) {
-        snprintf(node, sizeof node, "%u", (unsigned)route->order.node);
-        response_header(out, "X-Spike-Node", node);
-    }
-}
-
-static void refuse(const struct worker *w, const struct route *route, enum verdict v,
-                   struct response *out)
-{
-    response_begin(out, v, RESPONSE_JSON);
-    put_hints(route, v, out);
-    response_refusal(out, v);
-    if (route->kind == ROUTE_BUY && route->event >= 0)
-        response_pad(out, w->answers.body_length[route->event]);
+        return KEEPALIVE_CLOSE;
+    return r->minor == 0 ? KEEPALIVE_HTTP10 : KEEPALIVE_HTTP11;
 }
 
 static void stock(const struct worker *w, const struct route *route, struct response *out)
@@ -98,29 +24,17 @@ static void stock(const struct worker *w, const struct route *route, struct resp
         response_refusal(out, VERDICT_BUSY);
         return;
     }
-    reply_event(out, w->o.conf->events[route->event].name, sale_state_word(state),
+    reply_event(out, w->o.conf->events[route->event].name, sale_state_name(state),
                 (uint32_t)(figures >> 32), (uint32_t)figures);
 }
 
-void serve_finish(struct worker *w, struct connection *c, struct response *out, int event)
-{
-    if (!response_end(out)) {
-        serve_refusal(w, c, VERDICT_BUSY); /* an answer too long for its buffer */
-        return;
-    }
-    w->out_len += (uint32_t)out->len;
-    if (out->farewell == FAREWELL_CLOSE)
-        c->closing = true;
-    serve_count(w, event, out->verdict);
-}
-
-/* Who may not ask learns nothing, not even which paths there are. */
+/* An unauthorized client learns nothing, not even which paths there are. */
 static bool is_unauthorized(const struct worker *w, const struct request *r, enum verdict v)
 {
-    return w->o.may != NULL && v != VERDICT_FORBIDDEN && !w->o.may(w->o.context, r);
+    return w->o.authorize != NULL && v != VERDICT_FORBIDDEN && !w->o.authorize(w->o.context, r);
 }
 
-static enum asked serve_one(struct worker *w, struct connection *c, const struct request *r)
+static enum submitted serve_one(struct worker *w, struct connection *c, const struct request *r)
 {
     struct route route;
     struct response out;
@@ -128,36 +42,36 @@ static enum asked serve_one(struct worker *w, struct connection *c, const struct
     route.allow = NULL;
     enum verdict v = route_find(&route, r, w->o.conf, w->o.side);
     if (LIKELY(v == VERDICT_YES && route.kind == ROUTE_BUY))
-        return buy(w, c, &route, farewell_of(w, r));
+        return buy(w, c, &route, keepalive_of(w, r));
     if (is_unauthorized(w, r, v))
         v = VERDICT_UNAUTHORIZED;
     if (v == VERDICT_YES && route_is_for_ledger(&route))
-        return reply_ask(w, c, &route, farewell_of(w, r));
-    serve_open(w, &out, farewell_of(w, r), r->method == METHOD_HEAD);
+        return reply_submit(w, c, &route, keepalive_of(w, r));
+    respond_open(w, &out, keepalive_of(w, r), r->method == METHOD_HEAD);
     if (v != VERDICT_YES)
-        refuse(w, &route, v, &out);
+        refuse_put(w, &route, v, &out);
     else if (route.kind == ROUTE_STOCK)
         stock(w, &route, &out);
     else
         w->o.serve(w->o.context, &route, &out);
-    serve_finish(w, c, &out, route.kind == ROUTE_BUY ? route.event : NO_EVENT);
-    return ASK_ANSWERED;
+    respond_finish(w, c, &out, route.kind == ROUTE_BUY ? route.event : NO_EVENT);
+    return SUBMIT_ANSWERED;
 }
 
 /* Once for each request that asks for it. */
-static void invite(struct worker *w, struct connection *c)
+static void send_100(struct worker *w, struct connection *c)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    if (c->invited)
+    if (c->sent_100)
         return;
     memcpy(w->out + w->out_len, text, sizeof text - 1);
     w->out_len += (uint32_t)sizeof text - 1;
-    c->invited = true;
+    c->sent_100 = true;
 }
 
-static bool has_room(struct worker *w, struct connection *c)
+static bool has_space(struct worker *w, struct connection *c)
 {
-    return w->out_len + w->answer_room <= w->buffer_bytes || output_flush(w, c);
+    return w->out_len + w->answer_max <= w->buffer_bytes || output_flush(w, c);
 }
 
 /* Parses and answers one request; its length, or 0: nothing more can be done for now. */
@@ -165,30 +79,32 @@ static uint32_t serve_next(struct worker *w, struct connection *c, const char *b
 {
     struct request r;
     enum verdict why;
-    if (c->closing || c->life == LIFE_ORDERED || !has_room(w, c))
+    if (c->closing || c->state == CONN_WAITING || !has_space(w, c))
         return 0;
     switch (request_parse(&r, &why, buf, len, &w->limits)) {
     case REQUEST_MORE:
         return 0;
     case REQUEST_CONTINUE:
-        invite(w, c);
+        send_100(w, c);
         return 0;
     case REQUEST_WRONG:
-        refuse_unread(w, c, why, w->o.side == ROUTE_BUYERS ? route_buys(r.path, w->o.conf) : -1);
+        respond_unread(w, c, why,
+                       w->o.side == ROUTE_BUYERS ? route_buy_event(r.path, w->o.conf) : -1);
         return len;
     default:
         break;
     }
     ASSERT(r.length > 0 && r.length <= len);
-    if (serve_one(w, c, &r) == ASK_WAITS)
+    if (serve_one(w, c, &r) == SUBMIT_BLOCKED)
         return 0;
-    c->invited = false;
+    c->sent_100 = false;
     return r.length;
 }
 
 uint32_t serve_requests(struct worker *w, struct connection *c, const char *buf, uint32_t len)
 {
     uint32_t used = 0;
+    ASSERT(len <= w->buffer_bytes);
     while (used < len) {
         uint32_t n = serve_next(w, c, buf + used, len - used);
         if (n == 0)

@@ -1,16 +1,16 @@
 /*
  * journal_open: how a journal is opened and closed; promises in journal.h.
  *
- * Two parts, because a journal that turns out to be another one's copy must stay as it was:
+ * In two parts, because a journal that turns out to be another node's copy must stay as it is:
  *
- *   open   lock the directory; verify what is there in a child; finish a commit that lacks its
- *          number alone (which is all that is ever written here); open LMDB; in one write
- *          transaction, which writes nothing, read the names and find each event's end; last, the
- *          reading transaction with a cursor for each event, so that reading allocates nothing. A
+ *   open   lock the directory; verify what is there in a child process; complete a commit that
+ *          lacks only its number (the one thing that is ever written here); open LMDB; in one write
+ *          transaction, which writes nothing, read the catalog and find each event's end; last,
+ *          open the snapshot with a cursor for each event, so that reading allocates nothing. A
  *          write transaction because it alone takes LMDB's own lock, and with it the newest commit,
- *          also when a server died beside a living reader.
- *   begin  in one transaction make what new events need; write the file ahead; mark the directory
- *          and make its names durable.
+ *          even if a server died beside a living reader.
+ *   begin  in one transaction create what new events need; preallocate the file; confirm the
+ *          directory and make its names durable.
  *
  * Dying anywhere here leaves a journal that opens the same way again.
  */
@@ -21,15 +21,15 @@
 #include <unistd.h>
 
 #include "conf/base/log.h"
-#include "storage/journal/home.h"
-#include "storage/journal/inside.h"
+#include "storage/journal/journal_dir.h"
+#include "storage/journal/journal_private.h"
 
 static bool lmdb_fault(const struct journal *j, const char *what, int rc, struct fault *f)
 {
     return fault(f, "journal %s: cannot %s: %s", j->dir, what, mdb_strerror(rc));
 }
 
-/* LMDB aborts after this. */
+/* LMDB aborts the process after this. */
 static void lmdb_failed(MDB_env *env, const char *message)
 {
     (void)env;
@@ -39,28 +39,27 @@ static void lmdb_failed(MDB_env *env, const char *message)
 static struct journal *make(const char *dir, struct fault *f)
 {
     struct journal *j = calloc(1, sizeof *j);
-    if (j == NULL || strlen(dir) >= sizeof j->dir) {
-        (void)fault(f, "journal %s: %s", dir, j ? "the name is too long" : strerror(errno));
+    if (j == NULL || strlen(dir) >= sizeof j->dir || (j->catalog = catalog_new()) == NULL) {
+        (void)fault(f, "journal %s: %s", dir,
+                    j && strlen(dir) >= sizeof j->dir ? "the name is too long" : strerror(ENOMEM));
         free(j);
         return NULL;
     }
     strcpy(j->dir, dir);
+    j->owner = thread_role();
     j->lock = -1;
     return j;
 }
 
 /* size 0: as the file says. */
-static bool open_env(struct journal *j, uint64_t size, unsigned flags, struct fault *f)
+static int open_lmdb(struct journal *j, uint64_t size, unsigned flags)
 {
-    MDB_stat stat;
-    int dead;
-    if (!home_reserve(j->dir, READERS_MAX, f))
-        return false;
+    int cleared;
     int rc = mdb_env_create(&j->env);
     if (rc != MDB_SUCCESS)
-        return lmdb_fault(j, "make an environment", rc, f);
+        return rc;
     (void)mdb_env_set_assert(j->env, lmdb_failed);
-    rc = mdb_env_set_maxdbs(j->env, JOURNAL_TREES_MAX);
+    rc = mdb_env_set_maxdbs(j->env, JOURNAL_DBIS_MAX);
     if (rc == MDB_SUCCESS)
         rc = mdb_env_set_maxreaders(j->env, READERS_MAX);
     if (rc == MDB_SUCCESS && size > 0)
@@ -68,14 +67,21 @@ static bool open_env(struct journal *j, uint64_t size, unsigned flags, struct fa
     if (rc == MDB_SUCCESS)
         rc = mdb_env_open(j->env, j->dir, flags | MDB_NOTLS, 0600);
     if (rc == MDB_SUCCESS)
-        rc = mdb_reader_check(j->env, &dead);
+        rc = mdb_reader_check(j->env, &cleared);
+    return rc;
+}
+
+static bool open_env(struct journal *j, uint64_t size, unsigned flags, struct fault *f)
+{
+    MDB_stat stat;
+    if (!journal_dir_reserve(j->dir, READERS_MAX, f))
+        return false;
+    int rc = open_lmdb(j, size, flags);
     if (rc == MDB_SUCCESS)
         rc = mdb_env_stat(j->env, &stat);
-    if (rc != MDB_SUCCESS)
-        return lmdb_fault(j, "open it", rc, f);
-    j->page_size = stat.ms_psize;
-    journal_measure(j);
-    return true;
+    if (rc == MDB_SUCCESS && (j->capacity = capacity_new(j->env, stat.ms_psize)) == NULL)
+        rc = ENOMEM;
+    return rc == MDB_SUCCESS || lmdb_fault(j, "open it", rc, f);
 }
 
 static uint64_t round_up(uint64_t size)
@@ -84,17 +90,18 @@ static uint64_t round_up(uint64_t size)
     return (size + page - 1) / page * page;
 }
 
-/* A size that leaves no room to work would turn returns away: then the map stays as large as it
- * ever was. */
+/* With a size that is too small to work in, returns could not be recorded: then the map keeps the
+ * largest size it ever had. */
 static bool keep_size(struct journal *j, uint64_t size, uint32_t events, struct fault *f)
 {
-    uint64_t reserve = journal_reserve_pages(j, events, journal_index_most(j->used_pages));
-    if (j->used_pages + reserve <= j->map_pages)
+    uint64_t used = capacity_used_pages(j->capacity);
+    uint64_t reserve = capacity_reserve(j->capacity, events, capacity_index_leaves_max(used));
+    if (used + reserve <= capacity_map_pages(j->capacity))
         return true;
     int rc = mdb_env_set_mapsize(j->env, 0);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "keep its size", rc, f);
-    journal_measure(j);
+    capacity_measure(j->capacity);
     if (journal_size_bytes(j) > size)
         log_line(LOG_WARN,
                  "journal %s: %" PRIu64 " bytes are used, so it keeps its size of %" PRIu64
@@ -104,79 +111,57 @@ static bool keep_size(struct journal *j, uint64_t size, uint32_t events, struct 
     return true;
 }
 
-/* What a first start has left and is not sound holds nothing: it begins again. */
-static bool begin_again(const struct journal *j, struct fault *f)
+/* A file of an unfinished first start that is not sound holds nothing: remove it. */
+static bool restart(const struct journal *j, struct fault *f)
 {
-    if (home_look(j->dir) != HOME_BEGUN)
+    if (journal_dir_inspect(j->dir) != JOURNAL_DIR_UNFINISHED)
         return false;
     log_line(LOG_WARN, "%s", f->text);
     log_line(LOG_WARN,
              "journal %s: its first start had not ended, and nothing was sold: begun again",
              j->dir);
-    return home_clear(j->dir, f);
+    return journal_dir_clear(j->dir, f);
 }
 
-static bool open_home(struct journal *j, struct fault *f)
+static bool open_dir(struct journal *j, struct fault *f)
 {
     struct leftover l;
-    j->lock = home_lock(j->dir, f);
+    j->lock = journal_dir_lock(j->dir, f);
     if (j->lock < 0)
         return false;
     if (!journal_verify(j->dir, &l, f))
-        return begin_again(j, f);
-    if (home_look(j->dir) == HOME_BLANK)
-        return home_clear(j->dir, f);
+        return restart(j, f);
+    if (journal_dir_inspect(j->dir) == JOURNAL_DIR_BLANK)
+        return journal_dir_clear(j->dir, f);
     j->mended = l.txnid;
     return l.records == 0 || journal_mend(j->dir, &l, f);
 }
 
-static bool check_names(struct journal *j, MDB_txn *txn, uint16_t node, struct fault *f)
+static bool check_catalog(struct journal *j, MDB_txn *txn, uint16_t node, struct fault *f)
 {
-    if (!names_read(&j->names, txn, j->dir, f))
+    if (!catalog_read(j->catalog, txn, j->dir, f))
         return false;
-    if (!journal_is_new(j) && j->names.node != node)
+    if (!journal_is_new(j) && catalog_node(j->catalog) != node)
         return fault(f,
                      "journal %s: belongs to node %u and this is node %u; every node has a "
                      "directory of its own",
-                     j->dir, j->names.node, node);
+                     j->dir, catalog_node(j->catalog), node);
     return true;
 }
 
-int journal_find_end(MDB_txn *txn, struct event *e)
+static struct event *add_event(struct journal *j, const char *name, uint32_t slot)
 {
-    MDB_cursor *cursor;
-    MDB_val key, data;
-    int rc = mdb_cursor_open(txn, e->trees.records, &cursor);
-    if (rc != MDB_SUCCESS)
-        return rc;
-    rc = mdb_cursor_get(cursor, &key, &data, MDB_LAST);
-    if (rc == MDB_SUCCESS && (key.mv_size != sizeof e->end || data.mv_size < RECORD_BYTES))
-        rc = MDB_CORRUPTED;
-    if (rc == MDB_SUCCESS) {
-        memcpy(&e->end, key.mv_data, sizeof e->end);
-        e->crc = record_chain(data.mv_data);
-    }
-    mdb_cursor_close(cursor);
-    e->committed = e->end;
-    return rc == MDB_NOTFOUND ? MDB_SUCCESS : rc;
+    ASSERT(j->event_count < ARRAY_LEN(j->events) && slot < JOURNAL_SLOTS_MAX);
+    struct event *e = &j->events[j->event_count++];
+    *e = (struct event){.name = name, .slot = (uint8_t)slot};
+    return e;
 }
 
-int journal_count_leaves(MDB_txn *txn, struct event *e)
-{
-    MDB_stat stat;
-    int rc = mdb_stat(txn, e->trees.index, &stat);
-    if (rc == MDB_SUCCESS)
-        e->leaves = stat.ms_leaf_pages;
-    return rc;
-}
-
-/* The event at a slot becomes the next of ours. */
+/* The event at a slot becomes the next of this journal's. */
 static bool open_event(struct journal *j, MDB_txn *txn, uint32_t slot, struct fault *f)
 {
-    struct event *e = &j->events[j->event_count++];
-    e->name = j->names.events[slot];
-    e->slot = (uint8_t)slot;
-    int rc = names_open(&j->names, txn, slot, &e->trees);
+    struct event *e = add_event(j, catalog_event(j->catalog, slot), slot);
+    int rc = catalog_open(j->catalog, txn, slot, &e->dbis);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "open an event", rc, f);
     rc = journal_find_end(txn, e);
@@ -185,18 +170,17 @@ static bool open_event(struct journal *j, MDB_txn *txn, uint32_t slot, struct fa
     return rc == MDB_SUCCESS || lmdb_fault(j, "find its end", rc, f);
 }
 
-/* An event that is new gets the slot that journal_begin() will give it. */
+/* A new event gets the slot that journal_begin() will give it. */
 static bool open_named(struct journal *j, MDB_txn *txn, const char *name, uint32_t *slots,
                        struct fault *f)
 {
-    int slot = names_find(&j->names, name);
+    int slot = catalog_find(j->catalog, name);
     if (slot >= 0)
         return open_event(j, txn, (uint32_t)slot, f);
     if (*slots == JOURNAL_SLOTS_MAX)
         return fault(f, "journal %s: event %s is one too many: %d have been on sale here", j->dir,
                      name, JOURNAL_SLOTS_MAX);
-    j->events[j->event_count++] =
-        (struct event){.name = name, .slot = (uint8_t)(*slots)++, .is_new = true};
+    add_event(j, name, (*slots)++)->is_new = true;
     return true;
 }
 
@@ -207,9 +191,9 @@ static bool open_events(struct journal *j, const struct journal_options *o, stru
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "write to it", rc, f);
     bool good = (j->mended == 0 || mdb_txn_id(txn) == j->mended + 1 ||
-                 fault(f, "journal %s: LMDB does not go on from its last commit", j->dir)) &&
-                check_names(j, txn, o->node, f);
-    uint32_t slots = j->names.count;
+                 fault(f, "journal %s: LMDB does not continue from its last commit", j->dir)) &&
+                check_catalog(j, txn, o->node, f);
+    uint32_t slots = catalog_count(j->catalog);
     for (uint32_t i = 0; good && i < o->event_count; i++)
         good = open_named(j, txn, o->events[i], &slots, f);
     if (!good) {
@@ -226,124 +210,133 @@ static bool open_all_events(struct journal *j, struct fault *f)
     int rc = mdb_txn_begin(j->env, NULL, MDB_RDONLY, &txn);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "read it", rc, f);
-    bool good = names_read(&j->names, txn, j->dir, f);
-    if (good && j->names.format == 0)
+    bool good = catalog_read(j->catalog, txn, j->dir, f);
+    if (good && journal_is_new(j))
         good = fault(f, "journal %s: there is no journal yet", j->dir);
-    for (uint32_t slot = 0; good && slot < j->names.count; slot++)
+    for (uint32_t slot = 0; good && slot < catalog_count(j->catalog); slot++)
         good = open_event(j, txn, slot, f);
-    /* An abort would close the databases again. */
+    /* Not aborted: that would close the databases again. */
     rc = mdb_txn_commit(txn);
     return good && (rc == MDB_SUCCESS || lmdb_fault(j, "read it", rc, f));
 }
 
-static int open_cursors(struct journal *j)
+/* A cursor for each event whose databases were just opened, or (only_new) just created. */
+static int add_cursors(struct journal *j, bool only_new)
 {
     int rc = MDB_SUCCESS;
     for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
-        if (j->events[i].cursor == NULL && !j->events[i].is_new)
-            rc = mdb_cursor_open(j->reader, j->events[i].trees.records, &j->events[i].cursor);
+        if (j->events[i].is_new == only_new)
+            rc = snapshot_add(j->snapshot, i, j->events[i].dbis.records);
     return rc;
 }
 
-static bool start_reading(struct journal *j, struct fault *f)
+static bool start_reading(struct journal *j, bool beside_writer, struct fault *f)
 {
-    int rc = mdb_txn_begin(j->env, NULL, MDB_RDONLY, &j->reader);
+    int rc = snapshot_open(&j->snapshot, j->env, beside_writer);
     if (rc == MDB_SUCCESS)
-        rc = open_cursors(j);
-    if (rc != MDB_SUCCESS)
-        return lmdb_fault(j, "read it", rc, f);
-    mdb_txn_reset(j->reader);
-    return true;
+        rc = add_cursors(j, false);
+    return rc == MDB_SUCCESS || lmdb_fault(j, "read it", rc, f);
 }
 
-/* Ready to sell, as far as room goes? */
-static struct journal *opened(struct journal *j)
+static bool start_writing(struct journal *j, struct fault *f)
 {
-    journal_measure(j);
-    if (journal_room(j) == 0)
-        log_line(LOG_WARN,
-                 "journal %s: no room for sales: %" PRIu64 " of %" PRIu64
-                 " bytes are used and %" PRIu64 " are kept for "
-                 "commits to work in; raise its size, or make room on the disk",
-                 j->dir, journal_used_bytes(j), journal_size_bytes(j),
-                 journal_reserve_pages(j, j->event_count, journal_index_leaves(j)) * j->page_size);
-    return j;
+    j->writer = writer_new(j->env);
+    return j->writer != NULL || lmdb_fault(j, "write to it", ENOMEM, f);
+}
+
+static void warn_if_full(const struct journal *j)
+{
+    uint64_t leaves = 0;
+    if (journal_free_records(j) > 0)
+        return;
+    for (uint32_t i = 0; i < j->event_count; i++)
+        leaves += j->events[i].leaves;
+    log_line(
+        LOG_WARN,
+        "journal %s: no space for sales: %" PRIu64 " of %" PRIu64 " bytes are used and %" PRIu64
+        " are reserved for commits to work in; raise its size, or free space on the disk",
+        j->dir, journal_used_bytes(j), journal_size_bytes(j),
+        capacity_reserve(j->capacity, j->event_count, leaves) * capacity_page_size(j->capacity));
 }
 
 struct journal *journal_open(const struct journal_options *o, struct fault *f)
 {
-    ASSERT(o->event_count <= EVENTS_MAX);
+    ASSERT_MAIN(); /* it forks */
+    ASSERT(o->event_count <= EVENTS_MAX && o->node >= 1);
     uint64_t size = round_up(o->size);
     struct journal *j = make(o->dir, f);
     if (j == NULL)
         return NULL;
     j->options = *o;
-    if (open_home(j, f) && open_env(j, size, 0, f) && keep_size(j, size, o->event_count, f) &&
-        open_events(j, o, f) && journal_find_ready(j, f) && start_reading(j, f) &&
-        (!journal_is_new(j) || journal_begin(j, f)))
-        return opened(j);
+    if (open_dir(j, f) && open_env(j, size, 0, f) && keep_size(j, size, o->event_count, f) &&
+        start_writing(j, f) && open_events(j, o, f) && journal_find_allocated(j, f) &&
+        start_reading(j, false, f) && (!journal_is_new(j) || journal_begin(j, f))) {
+        capacity_measure(j->capacity);
+        warn_if_full(j);
+        return j;
+    }
     journal_close(j);
     return NULL;
 }
 
-bool journal_is_new(const struct journal *j)
-{
-    return j->names.format == 0;
-}
-
 /* ---- begin ---------------------------------------------------------------------------------- */
 
-static int add_event(struct journal *j, MDB_txn *txn, struct event *e)
+static int create_event(struct journal *j, MDB_txn *txn, struct event *e)
 {
-    ASSERT(e->slot == j->names.count);
-    int rc = names_add(&j->names, txn, e->name, &e->trees);
+    ASSERT(e->is_new && e->slot == catalog_count(j->catalog));
+    int rc = catalog_add(j->catalog, txn, e->name, &e->dbis);
     if (rc == MDB_SUCCESS)
         rc = journal_count_leaves(txn, e);
     return rc;
 }
 
-static int add_names(struct journal *j)
+static int create_all(struct journal *j)
 {
     MDB_txn *txn;
     int rc = mdb_txn_begin(j->env, NULL, 0, &txn);
     if (rc != MDB_SUCCESS)
         return rc;
     if (journal_is_new(j))
-        rc = names_begin(&j->names, txn, j->options.node);
+        rc = catalog_create(j->catalog, txn, j->options.node);
     for (uint32_t i = 0; rc == MDB_SUCCESS && i < j->event_count; i++)
         if (j->events[i].is_new)
-            rc = add_event(j, txn, &j->events[i]);
+            rc = create_event(j, txn, &j->events[i]);
     if (rc == MDB_SUCCESS)
         return mdb_txn_commit(txn);
     mdb_txn_abort(txn);
     return rc;
 }
 
-/* The reader takes up the new databases. */
+/* The snapshot gets cursors over the new databases. */
 static int read_new_events(struct journal *j)
 {
+    int rc = add_cursors(j, true);
     for (uint32_t i = 0; i < j->event_count; i++)
         j->events[i].is_new = false;
-    int rc = mdb_txn_renew(j->reader);
-    if (rc == MDB_SUCCESS)
-        rc = open_cursors(j);
-    mdb_txn_reset(j->reader);
     return rc;
 }
 
 bool journal_begin(struct journal *j, struct fault *f)
 {
-    ASSERT(j->lock >= 0 && thread_role() != THREAD_WORKER);
+    journal_check(j);
+    ASSERT(j->writer != NULL && writer_txn(j->writer) == NULL);
     if (j->begun)
         return true;
-    int rc = add_names(j);
+    int rc = create_all(j);
     if (rc == MDB_SUCCESS)
         rc = read_new_events(j);
     if (rc != MDB_SUCCESS)
         return lmdb_fault(j, "begin it", rc, f);
-    j->begun = journal_write_ahead(j, f) && home_mark(j->dir, j->lock, f);
-    journal_measure(j);
+    j->begun = journal_preallocate(j, f) && journal_dir_confirm(j->dir, j->lock, f);
+    capacity_measure(j->capacity);
     return j->begun;
+}
+
+void journal_hand_over(struct journal *j, enum thread_role owner)
+{
+    journal_check(j);
+    ASSERT(owner != THREAD_WORKER);
+    j->owner = owner;
 }
 
 struct journal *journal_open_reader(const char *dir, struct fault *f)
@@ -351,7 +344,7 @@ struct journal *journal_open_reader(const char *dir, struct fault *f)
     struct journal *j = make(dir, f);
     if (j == NULL)
         return NULL;
-    if (open_env(j, 0, MDB_RDONLY, f) && open_all_events(j, f) && start_reading(j, f))
+    if (open_env(j, 0, MDB_RDONLY, f) && open_all_events(j, f) && start_reading(j, true, f))
         return j;
     journal_close(j);
     return NULL;
@@ -359,16 +352,14 @@ struct journal *journal_open_reader(const char *dir, struct fault *f)
 
 void journal_close(struct journal *j)
 {
-    if (j->writer)
-        mdb_txn_abort(j->writer);
-    for (uint32_t i = 0; i < j->event_count; i++)
-        if (j->events[i].cursor)
-            mdb_cursor_close(j->events[i].cursor);
-    if (j->reader)
-        mdb_txn_abort(j->reader);
+    ASSERT(thread_role() == j->owner || thread_role() == THREAD_MAIN);
+    writer_free(j->writer);
+    snapshot_close(j->snapshot);
+    capacity_free(j->capacity);
     if (j->env)
         mdb_env_close(j->env);
     if (j->lock >= 0)
         close(j->lock);
+    catalog_free(j->catalog);
     free(j);
 }

@@ -1,6 +1,6 @@
 /*
- * layout: an LMDB file as it lies on the disk: data version 1 (0.9.x), little-endian, 64 bits. Not
- * for other rooms.
+ * layout: an LMDB file as it lies on the disk: data version 1 (0.9.x), little-endian, 64 bits. Only
+ * for the files of storage/journal.
  *
  *   page 0, 1   meta: of the last commit and of the one before, in turn; the higher txnid counts
  *   page        | head 16 | offsets of nodes ... lower |  free  | upper ... nodes |
@@ -14,8 +14,9 @@
 
 #define META_MAGIC    0xBEEFC0DEu
 #define META_VERSION  1u
+#define META_PAGES    2 /* pages 0 and 1; all others belong to trees or are free */
 #define NO_PAGE       UINT64_MAX
-#define DEPTH_MAX     32 /* LMDB's own */
+#define DEPTH_MAX     32 /* LMDB's own limit */
 #define KEY_MAX       511
 #define INTEGER_KEYS  0x08u
 #define PAGE_BRANCH   0x01u
@@ -25,6 +26,7 @@
 #define NODE_BIG      0x01u /* the data are on pages of their own */
 #define NODE_TREE     0x02u /* the data are a struct tree */
 
+/* A B+tree: the list of free pages, the names, or one named database. */
 struct tree {
     uint32_t pad; /* in the free tree: the page size */
     uint16_t flags, depth;
@@ -52,10 +54,10 @@ struct node {
 
 _Static_assert(sizeof(struct tree) == 48 && sizeof(struct meta) == 136, "as LMDB lays them out");
 _Static_assert(sizeof(struct head) == 16 && sizeof(struct node) == 8, "as LMDB lays them out");
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "page numbers are read as they lie");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "page numbers are read as stored");
 
-/* Where a meta page's commit begins to count: its last two fields, in one sector. */
-#define META_ENDS_AT (sizeof(struct head) + offsetof(struct meta, last_page))
+/* The two fields of a meta page that make its commit count; both are in one sector. */
+#define META_COMMIT_AT (sizeof(struct head) + offsetof(struct meta, last_page))
 
 struct bytes {
     const unsigned char *ptr; /* NULL: none */

@@ -1,13 +1,17 @@
 /*
- * metas: the two meta pages of an LMDB file, and which of them counts.
+ * metas: a mapped LMDB file, its two meta pages, and which of them counts.
  *
- * Commit N is written to page N % 2, so the two differ by one; both are 0 before the first. All of
- * that, and what LMDB never changes (magic, version, page size, flags), must be so on both: no
- * write of LMDB, failed or whole, leaves it otherwise. The rest of the older meta may be anything.
+ * Commit N is written to page N % 2, so the numbers of the two pages differ by one; both are 0
+ * before the first commit. This, and what LMDB never changes (magic, version, page size, flags),
+ * must hold on both pages: no write of LMDB, failed or whole, leaves anything else. The rest of the
+ * older meta page may be anything.
+ *
+ * Reads only; if the process dies here, nothing has happened.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -15,12 +19,20 @@
 
 #include "storage/journal/pages.h"
 
+struct pages {
+    const char *path; /* the caller's */
+    const unsigned char *file;
+    uint64_t size, page_size;
+    struct meta metas[META_PAGES]; /* of page 0 and page 1 */
+    unsigned newest;               /* index into metas */
+};
+
 static bool damaged(const struct pages *p, unsigned page, const char *what, struct fault *f)
 {
     return fault(f, "%s: page %u is damaged: %s", p->path, page, what);
 }
 
-/* Each meta by itself, as far as LMDB would rely on it. */
+/* One meta page by itself, as far as LMDB relies on it. */
 static bool check_meta(const struct pages *p, const struct meta *m, const struct head *head,
                        unsigned page, struct fault *f)
 {
@@ -38,8 +50,8 @@ static bool read_metas(struct pages *p, struct fault *f)
 {
     struct meta *metas = p->metas;
     struct head head;
-    for (unsigned i = 0; i < 2; i++) {
-        /* Where the second one lies is known from the first. */
+    for (unsigned i = 0; i < META_PAGES; i++) {
+        /* The first one says where the second one begins. */
         uint64_t at = i == 0 ? 0 : metas[0].free.pad;
         if (p->size < at + sizeof head + sizeof *metas)
             return fault(f, "%s: damaged: cut short at %" PRIu64 " bytes", p->path, p->size);
@@ -58,6 +70,7 @@ static bool read_metas(struct pages *p, struct fault *f)
 static bool check_metas(const struct pages *p, struct fault *f)
 {
     const struct meta *newer = &p->metas[p->newest], *older = &p->metas[!p->newest];
+    ASSERT(newer->txnid >= older->txnid);
     if (newer->txnid % 2 != p->newest)
         return damaged(p, p->newest, "its commit belongs on the other meta page", f);
     if (newer->txnid != 0 && newer->txnid - older->txnid != 1)
@@ -67,10 +80,10 @@ static bool check_metas(const struct pages *p, struct fault *f)
                      p->path, older->txnid, newer->txnid);
     if (newer->last_page < 1 || newer->last_page >= UINT64_MAX / p->page_size)
         return damaged(p, p->newest, "it names an impossible last page", f);
-    uint64_t least = (newer->last_page + 1) * p->page_size;
-    if (p->size < least)
+    uint64_t size_min = (newer->last_page + 1) * p->page_size;
+    if (p->size < size_min)
         return fault(f, "%s: damaged: cut short at %" PRIu64 " of %" PRIu64 " bytes", p->path,
-                     p->size, least);
+                     p->size, size_min);
     return true;
 }
 
@@ -94,29 +107,61 @@ static bool map_file(struct pages *p, struct fault *f)
     return true;
 }
 
-bool pages_open(struct pages *p, const char *path, struct fault *f)
+struct pages *pages_open(const char *path, struct fault *f)
 {
-    *p = (struct pages){.path = path};
-    if (!map_file(p, f))
-        return false;
-    if (read_metas(p, f) && check_metas(p, f))
-        return true;
+    struct pages *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        (void)fault(f, "%s: no memory to verify it", path);
+        return NULL;
+    }
+    p->path = path;
+    if (map_file(p, f) && read_metas(p, f) && check_metas(p, f))
+        return p;
     pages_close(p);
-    return false;
+    return NULL;
 }
 
 void pages_close(struct pages *p)
 {
     void *map;
-    memcpy(&map, &p->file, sizeof map);
-    munmap(map, p->size);
-    p->file = NULL;
+    memcpy(&map, &p->file, sizeof map); /* without its const */
+    if (map != NULL)
+        munmap(map, p->size);
+    free(p);
 }
 
-struct meta pages_behind(const struct pages *p)
+const char *pages_path(const struct pages *p)
+{
+    return p->path;
+}
+
+uint64_t pages_page_size(const struct pages *p)
+{
+    return p->page_size;
+}
+
+const unsigned char *pages_at(const struct pages *p, uint64_t number)
+{
+    ASSERT(number < p->size / p->page_size);
+    return p->file + number * p->page_size;
+}
+
+const struct meta *pages_newest(const struct pages *p)
+{
+    ASSERT(p->newest < META_PAGES);
+    return &p->metas[p->newest];
+}
+
+struct meta pages_next(const struct pages *p)
 {
     struct meta m = p->metas[!p->newest];
-    m.txnid = p->metas[p->newest].txnid + 1;
+    m.txnid = pages_newest(p)->txnid + 1;
     m.last_page = p->size / p->page_size - 1;
+    ASSERT(m.last_page >= pages_newest(p)->last_page); /* check_metas() has compared the size */
     return m;
+}
+
+uint64_t pages_next_at(const struct pages *p)
+{
+    return p->newest == 0 ? p->page_size : 0;
 }

@@ -2,11 +2,11 @@
  * record: fields to bytes and back; the layout is in record.h.
  *
  * The encoder writes only what belongs to the record's kind and leaves the rest zero, so a record
- * has exactly one spelling. The decoder leans on that: it reads the fields, checks their ranges,
- * spells the record again and compares. Length, CRC, padding and fields of other kinds are thereby
- * checked in one place, by the code that writes them.
+ * has exactly one encoding. The decoder uses that: it reads the fields, checks their ranges,
+ * encodes the record again and compares. So the code that writes length, CRC, padding and the
+ * fields of other kinds also checks them.
  *
- * Pure; nothing here can die half-way.
+ * Pure; it has no effect outside its arguments.
  */
 #include "storage/journal/record.h"
 
@@ -32,28 +32,30 @@ enum {
 _Static_assert(AT_KEY + PARAM_MAX == RECORD_BYTES_MAX, "the key is the last field");
 _Static_assert(AT_BODY + SALE_ID_BYTES + SALE_SECRET_BYTES + 8 == RECORD_BYTES,
                "a SALE fills the body");
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers are copied as they lie");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "integers are copied as stored");
 
-const char *order_state_word(enum order_state s)
+const char *order_state_name(enum order_state s)
 {
-    static const char *const words[] = {
+    static const char *const names[] = {
         [ORDER_HELD] = "held",
         [ORDER_SOLD] = "sold",
         [ORDER_CANCELLED] = "cancelled",
         [ORDER_EXPIRED] = "expired",
     };
     ASSERT(s >= ORDER_HELD && s <= ORDER_EXPIRED);
-    return words[s];
+    return names[s];
 }
 
 static void put(unsigned char *out, uint64_t value, size_t bytes)
 {
+    ASSERT(bytes <= sizeof value);
     memcpy(out, &value, bytes);
 }
 
 static uint64_t get(const unsigned char *in, size_t bytes)
 {
     uint64_t value = 0;
+    ASSERT(bytes <= sizeof value);
     memcpy(&value, in, bytes);
     return value;
 }
@@ -63,7 +65,7 @@ static bool is_act(const struct record *r)
     return r->kind == RECORD_ADMIN || r->kind == RECORD_RECLAIM;
 }
 
-/* Those whose buyer and key are written. */
+/* Its buyer and key are written. */
 static bool has_names(const struct record *r)
 {
     return record_is_order(r) || is_act(r);
@@ -86,7 +88,7 @@ static bool is_valid_order(const struct record *r)
     return r->kind == RECORD_GRANT ? r->was == 0 : is_state(r->was);
 }
 
-/* What every written record must satisfy, and every read one does. */
+/* Every record that is written must satisfy this, and every one that was decoded does. */
 static bool is_valid(const struct record *r)
 {
     if (r->kind < RECORD_SALE || r->kind > RECORD_RECLAIM || r->seq == 0)
@@ -100,6 +102,7 @@ static bool is_valid(const struct record *r)
 
 static void encode_order(const struct record *r, unsigned char *body)
 {
+    ASSERT(record_is_order(r));
     put(body, r->number, 8);
     put(body + 16, r->n, 4);
     if (r->kind == RECORD_REFUSAL)
@@ -152,6 +155,7 @@ static size_t encode_names(const struct record *r, unsigned char *out)
 {
     if (!has_names(r) || (r->buyer_len == 0 && r->key_len == 0))
         return RECORD_BYTES;
+    ASSERT(r->buyer_len <= PARAM_MAX && r->key_len <= PARAM_MAX);
     out[AT_BUYER_LEN] = r->buyer_len;
     out[AT_KEY_LEN] = r->key_len;
     memset(out + AT_BUYER, 0, RECORD_BYTES_MAX - RECORD_BYTES);
@@ -161,7 +165,7 @@ static size_t encode_names(const struct record *r, unsigned char *out)
 }
 
 /* Of a valid record. */
-static size_t spell(const struct record *r, uint32_t *crc, unsigned char *out)
+static size_t encode(const struct record *r, uint32_t *crc, unsigned char *out)
 {
     memset(out, 0, RECORD_BYTES);
     out[AT_KIND] = r->kind;
@@ -179,7 +183,7 @@ static size_t spell(const struct record *r, uint32_t *crc, unsigned char *out)
 size_t record_encode(const struct record *r, uint32_t *crc, unsigned char out[RECORD_BYTES_MAX])
 {
     ASSERT(is_valid(r));
-    return spell(r, crc, out);
+    return encode(r, crc, out);
 }
 
 static void decode_body(struct record *r, const unsigned char *body)
@@ -242,7 +246,7 @@ bool record_decode(struct record *r, uint32_t *crc, const void *bytes, size_t le
         memcpy(r->buyer, in + AT_BUYER, r->buyer_len);
         memcpy(r->key, in + AT_KEY, r->key_len);
     }
-    if (spell(r, &chain, again) != len || memcmp(again, in, len) != 0)
+    if (encode(r, &chain, again) != len || memcmp(again, in, len) != 0)
         return false;
     *crc = chain;
     return true;

@@ -1,23 +1,25 @@
 /*
  * verify: reads a whole journal in a child process; why is in verify.h.
  *
- *   parent: fork, wait for the finding (a pipe: words; or that it is sound, and then what lies
- *           behind the newest commit) and for the child's end
- *   child:  1 the metas, and every page of the newest commit (metas.c, pages.c)  2 its records and
- *           index (history.c)  3 what hangs on the older meta, if that holds more
+ *   parent: fork, read the finding from a pipe (a message; or that the journal is sound, and then
+ *           what follows the newest commit), wait for the child's end
+ *   child:  1 the meta pages, and every page of the newest commit (metas.c, pages.c)
+ *           2 its records and index (history.c)
+ *           3 what the older meta page refers to, if that is more
  *
- * 3: LMDB writes a commit's pages, syncs them, and last writes its meta page. If that write fails,
- * LMDB puts the old commit number and last page back into the page, and leaves the new roots there.
- * A bit that flips in the number of a commit that was acknowledged looks the same. So when all that
- * hangs on the older meta is whole and goes on from the newest commit's records, it is the next
- * commit, which lacks its number alone, and the server that opens the journal gives it that
- * (journal_mend.c). Anything else behind the older meta is what an unfinished commit has left: no
- * record of it was acknowledged, and it is passed over.
+ * Step 3: LMDB writes a commit's pages, syncs them, and last writes its meta page. If that write
+ * fails, LMDB writes the old commit number and last page back into the page, and leaves the new
+ * roots there. A flipped bit in the number of a commit that was acknowledged looks the same. So if
+ * everything that the older meta page refers to is whole and continues the records of the newest
+ * commit, it is the next commit, which lacks only its number; the server that opens the journal
+ * writes that number (journal_mend.c). Anything else there is the remainder of an unfinished
+ * commit: no record of it was acknowledged, and it is ignored.
  *
- * After step 1 nothing should be able to kill the reader; if something does (a disk that cannot be
- * read gives SIGBUS), it kills the child, and its death is the finding: damage in steps 1 and 2,
- * and in step 3, when it has said before that the journal is sound, nothing. The child shares no
- * descriptor with the server, ends with it, and may allocate: it is gone before the sale.
+ * After step 1 nothing should be able to kill the child; if something does (a disk that cannot be
+ * read gives SIGBUS), its death is the finding: damage in steps 1 and 2. In step 3 the child has
+ * reported before that the journal is sound, so its death means that there is no next commit. The
+ * child shares no descriptor with the server, ends with it, and may allocate: it is gone before the
+ * sale. It writes nothing but the pipe; if the server dies here, nothing has happened.
  */
 #include "storage/journal/verify.h"
 
@@ -36,33 +38,35 @@
 #include <unistd.h>
 
 #include "conf/base/clock.h"
+#include "conf/base/limits.h"
 #include "storage/journal/history.h"
-#include "storage/journal/home.h"
+#include "storage/journal/journal_dir.h"
 
-/* How long reading may take: a minute, and a second for every two megabytes. */
+/* The time limit of the child: a minute, and a second for every two megabytes. */
 #define BOUND_US(bytes) ((UINT64_C(60) + (bytes) / (UINT64_C(2) << 20)) * 1000000u)
 
-/* What the child has found, through the pipe: words, or once an empty leftover, which says that the
- * journal is sound, and then what was found. */
+/* What the child writes into the pipe: a message; or one empty leftover, which means that the
+ * journal is sound, and then a second one if there is a next commit. */
 union finding {
     struct leftover leftover[2];
     char text[FAULT_TEXT];
 };
 
-/* Does the older meta hold the commit behind the newest one? It can only if it names more. */
+/* Is the older meta page the next commit? Only if it names more than the newest one. */
 static bool find_leftover(const struct pages *p, const struct history *newest, struct leftover *l)
 {
     struct fault why;
-    struct meta m = pages_behind(p);
-    uint64_t has, more, last;
+    struct meta m = pages_next(p);
+    uint64_t count, more, last;
+    uint64_t last_before = pages_newest(p)->last_page;
+    ASSERT(m.txnid == pages_newest(p)->txnid + 1);
     *l = (struct leftover){0};
-    if (!pages_count(p, &p->metas[p->newest], &has, &why) || !pages_count(p, &m, &more, &why) ||
-        more <= has || !pages_walk(p, &m, &last, &why))
+    if (!pages_count(p, pages_newest(p), &count, &why) || !pages_count(p, &m, &more, &why) ||
+        more <= count || !pages_walk(p, &m, &last, &why))
         return false;
-    uint64_t least = p->metas[p->newest].last_page;
-    *l = (struct leftover){.records = history_more(newest, p, &m, p->path),
-                           .at = (p->newest == 0 ? p->page_size : 0) + META_ENDS_AT,
-                           .last_page = last > least ? last : least,
+    *l = (struct leftover){.records = history_more(newest, p, &m, pages_path(p)),
+                           .at = pages_next_at(p) + META_COMMIT_AT,
+                           .last_page = last > last_before ? last : last_before,
                            .txnid = m.txnid};
     return l->records > 0;
 }
@@ -71,43 +75,47 @@ static bool check_newest(const struct pages *p, const char *dir, struct history 
 {
     struct fault why;
     uint64_t last;
-    const struct meta *m = &p->metas[p->newest];
+    const struct meta *m = pages_newest(p);
     if (!pages_walk(p, m, &last, &why))
         return fault(f, "journal %s" JOURNAL_ADVICE, why.text);
     return history_check(h, p, m, dir, f);
 }
 
-static void say(int pipe, const void *what, size_t len)
+static void report(int pipe, const void *what, size_t len)
 {
     ssize_t ignored = write(pipe, what, len); /* it is read, or the parent is gone */
     (void)ignored;
 }
 
-static bool check_all(const char *dir, const char *path, int pipe, struct fault *f)
+static bool check_file(const struct pages *p, const char *dir, int pipe, struct fault *f)
 {
     struct leftover l = {0};
-    struct pages p;
-    struct fault why;
-    struct history *h = calloc(1, sizeof *h);
+    struct history *h = history_new();
     if (h == NULL)
         return fault(f, "journal %s: no memory to verify it", dir);
-    if (!pages_open(&p, path, &why)) {
-        free(h);
-        return fault(f, "journal %s" JOURNAL_ADVICE, why.text);
-    }
-    bool good = check_newest(&p, dir, h, f);
+    bool good = check_newest(p, dir, h, f);
     if (good) {
-        say(pipe, &l, sizeof l);
-        if (find_leftover(&p, h, &l))
-            say(pipe, &l, sizeof l);
+        report(pipe, &l, sizeof l);
+        if (find_leftover(p, h, &l))
+            report(pipe, &l, sizeof l);
     }
-    pages_close(&p);
-    free(h);
+    history_free(h);
     return good;
 }
 
-/* The child must not outlive the server, keep its descriptors, run its handlers or leave a core. A
- * signal that asks for something is meant for the server: its end is the child's end. */
+static bool check_all(const char *dir, const char *path, int pipe, struct fault *f)
+{
+    struct fault why = {""};
+    struct pages *p = pages_open(path, &why);
+    if (p == NULL)
+        return fault(f, "journal %s" JOURNAL_ADVICE, why.text);
+    bool good = check_file(p, dir, pipe, f);
+    pages_close(p);
+    return good;
+}
+
+/* The child must not outlive the server, keep its descriptors, run its handlers or leave a core. It
+ * ignores signals that are meant for the server: the end of the server is the end of the child. */
 static void become_reader(pid_t parent, int *pipe)
 {
     static const int deaths[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
@@ -136,14 +144,15 @@ static _Noreturn void read_in_child(pid_t parent, int pipe, const char *dir, con
     become_reader(parent, &pipe);
     if (check_all(dir, path, pipe, &f))
         _exit(0);
-    say(pipe, f.text, strlen(f.text));
+    report(pipe, f.text, strlen(f.text));
     _exit(1);
 }
 
-/* Reads the finding up to the end of the pipe. False when the time is over. */
+/* Reads the finding up to the end of the pipe. False: the time limit is over. */
 static bool await_finding(int pipe, union finding *found, size_t *len, uint64_t bound_us)
 {
     uint64_t end = clock_mono_us() + bound_us;
+    ASSERT(*len == 0);
     for (;;) {
         struct pollfd p = {.fd = pipe, .events = POLLIN};
         uint64_t now = clock_mono_us();
@@ -162,12 +171,13 @@ static bool await_finding(int pipe, union finding *found, size_t *len, uint64_t 
     return true;
 }
 
-static bool judge(const char *dir, bool in_time, int status, const union finding *found, size_t len,
-                  struct leftover *l, struct fault *f)
+static bool decide(const char *dir, bool in_time, int status, const union finding *found,
+                   size_t len, struct leftover *l, struct fault *f)
 {
     if (!in_time)
         return fault(f, "journal %s: reading it took too long; is the disk in order?", dir);
     bool died = WIFSIGNALED(status);
+    ASSERT(len < sizeof *found && (died || WIFEXITED(status)));
     if ((died || WEXITSTATUS(status) == 0) && len >= sizeof *l) {
         *l = len == 2 * sizeof *l ? found->leftover[1] : found->leftover[0];
         return true;
@@ -183,7 +193,7 @@ static bool judge(const char *dir, bool in_time, int status, const union finding
 }
 
 /* No signal reaches the child before become_reader(): a handler of the server that ends the process
- * with 0 would there say that the journal is sound. */
+ * with 0 would report that the journal is sound. */
 static pid_t fork_reader(int pipe, const char *dir, const char *path)
 {
     pid_t parent = getpid();
@@ -220,27 +230,28 @@ static bool verify_file(const char *dir, const char *path, uint64_t bytes, struc
         kill(child, SIGKILL);
     while (waitpid(child, &status, 0) < 0)
         ASSERT(errno == EINTR);
-    return judge(dir, in_time, status, &found, len, l, f);
+    return decide(dir, in_time, status, &found, len, l, f);
 }
 
 bool journal_verify(const char *dir, struct leftover *l, struct fault *f)
 {
     char path[PATH_TEXT_MAX + 16];
     struct stat st;
-    int n = snprintf(path, sizeof path, "%s/%s", dir, HOME_DATA);
+    int n = snprintf(path, sizeof path, "%s/%s", dir, JOURNAL_DIR_DATA);
     ASSERT(n > 0 && n < (int)sizeof path);
+    ASSERT_MAIN(); /* it forks: no other thread may run */
     *l = (struct leftover){0};
-    switch (home_look(dir)) {
-    case HOME_BLANK:
+    switch (journal_dir_inspect(dir)) {
+    case JOURNAL_DIR_BLANK:
         return true;
-    case HOME_LOST:
+    case JOURNAL_DIR_LOST:
         return fault(f, "journal %s: %s is empty or gone, and it held a journal" JOURNAL_ADVICE,
-                     dir, HOME_DATA);
-    case HOME_BEGUN:
-    case HOME_JOURNAL:
+                     dir, JOURNAL_DIR_DATA);
+    case JOURNAL_DIR_UNFINISHED:
+    case JOURNAL_DIR_JOURNAL:
         break;
     }
     if (stat(path, &st) != 0)
-        return fault(f, "journal %s: %s: %s", dir, HOME_DATA, strerror(errno));
+        return fault(f, "journal %s: %s: %s", dir, JOURNAL_DIR_DATA, strerror(errno));
     return verify_file(dir, path, (uint64_t)st.st_size, l, f);
 }

@@ -2,22 +2,23 @@
  * export: every order, or every change of one, on standard output.
  *
  * Order by order takes two walks over an event: the first keeps the last change of each order, the
- * second writes a row for each grant, with what became of it. Both end where the journal ended when
- * the first began. Memory: 24 bytes for each record of the event at hand, touched only for orders
- * that have changed. Change by change is one walk and keeps nothing. A refused late payment changes
- * no order, so it is in neither; those are listed by themselves, in one walk that keeps until when
- * each order had to be paid.
+ * second writes a row for each grant, with the state that the order has now. Both end where the
+ * journal ended when the first walk began. Memory: 24 bytes for each record of the event at hand,
+ * touched only for orders that have changed. Change by change takes one walk and keeps nothing. A
+ * refused late payment changes no order, so it is in neither; refused payments have an export of
+ * their own, which is one walk that keeps the pay_by of each order.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/log/inside.h"
+#include "storage/log/commands.h"
 
-/* The last change of an order; for refusals its grant's `pay_by` alone. */
+/* The last change of an order; in an export of refusals, the pay_by of its grant alone. */
 struct latest {
     uint64_t time_wall_ms, pay_by_wall_ms;
-    uint8_t state; /* 0: none; it is as it was granted */
+    uint8_t state; /* 0: none, the order is as it was granted */
 };
 
 struct export
@@ -26,13 +27,14 @@ struct export
     bool changes;
     struct latest *latest; /* by number - 1 */
     uint64_t count;
-    uint64_t unknown; /* seq of a change of an order that cannot be */
+    uint64_t unknown; /* seq of a change of an order that was never granted; 0: none */
 };
 
 static bool keep_change(void *context, const struct record *r)
 {
     struct export *e = context;
     uint64_t number = record_order(r);
+    ASSERT(e->latest != NULL && e->unknown == 0);
     if (r->kind != RECORD_CHANGE && r->kind != RECORD_LATE)
         return true;
     if (number == 0 || number > e->count) {
@@ -47,12 +49,14 @@ static bool keep_change(void *context, const struct record *r)
 static bool write_row(const struct export *e, const struct record *r)
 {
     char line[ROW_BYTES];
+    ASSERT(record_is_order(r));
     return fwrite_unlocked(line, row_print(line, &e->from, r), 1, stdout) == 1;
 }
 
 static bool write_change(void *context, const struct record *r)
 {
     struct export *e = context;
+    ASSERT(e->changes);
     row_learn(&e->from, r);
     return !row_is_order(r) || write_row(e, r);
 }
@@ -73,7 +77,7 @@ static bool write_order(void *context, const struct record *r)
     return write_row(e, &row);
 }
 
-/* A refusal does not say until when the order had to be paid; its grant did. */
+/* A refusal does not have the pay_by of the order; its grant has. */
 static bool write_refusal(void *context, const struct record *r)
 {
     struct export *e = context;
@@ -97,6 +101,7 @@ static bool write_refusal(void *context, const struct record *r)
 static bool walk_orders(struct export *e, const struct source *s, uint32_t event, bool refused,
                         struct fault *f)
 {
+    ASSERT(e->latest != NULL && !e->changes);
     if (refused)
         return source_walk(s, event, 1, e->count, write_refusal, e, f);
     return source_walk(s, event, 1, e->count, keep_change, e, f) &&
@@ -106,6 +111,7 @@ static bool walk_orders(struct export *e, const struct source *s, uint32_t event
 static bool export_orders(struct export *e, const struct source *s, uint32_t event, uint64_t end,
                           bool refused, struct fault *f)
 {
+    ASSERT(e->latest == NULL);
     e->count = end;
     e->latest = calloc(end + 1, sizeof *e->latest);
     if (e->latest == NULL)
@@ -115,7 +121,7 @@ static bool export_orders(struct export *e, const struct source *s, uint32_t eve
         good = fault(f,
                      "journal %s: damaged: record %" PRIu64 " of event %s: it changes an order "
                      "that was never granted",
-                     s->conf.journal, e->unknown, e->from.event);
+                     source_path(s), e->unknown, e->from.event);
     free(e->latest);
     return good;
 }
@@ -125,6 +131,7 @@ static bool export_event(const struct source *s, uint32_t event, const struct op
 {
     struct export e = {.from = row_from_event(s, event, o->format), .changes = o->changes};
     uint64_t end;
+    ASSERT(!o->changes || !o->refused);
     if (!source_end(s, event, &end, f))
         return false;
     return o->changes ? source_walk(s, event, 1, end, write_change, &e, f)
@@ -134,9 +141,9 @@ static bool export_event(const struct source *s, uint32_t event, const struct op
 int export_run(const struct sources *all, const struct options *o, struct fault *f)
 {
     row_header(o->format);
-    for (uint32_t i = 0; i < all->count; i++)
-        for (uint32_t k = 0; k < journal_event_count(all->at[i].journal); k++)
-            if (!export_event(&all->at[i], k, o, f))
+    for (uint32_t i = 0; i < sources_count(all); i++)
+        for (uint32_t k = 0; k < source_event_count(sources_at(all, i)); k++)
+            if (!export_event(sources_at(all, i), k, o, f))
                 return EXIT_TROUBLE;
     return 0;
 }

@@ -1,15 +1,15 @@
 /*
- * spike-log: the journals of one or more nodes, offline or beside their servers.
- *
- * It reads and prints; if it dies, nothing has happened. Exit status in inside.h.
+ * spike-log: reads the journals of one or more nodes, offline or beside their servers. It never
+ * writes to them, so nothing happens to them if it dies. Exit status: commands.h.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/log/inside.h"
+#include "storage/log/commands.h"
 
 #define CONFS_MAX NODES_MAX
 #define LAST_MAX  UINT64_C(1000000000)
@@ -18,7 +18,7 @@ enum { OPTION_CHANGES = 256, OPTION_REFUSED };
 
 typedef int command_run(const struct sources *all, const struct options *o, struct fault *f);
 
-/* Which command takes what. */
+/* The commands, and the options that each accepts. */
 static const struct command {
     const char *name;
     command_run *run;
@@ -63,14 +63,15 @@ static _Noreturn void misused(const char *what, const char *value)
     usage(stderr, EXIT_TROUBLE);
 }
 
-static void take_conf(char *path)
+static void parse_conf(char *path)
 {
+    ASSERT(given.conf_count <= CONFS_MAX);
     if (given.conf_count == CONFS_MAX)
         misused("too many configurations: ", path);
     given.confs[given.conf_count++] = path;
 }
 
-static void take_format(const char *word)
+static void parse_format(const char *word)
 {
     given.has_format = true;
     if (strcmp(word, "csv") == 0)
@@ -81,7 +82,7 @@ static void take_format(const char *word)
         misused("-f knows csv and json, not ", word);
 }
 
-static void take_last(const char *word)
+static void parse_last(const char *word)
 {
     char *end;
     given.has_last = true;
@@ -92,17 +93,17 @@ static void take_last(const char *word)
         misused("-n wants a number of changes, not ", word);
 }
 
-static void take_option(int c)
+static void parse_option(int c)
 {
     switch (c) {
     case 'c':
-        take_conf(optarg);
+        parse_conf(optarg);
         return;
     case 'f':
-        take_format(optarg);
+        parse_format(optarg);
         return;
     case 'n':
-        take_last(optarg);
+        parse_last(optarg);
         return;
     case OPTION_CHANGES:
         given.options.changes = true;
@@ -120,7 +121,7 @@ static void take_option(int c)
     }
 }
 
-static void take_command(const char *word)
+static void parse_command(const char *word)
 {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (strcmp(word, commands[i].name) == 0)
@@ -132,6 +133,7 @@ static void take_command(const char *word)
 static void check_command(void)
 {
     const struct command *c = given.command;
+    ASSERT(c != NULL);
     if (given.conf_count == 0)
         misused("which journal? name a configuration with -c", "");
     if (given.has_format && !c->format)
@@ -152,10 +154,10 @@ static void read_options(int argc, char **argv)
                                           {"refused", no_argument, NULL, OPTION_REFUSED},
                                           {0}};
     for (int c; (c = getopt_long(argc, argv, "c:f:n:Vh", longs, NULL)) != -1;)
-        take_option(c);
+        parse_option(c);
     if (optind == argc)
         misused("export, audit, stat or tail?", "");
-    take_command(argv[optind]);
+    parse_command(argv[optind]);
     if (optind + 1 < argc)
         misused("one word too many: ", argv[optind + 1]);
     check_command();
@@ -163,16 +165,17 @@ static void read_options(int argc, char **argv)
 
 static int run(struct fault *f)
 {
-    struct sources all;
+    ASSERT(given.command != NULL && given.conf_count > 0);
     if (sodium_init() < 0) {
         (void)fault(f, "libsodium does not start");
         return EXIT_TROUBLE;
     }
     source_guard();
-    if (!sources_open(&all, given.confs, given.conf_count, given.command->deep, f))
+    struct sources *all = sources_open(given.confs, given.conf_count, given.command->deep, f);
+    if (all == NULL)
         return EXIT_TROUBLE;
-    int code = given.command->run(&all, &given.options, f);
-    sources_close(&all);
+    int code = given.command->run(all, &given.options, f);
+    sources_close(all);
     if (code != EXIT_TROUBLE && (fflush(stdout) != 0 || ferror(stdout))) {
         (void)fault(f, "standard output: %s", strerror(errno));
         return EXIT_TROUBLE;

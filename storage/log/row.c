@@ -1,10 +1,11 @@
 /*
- * row: a record of an order as one line, CSV (RFC 4180, lines ending in a newline as everywhere on
- * this system) or a JSON object. Written by hand into a buffer: a million rows take a second.
+ * CSV is that of RFC 4180, but lines end in a newline alone, as is usual on this system. Lines are
+ * put together by hand in a buffer, because printf() is slow: a million rows take a second.
  */
-#include <string.h>
+#include "storage/log/row.h"
 
-#include "storage/log/inside.h"
+#include <stdio.h>
+#include <string.h>
 
 #define HEADER "seq,time_ms,order,event,state,n,buyer,key,pay_by\n"
 
@@ -24,9 +25,10 @@ static void put_char(struct row *row, char c)
     *row->at++ = c;
 }
 
-/* What stands before a value: in JSON its name. */
+/* What comes before a value: a separator, and in JSON its name. */
 static void put_name(struct row *row, const char *name, bool first)
 {
+    ASSERT(row->format == ROW_CSV || row->format == ROW_JSON);
     if (row->format == ROW_JSON)
         put_char(row, first ? '{' : ',');
     else if (!first)
@@ -51,8 +53,8 @@ static void put_number(struct row *row, const char *name, uint64_t value)
         put_char(row, digits[--len]);
 }
 
-/* Bytes that a line cannot hold do not occur: the server takes 0x21-0x7e alone. Should a journal
- * hold them all the same, the line must stay a line. */
+/* The server accepts only 0x21 to 0x7e, so other bytes do not occur. If a journal has them all the
+ * same, a line must stay one line. */
 static char printable(char c)
 {
     return c >= 0x20 && c < 0x7f ? c : '?';
@@ -100,9 +102,9 @@ bool row_is_order(const struct record *r)
 struct row_from row_from_event(const struct source *s, uint32_t event, enum row_format format)
 {
     return (struct row_from){.format = format,
-                             .event = journal_event_name(s->journal, event),
-                             .node = journal_node(s->journal),
-                             .slot = journal_slot(s->journal, event)};
+                             .event = source_event_name(s, event),
+                             .node = source_node(s),
+                             .slot = source_slot(s, event)};
 }
 
 void row_learn(struct row_from *from, const struct record *r)
@@ -113,6 +115,7 @@ void row_learn(struct row_from *from, const struct record *r)
 
 void row_order(char *out, const struct row_from *from, const struct record *r)
 {
+    ASSERT(record_is_order(r));
     struct orderid id = {.node = from->node, .slot = from->slot, .number = record_order(r)};
     id.tag = orderid_tag(id.node, id.slot, id.number, from->secret);
     orderid_print(out, &id);
@@ -121,9 +124,9 @@ void row_order(char *out, const struct row_from *from, const struct record *r)
 size_t row_print(char out[ROW_BYTES], const struct row_from *from, const struct record *r)
 {
     struct row row = {.at = out, .format = from->format};
-    const char *state = order_state_word((enum order_state)r->state);
+    const char *state = order_state_name((enum order_state)r->state);
     char order[ORDERID_TEXT];
-    ASSERT(record_is_order(r));
+    ASSERT(r->buyer_len <= PARAM_MAX && r->key_len <= PARAM_MAX);
     row_order(order, from, r);
     put_number(&row, "seq", r->seq);
     put_number(&row, "time_ms", r->time_wall_ms);

@@ -4,9 +4,8 @@
 -- KEYS  1 hash  2 requests  3 buyers  4 grants  5 nodes  6 orders
 -- ARGV  1 node  2 epoch  3 total's field  4 sold's field  5 event
 --       6 pos as the node believes it  7 pos after this call  8 1 if that is the journal's end
---       9 number of the first grant
---       10 turn and 11 foreign tickets that the node has seen  12 nodes that its journal knows
---       13 milliseconds after which a node is silent  14 1 to be told about the nodes
+--       9 number of the first grant  10 turn and 11 foreign tickets that the node has seen
+--       12 nodes that its journal knows  13 ms after which a node is silent  14 1 to list the nodes
 --       15 node and slot as in order ids: 'NNNN-SS'  16 pay_by of the orders granted now
 --       17 limit of a buyer, 0 none  18 marks that the node has read  19 marks that it can take
 --       20 version that its journal knows  21 where this node's operators reach it, or '-'
@@ -17,12 +16,11 @@
 --          seq, n, buyer, and '' or the rest: pay_by, mark and key
 --       23 the CRC of the record at the pos after this call
 --       24 items, packed in runs of those that are alike and have neither key nor buyer; others
---          stand alone: how (b: buy, p: probe, has the key an order? l: a late payment, no key, of
---          an order that had expired), count, n, buyer, mark, key ('' if none)
+--          stand alone: how (b: buy, p: probe, has the key an order? l: late payment of an expired
+--          order), count, n, buyer, mark, key ('' if none)
 --
--- Most orders of a busy sale are granted, and settled a step later as Redis expects. Their runs
--- cost as little as a call of XADD for each lets them: no number is made a text here, and no field
--- unpacked that is not used.
+-- Runs make most orders of a busy sale as cheap as the XADD for each lets them: no number becomes a
+-- text here, and no field is unpacked that is not used.
 --
 -- answers {'OK', a letter per item, state, version, total, sold, ours, repair 0|1, ready 0|1, turn,
 --          nodes: 'id:epoch:gone:silent:ready ...' if asked for or if the journal does not know them all,
@@ -40,11 +38,9 @@
 -- grants    the marks of granted keys, 8 bytes each, in order
 -- nodes     N -> where node N is reached, its epoch, its tickets sold and held, its last beat;
 --           told:N, up to which record of node N the stream has been told; told: something was
--- The field '' of the first two says of which sale they are and in which turn they were last
--- written, and so does the hash; the head of the third is the sale and the last rebuild, since when
--- it has only grown, and the hash knows its length.
--- Who finds that they differ knows that one of them was lost, or is an older one, and that all must
--- be told again.
+-- The field '' of the first two has the sale and the turn of the last write, as the hash has; the
+-- head of the third is the sale and the last rebuild, and the hash knows its length, for it only
+-- grows. A difference means that one was lost, or is older, and that all must be told again.
 local H, requests, buyers, grants, registry = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local orders = KEYS[6]
 local node, T, S, event, prefix = ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[15]
@@ -494,11 +490,8 @@ end
 if tonumber(ARGV[7]) > (tonumber(string.match(v[28] or '', '^%d+') or '') or 0) then -- see attach.lua
     redis.call('HSET', H, me .. 'proof', ARGV[7] .. ' ' .. ARGV[23] .. ' ' .. text(done))
 end
-local marks_seen = tonumber(ARGV[18])
 marks = marks - 1 -- without the head
-if marks_seen > marks then
-    marks_seen = 0
-end
+local marks_seen = tonumber(ARGV[18]) <= marks and tonumber(ARGV[18]) or 0
 local fresh = marks_seen < marks
     and redis.call('LRANGE', grants, marks_seen + 1, marks_seen + tonumber(ARGV[19])) or {}
 return {'OK', table.concat(verdicts), v[5] or 'open', tonumber(v[4]), aside or total, sold, ours,

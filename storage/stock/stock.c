@@ -1,10 +1,10 @@
 /*
- * The thin front of both kinds of stock: it looks the call up and checks what the caller promised.
+ * The front of every kind of stock: it checks what the caller promises, and calls the kind.
  */
 #include <sodium.h>
 #include <string.h>
 
-#include "storage/stock/private.h"
+#include "storage/stock/stock_private.h"
 
 void stock_init(struct stock *s, const struct arena *a)
 {
@@ -13,43 +13,53 @@ void stock_init(struct stock *s, const struct arena *a)
 
 enum stock_result stock_connect(struct stock *s, struct fault *f)
 {
+    ASSERT_LEDGER();
     return s->ops->connect(s, f);
 }
 
 enum stock_result stock_examine(struct stock *s, struct stock_attach *at, struct fault *f)
 {
-    ASSERT(at->event < s->conf->event_count);
+    ASSERT_LEDGER();
+    ASSERT(at->event < s->conf->event_count && at->known_count <= NODES_MAX);
     return s->ops->examine(s, at, f);
 }
 
 enum stock_result stock_attach(struct stock *s, struct stock_attach *at, struct fault *f)
 {
-    ASSERT(at->event < s->conf->event_count && at->epoch > at->own_epoch);
+    ASSERT_LEDGER();
+    ASSERT(at->event < s->conf->event_count && at->known_count <= NODES_MAX);
+    ASSERT(at->epoch > at->own_epoch);
     return s->ops->attach(s, at, f);
 }
 
 enum stock_result stock_step(struct stock *s, struct stock_step *st, struct fault *f)
 {
+    ASSERT_LEDGER();
     ASSERT(st->event < s->conf->event_count);
     ASSERT(st->change_count <= SETTLE_MAX && st->item_count <= BATCH_MAX);
     ASSERT(st->from <= st->to && st->change_count <= st->to - st->from);
-    return s->ops->step(s, st, f);
+    enum stock_result result = s->ops->step(s, st, f);
+    ASSERT(result != STOCK_OK || (st->hash_count <= KEY_HASHES_MAX && st->node_count <= NODES_MAX));
+    return result;
 }
 
 enum stock_result stock_act(struct stock *s, struct stock_act *act, struct fault *f)
 {
+    ASSERT_LEDGER();
     ASSERT(act->event < s->conf->event_count && act->epoch > 0);
     return s->ops->act(s, act, f);
 }
 
 enum stock_result stock_reclaim(struct stock *s, struct stock_reclaim *rc, struct fault *f)
 {
+    ASSERT_LEDGER();
     ASSERT(rc->event < s->conf->event_count && rc->epoch > 0 && s->ops->reclaim != NULL);
     return s->ops->reclaim(s, rc, f);
 }
 
 void stock_disconnect(struct stock *s)
 {
+    ASSERT_LEDGER();
     s->ops->disconnect(s);
 }
 
@@ -60,7 +70,8 @@ struct stock_fill stock_fill(const struct stock *s)
 
 void stock_set_timeout(struct stock *s, uint64_t timeout_ms)
 {
-    s->timeout_us = timeout_ms * 1000;
+    if (s->ops->set_timeout != NULL)
+        s->ops->set_timeout(s, timeout_ms);
 }
 
 void stock_new_sale(struct stock_sale *sale)

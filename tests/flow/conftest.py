@@ -1,4 +1,4 @@
-"""Fixtures of the flow tests: a place per test, and one per file where starting is not the point."""
+"""Fixtures of the flow tests: a site per test, and one per file where the start is not tested."""
 
 import pathlib
 import sys
@@ -9,32 +9,32 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import spike  # noqa: E402  (the path comes first)
 
-PLACES = []
+SITES = []
 
 
-def _place():
-    place = spike.Place()
-    PLACES.append(place)
+def _site():
+    site = spike.Site()
+    SITES.append(site)
     try:
-        yield place
+        yield site
     finally:
-        PLACES.remove(place)
-        place.close()
+        SITES.remove(site)
+        site.close()
 
 
 @pytest.fixture
-def place():
-    yield from _place()
+def site():
+    yield from _site()
 
 
 @pytest.fixture(scope="module")
-def shared_place():
-    yield from _place()
+def shared_site():
+    yield from _site()
 
 
 @pytest.fixture
 def preload():
-    """Answers the path of a preload library; such tests need the plain build."""
+    """Returns a function from a library's name to its path; such tests need the plain build."""
     if spike.BUILD:
         pytest.skip(f"a preload and {spike.BUILD} do not go together")
     return lambda name: spike.TOOLS / f"{name}.so"
@@ -42,8 +42,8 @@ def preload():
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A failure shows what the servers said: the files are gone a moment later."""
+    """A failure shows the logs of the servers, whose files are deleted a moment later."""
     report = (yield).get_result()
     if report.when == "call" and report.failed:
-        for place in PLACES:
-            report.sections.append(("servers", place.logs()))
+        for site in SITES:
+            report.sections.append(("servers", site.logs()))

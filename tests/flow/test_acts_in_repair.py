@@ -1,6 +1,6 @@
-"""Why: while Redis has lost its memory nobody knows which act of an operator was the last: it may
-stand in the journal of a node that is still away. An act is then "busy", and no word is undone,
-overtaken or made up by the repair; least of all a close, which is final."""
+"""Why: when Redis has lost its data, the last act of an operator may stand only in the journal of a
+node that is still away. An act is then "busy", and the repair undoes, overtakes and invents no act;
+least of all a close, which is final."""
 
 import pytest
 
@@ -25,9 +25,9 @@ def do(node, what):
     return orders.act(node, word, **({"total": total[0]} if total else {}))
 
 
-# What both nodes know, what only the second one does, what is tried in repair, and how it ends.
+# Acts known to both nodes, acts of the second node alone, acts tried in repair, and the outcome.
 CASES = {
-    "pause said again": (["pause"], ["resume"], ["pause"], ("open", 10)),
+    "pause repeated": (["pause"], ["resume"], ["pause"], ("open", 10)),
     "close": ([], ["restock 20"], ["close"], ("open", 20)),
     "restock both ways": (["restock 50"], ["restock 20"], ["restock 50", "restock 20"],
                           ("open", 20)),
@@ -37,14 +37,14 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_last_word_stands(place, case):
-    """Redis is lost; the node that comes back first is not the one that heard the last act."""
+def test_the_last_act_stands(site, case):
+    """Redis is lost; the node that comes back first is not the one that did the last act."""
     known, alone, tried, (state, total) = CASES[case]
-    redis = place.redis()
-    first, second = nodes = orders.two_nodes(place, redis, events=EVENT)
+    redis = site.redis()
+    first, second = nodes = orders.two_nodes(site, redis, events=EVENT)
     for what in known:
         assert do(first, what).code == 1
-        spike.wait("both to know", lambda: is_known(second, redis.figure("version")))
+        spike.wait("both journals to know", lambda: is_known(second, redis.figure("version")))
     assert first.term() == 0
     for what in alone:
         assert do(second, what).code == 1
@@ -62,21 +62,22 @@ def test_the_last_word_stands(place, case):
     for node in nodes:
         node.wait_healthy()
         assert (node.stock()["state"], node.stock()["total"]) == (state, total)
-        spike.wait("its journal to know", lambda node=node: is_known(node, last["version"]))
-        ours = acts_of(node)[-1]
+        spike.wait("the act in the node's journal",
+                   lambda node=node: is_known(node, last["version"]))
+        act = acts_of(node)[-1]
         for field in ("version", "state", "total", "node", "acted_ms", "origin"):
-            assert ours[field] == last[field], f"{node.name} made up its {field}"
+            assert act[field] == last[field], f"{node.name} invented its {field}"
         assert "not known" not in node.log_text()
     answer = orders.act(first, "resume" if state == "paused" else "pause")
-    assert answer.code == (-409 if state == "closed" else 1), "and the next act is done"
+    assert answer.code == (-409 if state == "closed" else 1), "the next act was not done"
     spikelog.audit(*nodes)
 
 
-def test_no_restock_is_undone_under_its_sales(place):
-    """Raised, and sold beyond the old total, by the node that is away: an act in the repair must
-    not bring the old total back, which would be less than what buyers have."""
-    redis = place.redis()
-    first, second = nodes = orders.two_nodes(place, redis, events=EVENT)
+def test_no_restock_is_undone_under_its_sales(site):
+    """The node that is away has raised the total and sold beyond the old one: an act in the repair
+    must not restore the old total, which is less than what buyers have."""
+    redis = site.redis()
+    first, second = nodes = orders.two_nodes(site, redis, events=EVENT)
     assert first.term() == 0
     assert do(second, "restock 20").code == 1
     yeses = [orders.buy(second).data["order"] for _ in range(15)]
@@ -96,11 +97,11 @@ def test_no_restock_is_undone_under_its_sales(place):
     spikelog.audit(*nodes)
 
 
-def test_closed_stays_closed(place):
-    """A hash from before the close comes back unseen, and another operator, who cannot know better,
-    changes the total twice. The node that was told "closed" says so, and it is."""
-    redis = place.redis()
-    first, second = nodes = orders.two_nodes(place, redis, events=EVENT)
+def test_closed_stays_closed(site):
+    """A hash from before the close comes back unnoticed, and another operator changes the total
+    twice. The node that closed the event restores the close."""
+    redis = site.redis()
+    first, second = nodes = orders.two_nodes(site, redis, events=EVENT)
     raw = spike.redis_client.Redis(unix_socket_path=redis.socket)
     older = raw.dump(spike.HASH)
     second.kill9()
@@ -108,7 +109,7 @@ def test_closed_stays_closed(place):
     first.kill9()
     raw.restore(spike.HASH, 0, older, replace=True)
     second.start(healthy=False)
-    spike.wait("its sale", lambda: second.buy().code == 1)
+    spike.wait("the second node to sell", lambda: second.buy().code == 1)
     for what in ("restock 20", "restock 30"):
         assert do(second, what).code == 1
     first.start(healthy=False)
@@ -127,9 +128,9 @@ def test_closed_stays_closed(place):
         spike.wait("closed", lambda node=node: node.buy().code == -3)
 
 
-def test_one_of_a_new_sale(place):
-    """The sale has not begun, for one of its nodes has never come: an act is "busy" too."""
-    node = place.node(1, nodes=[1, 2], redis=place.redis(), healthy=False, events=EVENT)
+def test_one_of_a_new_sale(site):
+    """The sale has not begun, for one of its nodes has never attached: an act is "busy" too."""
+    node = site.node(1, nodes=[1, 2], redis=site.redis(), healthy=False, events=EVENT)
     spike.wait("the attach", lambda: node.stats()["redis"]["state"] == "up")
     for what in ("pause", "resume", "close"):
         assert orders.act_once(node, what).code == -6

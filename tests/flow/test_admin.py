@@ -1,5 +1,5 @@
 """Why: an operator sees the sale by /stats and /healthz alone, and other programs read them: the
-fields are a contract, and nobody but the operator may ask."""
+fields are a contract, and only an operator may read them."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import time
 import pytest
 
 import spike
-from spike import ask
+from spike import fetch
 
 STATS = {
     "node": int, "version": str, "state": str, "uptime_s": int, "time_ms": int,
@@ -38,15 +38,15 @@ def check_shape(value, shape, where="stats"):
         assert isinstance(value, shape) and not isinstance(value, bool), (where, value)
 
 
-def test_stats(place):
+def test_stats(site):
     """All fields of spike-server(8), with true figures."""
-    redis = place.redis()
-    node = place.node(3, redis=redis,
-                      events={"ticket": {"total": 100, "local-stock": 10}, "more": {"total": 50}})
+    redis = site.redis()
+    node = site.node(3, redis=redis,
+                     events={"ticket": {"total": 100, "local-stock": 10}, "more": {"total": 50}})
     before = node.stats()
     check_shape(before, STATS)
-    place.load(node, connections=5, requests=40).join()
-    node.ask("GET", "/nothing")
+    site.load(node, connections=5, requests=40).join()
+    node.fetch("GET", "/nothing")
     spike.wait("a second's figures", lambda: node.stats()["journal"]["commit_p99_us"] > 0)
     after = node.stats()
     check_shape(after, STATS)
@@ -68,47 +68,46 @@ def test_stats(place):
     assert "connections" in [pool["name"] for pool in after["memory"]["pools"]]
 
 
-def test_stats_standalone(place):
-    node = place.node()
+def test_stats_standalone(site):
+    node = site.node()
     check_shape(node.stats(), STATS)
     assert node.stats()["redis"]["state"] == "off"
 
 
-def test_stats_are_bare_and_bounded(place):
+def test_stats_are_bare_and_bounded(site):
     """Sixteen events, and /stats is still one JSON object, in one answer."""
     events = {f"event-{i:02}-" + "x" * 22: {"total": 5} for i in range(16)}
-    node = place.node(events=events)
-    answer = ask(node.admin, "GET", "/stats")
+    node = site.node(events=events)
+    answer = fetch(node.admin, "GET", "/stats")
     assert answer.status == 200
     assert [e["name"] for e in answer.json["events"]] == list(events)
     assert b"\n" not in answer.body.strip() and b": " not in answer.body
 
 
-def test_healthz(place):
+def test_healthz(site):
     """200 while it sells; 503 with the reason otherwise."""
-    redis = place.redis()
-    node = place.node(redis=redis)
+    redis = site.redis()
+    node = site.node(redis=redis)
     answer = node.health()
     assert (answer.status, answer.code) == (200, 1)
     assert answer.json["data"] is None or isinstance(answer.json["data"], dict)
     redis.kill()
-    fresh = place.node(2, nodes=[1, 2], redis=redis, healthy=False)
-    answer = fresh.health()
+    second = site.node(2, nodes=[1, 2], redis=redis, healthy=False)
+    answer = second.health()
     assert (answer.status, answer.json["msg"]) == (503, "starting")
-    assert fresh.stats()["state"] == "starting"
-    assert fresh.stats()["redis"]["state"] == "down"
+    assert second.stats()["state"] == "starting"
+    assert second.stats()["redis"]["state"] == "down"
 
 
 def connections(redis):
     return redis.client.info("stats")["total_connections_received"]
 
 
-def test_healthz_while_redis_is_away(place):
-    """200: were every node taken out for it, no node were left to tell buyers to try again. Nor when a
-    node gets no further than to examine its events, of which it then attaches none; and no call
-    takes a time meanwhile."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 10}, "more": {"total": 10}})
+def test_healthz_while_redis_is_away(site):
+    """200: if the balancer took every node out, none could tell buyers to try again. The same while
+    a node can examine its events but attach none; and rtt_us is 0 meanwhile."""
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 10}, "more": {"total": 10}})
 
     def is_away():
         health, stats = node.health(), node.stats()
@@ -124,86 +123,86 @@ def test_healthz_while_redis_is_away(place):
     assert node.buy().code == -6
     assert redis.figure("1:epoch") == epoch
     redis.kill()
-    spike.wait("nobody to answer", lambda: is_away() and node.buy().code == -6)
+    spike.wait("Redis to be missed", lambda: is_away() and node.buy().code == -6)
     assert is_away()
 
 
-def test_sides_are_apart(place):
+def test_sides_are_apart(site):
     """Operators' paths are 404 for buyers; buyers' paths are 404 for operators."""
-    node = place.node()
+    node = site.node()
     for path in ("/stats", "/healthz", "/metrics", "/drain", "/pause?event=ticket"):
         for method in ("GET", "POST"):
-            assert node.ask(method, path).status == 404, path
-    assert ask(node.admin, "GET", "/buy/ticket").status == 404
+            assert node.fetch(method, path).status == 404, path
+    assert fetch(node.admin, "GET", "/buy/ticket").status == 404
     assert node.stock()["sold"] == 0
-    assert ask(node.admin, "POST", "/stats").headers["allow"] == "GET"
+    assert fetch(node.admin, "POST", "/stats").headers["allow"] == "GET"
 
 
 @pytest.mark.parametrize("host, status", [("127.0.0.1", 200), ("127.0.0.1:80", 200),
                                           ("localhost", 200), ("[::1]:3905", 200),
                                           ("evil.example", 403), ("evil.example:3905", 403),
                                           ("127.0.0.1.evil.example", 403)])
-def test_foreign_host(shared_place, host, status):
-    """A web page that rebinds its name to 127.0.0.1 gets nothing."""
-    node = getattr(shared_place, "node_of_hosts", None) or shared_place.node()
-    shared_place.node_of_hosts = node
-    assert ask(node.admin, "GET", "/stats", host=host).status == status
+def test_foreign_host(shared_site, host, status):
+    """A web page that rebinds its name to 127.0.0.1 is refused."""
+    node = getattr(shared_site, "node_of_hosts", None) or shared_site.node()
+    shared_site.node_of_hosts = node
+    assert fetch(node.admin, "GET", "/stats", host=host).status == status
 
 
-def test_origin_is_refused(place):
-    """No web page may ask at all."""
-    node = place.node()
+def test_origin_is_refused(site):
+    """A request from a web page is refused."""
+    node = site.node()
     for origin in ("http://127.0.0.1", "null", "https://evil.example"):
-        answer = ask(node.admin, "GET", "/healthz", headers=[f"Origin: {origin}"])
+        answer = fetch(node.admin, "GET", "/healthz", headers=[f"Origin: {origin}"])
         assert (answer.status, answer.code) == (403, -403)
 
 
-def test_admin_off_loopback_needs_a_token(place):
+def test_admin_off_loopback_needs_a_token(site):
     """An admin listener that others can reach needs a token file, else the server does not start."""
-    node = place.node(start=False, admin="0.0.0.0:0")
+    node = site.node(start=False, admin="0.0.0.0:0")
     done = spike.run_server("-c", node.conf)
     assert done.code == 1
     assert "token" in done.err
 
 
-def test_token(place):
-    """With a token file only who says the token is answered."""
-    token = place.dir / "token"
+def test_token(site):
+    """With a token file only requests with the token are answered."""
+    token = site.dir / "token"
     token.write_text("open-sesame-0123456789\n")
     os.chmod(token, 0o600)
-    node = place.node(start=False, admin="0.0.0.0:0", admin_token=token)
+    node = site.node(start=False, admin="0.0.0.0:0", admin_token=token)
     node.start(healthy=False)
     node.admin = ("127.0.0.1", node.admin[1])
     good = ["Authorization: Bearer open-sesame-0123456789"]
-    spike.wait("health", lambda: ask(node.admin, "GET", "/healthz", headers=good).status == 200)
+    spike.wait("health", lambda: fetch(node.admin, "GET", "/healthz", headers=good).status == 200)
     for headers in ([], ["Authorization: Bearer open-sesame"], ["Authorization: Basic b3Blbg=="],
                     ["Authorization: Bearer open-sesame-0123456789x"]):
         for path in ("/stats", "/healthz"):
-            answer = ask(node.admin, "GET", path, headers=headers)
+            answer = fetch(node.admin, "GET", path, headers=headers)
             assert (answer.status, answer.code) == (401, -401), (path, headers)
 
 
-def test_admin_on_a_unix_socket(place):
-    path = place.dir / "admin.sock"
-    node = place.node(admin=f"unix:{path}")
+def test_admin_on_a_unix_socket(site):
+    path = site.dir / "admin.sock"
+    node = site.node(admin=f"unix:{path}")
     assert node.admin == str(path)
     check_shape(node.stats(), STATS)
 
 
-def test_no_admin(place):
-    """Without an admin line there is none, and the sale goes on all the same."""
-    node = place.node(start=False)
+def test_no_admin(site):
+    """Without an admin line there is no admin listener, and the node sells all the same."""
+    node = site.node(start=False)
     text = node.conf.read_text().replace("admin 127.0.0.1:0;\n", "")
     node.conf.write_text(text)
     node.start(healthy=False)
     spike.wait("a sale", lambda: node.buy().code == 1)
 
 
-def test_hup_finds_events_by_name(place):
+def test_hup_finds_events_by_name(site):
     """The file's events stand in another order and have other settings: each local-stock goes to
-    its own event, and what only a restart can change is named, setting by setting."""
-    node = place.node(events={"a": {"total": 100, "local_stock": 10},
-                              "b": {"total": 100, "local_stock": 90}})
+    its own event, and the log names each setting that only a restart can change."""
+    node = site.node(events={"a": {"total": 100, "local_stock": 10},
+                             "b": {"total": 100, "local_stock": 90}})
     text = node.conf.read_text()
     start = text.index("event a")
     node.conf.write_text(text[:start].replace("workers 2", "workers 3")
@@ -216,30 +215,31 @@ event c { total 5; }
     spike.wait("the reload", lambda: "reload: done" in node.log_text())
     caps = lambda: {e["name"]: e["local_stock"] for e in node.stats()["events"]}
     spike.wait("the new caps", lambda: caps() == {"a": 20, "b": 80})
-    said = [line.split("reload: ", 1) for line in node.log_text().splitlines() if "reload:" in line]
-    warned = {text.split(" changes")[0] for level, text in said if " warn " in level}
-    told = {text.split(" is as")[0] for level, text in said if " info " in level}
-    assert warned == {"workers", "a: total", "b: max-order", "a: stock-max", "c: event"}
-    assert told == {"answer-timeout", "a: local-stock", "b: local-stock", "done"}
+    lines = [line.split("reload: ", 1) for line in node.log_text().splitlines()
+             if "reload:" in line]
+    needs_restart = {text.split(" changes")[0] for level, text in lines if " warn " in level}
+    applied = {text.split(" is as")[0] for level, text in lines if " info " in level}
+    assert needs_restart == {"workers", "a: total", "b: max-order", "a: stock-max", "c: event"}
+    assert applied == {"answer-timeout", "a: local-stock", "b: local-stock", "done"}
     assert node.event_stats("a")["total"] == 100
-    place.load(node, connections=5, requests=40, path="/buy/a").join()
+    site.load(node, connections=5, requests=40, path="/buy/a").join()
     assert (node.event_stats("a")["node_sold"], node.event_stats("b")["node_sold"]) == (20, 0)
 
 
-def test_hup_with_a_bad_file_changes_nothing(place):
-    """A file that does not read is refused as a whole, and the node sells on."""
-    node = place.node(events={"ticket": {"total": 100, "local_stock": 10}})
+def test_hup_with_a_bad_file_changes_nothing(site):
+    """A file with an error is refused as a whole, and the node sells on."""
+    node = site.node(events={"ticket": {"total": 100, "local_stock": 10}})
     node.conf.write_text(node.conf.read_text().replace("local-stock 10", "local-stock 50")
                          + "listne 1;\n")
     node.process.send_signal(signal.SIGHUP)
-    spike.wait("the complaint", lambda: "listne" in node.log_text())
+    spike.wait("the error in the log", lambda: "listne" in node.log_text())
     assert node.event_stats()["local_stock"] == 10
     assert node.buy().code == 1
 
 
-def test_many_operators(place):
-    """A payment service keeps its connections open; the health check finds a door all the same."""
-    node = place.node(events={"ticket": {"total": 300, "hold": "5m"}})
+def test_many_operators(site):
+    """A payment service keeps its connections open; the health check can still connect."""
+    node = site.node(events={"ticket": {"total": 300, "hold": "5m"}})
     order = node.buy().data["order"]
     wires = []
     try:
@@ -247,8 +247,8 @@ def test_many_operators(place):
             wires.append(spike.Wire(node.admin))
             wires[-1].send(spike.request("POST", f"/order/{order}/pay"))
             assert wires[-1].answer().code == 1
-        assert ask(node.admin, "GET", "/healthz").status == 200
-        assert ask(node.admin, "GET", "/stats").json["state"] == "up"
+        assert fetch(node.admin, "GET", "/healthz").status == 200
+        assert fetch(node.admin, "GET", "/stats").json["state"] == "up"
         for wire in wires:
             wire.send(spike.request("POST", f"/order/{order}/pay"))
         assert {wire.answer().code for wire in wires} == {1}

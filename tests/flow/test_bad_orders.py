@@ -1,5 +1,5 @@
-"""Why: whatever a buyer writes into a request about an order, the answer is the documented one, and
-nothing is sold, freed or lost by it."""
+"""Why: for any request about an order, however wrong, the answer is the documented one, and nothing
+is sold, freed or lost by it."""
 
 import re
 
@@ -13,11 +13,11 @@ ORDER_PATHS = [("GET", "/order/{}"), ("POST", "/order/{}/cancel")]
 
 
 @pytest.fixture(scope="module")
-def sale(shared_place):
-    """Two nodes with an order each, one held and one sold; all of it is still so at the end."""
-    redis = shared_place.redis()
+def sale(shared_site):
+    """Two nodes with an order each, one held and one sold; both are unchanged at the end."""
+    redis = shared_site.redis()
     events = {"ticket": {"total": 100, "hold": "30m"}, "limited": {"total": 10, "limit": 2}}
-    nodes = orders.two_nodes(shared_place, redis, events=events)
+    nodes = orders.two_nodes(shared_site, redis, events=events)
     held, sold = (orders.buy(node, key=f"k{node.number}").data["order"] for node in nodes)
     assert orders.pay(nodes[1], sold).code == 1
     yield nodes, held, sold
@@ -45,9 +45,9 @@ BAD_BUYS = {
 @pytest.mark.parametrize("name", BAD_BUYS)
 def test_bad_buys(sale, name):
     nodes, *_ = sale
-    answer = nodes[0].ask("GET", f"/buy/ticket?{BAD_BUYS[name]}")
+    answer = nodes[0].fetch("GET", f"/buy/ticket?{BAD_BUYS[name]}")
     assert (answer.status, answer.code, answer.data) == (400, -400, None)
-    assert len(answer.body) == len(nodes[0].ask("GET", "/buy/ticket?n=0").body)
+    assert len(answer.body) == len(nodes[0].fetch("GET", "/buy/ticket?n=0").body)
 
 
 @pytest.mark.parametrize("header", ["Idempotency-Key: " + "k" * 65, "Idempotency-Key:",
@@ -55,15 +55,15 @@ def test_bad_buys(sale, name):
                                     "X-Buyer: caf\xe9", "X-Buyer: " + "b" * 65])
 def test_bad_headers(sale, header):
     nodes, *_ = sale
-    answer = nodes[0].ask("GET", "/buy/ticket", headers=[header])
+    answer = nodes[0].fetch("GET", "/buy/ticket", headers=[header])
     assert (answer.status, answer.code, answer.data) == (400, -400, None)
 
 
-def test_unknown_event_and_nobody(sale):
+def test_unknown_event_and_missing_buyer(sale):
     nodes, *_ = sale
     for path in ("/buy/nothing", "/buy/", "/buy/Ticket", "/buy/ticket/1", "/stock/nothing"):
-        assert nodes[0].ask("GET", path).status == 404, path
-    assert nodes[0].ask("GET", "/buy/limited?key=k").status == 400, "a limit needs a buyer"
+        assert nodes[0].fetch("GET", path).status == 404, path
+    assert nodes[0].fetch("GET", "/buy/limited?key=k").status == 400, "a limit needs a buyer"
 
 
 def test_one_length(sale):
@@ -72,7 +72,7 @@ def test_one_length(sale):
     answers = [orders.buy(nodes[0], key="k1"), orders.buy(nodes[0], key="k1", n=2),
                orders.buy(nodes[0], n=0), orders.buy(nodes[0], key="")]
     assert [answer.code for answer in answers] == [1, -400, -400, -400]
-    answers += [orders.buy(nodes[0], n=99), nodes[0].ask("POST", "/buy/ticket?n=x")]
+    answers += [orders.buy(nodes[0], n=99), nodes[0].fetch("POST", "/buy/ticket?n=x")]
     assert len({len(answer.body) for answer in answers}) == 1
     assert answers[0].body.rstrip(b" ").endswith(b"}}")
 
@@ -90,12 +90,12 @@ def malformed(order):
 def test_malformed_ids(sale, method, path):
     nodes, held, _ = sale
     for bad in malformed(held):
-        answer = nodes[0].ask(method, path.format(bad.replace(" ", "+")))
+        answer = nodes[0].fetch(method, path.format(bad.replace(" ", "+")))
         assert (answer.status, answer.code, answer.data) == (404, -404, None), bad
 
 
 def forged(order):
-    """Well-formed ids of the same node that nobody was given."""
+    """Well-formed ids of the same node that were never granted."""
     node, number, tag = order.split("-")
     flipped = [f"{int(tag, 16) ^ 1 << bit:016x}" for bit in (0, 7, 31, 32, 63)]
     return [f"{node}-{number}-{other}" for other in [*flipped, "0" * 16, "f" * 16]] + [
@@ -108,20 +108,20 @@ def test_forged_tags(sale, method, path):
     nodes, held, sold = sale
     for node, order in zip(nodes, (held, sold)):
         for bad in forged(order):
-            answer = node.ask(method, path.format(bad))
+            answer = node.fetch(method, path.format(bad))
             assert (answer.status, answer.code, answer.data) == (404, -404, None), bad
-            assert spike.ask(node.admin, "POST", f"/order/{bad}/pay").status == 404
+            assert spike.fetch(node.admin, "POST", f"/order/{bad}/pay").status == 404
     # The same number and tag on another node are another order, which does not exist either.
     node, number, tag = held.split("-")
-    assert nodes[1].ask(method, path.format(f"0002-{number}-{tag}")).status == 404
+    assert nodes[1].fetch(method, path.format(f"0002-{number}-{tag}")).status == 404
 
 
 def test_order_of_another_node(sale):
-    """421, and whose it is, in decimal; for pay too."""
+    """421, and the number of the order's node in decimal; for pay too."""
     nodes, held, sold = sale
     for node, order, owner in ((nodes[1], held, "1"), (nodes[0], sold, "2"),
                                (nodes[0], "00ff" + sold[4:], "255")):
-        answers = [node.ask(method, path.format(order)) for method, path in ORDER_PATHS]
+        answers = [node.fetch(method, path.format(order)) for method, path in ORDER_PATHS]
         answers.append(orders.pay(node, order))
         for answer in answers:
             assert (answer.status, answer.code, answer.data) == (421, -421, None)
@@ -129,51 +129,51 @@ def test_order_of_another_node(sale):
 
 
 def test_methods_and_sides(sale):
-    """Looking is GET, cancelling is POST; paying is for operators alone, the rest for buyers alone."""
+    """Reading an order is GET, cancelling is POST; only operators pay, only buyers do the rest."""
     nodes, held, _ = sale
     node = nodes[0]
     for method in ("POST", "PUT", "DELETE"):
-        answer = node.ask(method, f"/order/{held}")
+        answer = node.fetch(method, f"/order/{held}")
         assert (answer.status, answer.headers["allow"]) == (405, "GET"), method
     for method in ("GET", "PUT", "DELETE"):
-        answer = node.ask(method, f"/order/{held}/cancel")
+        answer = node.fetch(method, f"/order/{held}/cancel")
         assert (answer.status, answer.code, answer.headers["allow"]) == (405, -405, "POST"), method
     for method in ("GET", "POST"):
-        assert node.ask(method, f"/order/{held}/pay").status == 404
-        assert spike.ask(node.admin, method, f"/order/{held}").status == 404
-        assert spike.ask(node.admin, method, f"/order/{held}/cancel").status == 404
-    answer = spike.ask(node.admin, "GET", f"/order/{held}/pay")
+        assert node.fetch(method, f"/order/{held}/pay").status == 404
+        assert spike.fetch(node.admin, method, f"/order/{held}").status == 404
+        assert spike.fetch(node.admin, method, f"/order/{held}/cancel").status == 404
+    answer = spike.fetch(node.admin, "GET", f"/order/{held}/pay")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     for path in (f"/order/{held}/paid", f"/order/{held}/", f"/order/{held}/cancel/", "/order"):
-        assert node.ask("POST", path).status == 404, path
+        assert node.fetch("POST", path).status == 404, path
 
 
-def test_pay_by_a_page_of_others(sale):
-    """An operator's browser does not pay for whoever borrows it."""
+def test_pay_from_a_foreign_page(sale):
+    """A foreign page in an operator's browser cannot pay."""
     nodes, held, _ = sale
     path = f"/order/{held}/pay"
-    answer = spike.ask(nodes[0].admin, "POST", path, headers=["Origin: http://evil.example"])
+    answer = spike.fetch(nodes[0].admin, "POST", path, headers=["Origin: http://evil.example"])
     assert answer.status == 403
-    assert spike.ask(nodes[0].admin, "POST", path, host="evil.example").status == 403
+    assert spike.fetch(nodes[0].admin, "POST", path, host="evil.example").status == 403
 
 
-def test_pay_needs_the_token(place):
-    """With a token file nobody acts or pays without the word."""
-    token = place.dir / "token"
+def test_pay_needs_the_token(site):
+    """With a token file there is no act and no payment without the token."""
+    token = site.dir / "token"
     token.write_text("0123456789abcdef-secret\n")
-    node = place.node(events={"ticket": {"total": 5, "hold": "5m"}}, admin_token=f'"{token}"',
-                      healthy=False)
+    node = site.node(events={"ticket": {"total": 5, "hold": "5m"}}, admin_token=f'"{token}"',
+                     healthy=False)
     order = orders.buy_until(node).data["order"]
     right = ["Authorization: Bearer 0123456789abcdef-secret"]
     for path in (f"/order/{order}/pay", "/pause?event=ticket", "/close?event=ticket"):
         for headers in ([], ["Authorization: Bearer wrong-wrong-wrong"]):
-            assert spike.ask(node.admin, "POST", path, headers=headers).status == 401
+            assert spike.fetch(node.admin, "POST", path, headers=headers).status == 401
     assert orders.state_of(node, order) == "held" and node.stock()["state"] == "open"
-    assert spike.ask(node.admin, "POST", f"/order/{order}/pay", headers=right).code == 1
+    assert spike.fetch(node.admin, "POST", f"/order/{order}/pay", headers=right).code == 1
 
 
 def test_tags_are_in_no_log(sale):
-    """Whoever has an order's id is its buyer: no id may be in a log."""
+    """An order's id is its buyer's proof: no id may be in a log."""
     nodes, held, sold = sale
     for node in nodes:
         text = node.log.read_text()

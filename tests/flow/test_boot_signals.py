@@ -1,6 +1,7 @@
-"""Why: a signal may come at any moment, also while the server is being started, which lasts minutes
-with a large journal. HUP and USR1 (of a script that rotates logs) must not end it: they wait until
-it runs. TERM and QUIT end it at once, with exit 0. None of them may be taken for a damaged journal."""
+"""Why: a signal may come at any moment, also during the start, which lasts minutes with a large
+journal. HUP and USR1 (of a script that rotates logs) must not end the server: they take effect once
+it runs. TERM and QUIT end it at once, with exit 0. None of them may be taken for a damaged journal.
+"""
 
 import itertools
 import os
@@ -13,7 +14,7 @@ import pytest
 
 import spike
 
-PLACES = ("getopt", "stat", "close_range")  # main(), the configuration, the reader of the journal
+STAGES = ("getopt", "stat", "close_range")  # main(), the configuration, the reader of the journal
 LATER = (signal.SIGHUP, signal.SIGUSR1)
 ENDS = (signal.SIGTERM, signal.SIGQUIT)
 MOMENTS = 25
@@ -21,17 +22,17 @@ by_name = {"ids": lambda value: getattr(value, "name", value)}
 
 
 class Boot:
-    """A node whose start can be held at one place. It has a journal with one order."""
+    """A node whose start can be held at one stage. It has a journal with one order."""
 
-    def __init__(self, place, preload):
-        self.hold, self.here = place.dir / "hold", place.dir / "hold.here"
-        self.node = place.node(events={"ticket": {"total": 1000, "local-stock": 10}})
+    def __init__(self, site, preload):
+        self.hold, self.here = site.dir / "hold", site.dir / "hold.here"
+        self.node = site.node(events={"ticket": {"total": 1000, "local-stock": 10}})
         assert self.node.buy().code == 1
         assert self.node.term() == 0
         self.node.env.update(LD_PRELOAD=str(preload("holdboot")), HOLD=str(self.hold))
 
     def start(self, at, *options):
-        """Starts it as a group of processes of its own, up to that place."""
+        """Starts the server as a process group of its own, up to that stage."""
         self.hold.touch()
         self.here.unlink(missing_ok=True)
         self.node.env["HOLD_AT"] = at
@@ -42,11 +43,11 @@ class Boot:
         self.hold.unlink()
 
     def signal(self, number):
-        """To the server and to the process that reads its journal."""
+        """Sends it to the server and to the process that reads its journal."""
         os.killpg(self.node.process.pid, number)
 
     def is_up(self):
-        """It runs and has all its tickets."""
+        """The server runs and has all its tickets."""
         self.node.wait_listening()
         self.node.wait_healthy()
         assert self.node.stock()["sold"] == 1
@@ -54,13 +55,13 @@ class Boot:
 
 
 @pytest.fixture
-def boot(place, preload):
-    return Boot(place, preload)
+def boot(site, preload):
+    return Boot(site, preload)
 
 
-@pytest.mark.parametrize("at", PLACES)
-def test_what_waits_until_it_runs(boot, at):
-    """HUP and USR1 at each place; then the server comes up and does what they ask for."""
+@pytest.mark.parametrize("at", STAGES)
+def test_hup_and_usr1_wait_until_it_runs(boot, at):
+    """HUP and USR1 at each stage; then the server comes up and obeys them."""
     boot.start(at)
     for number in LATER:
         boot.signal(number)
@@ -74,8 +75,8 @@ def test_what_waits_until_it_runs(boot, at):
     assert boot.node.term() == 0
 
 
-def test_again_and_again(boot):
-    """HUP and USR1 all the way from main() until it listens."""
+def test_signals_throughout_the_start(boot):
+    """HUP and USR1 all the time from main() until the server listens."""
     boot.start("getopt")
     boot.go_on()
     for number in itertools.cycle(LATER):
@@ -86,10 +87,10 @@ def test_again_and_again(boot):
     assert boot.node.term() == 0
 
 
-@pytest.mark.parametrize("at", PLACES)
+@pytest.mark.parametrize("at", STAGES)
 @pytest.mark.parametrize("number", ENDS, **by_name)
 def test_stop_at_once(boot, number, at):
-    """TERM and QUIT do not wait for the end of the start, and are no damage."""
+    """TERM and QUIT do not wait for the end of the start, and do no damage."""
     boot.start(at)
     boot.signal(number)
     assert boot.node.wait_end() == 0
@@ -101,7 +102,7 @@ def test_stop_at_once(boot, number, at):
 
 @pytest.mark.parametrize("number", ENDS + LATER + (signal.SIGINT,), **by_name)
 def test_the_reader_alone(boot, number):
-    """The process that reads the journal leaves it to the server when to end."""
+    """The process that reads the journal ignores signals: only the server ends it."""
     boot.start("close_range")
     [reader] = reader_of(boot.node)
     os.kill(reader, number)
@@ -120,7 +121,7 @@ def test_stop_at_any_moment(boot):
     for i in range(MOMENTS):
         boot.start("getopt")
         boot.go_on()
-        time.sleep(i * 0.002)  # when it comes is what is tested
+        time.sleep(i * 0.002)  # the moment of the signal is what is tested
         boot.signal(signal.SIGTERM)
         assert boot.node.wait_end() == 0, f"moment {i}"
     boot.node.start()
@@ -129,15 +130,15 @@ def test_stop_at_any_moment(boot):
 
 @pytest.mark.parametrize("number", ENDS + LATER, **by_name)
 def test_a_check_can_be_ended(boot, number):
-    """-t is no server: a signal ends it as it ends any program, and its exit status says so."""
+    """-t is no server: a signal ends it as it ends any program, and the exit status shows it."""
     boot.start("stat", "-t")
     boot.signal(number)
     assert boot.node.wait_end() == -number
 
 
-def test_only_the_main_thread_hears(place):
-    """A signal that lands in another thread interrupts what that one waits for."""
-    node = place.node()
+def test_only_the_main_thread_takes_signals(site):
+    """All other threads block the signals: one would interrupt their system calls."""
+    node = site.node()
     blocked = {}
     for task in pathlib.Path(f"/proc/{node.process.pid}/task").iterdir():
         text = (task / "status").read_text()

@@ -1,5 +1,5 @@
-"""Why: the refusal path costs what the kernel does. A system call more for each request is seen by
-no other test, and by no buyer before the day of the sale."""
+"""Why: the cost of a refusal is its system calls. One more for each request is noticed by no other
+test, and by no buyer before the day of the sale."""
 
 import collections
 import contextlib
@@ -15,19 +15,19 @@ from spike import Wire, request
 
 pytestmark = pytest.mark.skipif(bool(spike.BUILD), reason="a sanitizer makes calls of its own")
 
-ASKED, TRIES = 50, 5
-SLEEPS = {"epoll_wait", "restart_syscall"}  # as often as the moment brings it
+REQUESTS, TRIES = 50, 5
+SLEEPS = {"epoll_wait", "restart_syscall"}  # their number depends on the moment
 GET = request("GET", "/buy/ticket")
 LAST = request("GET", "/buy/ticket", ["Connection: close"])
 
 
 @pytest.fixture
-def node(place):
-    """Sold out, with one worker, who has seen off all who asked so far."""
-    node = place.node(events={"ticket": {"total": 1}}, workers=1)
+def node(site):
+    """A sold-out node with one worker and no open connection."""
+    node = site.node(events={"ticket": {"total": 1}}, workers=1)
     node.buy()
     spike.wait("sold out", lambda: node.buy().code == -1)
-    spike.wait("nobody", lambda: node.stats()["http"]["connections"] == 0)
+    spike.wait("no connection", lambda: node.stats()["http"]["connections"] == 0)
     return node
 
 
@@ -42,9 +42,9 @@ def status(task, key):
 
 
 @contextlib.contextmanager
-def counted(node, place):
-    """Counts the worker's system calls; they are there when it ends."""
-    counts, path, task = collections.Counter(), place.dir / "calls", worker(node)
+def counted(node, site):
+    """Counts the worker's system calls; the counts are complete after the `with`."""
+    counts, path, task = collections.Counter(), site.dir / "calls", worker(node)
     strace = subprocess.Popen(["strace", "-qq", "-o", path, "-p", task.name],
                               stderr=subprocess.PIPE, preexec_fn=spike.die_with_parent)
     try:
@@ -60,9 +60,9 @@ def counted(node, place):
 
 
 def takes(expected, measure):
-    """Measures it, and again if the machine stood still for a moment: when the ledger has been late
-    with a beat, a worker must ask it, and rings a bell (write), which is no try. A call more for each
-    request is one in each try."""
+    """Measures, and again if the machine stood still for a moment: when the ledger is late with a
+    beat, a worker must submit the request to it and ring its doorbell (write), which does not count
+    as a try. One more call for each request shows in every try."""
     seen = []
 
     def is_as_expected():
@@ -75,40 +75,40 @@ def takes(expected, measure):
     assert seen[-1] == expected, seen
 
 
-def turns(place):
-    """What `counted` has seen, turn by turn of the worker's loop."""
+def iterations(site):
+    """The calls that `counted` has traced, by iteration of the worker's loop."""
     found = [collections.Counter()]
-    for line in (place.dir / "calls").read_text().splitlines():
+    for line in (site.dir / "calls").read_text().splitlines():
         if line.startswith("epoll_wait("):
             found.append(collections.Counter())
         found[-1][line.split("(")[0]] += 1
     return found
 
 
-def test_kept_alive(node, place):
+def test_kept_alive(node, site):
     """A refusal on a connection that is kept takes one call that reads and one that writes."""
 
     def measure():
         with Wire(node.address) as wire:
             wire.send(GET)
             wire.answer()
-            with counted(node, place) as counts:
-                for _ in range(ASKED):
+            with counted(node, site) as counts:
+                for _ in range(REQUESTS):
                     wire.send(GET)
                     assert wire.answer().code == -1
         return counts
 
-    takes({"recvfrom": ASKED, "sendto": ASKED}, measure)
+    takes({"recvfrom": REQUESTS, "sendto": REQUESTS}, measure)
 
 
-def test_pipelined(node, place):
+def test_pipelined(node, site):
     """Requests that come together are read together and answered together."""
 
     def measure():
         with Wire(node.address) as wire:
             wire.send(GET)
             wire.answer()
-            with counted(node, place) as counts:
+            with counted(node, site) as counts:
                 wire.send(GET * 16)
                 for _ in range(16):
                     assert wire.answer().code == -1
@@ -117,16 +117,17 @@ def test_pipelined(node, place):
     takes({"recvfrom": 1, "sendto": 1}, measure)
 
 
-def test_a_connection_each(node, place):
-    """A connection with one request costs four calls: it is never watched, no accept is in vain. The
-    server sleeps while they come, so that all have asked before it sees the first."""
+def test_a_connection_each(node, site):
+    """A connection with one request costs four calls: epoll never watches it, and no accept is in
+    vain. The server is stopped meanwhile, so that all requests have arrived before it sees the
+    first."""
 
     def measure():
         node.freeze()
-        wires = [Wire(node.address) for _ in range(ASKED)]
+        wires = [Wire(node.address) for _ in range(REQUESTS)]
         for wire in wires:
             wire.send(LAST)
-        with counted(node, place) as counts:
+        with counted(node, site) as counts:
             node.process.send_signal(signal.SIGCONT)
             for wire in wires:
                 assert wire.answer().code == -1
@@ -134,28 +135,29 @@ def test_a_connection_each(node, place):
                 wire.close()
         return counts
 
-    takes({"accept4": ASKED, "recvfrom": ASKED, "sendto": ASKED, "close": ASKED}, measure)
+    takes({"accept4": REQUESTS, "recvfrom": REQUESTS, "sendto": REQUESTS, "close": REQUESTS},
+          measure)
 
 
-def test_new_ones_beside_kept_ones(node, place):
-    """A turn of the loop lets in one new connection for every four events. With one for each turn,
-    which is long when thousands of kept connections ask, new ones would wait until those are quiet.
-    """
-    kept = [Wire(node.address) for _ in range(ASKED)]
+def test_new_ones_beside_kept_ones(node, site):
+    """An iteration of the loop accepts one new connection for every four events. With one for each
+    iteration, which is long under thousands of kept connections, new ones would wait until those
+    are quiet."""
+    kept = [Wire(node.address) for _ in range(REQUESTS)]
     for wire in kept:
         wire.send(GET)
         wire.answer()
     node.freeze()
-    new = [Wire(node.address) for _ in range(ASKED)]
+    new = [Wire(node.address) for _ in range(REQUESTS)]
     for wire in new:
         wire.send(LAST)
     for wire in kept:
         wire.send(GET)
-    with counted(node, place):
+    with counted(node, site):
         node.process.send_signal(signal.SIGCONT)
         for wire in kept + new:
             assert wire.answer().code == -1
-    [busy] = [turn for turn in turns(place) if turn["recvfrom"] >= ASKED]
-    assert busy["accept4"] == 1 + (ASKED + 1) // 4  # the listener's is an event, too
+    [busy] = [iteration for iteration in iterations(site) if iteration["recvfrom"] >= REQUESTS]
+    assert busy["accept4"] == 1 + (REQUESTS + 1) // 4  # the listener's event counts too
     for wire in kept + new:
         wire.close()

@@ -1,6 +1,6 @@
 """Why: a balancer that repeats a request sells two tickets to one buyer, and one that does not
-repeat it where it may refuses a buyer for nothing. nginx and haproxy, from the files we ship,
-before nodes that only pretend: what is sent to whom, and how often."""
+repeat it where it may refuses a buyer for nothing. nginx and haproxy, from the shipped files, in
+front of fake nodes: which node gets a request, and how often."""
 
 import pytest
 
@@ -8,111 +8,115 @@ from cluster import NUMBERS, Fake, Haproxy, Nginx, fake_answer, free_base
 
 KEY = ["Idempotency-Key: basket-17"]
 FORM = {"headers": ["Content-Type: application/x-www-form-urlencoded"], "body": "n=1&key=a"}
-# What must not be sent again once a node may have read it: what has no key, or one that is none, or
-# one that is not seen.
+# Requests that must not be sent again once a node may have read them: without a key, with an
+# invalid key, or with a key that the balancer does not see.
 ONCE = [("GET", "/buy/ticket", {}), ("GET", "/buy/ticket?n=1", {}),
         ("GET", "/buy/ticket?KEY=a", {}), ("GET", "/buy/ticket?key=", {}),
         ("GET", "/buy/ticket?monkey=a", {}), ("GET", "/buy/ticket?a=1;key=a", {}),
         ("POST", "/buy/ticket", {"body": ""}),
         ("POST", "/buy/ticket", FORM), ("GET", "/buy/ticket", {"headers": ["Idempotency-Key:"]})]
-# What may, and is.
+# Requests that may be sent again, and are.
 AGAIN = [("GET", "/buy/ticket?key=a", {}), ("GET", "/buy/ticket?n=1&key=a", {}),
          ("GET", "/buy/ticket", {"headers": KEY}), ("POST", "/buy/ticket?key=a", {"body": ""}),
          ("POST", "/buy/ticket", {"body": "n=1", "headers": KEY}), ("GET", "/stock/ticket", {})]
-NOBODYS = ["/stats", "/metrics", "/healthz", "/drain", "/pause?event=ticket", "/", "/buy/",
-           "/order/0001-000000000001-0123456789abcdef/pay", "/reclaim?node=1"]
+OPERATOR_PATHS = ["/stats", "/metrics", "/healthz", "/drain", "/pause?event=ticket", "/", "/buy/",
+                  "/order/0001-000000000001-0123456789abcdef/pay", "/reclaim?node=1"]
 
 
 @pytest.fixture(params=[Nginx, Haproxy])
-def front(request, place):
-    """Starts a balancer before four nodes that all give the answers named."""
+def front(request, site):
+    """Starts a balancer in front of four fake nodes with the given answers."""
 
     def start(*answers, forgives=True):
-        base = free_base(place)
-        fakes = [Fake(place, base + i, answer) for i, answer in zip(NUMBERS, answers)]
+        base = free_base(site)
+        fakes = [Fake(site, base + i, answer) for i, answer in zip(NUMBERS, answers)]
         for i in NUMBERS:
-            Fake(place, base + 900 + i, fake_answer(200, 1))  # well, if they are asked
-        # nginx leaves a node that failed alone for a second: not where each request is a test.
+            Fake(site, base + 900 + i, fake_answer(200, 1))  # healthy, for balancers that check
+        # nginx sends nothing to a failed node for a second: not where each request is a test.
         edits = [("max_fails=1", "max_fails=0")] if forgives and request.param is Nginx else []
-        return request.param(place, base, edits), fakes
+        return request.param(site, base, edits), fakes
 
     return start
 
 
-def asked(fakes):
-    return sum(fake.asked for fake in fakes)
+def requests(fakes):
+    return sum(fake.requests for fake in fakes)
 
 
 def test_sent_once(front):
-    """The node has read it, and is dead: nobody knows whether there is an order. Not "busy"."""
+    """The node has read the request and died: whether there is an order is unknown. Not "busy"."""
     balancer, fakes = front(None, None, None, None)
     for method, path, more in ONCE:
-        before = asked(fakes)
-        answer = balancer.ask(method, path, **more)
+        before = requests(fakes)
+        answer = balancer.fetch(method, path, **more)
         assert (answer.status, answer.code) == (502, -502), (method, path, more)
-        assert asked(fakes) == before + 1, (method, path, more)
+        assert requests(fakes) == before + 1, (method, path, more)
 
 
 def test_sent_again(front):
-    """With a key, and to look: every node is tried."""
+    """With a key, and for reads: every node is tried."""
     balancer, fakes = front(None, None, None, None)
     for method, path, more in AGAIN:
-        before = asked(fakes)
-        balancer.ask(method, path, **more)
-        assert asked(fakes) == before + 4, (method, path, more)
+        before = requests(fakes)
+        balancer.fetch(method, path, **more)
+        assert requests(fakes) == before + 4, (method, path, more)
 
 
 def test_busy_is_passed_on(front):
-    """What has no key hears the node's own word; what has one goes to a node that is not busy."""
+    """A request without a key gets the node's own answer; one with a key goes to a node that is not
+    busy."""
     busy = fake_answer(503, -6)
     balancer, fakes = front(busy, busy, busy, fake_answer(200, 1))
-    codes = [balancer.ask("GET", "/buy/ticket").code for _ in range(10)]
+    codes = [balancer.fetch("GET", "/buy/ticket").code for _ in range(10)]
     assert sorted(codes) == [-6] * 6 + [1] * 4
-    assert asked(fakes) == 10
-    assert all(balancer.ask(*ask, **more).code == 1 for *ask, more in AGAIN)
+    assert requests(fakes) == 10
+    assert all(balancer.fetch(*call, **more).code == 1 for *call, more in AGAIN)
 
 
 def test_busy_is_no_failure(front):
-    """A key that is in doubt hears "busy" from every node; none of them is left alone for that."""
+    """For a key in doubt every node answers "busy"; the balancer takes none of them out for that.
+    """
     balancer, fakes = front(*[fake_answer(503, -6)] * 4, forgives=False)
     for method, path, more in AGAIN:
-        assert balancer.ask(method, path, **more).code == -6
-    before = [fake.asked for fake in fakes]
-    assert [balancer.ask("GET", "/buy/ticket").code for _ in range(10)] == [-6] * 10
-    assert [now.asked - then for now, then in zip(fakes, before)] == [1, 2, 3, 4]
+        assert balancer.fetch(method, path, **more).code == -6
+    before = [fake.requests for fake in fakes]
+    assert [balancer.fetch("GET", "/buy/ticket").code for _ in range(10)] == [-6] * 10
+    assert [now.requests - then for now, then in zip(fakes, before)] == [1, 2, 3, 4]
 
 
 def test_nothing_was_sent(front):
-    """Who refuses the connection has read nothing: the next one is asked, key or not."""
+    """A node that refuses the connection has read nothing: the next one gets the request, key or
+    not."""
     balancer, fakes = front(*[fake_answer(200, 1)] * 4)
     for fake in fakes[:3]:
         fake.close()
     for method, path, more in ONCE + AGAIN:
-        assert balancer.ask(method, path, **more).code == 1, (method, path, more)
-    assert [fake.asked for fake in fakes] == [0, 0, 0, len(ONCE + AGAIN)]
+        assert balancer.fetch(method, path, **more).code == 1, (method, path, more)
+    assert [fake.requests for fake in fakes] == [0, 0, 0, len(ONCE + AGAIN)]
     fakes[3].close()
     for method, path, more in ONCE + AGAIN:
-        answer = balancer.ask(method, path, **more)
+        answer = balancer.fetch(method, path, **more)
         assert (answer.status, answer.code) == (503, -6), (method, path, more)
         assert answer.headers["retry-after"] == "1"
 
 
 def test_orders_go_to_their_node(front):
-    """By the first four digits, in hex. Its node alone: another one could only say 421."""
+    """By the first four hex digits of the id, to that node alone: another one could only answer
+    421."""
     balancer, fakes = front(*[fake_answer(200, 1)] * 4)
     for i, fake in zip(NUMBERS, fakes):
         for method, end in (("GET", ""), ("POST", "/cancel")):
-            balancer.ask(method, f"/order/{i:04x}-000000000001-0123456789abcdef{end}", body="")
-        assert fake.asked == 2
-    balancer.ask("GET", "/order/000a-000000000001-0123456789abcdef")  # whose is that?
-    assert asked(fakes) == 9
+            balancer.fetch(method, f"/order/{i:04x}-000000000001-0123456789abcdef{end}", body="")
+        assert fake.requests == 2
+    balancer.fetch("GET", "/order/000a-000000000001-0123456789abcdef")  # of no node
+    assert requests(fakes) == 9
 
 
 def test_operators_paths(front):
-    """They end at the balancer."""
+    """Requests for operators' paths end at the balancer."""
     balancer, fakes = front(*[fake_answer(200, 1)] * 4)
-    for path in NOBODYS:
+    for path in OPERATOR_PATHS:
         for method in ("GET", "POST"):
-            answer = balancer.ask(method, path, body="")
+            answer = balancer.fetch(method, path, body="")
             assert (answer.status, answer.code) == (404, -404), path
-    assert asked(fakes) == 0
+    assert requests(fakes) == 0

@@ -1,5 +1,5 @@
-"""Why: what we ship in conf/cluster is copied by people who trust it. Each file is read by the
-program that it is for, and what the files say of each other must be so."""
+"""Why: operators copy the files of conf/cluster and trust them. Each file is checked by the program
+that it is for, and what the files say of each other must be true."""
 
 import re
 import subprocess
@@ -39,12 +39,12 @@ def test_bird():
     accepts("bird", "-p", "-c", CONF / "bird.conf")
 
 
-def test_nginx(place):
-    accepts("nginx", "-t", "-p", place.dir, "-c", CONF / "nginx.conf")
+def test_nginx(site):
+    accepts("nginx", "-t", "-p", site.dir, "-c", CONF / "nginx.conf")
 
 
 def test_nodes():
-    """Four nodes of one sale, each at the address where the balancers look for it."""
+    """Four nodes of one sale, each at the address that the balancers have for it."""
     nginx, haproxy = (CONF / "nginx.conf").read_text(), (CONF / "haproxy.cfg").read_text()
     for number, weight in zip(NUMBERS, WEIGHTS):
         text = plan(number)
@@ -62,29 +62,30 @@ def test_nodes():
 
 
 def test_buffer_survives_any_one_node():
-    """What the nodes that are left may sell adds up to the total, whichever of the four is gone."""
+    """The local stocks of the other three add up to the total, whichever of the four nodes is dead.
+    """
     total = int(setting("total", plan(1)))
     stocks = [int(setting("local-stock", plan(number))) for number in NUMBERS]
     assert total == 10000
     for stock, weight in zip(stocks, WEIGHTS):
         assert stock >= total * weight / sum(WEIGHTS), "less than its share"
         assert sum(stocks) - stock >= total
-        # Said in the file, as it is.
+        # The file's comment states the same figures.
         assert f"{stock:,}     " in (CONF / "sale.conf").read_text()
         assert f" = {sum(stocks) - stock:,}\n" in (CONF / "sale.conf").read_text()
 
 
 @pytest.fixture
-def redis_from_file(place):
-    """Starts a redis-server from the file as it is, and answers it with a client."""
+def redis_from_file(site):
+    """Starts a redis-server from the shipped file; returns it with a client."""
     running = []
 
     def start():
-        with open(place.dir / "log", "ab") as log:
+        with open(site.dir / "log", "ab") as log:
             running.append(subprocess.Popen(["redis-server", str(CONF / "redis.conf")],
-                                            cwd=place.dir, stdin=subprocess.DEVNULL, stdout=log,
+                                            cwd=site.dir, stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, preexec_fn=spike.die_with_parent))
-        client = redis_client.Redis(unix_socket_path=str(place.dir / "redis.sock"),
+        client = redis_client.Redis(unix_socket_path=str(site.dir / "redis.sock"),
                                     decode_responses=True)
 
         def answers():
@@ -102,16 +103,16 @@ def redis_from_file(place):
         process.wait()
 
 
-def test_redis(redis_from_file, place):
-    """What it has answered is there after a kill -9; nothing is thrown away, nothing dumped."""
+def test_redis(redis_from_file, site):
+    """Acknowledged data survives kill -9; nothing is evicted, nothing dumped."""
     process, client = redis_from_file()
-    said = client.config_get("*")
+    config = client.config_get("*")
     wanted = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-on-rewrite": "no",
               "maxmemory-policy": "noeviction", "maxmemory": "0", "save": "", "port": "0"}
-    assert {name: said[name] for name in wanted} == wanted
+    assert {name: config[name] for name in wanted} == wanted
     client.hset(spike.HASH, spike.SOLD, 7)
     process.kill()
     process.wait()
     _, client = redis_from_file()
     assert client.hget(spike.HASH, spike.SOLD) == "7"
-    assert not (place.dir / "dump.rdb").exists()
+    assert not (site.dir / "dump.rdb").exists()

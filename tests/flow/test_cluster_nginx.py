@@ -1,5 +1,5 @@
-"""Why: buyers do not see nodes, they see what is in front of them. Four nodes behind nginx (and
-haproxy), from the files we ship: the spread, orders and keys, and a node that dies in mid-sale."""
+"""Why: buyers do not see nodes, they see the balancer. Four nodes behind nginx (and haproxy), from
+the shipped files: the spread, orders and keys, and a node that dies in mid-sale."""
 
 import re
 import signal
@@ -11,29 +11,30 @@ import pytest
 import spike
 import spikelog
 from cluster import Haproxy, Nginx, four_nodes, free_base
-from orders import Crowd, buy_path, insist, node_of
+from orders import Crowd, buy_path, until_verdict, node_of
 
 LOG = ("access_log            off;",
        """log_format explain '$msec $status $upstream_addr';
     access_log access.log explain;""")
 
 
-CALM = {Nginx: [("proxy_read_timeout       3s", "proxy_read_timeout       60s")],
-        Haproxy: [("timeout server             3s", "timeout server             60s"),
-                  ("timeout check              1s", "timeout check              60s")]}
+LONG_TIMEOUTS = {Nginx: [("proxy_read_timeout       3s", "proxy_read_timeout       60s")],
+                 Haproxy: [("timeout server             3s", "timeout server             60s"),
+                           ("timeout check              1s", "timeout check              60s")]}
 
 
 @pytest.fixture
-def sale(place):
-    """Starts Redis, four nodes and a balancer before them. A disk that is busy for some seconds makes
-    no failure here, unless the balancer is in a hurry, as shipped."""
+def sale(site):
+    """Starts Redis, four nodes and a balancer in front of them. A disk that is busy for some
+    seconds makes no failure here; hurry: the short time-outs of the shipped files."""
 
     def start(balancer=Nginx, edits=(), hurry=False, **options):
-        base = free_base(place)
-        redis = place.redis(persistence="always")
+        base = free_base(site)
+        redis = site.redis(persistence="always")
         times = {"redis_timeout": "2s", "answer_timeout": "2500ms"} if hurry else {}
-        nodes = four_nodes(place, redis, base, **times, **options)
-        return redis, nodes, balancer(place, base, [*edits, *(() if hurry else CALM[balancer])])
+        nodes = four_nodes(site, redis, base, **times, **options)
+        return redis, nodes, balancer(site, base,
+                                      [*edits, *(() if hurry else LONG_TIMEOUTS[balancer])])
 
     return start
 
@@ -43,10 +44,10 @@ def requests_of(nodes):
 
 
 @pytest.mark.parametrize("balancer", [Nginx, Haproxy])
-def test_spread(place, sale, balancer):
+def test_spread(site, sale, balancer):
     """1,000 requests over 1,000 tickets: exactly 100, 200, 300, 400, all of them sold."""
     redis, nodes, front = sale(balancer, events={"ticket": {"total": 1000}})
-    load = place.load(front, connections=50, requests=1000).join()
+    load = site.load(front, connections=50, requests=1000).join()
     assert load.codes == {1: 1000}
     assert requests_of(nodes) == [100, 200, 300, 400]
     assert [len(node.orders()) for node in nodes] == [100, 200, 300, 400]
@@ -57,8 +58,8 @@ def test_prototype_load(sale):
     """The published prototype's command, with and without keep-alive: no request fails."""
     redis, nodes, front = sale(events={"ticket": {"total": 500}})
     for more in ([], ["-k"]):
-        said = run_ab(front, "-n", 1000, *more)
-        assert "Failed requests:        0\n" in said and "Non-2xx" not in said
+        report = run_ab(front, "-n", 1000, *more)
+        assert "Failed requests:        0\n" in report and "Non-2xx" not in report
     assert redis.figure() == 500
     assert requests_of(nodes) == [200, 400, 600, 800]
 
@@ -74,16 +75,17 @@ def run_ab(front, *words):
 
 
 def test_orders_through_nginx(sale):
-    """Whoever asks for an order, or cancels it, reaches the node that has it."""
+    """Requests about an order reach the node that has it."""
     _, nodes, front = sale(events={"ticket": {"total": 100, "hold": "5m"}})
-    orders = [insist(lambda: front.ask("POST", "/buy/ticket")).data["order"] for _ in range(10)]
+    orders = [until_verdict(lambda: front.fetch("POST", "/buy/ticket")).data["order"]
+              for _ in range(10)]
     assert {order[:4] for order in orders} == {"0001", "0002", "0003", "0004"}
     for order in orders:
-        assert front.ask("GET", f"/order/{order}").data["state"] == "held"
-        assert front.ask("POST", f"/order/{order}/cancel").data["state"] == "cancelled"
-        assert node_of(nodes, order).ask("GET", f"/order/{order}").data["state"] == "cancelled"
-        assert front.ask("POST", f"/order/{order}/pay").status == 404
-    foreign = front.ask("GET", "/order/0005-000000000001-0123456789abcdef")
+        assert front.fetch("GET", f"/order/{order}").data["state"] == "held"
+        assert front.fetch("POST", f"/order/{order}/cancel").data["state"] == "cancelled"
+        assert node_of(nodes, order).fetch("GET", f"/order/{order}").data["state"] == "cancelled"
+        assert front.fetch("POST", f"/order/{order}/pay").status == 404
+    foreign = front.fetch("GET", "/order/0005-000000000001-0123456789abcdef")
     assert (foreign.status, foreign.headers["x-spike-node"]) == (421, "5")
 
 
@@ -91,41 +93,43 @@ def test_retried_on_another_node(sale):
     """The same key, ten times, over all nodes: one order, one ticket."""
     redis, nodes, front = sale(events={"ticket": {"total": 100}})
     headers = ["Idempotency-Key: basket-17"]
-    said = [insist(lambda: front.ask("POST", "/buy/ticket", headers=headers, body="n=2"))
-            for _ in range(10)]
-    assert len({answer.data["order"] for answer in said}) == 1
+    buy = lambda: front.fetch("POST", "/buy/ticket", headers=headers, body="n=2")
+    answers = [until_verdict(buy) for _ in range(10)]
+    assert len({answer.data["order"] for answer in answers}) == 1
     assert all(count > 0 for count in requests_of(nodes)), "not over all nodes"
     assert redis.figure() == 2
     spikelog.audit(*nodes)
 
 
 def test_node_hangs(sale):
-    """A node that hangs while it has requests: those with a key are answered by another one, in
-    time, and when it goes on it finds that they have their order."""
+    """A node that hangs while it has requests: those with a key are answered by another node, in
+    time, and when the first one runs again it finds their orders."""
     redis, nodes, front = sale(hurry=True, events={"ticket": {"total": 100}})
     nodes[3].freeze()
     before = time.monotonic()
     paths = [buy_path(key=f"key-{i}") for i in range(10)]
     try:
-        crowd = Crowd(10, lambda caller, i: caller.insist(lambda: front.address, "GET", paths[i]))
-        said = [answer.data["order"] for answer in crowd.join()]
-        assert time.monotonic() - before > 2, "nothing had to wait: this test shows nothing"
+        crowd = Crowd(10, lambda caller, i: caller.until_verdict(
+            lambda: front.address, "GET", paths[i]))
+        bought = [answer.data["order"] for answer in crowd.join()]
+        assert time.monotonic() - before > 2, "no request had to wait: this test shows nothing"
     finally:
         nodes[3].process.send_signal(signal.SIGCONT)
-    assert len(set(said)) == 10 and not any(order.startswith("0004") for order in said)
+    assert len(set(bought)) == 10
+    assert not any(order.startswith("0004") for order in bought)
     nodes[3].wait_healthy()
-    for path, order in zip(paths, said):
-        assert insist(lambda path=path: nodes[3].ask("GET", path)).data["order"] == order
+    for path, order in zip(paths, bought):
+        assert until_verdict(lambda path=path: nodes[3].fetch("GET", path)).data["order"] == order
     assert redis.figure() == 10
     spikelog.audit(*nodes)
 
 
 class Ab:
-    """ab in the background, telling of every answer, until it is told to end."""
+    """ab in the background, which prints every answer until end()."""
 
-    def __init__(self, place, front, buyers):
-        place.started.append(self)
-        self.out = place.dir / "ab"
+    def __init__(self, site, front, buyers):
+        site.started.append(self)
+        self.out = site.dir / "ab"
         host, port = front.address
         with open(self.out, "wb") as out:
             self.process = subprocess.Popen(
@@ -137,7 +141,7 @@ class Ab:
         return self.out.read_bytes().count(b'"code":')
 
     def end(self):
-        """All codes and all orders that it was told. It does not wait for what is under way."""
+        """All codes and orders of the answers. ab does not wait for requests under way."""
         assert self.process.poll() is None, self.out.read_text()[-2000:]
         self.process.send_signal(signal.SIGINT)
         self.process.wait(spike.SOON_S * spike.PATIENCE)
@@ -151,22 +155,23 @@ class Ab:
             self.process.wait()
 
 
-def unwell(front):
-    """When, status and nodes asked of each request that nginx did not answer with 200, in its log.
-    499: the buyer had left."""
+def failed_requests(front):
+    """Time, status and upstreams of each request that nginx did not answer with 200, from its log.
+    499: the client had disconnected."""
     rows = [line.split(" ", 2) for line in (front.dir / "access.log").read_text().splitlines()]
-    return [(float(when), status, asked) for when, status, asked in rows
+    return [(float(when), status, upstreams) for when, status, upstreams in rows
             if status not in ("200", "499")]
 
 
-def test_killed_in_mid_sale(place, sale):
+def test_killed_in_mid_sale(site, sale):
     """ab, and buyers with keys beside it; one node is killed and started again. No order is lost or
-    doubled, whoever fails was sent to that node while it was away, and with a key nobody fails."""
+    doubled, every failed request was sent to that node while it was away, and with a key none
+    fails."""
     redis, nodes, front = sale(edits=[LOG], events={"ticket": {"total": 300000}})
     numbers = iter(range(300000))
-    keyed = place.load(front, connections=20, path=lambda: buy_path(key=f"key-{next(numbers)}"),
-                       pause_s=0.005)
-    ab = Ab(place, front, 50)
+    keyed = site.load(front, connections=20, path=lambda: buy_path(key=f"key-{next(numbers)}"),
+                      pause_s=0.005)
+    ab = Ab(site, front, 50)
     spike.wait("sales", lambda: ab.answers() > 1000 and keyed.yes_count() > 300, step=0.1)
     away_from = time.time()
     nodes[3].kill9()
@@ -175,30 +180,31 @@ def test_killed_in_mid_sale(place, sale):
     nodes[3].start()
     back_at = time.time()
     sold = nodes[3].event_stats()["node_sold"]
-    spike.wait("it to sell again", lambda: nodes[3].event_stats()["node_sold"] > sold + 100)
+    spike.wait("the node to sell again", lambda: nodes[3].event_stats()["node_sold"] > sold + 100)
     codes, yeses = ab.end()
     keyed.stop()
 
-    # Each failure is explained: its request was sent to that node while it was away.
+    # Each failed request was sent to that node while it was away.
     failed = [code for code in codes if code != 1]
     busy = [row for row in keyed.rows if row.code != 1]
     assert failed and set(failed) <= {-502, -6}
     dead = f"{nodes[3].address[0]}:{nodes[3].address[1]}"
-    for when, status, asked in unwell(front):
-        assert away_from - 0.1 <= when <= back_at + spike.LATE_S * spike.PATIENCE, (when, status, asked)
-        assert dead in asked, (when, status, asked)
-    assert len(unwell(front)) == len(failed) + len(busy)
+    latest = back_at + spike.LATE_S * spike.PATIENCE
+    for when, status, upstreams in failed_requests(front):
+        assert away_from - 0.1 <= when <= latest, (when, status, upstreams)
+        assert dead in upstreams, (when, status, upstreams)
+    assert len(failed_requests(front)) == len(failed) + len(busy)
 
-    # With a key: yes, or "busy, try again with the same key" where the dead node had it just then.
+    # With a key: yes, or "busy, try again with the same key" if the dead node had the request.
     assert {row.code for row in busy} <= {-6} and keyed.unanswered == 0
-    told = keyed.yeses + [insist(lambda row=row: front.ask("GET", row.path)).data["order"]
-                          for row in busy]
-    assert len({row.path for row in keyed.rows}) == len(told) == len(set(told))
+    retried = [until_verdict(lambda row=row: front.fetch("GET", row.path)) for row in busy]
+    with_key = keyed.yeses + [answer.data["order"] for answer in retried]
+    assert len({row.path for row in keyed.rows}) == len(with_key) == len(set(with_key))
     print(f"{len(failed)} of {len(codes)} without a key failed, "
-          f"{len(busy)} of {len(told)} with one had to try again")
+          f"{len(busy)} of {len(with_key)} with one had to try again")
 
-    # All of it, against the journals. An order may be there of which nobody was told: of a request
+    # All answers, against the journals. These may have an order without an answer: of a request
     # without a key that failed, or that ab did not wait for.
     spikelog.audit(*nodes)
-    orders = spike.check_promises(nodes, yeses + told, 300000, redis.figure())
-    assert len(orders) - len(yeses + told) <= failed.count(-502) + 50
+    orders = spike.check_promises(nodes, yeses + with_key, 300000, redis.figure())
+    assert len(orders) - len(yeses + with_key) <= failed.count(-502) + 50

@@ -1,10 +1,10 @@
 """Why: the hardest moment of a sale is a node that is long dead while Redis loses what that node
-had sold, again and again: nobody waits for it then, and all the same not one ticket too many may be
-sold. Buyers with keys and a limit hold, pay early and late, cancel and retry on both nodes.
+had sold, again and again: the others do not wait for it then, and still not one ticket too many may
+be sold. Buyers with keys and a limit hold, pay early and late, cancel and retry on both nodes.
 
-Afterwards all is well again: nothing is oversold, the audit is clean, no key has two orders and
-nobody more than his limit, but for what the CAVEATS of spike-server(8) say: what was bought
-while a node was away which had been silent when Redis lost its keys.
+Afterwards nothing is oversold, the audit is clean, no key has two orders and no buyer more than the
+limit, except as CAVEATS of spike-server(8) say: purchases while a node was away that had been
+silent when Redis lost its keys.
 
 SPIKE_CHAOS_DEAD=180 makes it three minutes; SPIKE_SEED repeats the choices (not the timing).
 """
@@ -20,8 +20,8 @@ import spike
 import spikelog
 
 SECONDS = float(os.environ.get("SPIKE_CHAOS_DEAD", "8"))
-TIMEOUT_S = 2.0 * spike.PATIENCE  # node-timeout; a living node must not stand still for that long
-STALL_S = 1.0 * spike.PATIENCE  # what a node may have stood still when it was killed
+TIMEOUT_S = 2.0 * spike.PATIENCE  # node-timeout; a live node must not stand still for that long
+STALL_S = 1.0 * spike.PATIENCE  # how long a node may have stood still before it was killed
 HOLD_MS, LIMIT, BUYERS, CLIENTS = 800, 6, 400, 12
 TOTAL = 60 + int(SECONDS * 10)  # so that it is sold out before the end
 SIDE_KEYS = ["{" + spike.HASH + "}:" + name for name in ("requests", "buyers", "grants")]
@@ -34,11 +34,11 @@ def now_ms():
 
 
 class Clients:
-    """They buy with a key and retry it anywhere, and then pay, cancel or do nothing."""
+    """Clients that buy with a key and retry it on any node, and then pay, cancel or do nothing."""
 
     def __init__(self, nodes, seed, seconds):
         self.nodes, self.seed, self.end = nodes, seed, time.monotonic() + seconds
-        self.lock, self.said = threading.Lock(), collections.defaultdict(set)
+        self.lock, self.outcomes = threading.Lock(), collections.defaultdict(set)
         self.orders_of = collections.defaultdict(set)
         self.crowd = orders.Crowd(CLIENTS, self.client)
 
@@ -47,9 +47,9 @@ class Clients:
         while time.monotonic() < self.end:
             order = self.buy(caller, choose, f"c{number}-{i}")
             if order:
-                self.go_on(caller, choose, order)
+                self.finish(caller, choose, order)
             else:
-                time.sleep(0.05)  # sold out, or he has his limit
+                time.sleep(0.05)  # sold out, or at the limit
             i += 1
         return i
 
@@ -58,44 +58,46 @@ class Clients:
         buyer = f"b{choose.randrange(BUYERS)}"
         path = orders.buy_path(n=choose.randint(1, 3), buyer=buyer, key=key)
         for _ in range(choose.choice([1, 1, 2, 3])):
-            answer = self.some(caller, lambda: choose.choice(self.nodes).address, "GET", path)
+            answer = self.request(caller, lambda: choose.choice(self.nodes).address, "GET", path)
             if answer and answer.code == 1:
                 order = answer.data["order"]
                 with self.lock:
                     self.orders_of[key].add(order)
         return order
 
-    def go_on(self, caller, choose, order):
+    def finish(self, caller, choose, order):
         node, fate = orders.node_of(self.nodes, order), choose.random()
         if fate < 0.25:  # too late, or nearly
             time.sleep(HOLD_MS / 1000 + choose.random() * 0.3)
         if fate < 0.5:
-            answer = self.some(caller, lambda: node.admin, "POST", f"/order/{order}/pay", 200)
+            answer = self.request(caller, lambda: node.admin, "POST", f"/order/{order}/pay", 200)
             self.note(order, {1: "sold", -7: "refunded"}, answer)
         elif fate < 0.8:
-            answer = self.some(caller, lambda: node.address, "POST", f"/order/{order}/cancel", 200)
+            path = f"/order/{order}/cancel"
+            answer = self.request(caller, lambda: node.address, "POST", path, 200)
             if answer and answer.code == 1 and answer.data["state"] == "cancelled":
                 self.note(order, {1: "cancelled"}, answer)
 
-    def note(self, order, words, answer):
-        if answer and answer.code in words:
+    def note(self, order, outcome_of, answer):
+        if answer and answer.code in outcome_of:
             with self.lock:
-                self.said[words[answer.code]].add(order)
+                self.outcomes[outcome_of[answer.code]].add(order)
 
     @staticmethod
-    def some(caller, address, method, path, tries=60):
-        """A verdict, or None: he gives up."""
+    def request(caller, address, method, path, tries=60):
+        """A verdict, or None after so many tries."""
         for _ in range(tries):
-            answer = caller.ask(address(), method, path)
+            answer = caller.fetch(address(), method, path)
             if answer is not None and answer.code != -6:
                 return answer
-            time.sleep(0.05)  # he was told to wait, or cannot connect
+            time.sleep(0.05)  # busy, or no connection
         return None
 
     def check_states(self):
-        """What was said stands: paid is sold, refunded is not, cancelled is cancelled."""
-        for word, mine in self.said.items():
-            for order in mine:
+        """Every answer still holds: a paid order is sold, a refunded one is not, a cancelled one is
+        cancelled."""
+        for word, ids in self.outcomes.items():
+            for order in ids:
                 state = orders.state_of(orders.node_of(self.nodes, order), order)
                 if word == "refunded":
                     assert state in ("expired", "cancelled"), (order, state)
@@ -104,18 +106,18 @@ class Clients:
 
 
 class Chaos:
-    def __init__(self, place):
-        self.random, self.redis = place.random, place.redis()
-        self.proxies = [place.proxy(self.redis) for _ in (1, 2)]
+    def __init__(self, site):
+        self.random, self.redis = site.random, site.redis()
+        self.proxies = [site.proxy(self.redis) for _ in (1, 2)]
         event = {"total": TOTAL, "hold": f"{HOLD_MS}ms", "limit": LIMIT, "max_order": 3}
-        self.nodes = [place.node(i, nodes=[1, 2], redis=proxy, healthy=False, workers=1,
-                                 node_timeout=f"{TIMEOUT_S:.0f}s", events={"ticket": event})
+        self.nodes = [site.node(i, nodes=[1, 2], redis=proxy, healthy=False, workers=1,
+                                node_timeout=f"{TIMEOUT_S:.0f}s", events={"ticket": event})
                       for i, proxy in enumerate(self.proxies, 1)]
         for node in self.nodes:
             node.wait_healthy()
         self.redis.keep_dump()
         self.counts = collections.Counter()
-        self.dead_since, self.open, self.windows = None, [], []  # see CAVEATS
+        self.dead_since, self.open, self.windows = None, [], []  # of excused purchases, see CAVEATS
 
     # -- what Redis loses
 
@@ -129,7 +131,8 @@ class Chaos:
         self.redis.client.delete(self.random.choice(SIDE_KEYS))
 
     def lose(self, how):
-        """A node is away, silent for node-timeout or nearly: its keys may be as new."""
+        """A loss; if a node has been silent for node-timeout or nearly, its keys are excused until
+        it is back."""
         began_ms = now_ms()
         how()
         self.counts[how.__name__] += 1
@@ -164,7 +167,8 @@ class Chaos:
             node.start(healthy=False)
 
     def dead(self):
-        """Dead for a moment, or for longer than node-timeout, while Redis has its own troubles."""
+        """A node is dead for a moment, or for longer than node-timeout, while Redis has faults of
+        its own."""
         node = self.random.choice(self.nodes)
         node.kill9()
         self.dead_since = (node.number, now_ms())
@@ -173,7 +177,7 @@ class Chaos:
             self.one(self.random.choice([self.old_dump, self.old_dump, self.flush, self.delete,
                                          self.keep_dump, self.keep_dump, self.keep_dump,
                                          self.client_kill, self.client_kill, self.restart_redis]))
-            time.sleep(self.random.random() * TIMEOUT_S * 0.2)  # so that faults meet it anywhere
+            time.sleep(self.random.random() * TIMEOUT_S * 0.2)  # so that faults come at any moment
         node.start(healthy=False)
         self.dead_since = None
 
@@ -188,8 +192,8 @@ class Chaos:
     def are_healthy(self):
         return all(node.health().status == 200 for node in self.nodes)
 
-    def breathe(self):
-        spike.wait("all to be healthy", self.are_healthy)
+    def recover(self):
+        spike.wait("all nodes to be healthy", self.are_healthy)
         self.windows += [(*window, now_ms()) for window in self.open]
         self.open = []
 
@@ -201,13 +205,13 @@ class Chaos:
         while time.monotonic() < end:
             self.one(self.random.choice(faults))
             if self.random.random() < 0.6:
-                self.breathe()
+                self.recover()
             time.sleep(self.random.random() * 0.4)  # as above
-        self.breathe()
+        self.recover()
 
 
-class Books:
-    """Every grant of the journals, and who bought while a forgotten node was away."""
+class Purchases:
+    """Every grant of the journals, and the keys and buyers of purchases in the excused windows."""
 
     def __init__(self, nodes, windows):
         self.by_key, self.tickets = collections.defaultdict(set), collections.Counter()
@@ -227,40 +231,40 @@ class Books:
                     self.tickets[row["buyer"]] += int(row["n"])
 
     def doubles(self):
-        return {key for key, mine in self.by_key.items() if key and len(mine) > 1}
+        return {key for key, ids in self.by_key.items() if key and len(ids) > 1}
 
     def above(self):
         return {buyer for buyer, n in self.tickets.items() if n > LIMIT}
 
 
-def check_books(chaos, clients):
-    books = Books(chaos.nodes, chaos.windows)
-    doubles, above = books.doubles(), books.above()
-    print(f"{chaos.counts}\n{len(books.by_key)} keys, {len(doubles)} with two orders, "
+def check_purchases(chaos, clients):
+    purchases = Purchases(chaos.nodes, chaos.windows)
+    doubles, above = purchases.doubles(), purchases.above()
+    print(f"{chaos.counts}\n{len(purchases.by_key)} keys, {len(doubles)} with two orders, "
           f"{len(above)} buyers above the limit, {len(chaos.windows)} losses with a node away")
-    assert doubles <= books.key_excused, doubles - books.key_excused
-    assert above <= books.buyer_excused, above - books.buyer_excused
-    told_twice = {key for key, mine in clients.orders_of.items() if len(mine) > 1}
-    assert told_twice <= doubles, "a yes that is in no journal"
+    assert doubles <= purchases.key_excused, doubles - purchases.key_excused
+    assert above <= purchases.buyer_excused, above - purchases.buyer_excused
+    answered_twice = {key for key, ids in clients.orders_of.items() if len(ids) > 1}
+    assert answered_twice <= doubles, "a yes that is in no journal"
     for line in spikelog.breaches(*chaos.nodes):
-        excuse = books.buyer_excused if "limit:" in line else doubles if " P4 " in line else ()
+        excuse = purchases.buyer_excused if "limit:" in line else doubles if " P4 " in line else ()
         assert excuse, line
 
 
-def test_dead_for_long_while_redis_forgets(place):
-    chaos = Chaos(place)
-    clients = Clients(chaos.nodes, place.random.randrange(1 << 32), SECONDS)
+def test_dead_for_long_while_redis_forgets(site):
+    chaos = Chaos(site)
+    clients = Clients(chaos.nodes, site.random.randrange(1 << 32), SECONDS)
     chaos.run(clients.end - 1)
     print(f"{sum(clients.crowd.join())} tries")
-    chaos.breathe()
+    chaos.recover()
     figures = lambda: orders.sample(chaos.redis, (1, 2))
     spike.wait("the holds to end", lambda: figures()["1:held"] == figures()["2:held"] == 0)
     spike.wait("all to be settled", lambda: not figures()["1:pending"] + figures()["2:pending"])
     orders.check_sample(figures(), (1, 2))
     clients.check_states()
-    check_books(chaos, clients)
+    check_purchases(chaos, clients)
     rest = figures()[spike.TOTAL] - figures()[spike.SOLD]
     print(f"{figures()[spike.SOLD]} of {figures()[spike.TOTAL]} sold")
     assert rest >= 0
-    for node in chaos.nodes:  # what the other did last is seen a beat later
-        spike.wait("both to see it", lambda node=node: node.stock()["left"] == rest)
+    for node in chaos.nodes:  # the other node's last change is seen a beat later
+        spike.wait("both nodes to see it", lambda node=node: node.stock()["left"] == rest)

@@ -1,6 +1,6 @@
-"""Why: `make demo` is the first that people see of the whole, and what they rehearse a sale with.
-It must show a sale that adds up, say so if one does not, and leave nothing behind, however it
-ends."""
+"""Why: `make demo` is what people see first of the whole, and what they rehearse a sale with. It
+must show a sale whose sums are right, report one whose sums are wrong, and leave nothing behind,
+however it ends."""
 
 import errno
 import fcntl
@@ -21,17 +21,18 @@ import spike
 from cluster import NUMBERS, free_base
 
 DEMO = spike.ROOT / "conf" / "demo.sh"
-# A disk that takes its time is no fault here: what we ship with a second to answer in gets more.
-CALM = {"cluster/nginx.conf": ("proxy_read_timeout       3s;", "proxy_read_timeout       60s;"),
-        **{f"cluster/node{i}.conf": ("idle-timeout 90s;", "idle-timeout 90s; answer-timeout 20s; "
-                                     "redis-timeout 10s; node-timeout 60s;") for i in NUMBERS}}
+# A slow disk is no fault here: the short time-outs of the shipped files are made longer.
+SLOW_NODE = "idle-timeout 90s; answer-timeout 20s; redis-timeout 10s; node-timeout 60s;"
+LONG_TIMEOUTS = {
+    "cluster/nginx.conf": ("proxy_read_timeout       3s;", "proxy_read_timeout       60s;"),
+    **{f"cluster/node{i}.conf": ("idle-timeout 90s;", SLOW_NODE) for i in NUMBERS}}
 
 
-def calm_copy(place):
-    """conf/demo.sh among the files it takes, with longer time-outs."""
-    conf = place.dir / "conf"
+def copy_with_long_timeouts(site):
+    """A copy of conf/demo.sh and the files it uses, with longer time-outs."""
+    conf = site.dir / "conf"
     shutil.copytree(spike.ROOT / "conf", conf)
-    for name, (old, new) in CALM.items():
+    for name, (old, new) in LONG_TIMEOUTS.items():
         text = (conf / name).read_text()
         assert text.count(old) == 1, name
         (conf / name).write_text(text.replace(old, new))
@@ -39,10 +40,11 @@ def calm_copy(place):
 
 
 class Demo:
-    """One run of it, on other ports, in a folder of its own; on a terminal, if that is wished."""
+    """One run of the demo, on other ports, in a folder of its own; terminal: on a pseudo-terminal.
+    """
 
-    def __init__(self, place, terminal=False, base=None, script=None, slow=None, **env):
-        self.out = place.dir / "out"
+    def __init__(self, site, terminal=False, base=None, script=None, slow=None, **env):
+        self.out = site.dir / "out"
         self.out.mkdir()
         for name in ("spike-server", "spike-log", "spike-top"):
             (self.out / name).symlink_to(pathlib.Path(spike.SERVER).with_name(name))
@@ -51,12 +53,12 @@ class Demo:
             (self.out / "spike-server").write_text(
                 f'#!/bin/sh\nLD_PRELOAD={slow} SLOW_SYNC_MS=1500 exec {spike.SERVER} "$@"\n')
             (self.out / "spike-server").chmod(0o755)
-        self.mark = str(uuid.uuid4())  # all that it starts inherits this
-        env = dict(os.environ, TERM="xterm", PORT_BASE=str(base or free_base(place)),
-                   SPIKE_DEMO_TEST=self.mark, **env)
-        self.ours, theirs = pty.openpty() if terminal else os.pipe()
+        self.tag = str(uuid.uuid4())  # every process of the demo inherits this in its environment
+        env = dict(os.environ, TERM="xterm", PORT_BASE=str(base or free_base(site)),
+                   SPIKE_DEMO_TEST=self.tag, **env)
+        self.terminal_fd, theirs = pty.openpty() if terminal else os.pipe()
         self.process = subprocess.Popen(
-            [str(script or calm_copy(place)), str(self.out)], env=env,
+            [str(script or copy_with_long_timeouts(site)), str(self.out)], env=env,
             stdin=theirs if terminal else subprocess.DEVNULL,
             stdout=theirs, stderr=theirs, start_new_session=True,
             preexec_fn=(lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if terminal else None)
@@ -64,20 +66,21 @@ class Demo:
         self.text = ""
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        place.started.append(self)
+        site.started.append(self)
 
     def _read(self):
         try:
-            while data := os.read(self.ours, 65536):
+            while data := os.read(self.terminal_fd, 65536):
                 self.text += data.decode("utf-8", "replace")
         except OSError as end:
-            assert end.errno == errno.EIO  # a terminal that nobody has any more
+            assert end.errno == errno.EIO  # no process has the terminal open any more
 
     def wait_for(self, pattern):
         spike.wait(f"{pattern} from the demo", lambda: re.search(pattern, self.text))
 
     def end(self):
-        """Its exit code; and everything that it started has ended before it."""
+        """Waits for its end; every process that it started must have ended before it. Returns the
+        exit code."""
         code = self.process.wait(5 * spike.SOON_S * spike.PATIENCE)
         assert not self.running()
         self.reader.join(spike.SOON_S)
@@ -87,17 +90,17 @@ class Demo:
         found = []
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
             try:
-                if self.mark.encode() in (entry / "environ").read_bytes():
+                if self.tag.encode() in (entry / "environ").read_bytes():
                     found.append((entry / "cmdline").read_text().replace("\0", " "))
             except OSError:
-                pass  # it has ended, or is none of ours
+                pass  # it has ended, or belongs to another user
         return found
 
     def close(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(spike.SOON_S)
-        os.close(self.ours)
+        os.close(self.terminal_fd)
 
 
 def table_of(text):
@@ -127,18 +130,18 @@ def check_figures(text, requests):
     assert "WRONG" not in text
 
 
-def test_sold_out(place):
+def test_sold_out(site):
     """Without a terminal: the figures of spike-top in between, then the table."""
-    demo = Demo(place, REQUESTS="12000")
+    demo = Demo(site, REQUESTS="12000")
     assert demo.end() == 0, demo.text
     assert re.search(r"^spike-top  ticket  .* 4/4 up ", demo.text, re.MULTILINE)
     check_figures(demo.text, 12000)
 
 
-def test_on_a_slow_disk(place, preload):
-    """A disk slower than answer-timeout: buyers hear busy and what they were granted is given back.
-    That is no success, and the figures say so; but what was given back is not sold, nor oversold."""
-    demo = Demo(place, script=DEMO, slow=preload("slowsync"), REQUESTS="2000", BUYERS="1000")
+def test_on_a_slow_disk(site, preload):
+    """A disk slower than answer-timeout: buyers get "busy" and their grants are given back. The
+    demo fails, and its figures show it; but tickets given back are neither sold nor oversold."""
+    demo = Demo(site, script=DEMO, slow=preload("slowsync"), REQUESTS="2000", BUYERS="1000")
     assert demo.end() == 1
     assert "WRONG" in demo.text, demo.text
     assert "WRONG" in fact("failed", demo.text)
@@ -148,52 +151,52 @@ def test_on_a_slow_disk(place, preload):
     assert fact("audit", demo.text) == "no breach"
 
 
-def test_live(place):
-    """On a terminal: the console, which q ends; then the table."""
-    demo = Demo(place, terminal=True, REQUESTS="12000")
+def test_live(site):
+    """On a terminal: the console until q is pressed, then the table."""
+    demo = Demo(site, terminal=True, REQUESTS="12000")
     demo.wait_for("F1")
-    os.write(demo.ours, b"q")
+    os.write(demo.terminal_fd, b"q")
     assert demo.end() == 0, demo.text
     check_figures(demo.text, 12000)
 
 
 @pytest.mark.parametrize("moment", ["1,000 requests", " more: ", "ticket  (OPEN|SOLD OUT)"])
-def test_interrupted(place, moment):
-    """INT, whenever it comes, ends it all and is no success."""
-    demo = Demo(place, REQUESTS="3000000")
+def test_interrupted(site, moment):
+    """INT at any moment ends the demo with a failure."""
+    demo = Demo(site, REQUESTS="3000000")
     demo.wait_for(moment)
     os.kill(demo.process.pid, signal.SIGINT)
     assert demo.end() == 130
 
 
-def test_ctrl_c(place):
+def test_ctrl_c(site):
     """The same by the key, in the console."""
-    demo = Demo(place, terminal=True, REQUESTS="3000000")
+    demo = Demo(site, terminal=True, REQUESTS="3000000")
     demo.wait_for("F1")
-    os.write(demo.ours, b"\x03")
+    os.write(demo.terminal_fd, b"\x03")
     assert demo.end() == 130
 
 
-def test_port_taken(place):
-    """Somebody else's server must not be taken for ours."""
-    base = free_base(place)
+def test_port_taken(site):
+    """A foreign server on a node's port must not be taken for the node."""
+    base = free_base(site)
     with spike.socket.create_server(("127.0.0.1", base + 3)):
-        demo = Demo(place, base=base)
+        demo = Demo(site, base=base)
         assert demo.end() == 1
     assert f"127.0.0.1:{base + 3}" in demo.text and "node 3 has ended" in demo.text
 
 
-def test_wrong_sums_are_said(place):
-    """Requests that nobody was to make, past nginx: the sums are marked, and the exit is 1."""
-    base = free_base(place)
-    demo = Demo(place, base=base, REQUESTS="12000")
+def test_wrong_sums_are_reported(site):
+    """A request that goes past nginx: the sums are marked as wrong, and the exit code is 1."""
+    base = free_base(site)
+    demo = Demo(site, base=base, REQUESTS="12000")
 
-    def asked():
+    def answers():
         try:
-            return spike.ask(("127.0.0.1", base + 1), "GET", "/stock/ticket")
+            return spike.fetch(("127.0.0.1", base + 1), "GET", "/stock/ticket")
         except OSError:
             return None
 
-    spike.wait("node 1", asked, step=0.002)
+    spike.wait("node 1", answers, step=0.002)
     assert demo.end() == 1
     assert re.search(r"^ +all .* WRONG", demo.text, re.MULTILINE), demo.text

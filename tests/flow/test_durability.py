@@ -31,26 +31,26 @@ class Recording:
         self.file.close()
 
 
-# kind GRANT, state SOLD, no buyer, no key, then seq: how such a record's bytes go on after its CRC.
+# A record's bytes after its CRC: kind GRANT, state SOLD, no buyer, no key, then seq.
 GRANT_SOLD = re.compile(rb"(?=\x04\x02\x00\x00(.{8}))", re.DOTALL)
 
 
 def durable_from(recording, grants):
-    """seq -> the place in the row from which on its record was safe on disk."""
+    """seq -> the index of the event after which its record was safe on disk."""
     written, safe, waiting, data_synced = set(), {}, [], False
-    for place, event in enumerate(recording.events):
+    for position, event in enumerate(recording.events):
         kind, _, self_syncing = event[:3]
         if kind == WRITE and not self_syncing:
             found = {int.from_bytes(m[1], "little")
                      for m in GRANT_SOLD.finditer(recording.data(event))}
-            fresh = (found & grants.keys()) - written
-            written |= fresh
-            waiting += fresh
+            new = (found & grants.keys()) - written
+            written |= new
+            waiting += new
             data_synced = False
         elif kind == SYNC:
             data_synced = True
         elif kind == WRITE and data_synced:
-            safe.update((seq, place) for seq in waiting)
+            safe.update((seq, position) for seq in waiting)
             waiting = []
     return safe
 
@@ -59,19 +59,20 @@ def check(recording, node):
     grants = {r["seq"]: r["order"] for r in node.records() if r["kind"] == "grant"}
     safe = durable_from(recording, grants)
     by_order = {order: safe.get(seq) for seq, order in grants.items()}
-    yeses = [(place, recording.data(event).decode())
-             for place, event in enumerate(recording.events) if event[0] == YES]
-    early = [order for place, order in yeses if not by_order[order] or by_order[order] > place]
-    assert not early, f"{len(early)} of {len(yeses)} yeses were said before their sync: {early[:3]}"
+    yeses = [(position, recording.data(event).decode())
+             for position, event in enumerate(recording.events) if event[0] == YES]
+    early = [order for position, order in yeses
+             if not by_order[order] or by_order[order] > position]
+    assert not early, f"{len(early)} of {len(yeses)} yeses were sent before their sync: {early[:3]}"
     return len(yeses)
 
 
-def test_no_yes_before_its_sync(place, preload):
-    """Under load, with batches: every yes stands behind its commit's last sync."""
-    path = place.dir / "record"
-    node = place.node(redis=place.redis(), preload=preload("recorder"),
-                      env={"SPIKE_RECORD": str(path)}, events={"ticket": {"total": 3000}})
-    load = place.load(node, connections=64, requests=3500).join()
+def test_no_yes_before_its_sync(site, preload):
+    """Under load, with batches: every yes comes after its commit's last sync."""
+    path = site.dir / "record"
+    node = site.node(redis=site.redis(), preload=preload("recorder"),
+                     env={"SPIKE_RECORD": str(path)}, events={"ticket": {"total": 3000}})
+    load = site.load(node, connections=64, requests=3500).join()
     assert load.codes == {1: 3000, -1: 500}
     assert node.term() == 0
     recording = Recording(path)
@@ -81,11 +82,12 @@ def test_no_yes_before_its_sync(place, preload):
         recording.close()
 
 
-def test_the_recorder_sees_what_it_should(place, preload):
-    """One buyer: each yes costs its own write, sync and meta write; else the test above is blind."""
-    path = place.dir / "record"
-    node = place.node(preload=preload("recorder"), env={"SPIKE_RECORD": str(path)})
-    place.load(node, connections=1, requests=20).join()
+def test_the_recorder_sees_every_sync(site, preload):
+    """One buyer: each yes has its own write, sync and meta write; else the test above sees nothing.
+    """
+    path = site.dir / "record"
+    node = site.node(preload=preload("recorder"), env={"SPIKE_RECORD": str(path)})
+    site.load(node, connections=1, requests=20).join()
     assert node.term() == 0
     recording = Recording(path)
     try:
@@ -97,27 +99,27 @@ def test_the_recorder_sees_what_it_should(place, preload):
         recording.close()
 
 
-def fill(place, node):
-    """Buys until the journal is full; answers the order ids."""
-    load = place.load(node, connections=50)
+def fill(site, node):
+    """Buys until the journal is full; returns the order ids."""
+    load = site.load(node, connections=50)
     spike.wait("a full journal", lambda: "is full" in node.log_text())
     busy = load.codes[-6]
-    spike.wait("it to be told", lambda: load.codes[-6] > busy + 100)
+    spike.wait("buyers to get busy", lambda: load.codes[-6] > busy + 100)
     load.stop()
     assert load.codes.keys() <= {1, -6}
     return load.yeses
 
 
-def test_full_journal(place):
-    """What cannot be written is not sold: a full journal answers -6, before and after a restart,
-    and with a larger size the sale goes on with nothing lost."""
-    node = place.node(redis=place.redis(), journal_size="1m", events={"ticket": {"total": 9000}})
-    yeses = fill(place, node)
+def test_full_journal(site):
+    """An order that cannot be written is not sold: with a full journal the node answers -6, before
+    and after a restart, and with a larger size the sale goes on with nothing lost."""
+    node = site.node(redis=site.redis(), journal_size="1m", events={"ticket": {"total": 9000}})
+    yeses = fill(site, node)
     assert yeses
-    assert node.ask("GET", "/stock/ticket").status == 200
+    assert node.fetch("GET", "/stock/ticket").status == 200
     assert node.term() == 0
     node.start()
-    yeses += fill(place, node)
+    yeses += fill(site, node)
     spike.check_promises([node], yeses, 9000, node.stock()["sold"])
     assert node.term() == 0
     node.conf.write_text(node.conf.read_text().replace("1m;", "64m;"))
@@ -126,12 +128,13 @@ def test_full_journal(place):
     spike.check_promises([node], yeses, 9000, 9000)
 
 
-def test_journal_without_room_for_one_order(place):
-    """A new journal that could never sell is a mistake that must be said, not a busy for ever."""
-    conf = place.dir / "small.conf"
+def test_journal_without_space_for_one_order(site):
+    """A new journal too small for any sale is refused at the start, instead of a "busy" for ever.
+    """
+    conf = site.dir / "small.conf"
     events = "".join(f"event e{i} {{ total 1; }}\n" for i in range(16))
     conf.write_text(
-        f"node 1;\nlisten 127.0.0.1:0;\njournal {place.dir}/small {{ size 1m; }}\n{events}"
+        f"node 1;\nlisten 127.0.0.1:0;\njournal {site.dir}/small {{ size 1m; }}\n{events}"
     )
     done = spike.run_server("-c", conf)
     assert done.code == 1

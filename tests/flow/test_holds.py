@@ -1,5 +1,5 @@
 """Why: a hold is a promise with an end. It ends at its time, whatever has happened to the server,
-and the tickets are for sale again: nothing is stranded, nothing ends early."""
+and the tickets are for sale again: no ticket is stranded, no hold ends early."""
 
 import time
 
@@ -17,7 +17,8 @@ def wall_ms():
 
 
 def ended_in_time(node, data):
-    """By the journal, not by when it is seen: not before its time, and not long after it."""
+    """By the journal's time, not the client's: the hold ended not before its time, and not long
+    after."""
     end, = (r["time_ms"] for r in node.records()
             if r.get("order") == data["order"] and r["kind"] == "change")
     print(f"expired {end - data['pay_by']} ms after its time")
@@ -29,15 +30,16 @@ def is_expired(node, order):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_life_of_an_order(place, standalone):
-    """held -> sold, cancelled or expired, as its buyer sees it; what is repeated answers the same."""
-    node = place.node(redis=None if standalone else place.redis(),
-                      events={"ticket": {"total": 5, "hold": "3s"}})
+def test_life_of_an_order(site, standalone):
+    """held -> sold, cancelled or expired, as a buyer sees it; a repeated request gets the same
+    answer."""
+    node = site.node(redis=None if standalone else site.redis(),
+                     events={"ticket": {"total": 5, "hold": "3s"}})
     before = wall_ms()
     sold, cancelled, expired = (orders.buy(node, n=n).data for n in (1, 2, 2))
     for data in (sold, cancelled, expired):
         assert before + 3000 <= data["pay_by"] <= wall_ms() + 3000
-        answer = orders.look(node, data["order"])
+        answer = orders.get_order(node, data["order"])
         assert (answer.status, answer.code, answer.json["msg"]) == (200, 1, "ok")
         assert answer.data == {"order": data["order"], "event": "ticket", "n": data["n"],
                                "state": "held", "pay_by": data["pay_by"]}
@@ -64,10 +66,10 @@ def test_life_of_an_order(place, standalone):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_down_past_the_deadline(place, standalone):
+def test_down_past_the_deadline(site, standalone):
     """Held, the server down past the end of the hold, started again: expired, returned, sold again."""
-    redis = None if standalone else place.redis()
-    node = place.node(redis=redis, events=SHORT)
+    redis = None if standalone else site.redis()
+    node = site.node(redis=redis, events=SHORT)
     held = [orders.buy(node, n=2).data for _ in range(2)]
     paid = orders.buy(node).data
     assert orders.pay(node, paid["order"]).code == 1
@@ -88,29 +90,29 @@ def test_down_past_the_deadline(place, standalone):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_a_restart_does_not_prolong(place, standalone):
-    """The end of a hold is a time of the clock, in the journal: a restart in between moves nothing."""
-    node = place.node(redis=None if standalone else place.redis(),
-                      events={"ticket": {"total": 5, "hold": "3s"}})
+def test_a_restart_does_not_prolong(site, standalone):
+    """The journal has the end of a hold as a time of the wall clock: a restart does not move it."""
+    node = site.node(redis=None if standalone else site.redis(),
+                     events={"ticket": {"total": 5, "hold": "3s"}})
     held = orders.buy(node, n=3).data
     node.kill9()
     node.start()
-    assert orders.look(node, held["order"]).data["pay_by"] == held["pay_by"]
+    assert orders.get_order(node, held["order"]).data["pay_by"] == held["pay_by"]
     assert orders.state_of(node, held["order"]) == "held" or wall_ms() > held["pay_by"]
     spike.wait("the hold to end", lambda: is_expired(node, held["order"]))
     ended_in_time(node, held)
 
 
-def test_a_shorter_hold_after_a_restart(place):
+def test_a_shorter_hold_after_a_restart(site):
     """After a restart with a shorter hold new orders end before older ones; each at its own time."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 50, "hold": "6s"}})
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 50, "hold": "6s"}})
     old = [orders.buy(node).data for _ in range(6)]
     node.kill9()
     node.conf.write_text(node.conf.read_text().replace("hold 6s;", "hold 300ms;"))
     node.start()
     new = [orders.buy(node).data for _ in range(6)]
-    assert new[-1]["pay_by"] < old[0]["pay_by"], "too slow to tell"
+    assert new[-1]["pay_by"] < old[0]["pay_by"], "too slow to compare"
     spike.wait("the new holds to end", lambda: all(is_expired(node, d["order"]) for d in new))
     if wall_ms() < old[0]["pay_by"]:
         assert [orders.state_of(node, d["order"]) for d in old] in (["held"] * 6, ["expired"] * 6)
@@ -125,10 +127,10 @@ def test_a_shorter_hold_after_a_restart(place):
     spikelog.audit(node)
 
 
-def test_what_comes_back_is_sold_elsewhere(place):
-    """Every node that said "sold out" sells again within one beat of a cancel on another."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 4, "hold": "5m"}})
+def test_what_comes_back_is_sold_elsewhere(site):
+    """A node that answered "sold out" sells again within one beat of a cancel on another node."""
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 4, "hold": "5m"}})
     order = orders.buy(nodes[0], n=4).data["order"]
     for i in range(6):
         here, there = nodes[i % 2], nodes[1 - i % 2]
@@ -141,10 +143,10 @@ def test_what_comes_back_is_sold_elsewhere(place):
     spikelog.audit(*nodes)
 
 
-def test_local_stock_counts_what_is_held(place):
-    """A node that has its local stock out says "sold out here" until some of it comes back."""
-    node = place.node(redis=place.redis(),
-                      events={"ticket": {"total": 50, "local-stock": 2, "hold": "5m"}})
+def test_local_stock_counts_what_is_held(site):
+    """A node whose local stock is out answers "sold out here" until a ticket of it comes back."""
+    node = site.node(redis=site.redis(),
+                     events={"ticket": {"total": 50, "local-stock": 2, "hold": "5m"}})
     first, second = (orders.buy(node).data["order"] for _ in range(2))
     refusal = orders.buy(node)
     assert (refusal.code, refusal.json["msg"]) == (-1, "sold out here")

@@ -1,5 +1,5 @@
-"""Why: the wire, over real sockets: strict about bytes, patient within limits, and no buyer
-can make another wait or the server lose count."""
+"""Why: HTTP over real sockets: strict about bytes, patient within limits, and no buyer can make
+another one wait or the server lose count."""
 
 import select
 import socket
@@ -15,20 +15,20 @@ HEADER_S, IDLE_S, CONNECTIONS = 1, 2, 64
 
 
 @pytest.fixture(scope="module")
-def node(shared_place):
+def node(shared_site):
     """A standalone node with small limits: "ticket" sells, "gone" is sold out."""
-    node = shared_place.node(events={"ticket": {"total": 100000}, "gone": {"total": 1}},
-                             connections=CONNECTIONS, max_header=1024, max_body=512, workers=2)
+    node = shared_site.node(events={"ticket": {"total": 100000}, "gone": {"total": 1}},
+                            connections=CONNECTIONS, max_header=1024, max_body=512, workers=2)
     node.buy("gone")
     spike.wait("sold out", lambda: node.buy("gone").code == -1)
     return node
 
 
 @pytest.fixture(scope="module")
-def hasty(shared_place):
-    """A node that soon loses patience with slow clients; only that is asked of it."""
-    return shared_place.node(name="hasty", events={"gone": {"total": 1}},
-                             header_timeout=f"{HEADER_S}s", idle_timeout=f"{IDLE_S}s")
+def hasty(shared_site):
+    """A node with short time-outs for slow clients, for the tests of those time-outs."""
+    return shared_site.node(name="hasty", events={"gone": {"total": 1}},
+                            header_timeout=f"{HEADER_S}s", idle_timeout=f"{IDLE_S}s")
 
 
 def raw(node, data, **more):
@@ -77,7 +77,8 @@ WRONG = {
     "stats are not public": (404, b"GET /stats HTTP/1.1\r\nHost: a\r\n\r\n"),
     "healthz is not public": (404, b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"),
     "chunked": (411, b"POST /buy/ticket HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
-    "gzip coding": (501, b"POST /buy/ticket HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
+    "gzip coding": (501,
+                    b"POST /buy/ticket HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
     "unknown method": (501, b"BREW /buy/ticket HTTP/1.1\r\nHost: a\r\n\r\n"),
     "long body": (413, b"POST /buy/ticket HTTP/1.1\r\nHost: a\r\nContent-Length: 513\r\n\r\n"),
     "long target": (414, b"GET /" + b"a" * 1100),
@@ -107,33 +108,33 @@ def test_wrong_requests(node, name):
 @pytest.mark.parametrize("path, allow", [("/buy/ticket", "GET, POST"), ("/stock/ticket", "GET")])
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "HEAD"])
 def test_405(node, method, path, allow):
-    answer = node.ask(method, path)
+    answer = node.fetch(method, path)
     assert (answer.status, answer.headers["allow"]) == (405, allow)
 
 
-def test_buy_with_get_no(place):
-    """Where GET must not buy, only POST does."""
-    node = place.node(buy_with_get="no")
+def test_buy_with_get_no(site):
+    """With buy-with-get no, only POST buys."""
+    node = site.node(buy_with_get="no")
     answer = node.buy()
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
-    assert node.ask("POST", "/buy/ticket").code == 1
+    assert node.fetch("POST", "/buy/ticket").code == 1
 
 
 def test_parameters_of_a_form(node):
-    """Unknown parameters are ignored, n=1 may be said in query and form, but not in both."""
+    """Unknown parameters are ignored; n may stand in the query or in the form, but not in both."""
     form = ["Content-Type: application/x-www-form-urlencoded"]
-    assert node.ask("POST", "/buy/ticket", headers=form, body="n=1&color=red").code == 1
-    assert node.ask("GET", "/buy/ticket?color=red&n=1").code == 1
-    assert node.ask("POST", "/buy/ticket?n=1", headers=form, body="n=1").status == 400
+    assert node.fetch("POST", "/buy/ticket", headers=form, body="n=1&color=red").code == 1
+    assert node.fetch("GET", "/buy/ticket?color=red&n=1").code == 1
+    assert node.fetch("POST", "/buy/ticket?n=1", headers=form, body="n=1").status == 400
 
 
 def test_one_body_length(node):
     """Every answer of /buy for an event has one body length: ab counts no failure."""
-    asked = [request("GET", "/buy/ticket"), request("POST", "/buy/ticket"),
-             request("GET", "/buy/ticket?n=0"), request("PUT", "/buy/ticket"),
-             request("GET", "/buy/ticket", headers=["Connection: close"]),
-             b"GET /buy/ticket HTTP/1.0\r\n\r\n"]
-    assert len({len(raw(node, data).body) for data in asked}) == 1
+    requests = [request("GET", "/buy/ticket"), request("POST", "/buy/ticket"),
+                request("GET", "/buy/ticket?n=0"), request("PUT", "/buy/ticket"),
+                request("GET", "/buy/ticket", headers=["Connection: close"]),
+                b"GET /buy/ticket HTTP/1.0\r\n\r\n"]
+    assert len({len(raw(node, data).body) for data in requests}) == 1
     gone = raw(node, GET)
     assert gone.body.rstrip(b" ") == b'{"code":-1,"msg":"sold out","data":null}'
 
@@ -162,15 +163,15 @@ def test_byte_by_byte(node):
 def test_pipelining_keeps_the_order(node):
     """Refusals never overtake the sale before them, however many requests come at once."""
     kinds = [("/buy/ticket", 1), ("/buy/gone", -1), ("/stock/ticket", 1), ("/nothing", -404)]
-    asked = [kinds[i * i % 7 % 4] for i in range(400)]
+    requests = [kinds[i * i % 7 % 4] for i in range(400)]
     with Wire(node.address) as wire:
-        wire.send(b"".join(request("GET", path) for path, _ in asked))
-        codes = [wire.answer().code for _ in asked]
-    assert codes == [code for _, code in asked]
+        wire.send(b"".join(request("GET", path) for path, _ in requests))
+        codes = [wire.answer().code for _ in requests]
+    assert codes == [code for _, code in requests]
 
 
 def test_pipelined_behind_a_wrong_one(node):
-    """After a 400 nothing more is read: whoever is out of step must not buy."""
+    """After a 400 nothing more is read: the bytes behind a malformed request must not buy."""
     sold = node.stock()["sold"]
     with Wire(node.address) as wire:
         wire.send(BAD["bare LF"] + request("GET", "/buy/ticket"))
@@ -180,7 +181,7 @@ def test_pipelined_behind_a_wrong_one(node):
 
 
 def test_100_continue(node):
-    """One 100 for a body that is waited for, then the answer."""
+    """One 100 for a body that has not arrived, then the answer."""
     top = (b"POST /buy/gone HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n"
            b"Content-Type: application/x-www-form-urlencoded\r\nExpect: 100-continue\r\n\r\n")
     with Wire(node.address) as wire:
@@ -218,7 +219,7 @@ def test_keep_alive(node, top, stays, event):
 
 
 def test_half_close(node):
-    """Who sends a request and says that it was the last one still gets the answer."""
+    """A client that shuts down its sending side after a request still gets the answer."""
     for path, code in (("/buy/ticket", 1), ("/buy/gone", -1), ("/stock/ticket", 1)):
         with Wire(node.address) as wire:
             wire.send(request("GET", path) * 3)
@@ -250,7 +251,7 @@ def test_body_deadline(hasty):
 
 
 def test_idle_time_out(hasty):
-    """A silent connection is closed without a word, not before its time."""
+    """An idle connection is closed without an answer, not before its time."""
     with Wire(hasty.address) as wire:
         wire.send(GET)
         wire.answer()
@@ -267,13 +268,13 @@ def test_connection_limit(node):
         wire.send(GET)
         assert wire.answer().code == -1
     assert node.stats()["http"]["connections"] == CONNECTIONS
-    assert "the limit is reached" not in node.log_text()  # nobody waits yet
+    assert "the limit is reached" not in node.log_text()  # no connection waits yet
     late = Wire(node.address)
     late.send(GET)
     late.sock.settimeout(0.3)
     with pytest.raises(socket.timeout):
         late.answer()
-    spike.wait("it to be said", lambda: "the limit is reached" in node.log_text())
+    spike.wait("the limit to be logged", lambda: "the limit is reached" in node.log_text())
     full.pop().close()
     late.sock.settimeout(spike.SOON_S)
     assert late.answer().code == -1
@@ -282,7 +283,7 @@ def test_connection_limit(node):
 
 
 def test_slow_reader(node):
-    """Who does not read his answers is paused, then dropped; the others notice nothing."""
+    """A client that does not read its answers is paused, then dropped; others notice nothing."""
     with Wire(node.address) as slow, Wire(node.address) as other:
         slow.sock.setblocking(False)
         sent = 0
@@ -298,34 +299,35 @@ def test_slow_reader(node):
 
 
 def test_slow_reader_gets_everything(node):
-    """Answers that had to wait for the reader come in full and in order."""
+    """Answers that had to wait for a slow reader arrive in full and in order."""
     count = 5000
     with Wire(node.address) as wire:
-        asked = GET * count
+        requests = GET * count
         got, at = 0, 0
         while got < count:
-            if at < len(asked):
+            if at < len(requests):
                 wire.sock.settimeout(0.5)  # it takes no more until it is read from
                 try:
-                    at += wire.sock.send(asked[at:at + 65536])
+                    at += wire.sock.send(requests[at:at + 65536])
                 except (BlockingIOError, socket.timeout):
                     pass
                 wire.sock.settimeout(spike.SOON_S)
-            if at >= len(asked) or at > 400_000:
+            if at >= len(requests) or at > 400_000:
                 assert wire.answer().code == -1
                 got += 1
 
 
-def test_buyers_who_left(place):
-    """Without a key a buyer who left cannot know of his ticket: it comes back to the stock."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 50}})
+def test_buyers_who_disconnected(site):
+    """A buyer without a key who disconnects cannot know of the ticket: it comes back to the stock.
+    """
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 50}})
     redis.pause()
-    leavers = [Wire(node.address) for _ in range(20)]
-    for wire in leavers:
+    wires = [Wire(node.address) for _ in range(20)]
+    for wire in wires:
         wire.send(request("GET", "/buy/ticket"))
     spike.wait("their orders", lambda: node.stats()["http"]["connections"] >= 20)
-    for wire in leavers:
+    for wire in wires:
         wire.reset()
     redis.resume()
     node.wait_healthy()
@@ -334,29 +336,29 @@ def test_buyers_who_left(place):
     assert len(orders) == 50
 
 
-def test_buyers_who_leave_all_the_time(place):
-    """Crowds that hang up at random moments: what they did not take is sold to others."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 400}})
+def test_buyers_who_disconnect_all_the_time(site):
+    """Crowds that disconnect at random moments: the tickets they did not get are sold to others."""
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 400}})
     for _ in range(600):
         wire = Wire(node.address)
         wire.send(request("GET", "/buy/ticket"))
-        time.sleep(place.random.random() * 0.002)
+        time.sleep(site.random.random() * 0.002)
         wire.reset()
     left = 400 - sum(node.orders().values())
-    print(f"{left} left after 600 who hung up")
+    print(f"{left} left after 600 connections were reset")
     if left:
         spike.drain(node, 400, redis)
     spike.wait("all to be settled", lambda: redis.figure() == sum(node.orders().values()))
 
 
-def test_unix_socket_and_several_listeners(place):
+def test_unix_socket_and_several_listeners(site):
     """listen may stand several times, also as a Unix socket; each sells."""
-    path = place.dir / "http.sock"
-    node = place.node(listen=[f"unix:{path}", "127.0.0.1:0", '"[::1]:0"'])
-    heard = [spike.parse_address(m[2]) for m in spike.LISTENING.finditer(node.log_text())
-             if not m[1]]
-    assert len(heard) == 3
-    assert [spike.ask(address, "GET", "/buy/ticket").code for address in heard] == [1, 1, 1]
+    path = site.dir / "http.sock"
+    node = site.node(listen=[f"unix:{path}", "127.0.0.1:0", '"[::1]:0"'])
+    addresses = [spike.parse_address(m[2]) for m in spike.LISTENING.finditer(node.log_text())
+                 if not m[1]]
+    assert len(addresses) == 3
+    assert [spike.fetch(address, "GET", "/buy/ticket").code for address in addresses] == [1, 1, 1]
     assert node.term() == 0
     assert not path.exists()

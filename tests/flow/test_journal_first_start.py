@@ -1,6 +1,6 @@
-"""Why: a disk that is nearly full when a journal begins, or when one is opened, must cost words and no
-signal; and once there is room again, a first start that had failed needs no operator, for
-nothing was ever sold from what it left."""
+"""Why: on a disk that is nearly full, creating or opening a journal must end in an error message,
+not a signal; and once there is space again, a failed first start needs no operator, for nothing was
+ever sold from its remains."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ SETTINGS = {"workers": 1, "connections": 50, "journal_size": "4m"}
 
 
 class Disk:
-    """A small tmpfs, of which so many pages are free."""
+    """A small tmpfs with a settable number of free pages."""
 
     def __init__(self, path):
         self.path = path
@@ -26,8 +26,8 @@ class Disk:
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path], check=True,
                        capture_output=True)
 
-    def leave(self, pages):
-        """Fills the disk but for so many pages."""
+    def keep_free(self, pages):
+        """Fills the disk except for so many pages."""
         filler = self.path / "filler"
         filler.unlink(missing_ok=True)
         free = os.statvfs(self.path).f_bavail
@@ -35,7 +35,7 @@ class Disk:
             filler.write_bytes(bytes((free - pages) * PAGE))
         assert os.statvfs(self.path).f_bavail == pages
 
-    def make_room(self):
+    def free_space(self):
         (self.path / "filler").unlink(missing_ok=True)
 
     def close(self):
@@ -43,18 +43,18 @@ class Disk:
 
 
 @pytest.fixture
-def disk(place):
-    small = Disk(place.dir / "disk")
+def disk(site):
+    small = Disk(site.dir / "disk")
     yield small
-    for node in place.started:
+    for node in site.started:
         if node.process and node.is_running():
             node.kill9()
     small.close()
 
 
-def make_node(place, disk, name):
+def make_node(site, disk, name):
     """A node whose journal is on the disk."""
-    node = place.node(name=name, start=False, events={"ticket": {"total": 20}}, **SETTINGS)
+    node = site.node(name=name, start=False, events={"ticket": {"total": 20}}, **SETTINGS)
     text = node.conf.read_text().replace(str(node.journal), str(disk.path / name))
     node.conf.write_text(text)
     node.journal = disk.path / name
@@ -62,7 +62,7 @@ def make_node(place, disk, name):
 
 
 def start_if_it_can(node, pages):
-    """Words, or it sells."""
+    """The node sells (true), or ends with an error that names the journal (false)."""
     try:
         node.start()
     except AssertionError:
@@ -76,7 +76,7 @@ def start_if_it_can(node, pages):
 
 
 def read_if_it_can(node, command, pages):
-    """Words, or it reads."""
+    """spike-log reads the journal, or ends with an error that names it."""
     done = subprocess.run([spikelog.LOG, *spikelog.confs(node), command], capture_output=True,
                           text=True, check=False, timeout=60 * spike.PATIENCE)
     assert done.returncode in (0, 2), f"{pages} pages: {done.returncode} {done.stderr}"
@@ -88,27 +88,29 @@ def sell_one(node, pages):
     try:
         node.start()
     except AssertionError as ended:
-        raise AssertionError(f"{pages} pages were free, and with room it does not start") from ended
+        raise AssertionError(f"with {pages} pages before, it does not start with space") from ended
     assert node.buy().code == 1
     assert node.term() == 0
 
 
-def test_first_start(place, disk):
-    """Every number of free pages, from none to what begins a journal, and on to where it sells."""
+def test_first_start(site, disk):
+    """Every number of free pages from none to what a new journal needs, and on to where it sells.
+    """
     started = []
     for pages in (*range(21), 60, 120, 180):
-        node = make_node(place, disk, f"first{pages}")
-        disk.leave(pages)
+        node = make_node(site, disk, f"first{pages}")
+        disk.keep_free(pages)
         started += [pages] if start_if_it_can(node, pages) else []
         read_if_it_can(node, "stat", pages)
-        disk.make_room()
+        disk.free_space()
         sell_one(node, pages)
         assert spikelog.run_log(*spikelog.confs(node), "audit").endswith("no breach\n")
     assert started == [180]
 
 
 def pages_of_last_sale(node):
-    """Sells once more; answers which pages of the file that has changed, but for the metas."""
+    """Sells once more; returns the pages of the file that the sale has changed, without the meta
+    pages."""
     path = node.journal / "data.mdb"
     sell_one(node, "all")
     node.start()
@@ -120,10 +122,11 @@ def pages_of_last_sale(node):
             if before[page * PAGE:][:PAGE] != after[page * PAGE:][:PAGE]]
 
 
-def test_what_cannot_be_read_behind_the_journal(place, disk):
-    """A commit that failed, on pages that the disk cannot read: here, holes for which a full disk has
-    no page, so that reading them is SIGBUS. The journal before it is sound, and is not refused."""
-    node = make_node(place, disk, "holes")
+def test_what_cannot_be_read_behind_the_journal(site, disk):
+    """A failed commit on pages that the disk cannot read: here, holes for which a full disk has no
+    page, so that reading them is SIGBUS. The journal before that commit is sound, and is not
+    refused."""
+    node = make_node(site, disk, "holes")
     pages = pages_of_last_sale(node)
     with open(node.journal / "data.mdb", "r+b") as file:
         numbers = [int.from_bytes(os.pread(file.fileno(), 8, at), "little") for at in (144, 4240)]
@@ -132,22 +135,22 @@ def test_what_cannot_be_read_behind_the_journal(place, disk):
         for page in pages:
             subprocess.run(["fallocate", "--punch-hole", "-o", str(page * PAGE), "-l", str(PAGE),
                             file.name], check=True)
-    disk.leave(0)
-    said = spikelog.run_log(*spikelog.confs(node), "audit")
-    assert said.endswith("no breach\n") and "open: journal" not in said
-    disk.make_room()
+    disk.keep_free(0)
+    output = spikelog.run_log(*spikelog.confs(node), "audit")
+    assert output.endswith("no breach\n") and "open: journal" not in output
+    disk.free_space()
     sell_one(node, "all")
 
 
-def test_lost_lock_file(place, disk):
+def test_lost_lock_file(site, disk):
     """A journal that was copied without LMDB's lock file, on a full disk: readers and servers."""
-    node = make_node(place, disk, "old")
+    node = make_node(site, disk, "old")
     sell_one(node, "all")
     for pages in range(5):
         (node.journal / "lock.mdb").unlink(missing_ok=True)
-        disk.leave(pages)
+        disk.keep_free(pages)
         read_if_it_can(node, "export", pages)
         (node.journal / "lock.mdb").unlink(missing_ok=True)
         start_if_it_can(node, pages)
-        disk.make_room()
+        disk.free_space()
         sell_one(node, pages)

@@ -1,5 +1,5 @@
-"""Why: P4. A buyer whose answer was lost asks again with the same key, perhaps somewhere else: he
-must get the ticket that he has, and never a second one."""
+"""Why: P4. A buyer whose answer was lost retries with the same key, perhaps on another node: the
+answer must be the ticket of the first try, never a second one."""
 
 import time
 
@@ -12,59 +12,60 @@ import spikelog
 HELD = {"ticket": {"total": 100, "hold": "5m"}}
 
 
-def said(answers):
-    """The ids in every yes; everything else must be "busy"."""
+def order_ids(answers):
+    """The ids in every yes; every other answer must be "busy"."""
     for answer in answers:
         assert answer is None or answer.code in (1, -6), answer
     return {answer.data["order"] for answer in answers if answer and answer.code == 1}
 
 
-def insist_and_note(caller, node, path, notes):
-    """Asks until there is a yes, and notes every answer on the way."""
+def buy_and_note(caller, node, path, notes):
+    """Repeats the request until it is answered yes; appends every answer to notes."""
 
-    def ask():
-        answer = caller.ask(node.address, "GET", path)
+    def fetch():
+        answer = caller.fetch(node.address, "GET", path)
         notes.append(answer)
         if answer is None or answer.code == -6:
-            time.sleep(0.02)  # a client that is told "busy" does not hammer
+            time.sleep(0.02)  # a busy answer asks clients to wait
             return None
         return answer
 
-    return spike.wait("a yes", ask)
+    return spike.wait("a yes", fetch)
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_fifty_at_once_with_kills(place, standalone):
+def test_fifty_at_once_with_kills(site, standalone):
     """One key, 50 requests at one moment on two nodes, kill -9 of both in between: one order, the
-    same id in every yes, and everything else is "busy"."""
+    same id in every yes, and every other answer is "busy"."""
     if standalone:
-        nodes = [place.node()]
+        nodes = [site.node()]
     else:
-        nodes = orders.two_nodes(place, place.redis())
+        nodes = orders.two_nodes(site, site.redis())
     keys = 4
     for k in range(keys):
         notes = []
         path = orders.buy_path(key=f"key-{k}", n=2)
-        crowd = orders.Crowd(50, lambda caller, i, path=path, notes=notes: insist_and_note(
+        crowd = orders.Crowd(50, lambda caller, i, path=path, notes=notes: buy_and_note(
             caller, nodes[i % len(nodes)], path, notes))
-        wanted = place.random.randrange(0, 50)
+        wanted = site.random.randrange(0, 50)
         spike.wait("some answers", lambda notes=notes, wanted=wanted: len(notes) >= wanted)
-        time.sleep(place.random.random() * 0.01)  # so that the kill meets the order anywhere
+        time.sleep(site.random.random() * 0.01)  # so that the kill meets the order anywhere
         for node in nodes:
             node.kill9()
         for node in nodes:
             node.start(healthy=False)
         crowd.join()
-        assert len(said(notes)) == 1, said(notes)
+        assert len(order_ids(notes)) == 1, order_ids(notes)
     bought = {order: n for node in nodes for order, n in node.orders().items()}
     assert len(bought) == keys and set(bought.values()) == {2}
     spikelog.audit(*nodes)
 
 
-def test_another_node_within_a_beat(place):
-    """On another node the key has its order from one beat after the yes, and before that "busy"."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events=HELD)
+def test_another_node_within_a_beat(site):
+    """On another node the key has its order within one beat after the yes, and before that "busy".
+    """
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events=HELD)
     for k in range(20):
         here, there = nodes[k % 2], nodes[1 - k % 2]
         first = orders.buy(here, key=f"k{k}", n=3)
@@ -76,10 +77,10 @@ def test_another_node_within_a_beat(place):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_the_same_key_for_something_else(place, standalone):
+def test_the_same_key_for_something_else(site, standalone):
     """The same key with another n or buyer is a mistake: 400, on every node, and nothing is sold."""
-    redis = None if standalone else place.redis()
-    nodes = [place.node(events=HELD)] if standalone else orders.two_nodes(place, redis, events=HELD)
+    redis = None if standalone else site.redis()
+    nodes = [site.node(events=HELD)] if standalone else orders.two_nodes(site, redis, events=HELD)
     first = orders.buy(nodes[0], key="k", n=2, buyer="ann").data
     for node in nodes:
         orders.buy_until(node, key="k", n=2, buyer="ann")
@@ -91,12 +92,12 @@ def test_the_same_key_for_something_else(place, standalone):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_ended(place, standalone):
+def test_ended(site, standalone):
     """The key of an order that was cancelled or expired is spent: -8, also after a restart."""
-    redis = None if standalone else place.redis()
+    redis = None if standalone else site.redis()
     events = {"ticket": {"total": 2, "hold": "2s"}}
-    nodes = [place.node(events=events)] if standalone else orders.two_nodes(place, redis,
-                                                                            events=events)
+    nodes = [site.node(events=events)] if standalone else orders.two_nodes(site, redis,
+                                                                           events=events)
     cancelled = orders.buy(nodes[0], key="cancelled").data
     assert orders.cancel(nodes[0], cancelled["order"]).data["state"] == "cancelled"
     assert orders.buy(nodes[0], key="cancelled").code == -8
@@ -118,21 +119,21 @@ def test_ended(place, standalone):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_whatever_the_event_does(place, standalone):
+def test_whatever_the_event_does(site, standalone):
     """A key that has an order gets it also when the event is sold out, paused or closed; a key that
     has none is refused then. The same after a restart."""
-    redis = None if standalone else place.redis()
+    redis = None if standalone else site.redis()
     events = {"ticket": {"total": 3}}
-    nodes = [place.node(events=events)] if standalone else orders.two_nodes(place, redis,
-                                                                            events=events)
-    mine = {f"k{i}": orders.buy(nodes[i % len(nodes)], key=f"k{i}").data for i in range(3)}
+    nodes = [site.node(events=events)] if standalone else orders.two_nodes(site, redis,
+                                                                           events=events)
+    bought = {f"k{i}": orders.buy(nodes[i % len(nodes)], key=f"k{i}").data for i in range(3)}
 
     def check(code):
         for node in nodes:
-            orders.buy_until(node, code, key="fresh")
+            orders.buy_until(node, code, key="new")
             for _ in range(3):
-                assert {key: orders.buy(node, key=key).data for key in mine} == mine
-                assert orders.buy(node, key="fresh").code == code
+                assert {key: orders.buy(node, key=key).data for key in bought} == bought
+                assert orders.buy(node, key="new").code == code
                 assert orders.buy(node).code == code
 
     check(-1)
@@ -151,49 +152,50 @@ def test_whatever_the_event_does(place, standalone):
     check(-3)
 
 
-def test_before_the_opening(place):
-    """Not open yet is no reason to forget: an order from before is found, a fresh key waits."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 3}})
-    mine = orders.buy(node, key="mine").data
+def test_before_the_opening(site):
+    """Before the opening an order of the key is still found; a new key is "not open yet"."""
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 3}})
+    bought = orders.buy(node, key="mine").data
     node.kill9()
     text = node.conf.read_text()
     node.conf.write_text(text.replace("total 3;", "total 3; open 2099-01-01T10:00:00Z;"))
     node.start()
-    assert orders.buy(node, key="mine").data == mine
-    assert orders.buy(node, key="fresh").code == -2
+    assert orders.buy(node, key="mine").data == bought
+    assert orders.buy(node, key="new").code == -2
 
 
-def one_node_behind_a_proxy(place, redis):
-    """Node 1's calls can be meddled with; node 2 speaks to Redis itself."""
-    proxy = place.proxy(redis)
-    nodes = [place.node(i, nodes=[1, 2], redis=way, events=HELD, healthy=False,
-                        **spike.QUICK_REDIS)
-             for i, way in ((1, proxy), (2, redis))]
+def one_node_behind_a_proxy(site, redis):
+    """Two nodes, the first one behind a proxy."""
+    proxy = site.proxy(redis)
+    nodes = [site.node(i, nodes=[1, 2], redis=via, events=HELD, healthy=False,
+                       **spike.QUICK_REDIS)
+             for i, via in ((1, proxy), (2, redis))]
     for node in nodes:
         node.wait_healthy()
     return proxy, nodes
 
 
-def test_of_a_dead_node(place):
-    """The node that granted it is dead: the other one knows the key's order all the same."""
-    nodes = orders.two_nodes(place, place.redis(), events=HELD)
-    mine = orders.buy(nodes[0], key="k", n=2).data
-    assert orders.buy_until(nodes[1], key="k", n=2).data == mine
+def test_of_a_dead_node(site):
+    """The node that granted the order is dead: the other node still knows the order of the key."""
+    nodes = orders.two_nodes(site, site.redis(), events=HELD)
+    bought = orders.buy(nodes[0], key="k", n=2).data
+    assert orders.buy_until(nodes[1], key="k", n=2).data == bought
     nodes[0].kill9()
     for _ in range(20):
-        assert orders.buy(nodes[1], key="k", n=2).data == mine
+        assert orders.buy(nodes[1], key="k", n=2).data == bought
     assert orders.buy(nodes[1], key="k").status == 400
     nodes[0].start()
-    assert orders.buy(nodes[0], key="k", n=2).data == mine
+    assert orders.buy(nodes[0], key="k", n=2).data == bought
     assert nodes[1].stock()["sold"] == 2
 
 
-def test_in_doubt(place):
-    """Deducted and not journaled, its node dead: the key is "busy" on the other one, for nobody knows
-    yet. When the node is back, the order is void and the key is as new."""
-    redis = place.redis()
-    proxy, nodes = one_node_behind_a_proxy(place, redis)
+def test_in_doubt(site):
+    """An order is deducted and not journaled, and its node is dead: the key is "busy" on the other
+    node, for its order is in doubt. When the node is back, the order is void and the key is as new.
+    """
+    redis = site.redis()
+    proxy, nodes = one_node_behind_a_proxy(site, redis)
     proxy.cut_reply(close=False)
     wire = spike.Wire(nodes[0].address)
     wire.send(spike.request("GET", orders.buy_path(key="k", n=2)))
@@ -205,50 +207,50 @@ def test_in_doubt(place):
         assert orders.buy_once(nodes[1], key="k", n=2).code == -6
         assert orders.buy(nodes[1], key=f"other-{i}").code == 1
     nodes[0].start()
-    mine = orders.buy_until(nodes[1], key="k", n=2).data
-    assert orders.node_of(nodes, mine["order"]) is nodes[1]
-    assert orders.buy_until(nodes[0], key="k", n=2).data == mine
+    bought = orders.buy_until(nodes[1], key="k", n=2).data
+    assert orders.node_of(nodes, bought["order"]) is nodes[1]
+    assert orders.buy_until(nodes[0], key="k", n=2).data == bought
     spike.wait("the stock", lambda: redis.figure() == 22)
     spikelog.audit(*nodes)
 
 
-def test_reply_lost(place):
+def test_reply_lost(site):
     """The reply to the deduction is lost, the node lives: "busy", and then one order for the key."""
-    redis = place.redis()
-    proxy, nodes = one_node_behind_a_proxy(place, redis)
+    redis = site.redis()
+    proxy, nodes = one_node_behind_a_proxy(site, redis)
     for k in range(3):
         proxy.cut_reply(close=k % 2 == 0)
         assert orders.buy_once(nodes[0], key=f"k{k}").code == -6
-        mine = orders.buy_until(nodes[k % 2], key=f"k{k}").data
-        assert orders.buy_until(nodes[1 - k % 2], key=f"k{k}").data == mine
+        bought = orders.buy_until(nodes[k % 2], key=f"k{k}").data
+        assert orders.buy_until(nodes[1 - k % 2], key=f"k{k}").data == bought
     spike.wait("the stock", lambda: redis.figure() == 3)
     spikelog.audit(*nodes)
 
 
-def test_redis_lost_everything(place):
-    """The keys are told again from the journals: each still has its order, or has ended."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events=HELD)
-    mine = {f"k{i}": orders.buy(nodes[i % 2], key=f"k{i}", buyer="ann").data for i in range(20)}
+def test_redis_lost_everything(site):
+    """The nodes settle the keys again from the journals: each still has its order, or has ended."""
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events=HELD)
+    bought = {f"k{i}": orders.buy(nodes[i % 2], key=f"k{i}", buyer="ann").data for i in range(20)}
     for key in ("k3", "k4"):
-        order = mine.pop(key)["order"]
+        order = bought.pop(key)["order"]
         assert orders.cancel(orders.node_of(nodes, order), order).code == 1
     redis.restart_empty()
     for node in nodes:
         orders.buy_until(node, -8, key="k3", buyer="ann")
         orders.buy_until(node, -8, key="k4", buyer="ann")
-        assert {key: orders.buy(node, key=key, buyer="ann").data for key in mine} == mine
+        assert {key: orders.buy(node, key=key, buyer="ann").data for key in bought} == bought
         assert orders.buy(node, key="k5", buyer="bob").status == 400
     assert redis.figure() == 18
     spikelog.audit(*nodes)
 
 
-def test_headers_and_parameters(place):
-    """Idempotency-Key and X-Buyer say the same as key and buyer."""
-    node = place.node(redis=place.redis())
+def test_headers_and_parameters(site):
+    """Idempotency-Key and X-Buyer are the same as key and buyer."""
+    node = site.node(redis=site.redis())
     headers = ["Idempotency-Key: k/1", "X-Buyer: ann@example"]
-    first = node.ask("POST", "/buy/ticket", headers=headers).data
+    first = node.fetch("POST", "/buy/ticket", headers=headers).data
     assert orders.buy(node, key="k/1", buyer="ann@example").data == first
-    assert node.ask("GET", "/buy/ticket?key=k%2F1", headers=headers[1:]).data == first
-    assert node.ask("GET", "/buy/ticket?key=k%2F1", headers=headers).status == 400
+    assert node.fetch("GET", "/buy/ticket?key=k%2F1", headers=headers[1:]).data == first
+    assert node.fetch("GET", "/buy/ticket?key=k%2F1", headers=headers).status == 400
     assert node.stock()["sold"] == 1

@@ -1,5 +1,5 @@
 """Why: a node that was killed must come up again at once. Its last call may still be in the network
-then, and reach Redis while the next process looks whether another one beats under its number: one
+then, and reach Redis while the next process checks that no other server beats under its number: one
 late call is no sign of life, and a node that is refused for it is missing in the sale. A twin that
 really lives must still be found, for with it every ticket would be sold twice."""
 
@@ -16,71 +16,72 @@ import orders
 import spike
 import spikelog
 from gate import Gate, is_attach, is_sale
-from gone import field
+from dead_nodes import field
 
 TOTAL = 100000
 EVENTS = ["ticket", "vip"]
-NOT_LOOKS = ("info", "script", "attach", "step", "")
-# A start that finds a beat of just now looks again for 250 ms, every 25 ms.
-LOOKS = 1 + 10
+OTHER_CALLS = ("info", "script", "attach", "step", "")
+# A start that finds a recent beat reads the beats again every 25 ms for 250 ms.
+BEAT_READS = 1 + 10
 
 
-def sale(place, gate, events=("ticket",), **settings):
+def sale(site, gate, events=("ticket",), **settings):
     rows = {name: {"total": TOTAL} for name in events}
-    return place.node(redis=gate, events=rows, workers=1, **settings)
+    return site.node(redis=gate, events=rows, workers=1, **settings)
 
 
-def buyers(place, node, events=("ticket",)):
+def buyers(site, node, events=("ticket",)):
     paths = itertools.cycle(f"/buy/{name}" for name in events)
-    return place.load(node, connections=8, path=lambda: next(paths), pause_s=0.002)
+    return site.load(node, connections=8, path=lambda: next(paths), pause_s=0.002)
 
 
-class Next:
-    """The process to come: counts its calls by kind, and acts before some of them.
-    todo: pairs of a time, as in ("look", 3) before its third look, and a function."""
+class NextProcess:
+    """The next process of the node: counts its calls by kind, and runs actions before some of them.
+    actions: pairs of a moment, as ("read", 3) before the third reading of the beats, and a
+    function."""
 
-    def __init__(self, gate, todo=()):
-        self.old, self.todo, self.counts = set(gate.links), dict(todo), collections.Counter()
+    def __init__(self, gate, actions=()):
+        self.old, self.actions, self.counts = set(gate.conns), dict(actions), collections.Counter()
         gate.on_call = self.note
 
     def note(self, call):
-        if call.link in self.old:
+        if call.conn in self.old:
             return
-        kind = "look" if call.kind not in NOT_LOOKS else call.kind
+        kind = call.kind if call.kind in OTHER_CALLS else "read"
         self.counts[kind] += 1
-        act = self.todo.pop((kind, self.counts[kind]), None)
-        if act:
-            act()
+        action = self.actions.pop((kind, self.counts[kind]), None)
+        if action:
+            action()
 
 
 def comes_up_despite(node, gate, late):
-    """late: pairs of a time and the connection on which the dead process had the last word."""
-    Next(gate, [(when, lambda link=link: gate.release(link)) for when, link in late])
+    """late: pairs of a moment and the connection with the dead process' last call."""
+    NextProcess(gate, [(when, lambda conn=conn: gate.release(conn)) for when, conn in late])
     assert copies.comes_up(node), f"refused for a late call before {[when for when, _ in late]}"
     gate.on_call = None
-    for link in (link for _, link in late if link.held):
-        gate.release(link)  # it came up sooner
+    for conn in (conn for _, conn in late if conn.held):
+        gate.release(conn)  # the node came up before that moment
 
 
 def killed_with(node, gate, which):
-    """Dies while such a call of it is under way; answers the connection on which that is."""
+    """Kills the node while such a call of it is held; returns the connection of that call."""
     gate.catch(which)
     if not node.is_running():
         node.start(healthy=False)
-    link = gate.wait_caught()
+    conn = gate.wait_caught()
     node.kill9()
-    return link
+    return conn
 
 
-def test_a_late_step(place):
-    """It was selling; its last step, of one event or the other, comes before, while and after the
-    next process looks."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate, EVENTS)
-    load = buyers(place, node, EVENTS)
+def test_a_late_step(site):
+    """A node is killed while it sells; its last step, of one event or the other, arrives before,
+    during and after the next process' readings of the beats."""
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate, EVENTS)
+    load = buyers(site, node, EVENTS)
     names = itertools.cycle(["vip", "ticket", "ticket"])
-    for when in [("look", 1), ("look", 2), ("look", 4), ("look", 9), ("attach", 1), ("step", 1)]:
+    for when in [("read", 1), ("read", 2), ("read", 4), ("read", 9), ("attach", 1), ("step", 1)]:
         name, before = next(names), load.yes_count()
         spike.wait("some yeses", lambda: load.yes_count() > before + 5)
         late = killed_with(node, gate, lambda call: is_sale(call) and call.event == name)
@@ -93,18 +94,18 @@ def test_a_late_step(place):
     spikelog.audit(node)
 
 
-def test_a_late_step_at_any_time(place):
-    """The same, so many milliseconds after the first word of the next process."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate)
-    load = buyers(place, node)
+def test_a_late_step_at_any_time(site):
+    """The same, so many milliseconds after the first call of the next process."""
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate)
+    load = buyers(site, node)
     for ms in (50, 100, 150, 250):
         before = load.yes_count()
         spike.wait("some yeses", lambda: load.yes_count() > before + 5)
         late = killed_with(node, gate, is_sale)
         delivery = threading.Timer(ms / 1000, gate.release, (late,))
-        Next(gate, [(("info", 1), delivery.start)])
+        NextProcess(gate, [(("info", 1), delivery.start)])
         assert copies.comes_up(node), f"refused for a call that came {ms} ms late"
         delivery.join()
     load.stop()
@@ -113,23 +114,23 @@ def test_a_late_step_at_any_time(place):
 
 
 @pytest.mark.parametrize("deaths", [
-    "step@look2 step@look4", "step@look1 attach@look2 attach@look4",
-    "attach@look1 attach@attach1", "attach@look1 attach@step1"])
-def test_late_calls_of_several(place, deaths):
-    """One process after the other has died, selling or on the way to its place in the sale, each
-    with a call that comes when the last one does this or that."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate)
-    load = buyers(place, node)
+    "step@read2 step@read4", "step@read1 attach@read2 attach@read4",
+    "attach@read1 attach@attach1", "attach@read1 attach@step1"])
+def test_late_calls_of_several(site, deaths):
+    """Several processes of the node have died one after the other, selling or attaching, each with
+    a call that arrives at a certain moment of the last process."""
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate)
+    load = buyers(site, node)
     spike.wait("some yeses", lambda: load.yes_count() > 5)
     late = []
     for death in deaths.split():
         kind, moment, number = re.fullmatch(r"(\w+)@([a-z]+)(\d)", death).groups()
         if kind == "attach" and node.is_running():
             node.kill9()
-        link = killed_with(node, gate, is_sale if kind == "step" else is_attach)
-        late.append(((moment, int(number)), link))
+        conn = killed_with(node, gate, is_sale if kind == "step" else is_attach)
+        late.append(((moment, int(number)), conn))
     comes_up_despite(node, gate, late)
     load.stop()
     spike.check_promises([node], load.yeses)
@@ -137,20 +138,20 @@ def test_late_calls_of_several(place, deaths):
 
 
 @pytest.mark.parametrize("whens", [(2, 4), (1, 2, 4)], ids=str)
-def test_late_calls_of_one(place, whens):
-    """The network lets nothing through: its step is lost on the way, and each time that it attaches
-    again, on another connection, that is lost too. Then it dies, and all of it comes: its beat
-    moves once and again, but each time under another epoch."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate, redis_timeout="200ms")
+def test_late_calls_of_one(site, whens):
+    """The network holds everything back: a step, and each attach that follows on another
+    connection. Then the process dies, and all of the calls arrive: the beat moves several times,
+    but each time under another epoch."""
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate, redis_timeout="200ms")
     gate.catch(is_sale)
     with spike.Wire(node.address) as buyer:
         buyer.send(spike.request("GET", "/buy/ticket"))
-        late = [(("look", whens[0]), gate.wait_caught())]
+        late = [(("read", whens[0]), gate.wait_caught())]
         for number in whens[1:]:
             gate.catch(is_attach)
-            late.append((("look", number), gate.wait_caught()))
+            late.append((("read", number), gate.wait_caught()))
         assert buyer.answer().code == -6
     node.kill9()
     comes_up_despite(node, gate, late)
@@ -158,28 +159,30 @@ def test_late_calls_of_one(place, whens):
     spikelog.audit(node)
 
 
-def test_the_start_is_quick(place):
-    """Right after a kill it looks for a quarter of a second; when the last beat is old, once."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    node = sale(place, gate)
+def test_the_start_is_quick(site):
+    """Right after a kill the node reads the beats for a quarter of a second; when its last beat is
+    old, once."""
+    redis = site.redis()
+    gate = Gate(site, redis)
+    node = sale(site, gate)
     assert orders.buy(node).code == 1
     node.kill9()
-    process = Next(gate)
+    process = NextProcess(gate)
     node.start()
-    assert 1 <= process.counts["look"] <= LOOKS
+    assert 1 <= process.counts["read"] <= BEAT_READS
     node.kill9()
     orders.past(field(redis, node, "beat") + 1100)
-    process = Next(gate)
+    process = NextProcess(gate)
     node.start()
-    assert process.counts["look"] == 1
+    assert process.counts["read"] == 1
 
 
-def twin_of(place, first, redis, way):
-    """Its conf, with another way to Redis, on a copy of its journal as it is now."""
-    copy, conf = copies.keep(first, "copy"), place.dir / "twin.conf"
+def twin_of(site, first, redis, via):
+    """The first server's conf with the Redis address `via`, on a copy of its journal as it is now;
+    returns conf and copy."""
+    copy, conf = copies.copy_journal(first, "copy"), site.dir / "twin.conf"
     text = first.conf.read_text().replace(str(first.journal), str(copy))
-    conf.write_text(text.replace(redis.address, way.address))
+    conf.write_text(text.replace(redis.address, via.address))
     return conf, copy
 
 
@@ -197,25 +200,25 @@ def sells_on(first, yeses=()):
     spikelog.audit(first)
 
 
-def test_a_twin_of_one_that_waits(place):
-    """Its journal lacks nothing: only the beats of the first one tell them apart."""
-    redis = place.redis()
-    first = sale(place, redis, **copies.PATIENT)
+def test_a_twin_of_one_that_waits(site):
+    """The copy lacks nothing: only the beats of the first server tell them apart."""
+    redis = site.redis()
+    first = sale(site, redis, **copies.LONG_TIMEOUTS)
     assert orders.buy(first).code == 1
     copies.settled(redis, first, 1)
-    conf, _ = twin_of(place, first, redis, redis)
+    conf, _ = twin_of(site, first, redis, redis)
     for _ in range(3):
         assert "another server beats under this node's number" in refused(conf)
     sells_on(first)
 
 
-def test_a_twin_of_one_that_sells(place):
-    """As of when it was copied its journal lacked nothing; now it does."""
-    redis = place.redis()
-    first = sale(place, redis, **copies.PATIENT)
-    load = buyers(place, first)
+def test_a_twin_of_one_that_sells(site):
+    """The copy lacked nothing when it was made; now it does."""
+    redis = site.redis()
+    first = sale(site, redis, **copies.LONG_TIMEOUTS)
+    load = buyers(site, first)
     spike.wait("some yeses", lambda: load.yes_count() > 20)
-    conf, copy = twin_of(place, first, redis, redis)
+    conf, copy = twin_of(site, first, redis, redis)
     known, was = field(redis, first, "done"), copies.digests(copy)
     spike.wait("more to be settled", lambda: field(redis, first, "done") > known + 8)
     for _ in range(3):
@@ -227,21 +230,21 @@ def test_a_twin_of_one_that_sells(place):
     sells_on(first, load.yeses)
 
 
-def test_a_twin_of_one_that_stalls(place):
-    """It stands still all the while that the twin looks, and goes on right before that attaches:
-    the attach itself finds that there was a beat."""
-    redis = place.redis()
-    gate = Gate(place, redis)
-    first = sale(place, redis, **copies.PATIENT)
+def test_a_twin_of_one_that_stalls(site):
+    """The first server stands still while the twin reads the beats, and runs again right before the
+    twin attaches: the attach itself finds the beat."""
+    redis = site.redis()
+    gate = Gate(site, redis)
+    first = sale(site, redis, **copies.LONG_TIMEOUTS)
     assert orders.buy(first).code == 1
     copies.settled(redis, first, 1)
-    conf, _ = twin_of(place, first, redis, gate)
+    conf, _ = twin_of(site, first, redis, gate)
 
     def wake():
         beat = field(redis, first, "beat")
         first.process.send_signal(signal.SIGCONT)
         spike.wait("a beat", lambda: field(redis, first, "beat") > beat)
 
-    Next(gate, [(("info", 1), lambda: copies.stop(first)), (("attach", 1), wake)])
+    NextProcess(gate, [(("info", 1), lambda: first.freeze()), (("attach", 1), wake)])
     assert "another server beats under this node's number" in refused(conf)
     sells_on(first)

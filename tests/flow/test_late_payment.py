@@ -1,5 +1,5 @@
-"""Why: money arrives late. Whoever paid after his hold had ended gets his tickets if they are left,
-and else a refund: one of the two, for ever, and never both."""
+"""Why: money arrives late. A payment after the end of the hold buys its tickets if they are left,
+and else is refunded: one of the two, for ever, and never both."""
 
 import collections
 
@@ -13,8 +13,8 @@ EVENTS = {"ticket": {"total": 4, "hold": "250ms", "max-order": 4}}
 
 
 @pytest.fixture(params=[False, True], ids=["redis", "standalone"])
-def node(request, place):
-    node = place.node(redis=None if request.param else place.redis(), events=EVENTS)
+def node(request, site):
+    node = site.node(redis=None if request.param else site.redis(), events=EVENTS)
     yield node
     if node.is_running():
         spikelog.audit(node)
@@ -27,8 +27,8 @@ def expire(node, **parameters):
     return order
 
 
-def outbid(node, n=4):
-    """Somebody else buys all, and pays."""
+def buy_as_another(node, n=4):
+    """Another buyer buys n tickets and pays."""
     order = orders.buy_until(node, n=n).data["order"]
     assert orders.pay(node, order).code == 1
     return order
@@ -40,7 +40,7 @@ def figures(node):
 
 
 def test_sold_again_if_left(node):
-    """The same order is sold: by a new deduction, once, however often it is paid."""
+    """The same order is sold by a new deduction, once, however often it is paid."""
     order = expire(node, n=3, key="k")
     assert orders.buy(node, n=3, key="k").code == -8
     for _ in range(3):
@@ -61,9 +61,9 @@ def test_sold_again_if_left(node):
 
 
 def test_refused_for_ever_if_not(node):
-    """-7, journaled: neither a restart nor tickets that come later change it."""
+    """-7, journaled: neither a restart nor more tickets change it."""
     order = expire(node, n=2)
-    outbid(node)
+    buy_as_another(node)
     for _ in range(2):
         for _ in range(2):
             answer = orders.pay(node, order)
@@ -81,18 +81,18 @@ def test_refused_for_ever_if_not(node):
 
 
 def test_too_few_left(node):
-    """All or nothing here too: three tickets are not sold as two."""
+    """All or nothing here too: an order of three is not sold as two."""
     order = expire(node, n=3)
-    outbid(node, 2)
+    buy_as_another(node, 2)
     assert orders.pay(node, order).code == -7
     assert figures(node) == (2, 0, 2)
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_cancelled_is_refunded(place, standalone):
+def test_cancelled_is_refunded(site, standalone):
     """A cancelled order is never sold, whatever is left."""
-    node = place.node(redis=None if standalone else place.redis(),
-                      events={"ticket": {**EVENTS["ticket"], "hold": "5m"}})
+    node = site.node(redis=None if standalone else site.redis(),
+                     events={"ticket": {**EVENTS["ticket"], "hold": "5m"}})
     order = orders.buy(node).data["order"]
     assert orders.cancel(node, order).code == 1
     for _ in range(2):
@@ -104,7 +104,7 @@ def test_cancelled_is_refunded(place, standalone):
 
 
 def test_parallel_late_payments(node):
-    """Many payments of one late order at one moment deduct once, and all are told the same."""
+    """Many payments of one late order at one moment deduct once, and all get the same answer."""
     for _ in range(4):
         order = expire(node, n=1)
         answers = orders.at_once(20, lambda caller, i, order=order: caller.pay(node, order))
@@ -123,10 +123,10 @@ def test_parallel_payments_of_many(node):
     assert figures(node) == (4, 0, 0)
 
 
-def test_pay_against_expiry_and_cancel(place):
-    """Paid, cancelled and expired at the same moment: what was answered is what it is."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 500, "hold": "400ms"}})
+def test_pay_against_expiry_and_cancel(site):
+    """Paid, cancelled and expired at the same moment: the state of the order is as answered."""
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 500, "hold": "400ms"}})
     bought = [orders.buy(nodes[i % 2]).data["order"] for i in range(40)]
 
     def work(caller, i):
@@ -145,9 +145,9 @@ def test_pay_against_expiry_and_cancel(place):
     spikelog.audit(*nodes)
 
 
-def test_limit(place):
-    """A late payment counts against the limit, as the purchase that it is."""
-    node = place.node(redis=place.redis(), events={"ticket": {**EVENTS["ticket"], "limit": 2}})
+def test_limit(site):
+    """A late payment counts against the limit, as any purchase."""
+    node = site.node(redis=site.redis(), events={"ticket": {**EVENTS["ticket"], "limit": 2}})
     first = expire(node, n=2, buyer="ann")
     other = orders.buy_until(node, buyer="ann").data["order"]
     assert orders.pay(node, other).code == 1
@@ -158,9 +158,10 @@ def test_limit(place):
     spikelog.audit(node)
 
 
-def test_paused_and_closed(place):
-    """While paused a late payment waits; once closed it is refused. One in time is taken always."""
-    node = place.node(redis=place.redis(), events={"ticket": {**EVENTS["ticket"], "hold": "2s"}})
+def test_paused_and_closed(site):
+    """While the event is paused a late payment waits; once closed it is refused. A payment in time
+    is always accepted."""
+    node = site.node(redis=site.redis(), events={"ticket": {**EVENTS["ticket"], "hold": "2s"}})
     late, lost = (orders.buy(node).data["order"] for _ in range(2))
     for order in (late, lost):
         spike.wait("the hold to end", lambda o=order: orders.state_of(node, o) == "expired")
@@ -178,10 +179,11 @@ def test_paused_and_closed(place):
     spikelog.audit(node)
 
 
-def test_redis_away(place):
-    """Paid in time needs no Redis; paid late does, and is "busy" until it is back. Nothing is lost."""
-    redis = place.redis(persistence="always")
-    node = place.node(redis=redis, events={"ticket": {"total": 4, "hold": "3s"}})
+def test_redis_away(site):
+    """A payment in time needs no Redis; a late one does, and is "busy" until Redis is back. Nothing
+    is lost."""
+    redis = site.redis(persistence="always")
+    node = site.node(redis=redis, events={"ticket": {"total": 4, "hold": "3s"}})
     late = expire(node)
     held, back = orders.buy(node).data["order"], orders.buy(node).data["order"]
     redis.kill()

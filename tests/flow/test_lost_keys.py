@@ -1,6 +1,6 @@
-"""Why: P4 and the limit must outlive Redis. Keys, buyers and the marks of granted keys may be lost
-with everything else, alone, or come back as they were an hour ago: a buyer who retries must get the
-order that he has, on any node, and never more tickets than the limit; the journals know both."""
+"""Why: P4 and the limit must survive losses of Redis. Keys, buyers and the key hashes of grants may
+be lost with everything else, alone, or come back as they were an hour ago: a retry must get the
+order of its key, on any node, and no buyer more tickets than the limit; the journals have both."""
 
 import signal
 
@@ -16,7 +16,7 @@ SIDE_KEYS = {name: "{" + spike.HASH + "}:" + name
 
 
 class Older:
-    """One key of Redis as it is now, to be put back later."""
+    """One key of Redis as it is now, to be restored later."""
 
     def __init__(self, redis, key):
         self.client = spike.redis_client.Redis(unix_socket_path=redis.socket)
@@ -56,21 +56,21 @@ LOSSES = {
 
 
 def bought(nodes, key, buyer):
-    """Insists on both nodes; the order of the key, the same on both."""
+    """The order of the key, the same on both nodes, or the code of the answer."""
     answers = [orders.Caller().buy(node, key=key, buyer=buyer) for node in nodes]
     assert answers[0].code == answers[1].code, answers
     return answers[0].data["order"] if answers[0].code == 1 else answers[0].code
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_keys_and_limits_come_back(place, loss):
-    redis = place.redis()
+def test_keys_and_limits_come_back(site, loss):
+    redis = site.redis()
     events = {"ticket": {"total": 1000, "limit": LIMIT, "hold": "5m"}}
-    nodes = orders.two_nodes(place, redis, events=events)
+    nodes = orders.two_nodes(site, redis, events=events)
     had, ended = {}, {}
     older = {}
     for k in range(40):
-        if k == 20:  # the older truth is of here
+        if k == 20:  # the older data is of this moment
             redis.keep_dump()
             older = {name: Older(redis, SIDE_KEYS.get(name, name))
                      for name in (*SIDE_KEYS, spike.HASH)}
@@ -93,7 +93,7 @@ def test_keys_and_limits_come_back(place, loss):
     tickets = {}
     for buyer, _order in had.values():
         tickets[buyer] = tickets.get(buyer, 0) + 1
-    for buyer, count in tickets.items():  # what he may still buy, and not one more
+    for buyer, count in tickets.items():  # each may buy up to the limit, and not one more
         for i in range(LIMIT - count):
             assert orders.Caller().buy(nodes[i % 2], buyer=buyer).code == 1, (buyer, count)
         assert orders.Caller().buy(nodes[0], buyer=buyer).code == -5, (buyer, count)
@@ -104,12 +104,12 @@ def orders_of_key(redis, key):
     return redis.client.hget(SIDE_KEYS["requests"], key)
 
 
-def test_an_old_dump_with_a_void_order(place):
-    """One node's answer to a key is lost, its order void, and the key buys on the other node. An
-    old dump, which knows the void order alone, comes back: the key has the order that stands."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    nodes = [place.node(i, nodes=[1, 2], redis=through, healthy=False, workers=1)
+def test_an_old_dump_with_a_void_order(site):
+    """One node's answer to a key is lost, its order void, and the key buys on the other node. Then
+    an old dump comes back that has only the void order: the key keeps the valid one."""
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    nodes = [site.node(i, nodes=[1, 2], redis=through, healthy=False, workers=1)
              for i, through in ((1, proxy), (2, redis))]
     for node in nodes:
         node.wait_healthy()
@@ -117,17 +117,18 @@ def test_an_old_dump_with_a_void_order(place):
     with spike.Wire(nodes[0].address) as buyer:
         buyer.send(spike.request("GET", orders.buy_path(key="k", buyer="b")))
         assert proxy.cut_done.wait(spike.SOON_S)
-        proxy.part()  # it is away until the dump is made: back with Redis it makes the order void
+        # Until the dump is made: with Redis the node would make the order void.
+        proxy.disconnect()
         assert buyer.answer().code == -6
     redis.keep_dump()
-    assert orders_of_key(redis, "k"), "the grant that its node never heard of"
-    proxy.join()
-    spike.wait("it to be void", lambda: not orders_of_key(redis, "k"))
+    assert orders_of_key(redis, "k"), "the grant whose reply was lost"
+    proxy.reconnect()
+    spike.wait("the order to be void", lambda: not orders_of_key(redis, "k"))
     order = orders.buy(nodes[1], key="k", buyer="b").data["order"]
-    spike.wait("it to be settled", lambda: redis.client.hget(spike.HASH, "2:pending") == "")
+    spike.wait("the order to be settled", lambda: redis.client.hget(spike.HASH, "2:pending") == "")
     nodes[0].freeze()
     redis.restart_from_old_dump()
-    spike.wait("the second to have told", lambda: redis.client.hget(spike.HASH, "aside") and
+    spike.wait("the second node to have settled", lambda: redis.client.hget(spike.HASH, "aside") and
                redis.client.hget(spike.HASH, "2:ready") == "1")
     nodes[0].process.send_signal(signal.SIGCONT)
     for node in nodes:

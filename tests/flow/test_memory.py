@@ -1,5 +1,5 @@
-"""Why: P6. What a request needs was reserved at start: a million requests later the workers have
-not called the allocator once, and the process has no more heap in use than at its start."""
+"""Why: P6. All memory for requests is reserved at the start: a million requests later the workers
+have not called the allocator once, and the process has no more heap in use than before."""
 
 import struct
 import subprocess
@@ -11,7 +11,7 @@ HEAP_SLACK = 64 * 1024
 
 
 class Heap:
-    """The figures of heapwatch, read while the server runs."""
+    """The counters of heapwatch, read while the server runs."""
 
     def __init__(self, path):
         with open(path, "rb") as file:
@@ -26,12 +26,12 @@ def wrk(node, path, seconds, connections=50):
                    timeout=seconds + 30)
 
 
-def test_a_million_requests(place, preload):
+def test_a_million_requests(site, preload):
     """Sales and refusals, a million together: workers allocate nothing, the heap stays as it is."""
-    path = place.dir / "heap"
+    path = site.dir / "heap"
     events = {"ticket": {"total": 10_000_000, "stock-max": 10_000_000}, "gone": {"total": 1}}
-    node = place.node(redis=place.redis(), events=events, preload=preload("heapwatch"),
-                      env={"SPIKE_HEAP": str(path)}, journal_size="1g")
+    node = site.node(redis=site.redis(), events=events, preload=preload("heapwatch"),
+                     env={"SPIKE_HEAP": str(path)}, journal_size="1g")
     assert node.buy("gone").code == 1
     spike.wait("sold out", lambda: node.buy("gone").code == -1)
     before = Heap(path)

@@ -1,7 +1,7 @@
-"""Why: hiredis allocates inside every call to Redis. When there is no memory for it, the call is in
-doubt like any other that fails: the server says so, tells buyers to try again, and attaches when
-there is memory. Up to version 0.14 a part of hiredis crashes instead; that part is not used. LMDB
-allocates inside every commit, and a commit that fails ends the server, with words."""
+"""Why: hiredis allocates inside every call to Redis. When an allocation fails, the call is in doubt
+like any other that fails: the server logs it, answers "busy", and attaches when there is memory
+again. Up to version 0.14 a part of hiredis crashes instead; that part is not used. LMDB allocates
+inside every commit, and a failed commit ends the server with an error message."""
 
 import mmap
 import re
@@ -15,22 +15,22 @@ import spikelog
 
 TOTAL = 1_000_000
 AGAIN = 5  # one buyer in so many has a key, and each key is used twice
-STEP, ATTACH, COMMIT = 60, 70, 12  # at least so many calls of the allocator as one of them makes
+STEP, ATTACH, COMMIT = 60, 70, 12  # allocator calls of one of them, rounded up
 
 
 class Memory:
-    """What the library nomemory shares with the server: calls of the allocator by one library, how
-    many of them failed, and from which to which they fail."""
+    """The counters that the preload nomemory shares with the test: allocator calls of one library,
+    how many of them failed, and the range of calls that fail."""
 
     def __init__(self, path):
         with open(path, "r+b") as file:
             self.map = mmap.mmap(file.fileno(), 32)
 
-    def _get(self, place):
-        return struct.unpack_from("<Q", self.map, 8 * place)[0]
+    def _get(self, index):
+        return struct.unpack_from("<Q", self.map, 8 * index)[0]
 
-    def _put(self, place, value):
-        struct.pack_into("<Q", self.map, 8 * place, value)
+    def _put(self, index, value):
+        struct.pack_into("<Q", self.map, 8 * index, value)
 
     @property
     def calls(self):
@@ -41,7 +41,8 @@ class Memory:
         return self._get(1)
 
     def fail(self, after, count=1):
-        """So many calls fail, after so many others. Answers the number behind the last one."""
+        """Lets `count` calls fail, after `after` others. Returns the number of the first call after
+        them."""
         first = self.calls + after
         self._put(3, 0)
         self._put(2, first)
@@ -55,77 +56,78 @@ class Memory:
 class Sale:
     """One node under a crowd that never empties the stock."""
 
-    def __init__(self, place, preload, library):
-        path = place.dir / "memory"
-        self.redis, self.asked = place.redis(), 0
-        self.node = place.node(redis=self.redis, workers=1, preload=preload("nomemory"),
-                               env={"NOMEMORY": str(path), "NOMEMORY_OF": library},
-                               events={"ticket": {"total": TOTAL, "stock-max": TOTAL}})
+    def __init__(self, site, preload, library):
+        path = site.dir / "memory"
+        self.redis, self.requests = site.redis(), 0
+        self.node = site.node(redis=self.redis, workers=1, preload=preload("nomemory"),
+                              env={"NOMEMORY": str(path), "NOMEMORY_OF": library},
+                              events={"ticket": {"total": TOTAL, "stock-max": TOTAL}})
         self.memory = Memory(path)
-        self.load = place.load(self.node, connections=10, path=self.path)
+        self.load = site.load(self.node, connections=10, path=self.path)
         self.goes_on()
 
     def path(self):
-        self.asked += 1
-        if self.asked % AGAIN:
+        self.requests += 1
+        if self.requests % AGAIN:
             return orders.buy_path()
-        return orders.buy_path(key=f"key-{self.asked // AGAIN // 2}")
+        return orders.buy_path(key=f"key-{self.requests // AGAIN // 2}")
 
     def wait(self, what, condition):
-        """As spike.wait, but a server that has ended is not waited for."""
+        """As spike.wait, but fails at once when the server has ended."""
 
-        def look():
+        def checked():
             code = self.node.process.poll()
             assert code is None, f"the server ended with {code}"
             return condition()
 
-        spike.wait(what, look, 20, step=0.002)
+        spike.wait(what, checked, 20, step=0.002)
 
     def goes_on(self):
         goal = self.load.yes_count() + 10
         self.wait("the sale to go on", lambda: self.load.yes_count() >= goal)
 
     def fails(self, after, count=1, times=1):
-        """Waits until so many calls of `count` have failed, from the one after so many others."""
+        """Waits until `times` calls of the `count` after `after` others have failed."""
         before, last = self.memory.failed, 0
 
         def have_failed():
             nonlocal last
             if self.memory.failed == before and self.memory.calls >= last:
-                last = self.memory.fail(after, count)  # the first time, or it was quicker than we
+                # The first time, or the server was quicker than the test.
+                last = self.memory.fail(after, count)
             return self.memory.failed >= before + times
 
         self.wait("calls that fail", have_failed)
 
     def ends_well(self, killed=False):
-        """No buyer heard what was not true; nothing is lost or sold twice. killed: the server had
-        ended, so some buyers lost their connection."""
+        """No answer was wrong; nothing is lost or sold twice. killed: the server had ended, so some
+        buyers lost their connection."""
         load = self.load.stop()
         print(load.codes, f"slowest {load.slowest_s():.3f} s, {self.memory.failed} calls failed")
         assert load.codes.keys() <= {1, -6} | ({None} if killed else set()), load.codes
         assert load.unanswered == 0
-        orders_of, told = {}, []
+        orders_of, yeses = {}, []
         for row in load.rows:
             if row.code == 1 and "key" in row.path:
                 assert orders_of.setdefault(row.path, row.order) == row.order, "a second order"
             elif row.code == 1:
-                told.append(row.order)
-        told += orders_of.values()
-        self.wait("the books to balance",
+                yeses.append(row.order)
+        yeses += orders_of.values()
+        self.wait("journal and Redis to agree",
                   lambda: self.redis.figure() == sum(self.node.orders().values()))
-        spike.check_promises([self.node], told, TOTAL, self.redis.figure())
+        spike.check_promises([self.node], yeses, TOTAL, self.redis.figure())
         spikelog.audit(self.node)
 
 
 @pytest.fixture
-def sale(place, preload, request):
-    sale = Sale(place, preload, getattr(request, "param", "libhiredis"))
+def sale(site, preload, request):
+    sale = Sale(site, preload, getattr(request, "param", "libhiredis"))
     yield sale
     sale.memory.map.close()
 
 
 def test_each_call_of_a_step(sale):
-    """The Nth call of the allocator fails, whatever the sale is at."""
+    """The Nth call of the allocator fails, at any point of the sale."""
     for n in range(STEP):
         sale.fails(n)
         sale.goes_on()
@@ -153,7 +155,8 @@ def test_for_a_while(sale):
 
 @pytest.mark.parametrize("sale", ["liblmdb"], indirect=True)
 def test_a_commit(sale):
-    """The Nth call of a commit fails: the server ends with words and goes on when it is started."""
+    """The Nth call of a commit fails: the server ends with an error message and sells after a
+    restart."""
     for n in range(COMMIT):
         sale.memory.fail(n, 1 << 60)
         assert sale.node.wait_end() == 1

@@ -1,5 +1,5 @@
 """Why: `ab` without -l counts every answer of another length as failed, so all answers of /buy for
-an event have one length: also those that are given before the request has been understood."""
+an event have one length: also those to requests that could not be parsed."""
 
 import pytest
 
@@ -14,9 +14,9 @@ EVENTS = {"ticket": {"total": 1000}, "many-at-once": {"total": 90000, "max-order
 
 
 @pytest.fixture(scope="module")
-def sale(shared_place):
+def sale(shared_site):
     """A node with events in every state, and the body length of each event."""
-    node = shared_place.node(events=EVENTS, max_header=1024, max_body=512)
+    node = shared_site.node(events=EVENTS, max_header=1024, max_body=512)
     lengths = {event: len(node.buy(event).body) for event in EVENTS}
     for what in ("pause", "close"):
         assert orders.act(node, what, {"pause": "paused", "close": "closed"}[what]).code == 1
@@ -43,7 +43,7 @@ BROKEN = {
 }
 
 
-def told(node, data):
+def answer_to(node, data):
     with Wire(node.address) as wire:
         wire.send(data.encode("latin-1"))
         return wire.answer()
@@ -55,7 +55,7 @@ def test_broken_requests(sale, name, method):
     node, lengths = sale
     status, headers = BROKEN[name]
     for event, length in lengths.items():
-        answer = told(node, f"{method} /buy/{event} HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n")
+        answer = answer_to(node, f"{method} /buy/{event} HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n")
         assert (answer.status, answer.code, answer.data) == (status, -status, None)
         assert len(answer.body) == length, (event, answer)
 
@@ -76,7 +76,7 @@ def test_broken_lines(sale, name):
     node, lengths = sale
     status, line = LINES[name]
     for event, length in lengths.items():
-        answer = told(node, f"{line.format(f'/buy/{event}')}\r\nHost: a\r\n\r\n")
+        answer = answer_to(node, f"{line.format(f'/buy/{event}')}\r\nHost: a\r\n\r\n")
         assert (answer.status, answer.code, answer.data) == (status, -status, None)
         assert len(answer.body) == length, (event, answer)
 
@@ -93,29 +93,30 @@ def test_verdicts(sale):
         answer = orders.buy(node, "limited", buyer="b")
         assert (answer.code, len(answer.body)) == (code, lengths["limited"])
     assert len(orders.buy(node, "many-at-once", n=800).body) == lengths["many-at-once"]
-    assert node.ask("GET", "/buy/nothing").status == 404
+    assert node.fetch("GET", "/buy/nothing").status == 404
 
 
-def test_busy(place):
-    """Without Redis: "busy", as long as a yes would be."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 5}})
+def test_busy(site):
+    """Without Redis: "busy", with the length of a yes."""
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 5}})
     length = len(node.buy().body)
     redis.kill()
     for path in ("/buy/ticket", "/buy/ticket?key=k"):
-        answer = spike.wait("busy", lambda path=path: (a := node.ask("GET", path)).code == -6 and a)
+        answer = spike.wait("busy",
+                            lambda path=path: (a := node.fetch("GET", path)).code == -6 and a)
         assert len(answer.body) == length
 
 
 def test_the_body_of_a_get_counts(sale):
-    """Who sends his key in the body of a GET means it; what cannot be read is not passed over."""
+    """The body of a GET counts as a form; a body that cannot be read is an error."""
     node, lengths = sale
     form = "n=3&key=in-the-body"
-    first, again = (node.ask("GET", "/buy/ticket", body=form) for _ in range(2))
+    first, again = (node.fetch("GET", "/buy/ticket", body=form) for _ in range(2))
     assert first.code == again.code == 1 and first.data == again.data
     assert first.data["n"] == 3
-    assert node.ask("POST", "/buy/ticket", body=form).data == first.data
+    assert node.fetch("POST", "/buy/ticket", body=form).data == first.data
     for body, headers in (("{}", ["Content-Type: application/json"]), ("{}", []), ("n=5", []),
                           ("n=1&n=1", [])):
-        answer = node.ask("GET", "/buy/ticket", body=body, headers=headers)
+        answer = node.fetch("GET", "/buy/ticket", body=body, headers=headers)
         assert (answer.status, answer.code, len(answer.body)) == (400, -400, lengths["ticket"])

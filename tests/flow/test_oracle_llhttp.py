@@ -1,7 +1,7 @@
-"""Why: nginx and Node.js stand in front of servers like ours, and http-parser is an old relative of
-llhttp. A request that we take and llhttp refuses, or that ends elsewhere for llhttp, is how requests
-are smuggled. So llhttp (inside Node.js) judges the table of requests and thousands of broken ones.
-"""
+"""Why: nginx and Node.js stand in front of such servers, and http-parser is an old relative of
+llhttp. A request that spike accepts and llhttp refuses, or whose end llhttp sees elsewhere, allows
+request smuggling. So llhttp (inside Node.js) checks the table of requests and thousands of broken
+ones."""
 
 import json
 import os
@@ -14,25 +14,26 @@ import spike
 
 JUDGE = spike.ROOT / "tests" / "lib" / "llhttp_judge.js"
 METHODS = {"GET": 1, "POST": 3, "HEAD": 2}  # as llhttp numbers them
-OURS = ["GET", "POST", "HEAD"]  # enum method; others come after
+METHOD_NAMES = ["GET", "POST", "HEAD"]  # enum method; others come after
 
 
-def objection(ours, theirs):
-    """What we do that llhttp does not, or None. We may be stricter, never looser."""
-    if ours["said"] == "wrong":
+def objection(probed, judged):
+    """Where spike is looser than llhttp, or None. It may be stricter, never looser."""
+    if probed["progress"] == "wrong":
         return None
-    if ours["said"] != "done":
-        return "we want more, it is done" if theirs["done"] else None
-    if not theirs["done"]:
-        return f"we are done, it says {theirs['error'] or 'more'}"
-    if (ours["length"], ours["body"]) != (theirs["length"], theirs["body"]):
+    if probed["progress"] != "done":
+        return "spike waits for more, llhttp is done" if judged["done"] else None
+    if not judged["done"]:
+        return f"spike is done, llhttp reports {judged['error'] or 'more'}"
+    if (probed["length"], probed["body"]) != (judged["length"], judged["body"]):
         return "the request or its body ends elsewhere"
-    if ours["minor"] != theirs["minor"]:
+    if probed["minor"] != judged["minor"]:
         return "another version"
-    if ours["method"] < len(OURS) and METHODS[OURS[ours["method"]]] != theirs["method"]:
+    if probed["method"] < len(METHOD_NAMES) and \
+            METHODS[METHOD_NAMES[probed["method"]]] != judged["method"]:
         return "another method"
-    if ours["keep_alive"] and not theirs["keep_alive"]:
-        return "we keep the connection, it closes"
+    if probed["keep_alive"] and not judged["keep_alive"]:
+        return "spike keeps the connection, llhttp closes it"
     return None
 
 
@@ -44,19 +45,19 @@ def test_never_looser_than_llhttp():
     lines = subprocess.run(
         [probe, str(seed), "20000"], check=True, capture_output=True, text=True, timeout=60
     ).stdout.splitlines()
-    ours = [json.loads(line) for line in lines]
-    judged = subprocess.run(
+    probed = [json.loads(line) for line in lines]
+    judge_lines = subprocess.run(
         ["node", JUDGE],
-        input="\n".join(o["bytes"] for o in ours),
+        input="\n".join(p["bytes"] for p in probed),
         check=True,
         capture_output=True,
         text=True,
         timeout=120,
     ).stdout.splitlines()
-    theirs = [json.loads(line) for line in judged]
-    assert len(ours) == len(theirs) > 20000
-    assert sum(o["said"] == "done" for o in ours) > 1000
-    assert sum(o["said"] == "done" and t["done"] for o, t in zip(ours, theirs)) > 1000
-    found = [(objection(o, t), bytes.fromhex(o["bytes"])) for o, t in zip(ours, theirs)]
+    judged = [json.loads(line) for line in judge_lines]
+    assert len(probed) == len(judged) > 20000
+    assert sum(p["progress"] == "done" for p in probed) > 1000
+    assert sum(p["progress"] == "done" and j["done"] for p, j in zip(probed, judged)) > 1000
+    found = [(objection(p, j), bytes.fromhex(p["bytes"])) for p, j in zip(probed, judged)]
     found = [f for f in found if f[0] is not None]
     assert found == [], f"seed {seed}: {len(found)}, first: {found[0]}"

@@ -1,9 +1,8 @@
-"""Why: P1, P3, P5 and P7 while Redis fails in every way we know: no ticket too many, none lost,
+"""Why: P1, P3, P5 and P7 while Redis fails in every known way: no ticket too many, none lost,
 "busy" instead of "sold out", an answer in time, and the sale goes on by itself.
 
-Every fault is done to a sale under load. A crowd that never empties the stock buys before, during
-and after it; then the rest is sold to the last ticket, and journals, Redis and what the buyers were
-told must agree.
+Every fault meets a sale under load. A crowd that never empties the stock buys before, during and
+after it; then the rest is sold to the last ticket, and journals, Redis and the answers must agree.
 """
 
 import threading
@@ -22,15 +21,15 @@ EVENTS = {"ticket": {"total": TOTAL}}
 class Sale:
     """One or two nodes under a crowd that buys about a thousand tickets a second."""
 
-    def __init__(self, place, redis, nodes=1, proxy=None, **options):
+    def __init__(self, site, redis, nodes=1, proxy=None, **options):
         numbers = list(range(1, nodes + 1))
-        self.place, self.redis, self.proxy = place, redis, proxy
+        self.site, self.redis, self.proxy = site, redis, proxy
         options = {"answer_timeout": f"{ANSWER_S}s", **spike.QUICK_REDIS, **options}
-        self.nodes = [place.node(i, nodes=numbers, redis=proxy or redis, events=EVENTS, workers=1,
-                                 healthy=False, **options) for i in numbers]
+        self.nodes = [site.node(i, nodes=numbers, redis=proxy or redis, events=EVENTS, workers=1,
+                                healthy=False, **options) for i in numbers]
         for node in self.nodes:
             node.wait_healthy()
-        self.load = place.load(*self.nodes, connections=20, pause_s=0.02)
+        self.load = site.load(*self.nodes, connections=20, pause_s=0.02)
         self.goes_on()
 
     def goes_on(self, yeses=200):
@@ -41,14 +40,14 @@ class Sale:
             spike.wait(f"{node.name} to sell",
                        lambda node=node, goal=goal: node.event_stats()["node_sold"] >= goal)
 
-    def buyers_hear_busy(self):
-        """Waits until the crowd is told so: Redis is away, and nobody is told "sold out"."""
+    def buyers_get_busy(self):
+        """Waits until buyers get "busy", because Redis is away."""
         since = time.monotonic()
         spike.wait("-6", lambda: any(row.code == -6 for row in self.load.since(since)))
 
     def ends_well(self, killed=False):
-        """Stops the crowd, sells the rest and compares everything. killed: a server was, so some
-        buyers lost their connection."""
+        """Stops the crowd, sells the rest and compares everything. killed: a server was killed, so
+        some buyers lost their connection."""
         self.load.stop()
         if self.proxy:
             self.proxy.delay_s = 0
@@ -80,7 +79,7 @@ def client_kill(sale):
 
 def sigstop(sale):
     sale.redis.pause()
-    sale.buyers_hear_busy()
+    sale.buyers_get_busy()
     spike.wait("Redis to be missed", lambda: sale.nodes[0].stats()["redis"]["state"] == "down")
     stopped = time.monotonic()
     while time.monotonic() - stopped < 3:  # the fault is three seconds long
@@ -92,7 +91,7 @@ def sigstop(sale):
 
 def killed_empty(sale):
     sale.redis.kill()
-    sale.buyers_hear_busy()
+    sale.buyers_get_busy()
     sale.redis.restart_empty()
 
 
@@ -100,7 +99,7 @@ def killed_old_dump(sale):
     sale.redis.keep_dump()
     sale.goes_on(300)
     sale.redis.kill()
-    sale.buyers_hear_busy()
+    sale.buyers_get_busy()
     sale.redis.restart_from_old_dump()
 
 
@@ -123,12 +122,12 @@ def other_keys_deleted(sale):
 def wrong_type(sale):
     pipe = sale.redis.client.pipeline()
     pipe.delete(spike.HASH).set(spike.HASH, "no hash").execute()
-    sale.buyers_hear_busy()
+    sale.buyers_get_busy()
     sale.redis.client.delete(spike.HASH)
 
 
 def total_spoilt(sale):
-    """total is no number: nothing may be sold by it; the journal knows the right one."""
+    """total is no number: no ticket may be sold by it; the journal has the right one."""
     sale.redis.client.hset(spike.HASH, spike.TOTAL, "many")
 
 
@@ -138,14 +137,14 @@ def sold_spoilt(sale):
 
 def out_of_memory(sale):
     sale.redis.client.config_set("maxmemory", 1)
-    sale.buyers_hear_busy()
+    sale.buyers_get_busy()
     sale.redis.client.config_set("maxmemory", 0)
 
 
 def read_only(sale):
-    """A master that has become a replica (of nobody who answers) refuses writes."""
+    """A master that has become a replica (of an address without a server) refuses writes."""
     sale.redis.client.replicaof("127.0.0.1", 1)
-    sale.buyers_hear_busy()
+    sale.buyers_get_busy()
     sale.redis.client.replicaof("NO", "ONE")
 
 
@@ -160,7 +159,7 @@ def busy_script(sale):
     sale.redis.client.config_set("busy-reply-threshold", 50)
     script = threading.Thread(target=endless)
     script.start()
-    sale.buyers_hear_busy()
+    sale.buyers_get_busy()
     while script.is_alive():
         try:
             sale.redis.client.script_kill()
@@ -175,9 +174,9 @@ FAULTS = [script_flush, client_kill, sigstop, killed_empty, killed_old_dump, flu
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_fault(place, fault):
-    """One node, one fault, a sale that goes on by itself and comes out even."""
-    sale = Sale(place, place.redis())
+def test_fault(site, fault):
+    """One node, one fault, a sale that goes on by itself and sells exactly its total."""
+    sale = Sale(site, site.redis())
     fault(sale)
     sale.goes_on()
     sale.ends_well()
@@ -185,19 +184,20 @@ def test_fault(place, fault):
 
 @pytest.mark.parametrize("fault", [killed_empty, killed_old_dump, flushall],
                          ids=lambda fault: fault.__name__)
-def test_fault_with_two_nodes(place, fault):
-    """Two nodes rebuild what Redis has lost, each its own part; nobody sells before all have."""
-    sale = Sale(place, place.redis(), nodes=2)
+def test_fault_with_two_nodes(site, fault):
+    """Two nodes restore what Redis has lost, each its own part; none sells before both have."""
+    sale = Sale(site, site.redis(), nodes=2)
     fault(sale)
     sale.goes_on()
     sale.ends_well()
 
 
 @pytest.mark.parametrize("old_dump", [False, True], ids=["empty", "old-dump"])
-def test_lost_while_a_node_was_down(place, old_dump):
-    """Redis loses writes while one node is dead: the other waits for it, for its sales count."""
-    redis = place.redis()
-    sale = Sale(place, redis, nodes=2)
+def test_lost_while_a_node_was_down(site, old_dump):
+    """Redis loses writes while one node is dead: the other waits for it, because its sales count.
+    """
+    redis = site.redis()
+    sale = Sale(site, redis, nodes=2)
     redis.keep_dump()
     sale.goes_on()
     sale.nodes[1].kill9()
@@ -212,26 +212,27 @@ def test_lost_while_a_node_was_down(place, old_dump):
     sale.ends_well(killed=True)
 
 
-def test_server_starts_without_redis(place):
-    """-6 and 503 "starting" until Redis comes; then it sells. "sold out" is never said."""
-    redis = place.redis()
+def test_server_starts_without_redis(site):
+    """-6 and 503 "starting" until Redis is up; then the node sells. It never answers "sold out"."""
+    redis = site.redis()
     redis.kill()
-    node = place.node(redis=redis, events=EVENTS, healthy=False)
+    node = site.node(redis=redis, events=EVENTS, healthy=False)
     health = node.health()
     assert (health.status, health.json["msg"]) == (503, "starting")
     answer = node.buy()
     assert (answer.status, answer.code) == (503, -6)
     assert int(answer.headers["retry-after"]) >= 1
-    assert node.ask("GET", "/stock/ticket").code == -6
+    assert node.fetch("GET", "/stock/ticket").code == -6
     redis.start()
     node.wait_healthy()
     assert node.buy().code == 1
 
 
-def test_sold_out_is_not_said_while_redis_is_away(place):
-    """P5: "sold out" was true at most one beat ago; without Redis nobody knows, so it is "busy"."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 3}}, **spike.QUICK_REDIS)
+def test_no_sold_out_while_redis_is_away(site):
+    """P5: "sold out" was true at most one beat ago; without Redis it is unknown, so the answer is
+    "busy"."""
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 3}}, **spike.QUICK_REDIS)
     spike.drain(node, 3, redis)
     redis.pause()
     spike.wait("Redis to be missed", lambda: node.stats()["redis"]["state"] == "down")
@@ -240,10 +241,10 @@ def test_sold_out_is_not_said_while_redis_is_away(place):
     spike.wait("sold out again", lambda: node.buy().code == -1)
 
 
-def test_reply_cut(place):
-    """The script ran, its reply never came: what it granted is voided, nothing is stranded."""
-    redis = place.redis()
-    sale = Sale(place, redis, proxy=place.proxy(redis))
+def test_reply_cut(site):
+    """The script has run, but its reply is lost: its grants are voided, nothing is stranded."""
+    redis = site.redis()
+    sale = Sale(site, redis, proxy=site.proxy(redis))
     for _ in range(10):
         sale.proxy.cut_reply()
         assert sale.proxy.cut_done.wait(spike.SOON_S)
@@ -252,17 +253,17 @@ def test_reply_cut(place):
 
 
 @pytest.mark.parametrize("through", [0, 200], ids=lambda n: f"{n}-bytes-before")
-def test_old_bytes_arrive_late(place, through):
-    """A call that arrives after its node has attached again is fenced: it changes nothing."""
-    redis = place.redis()
-    sale = Sale(place, redis, proxy=place.proxy(redis))
+def test_old_bytes_arrive_late(site, through):
+    """A call that arrives after its node has attached again is refused: it changes nothing."""
+    redis = site.redis()
+    sale = Sale(site, redis, proxy=site.proxy(redis))
     for _ in range(3):
         connects = sale.proxy.connects
         sale.proxy.hold(through)
         spike.wait("a new connection", lambda connects=connects: sale.proxy.connects > connects)
         sale.goes_on(40)
         before = redis.client.hgetall(spike.HASH)[spike.SOLD]
-        assert sale.proxy.held_link.held
+        assert sale.proxy.held_conn.held
         reply = sale.proxy.release()
         assert reply, "Redis did not answer the late call"
         print(reply[:200])
@@ -271,15 +272,15 @@ def test_old_bytes_arrive_late(place, through):
     sale.ends_well()
 
 
-def test_old_bytes_while_nothing_else_happens(place):
-    """The same with a single buyer: only the epoch tells that the call is an old one, for no number
-    and no position has moved since."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    node = place.node(redis=proxy, events=EVENTS, **spike.QUICK_REDIS)
+def test_old_bytes_while_nothing_else_happens(site):
+    """The same with a single buyer: only the epoch shows that the call is old, for no number and no
+    position has moved since."""
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    node = site.node(redis=proxy, events=EVENTS, **spike.QUICK_REDIS)
     proxy.hold()
     assert node.buy().code == -6
-    assert proxy.held_link, "this was no call with an order"
+    assert proxy.held_conn, "no call with an order was held"
     spike.wait("a new attach", lambda: node.stats()["redis"]["reconnects"] >= 1)
     spike.wait("the node to be ready", lambda: node.stock()["state"] == "open")
     assert redis.figure() == 0
@@ -289,10 +290,10 @@ def test_old_bytes_while_nothing_else_happens(place):
     spike.check_promises([node], spike.drain(node, TOTAL, redis), TOTAL, TOTAL)
 
 
-def test_slow_redis(place):
-    """A Redis 80 ms away is slow, not down: buyers wait a little and get their tickets."""
-    redis = place.redis()
-    sale = Sale(place, redis, proxy=place.proxy(redis), redis_timeout="10s", answer_timeout="20s")
+def test_slow_redis(site):
+    """A Redis 80 ms away is slow, not down: buyers get their tickets a little later."""
+    redis = site.redis()
+    sale = Sale(site, redis, proxy=site.proxy(redis), redis_timeout="10s", answer_timeout="20s")
     sale.proxy.delay_s = 0.08
     since = time.monotonic()
     sale.goes_on()
@@ -300,16 +301,16 @@ def test_slow_redis(place):
     sale.ends_well()
 
 
-def test_answer_deadline(place):
-    """P7: the answer's deadline is the worker's, whatever Redis is allowed to take: -6 while Redis
-    has not answered, and the orders that are granted too late are given back."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    node = place.node(redis=proxy, redis_timeout="60s", answer_timeout="300ms")
-    proxy.keep_reply()
-    load = place.load(node, connections=10, requests=10).join()
+def test_answer_deadline(site):
+    """P7: the worker keeps the answer's deadline, however long redis-timeout is: -6 while Redis has
+    not answered, and orders granted too late are given back."""
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    node = site.node(redis=proxy, redis_timeout="60s", answer_timeout="300ms")
+    proxy.hold_replies()
+    load = site.load(node, connections=10, requests=10).join()
     assert load.codes == {-6: 10}
-    proxy.let_go()
+    proxy.release_replies()
     cancelled = lambda: [r for r in node.records() if r["kind"] == "change"]
     spike.wait("cancellations", cancelled)
     spike.wait("their settling", lambda: redis.figure() == 0 and not node.orders())
@@ -317,11 +318,12 @@ def test_answer_deadline(place):
     spike.wait("a sale", lambda: node.buy().code == 1)
 
 
-def test_server_killed_while_redis_is_away(place):
-    """Both die: the node comes back first, Redis empty later; the journal alone remembers."""
-    sale = Sale(place, place.redis())
+def test_server_killed_while_redis_is_away(site):
+    """Both die: the node comes back first, Redis later and empty; only the journal has the sales.
+    """
+    sale = Sale(site, site.redis())
     sale.redis.kill()
-    sale.buyers_hear_busy()
+    sale.buyers_get_busy()
     sale.nodes[0].kill9()
     sale.nodes[0].start(healthy=False)
     assert sale.nodes[0].buy().code == -6

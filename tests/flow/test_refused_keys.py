@@ -1,5 +1,5 @@
-"""Why: at a sold-out event nearly every answer is a fast refusal. It must not be given to a buyer
-who comes back with the key of his ticket, on any node (P4)."""
+"""Why: at a sold-out event nearly every answer is a fast refusal. A buyer who retries with the key
+of a ticket must not get it, on any node (P4)."""
 
 import collections
 import itertools
@@ -10,21 +10,21 @@ import spike
 TICKETS = 300
 
 
-def test_every_ticket_among_fresh_keys(place):
-    """A flood of fresh keys is refused; among them each ticket's key is asked again on both nodes and
+def test_every_ticket_among_fresh_keys(site):
+    """A flood of new keys is refused; among them each ticket's key is sent again to both nodes and
     gets its own order."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": TICKETS}})
-    mine = {}
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": TICKETS}})
+    bought = {}
     for i in range(TICKETS):
         path = orders.buy_path(key=f"mine-{i}")
-        mine[path] = nodes[i % 2].ask("GET", path).data["order"]
+        bought[path] = nodes[i % 2].fetch("GET", path).data["order"]
     for node in nodes:
         spike.wait("sold out", lambda node=node: node.buy().code == -1)
         orders.buy_until(node, key=f"mine-{TICKETS - 1}")
 
     def flood():
-        own = iter(mine)
+        own = iter(bought)
         for i in itertools.count():
             yield next(own, f"/buy/ticket?key=done-{i}") if i % 20 == 0 else (
                 f"/buy/ticket?key=fresh-{i}")
@@ -32,37 +32,37 @@ def test_every_ticket_among_fresh_keys(place):
     loads = []
     for node in nodes:
         paths = flood()
-        loads.append(place.load(node, connections=40, requests=20 * TICKETS + 2000,
-                                path=lambda paths=paths: next(paths)))
+        loads.append(site.load(node, connections=40, requests=20 * TICKETS + 2000,
+                               path=lambda paths=paths: next(paths)))
     for load in loads:
         load.join()
-        told = collections.Counter(row.order == mine[row.path] and row.code == 1
-                                   for row in load.rows if row.path in mine)
-        assert told == {True: TICKETS}
-        assert {row.code for row in load.rows if row.path not in mine} == {-1}
+        own_order = collections.Counter(row.order == bought[row.path] and row.code == 1
+                                        for row in load.rows if row.path in bought)
+        assert own_order == {True: TICKETS}
+        assert {row.code for row in load.rows if row.path not in bought} == {-1}
         assert load.unanswered == 0
     assert redis.figure() == TICKETS
     for node in nodes:
         assert node.event_stats()["refused"] >= 19 * TICKETS
 
 
-def test_at_the_moment_it_sells_out(place):
-    """Who has just heard yes asks again at once: here he hears it again, on the other node perhaps
-    "busy" for a beat, and nowhere "sold out"."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": TICKETS}})
+def test_at_the_moment_it_sells_out(site):
+    """A retry right after a yes gets the same yes from the same node, perhaps "busy" for a beat
+    from the other, and from none "sold out"."""
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": TICKETS}})
 
     def work(caller, i):
         here, there = nodes[i % 2], nodes[1 - i % 2]
         path = orders.buy_path(key=f"key-{i}")
-        first = caller.ask(here.address, "GET", path)
+        first = caller.fetch(here.address, "GET", path)
         if first.code != 1:
             assert first.code == -1
             return "refused"
-        again = caller.ask(here.address, "GET", path)
+        again = caller.fetch(here.address, "GET", path)
         assert again.code == 1 and again.data == first.data
         for _ in range(5):
-            other = caller.ask(there.address, "GET", path)
+            other = caller.fetch(there.address, "GET", path)
             assert other.code == -6 or other.data == first.data, other
         assert caller.buy(there, key=f"key-{i}").data == first.data
         return "bought"

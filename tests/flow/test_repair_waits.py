@@ -1,6 +1,6 @@
-"""Why: a repair waits for every node that could still speak when Redis lost its memory. A node that
-dies in the same incident has grown silent only after the loss: what it sold stands in its journal
-alone, and no second fault while the others wait may make them forget that, and sell its tickets."""
+"""Why: a repair waits for every node that was not silent yet when Redis lost its data. A node that
+dies in the same incident becomes silent only after the loss: its last sales are in its journal
+alone, and no second fault may make the waiting nodes go on and sell its tickets."""
 
 import time
 
@@ -11,7 +11,7 @@ import spike
 import spikelog
 
 TOTAL = 100
-SILENT_S = 2  # node-timeout: not over between a death and the loss, busy as the machine may be
+SILENT_S = 2  # node-timeout: longer than from a death to the loss, also on a busy machine
 REQUESTS = "{" + spike.HASH + "}:requests"
 SETTINGS = {"events": {"ticket": {"total": TOTAL}}, "node_timeout": f"{SILENT_S * 1000:.0f}ms"}
 
@@ -21,18 +21,18 @@ def cut_connections(redis):
 
 
 def restart(redis):
-    """Nothing is lost by it."""
+    """Restarts Redis without a loss."""
     redis.client.save()
     redis.kill()
     redis.start()
 
 
 def stays_busy(node, seconds):
-    """Nothing is sold for so long. It must not happen, so there is nothing to wait for but time."""
+    """Checks for so long that nothing is sold: there is no event to wait for."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         answer = node.buy()
-        assert answer.code == -6, f"sold before all had told: {answer}"
+        assert answer.code == -6, f"sold before all nodes had settled: {answer}"
         time.sleep(0.02)
 
 
@@ -41,13 +41,13 @@ def attached(redis):
 
 
 def waits(redis, node):
-    """The repair goes on until the other is back, whatever happens to this one."""
+    """The repair lasts until the other node is back, whatever happens to this one."""
     spike.wait("repair", lambda: node.health().json["msg"] == "repair")
-    stays_busy(node, 1.2 * SILENT_S)  # by now it has been silent for long
+    stays_busy(node, 1.2 * SILENT_S)  # by now the other node has been silent for long
     for again in (cut_connections, restart):
         epoch = attached(redis)
         again(redis)
-        spike.wait("it to attach again", lambda epoch=epoch: attached(redis) > epoch)
+        spike.wait("the node to attach again", lambda epoch=epoch: attached(redis) > epoch)
         stays_busy(node, 0.5)
 
 
@@ -61,12 +61,12 @@ def sells_the_rest(redis, nodes, yeses):
 
 
 @pytest.mark.parametrize("loss", ["old dump", "flushall"])
-def test_dead_with_the_loss(place, loss):
-    """The first sold most of it and died a moment before Redis forgot that."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, **SETTINGS)
+def test_dead_with_the_loss(site, loss):
+    """The first node sold most tickets and died a moment before Redis lost those sales."""
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, **SETTINGS)
     yeses = [orders.buy(node).data["order"] for node in nodes]
-    spike.wait("both to be settled", lambda: redis.client.hget(spike.HASH, "1:sold") == "1" ==
+    spike.wait("both nodes to be settled", lambda: redis.client.hget(spike.HASH, "1:sold") == "1" ==
                redis.client.hget(spike.HASH, "2:sold"))
     redis.keep_dump()
     yeses += [orders.buy(nodes[0]).data["order"] for _ in range(60)]
@@ -77,24 +77,24 @@ def test_dead_with_the_loss(place, loss):
 
 
 class StopsAtSecondCall:
-    """The next new connection of a node brings its attach to Redis and nothing after it."""
+    """Of the next new connection the attach reaches Redis and nothing after it."""
 
     def __init__(self, proxy):
-        self.seen, self.old = 0, list(proxy.links)
-        proxy._meddle = self.meddle
+        self.calls, self.old = 0, list(proxy.conns)
+        proxy._intercept = self.intercept
 
-    def meddle(self, link, data):
-        if link not in self.old and b"EVALSHA" in data[:64].upper():
-            self.seen += 1
-        return b"" if self.seen >= 2 else data
+    def intercept(self, conn, data):
+        if conn not in self.old and b"EVALSHA" in data[:64].upper():
+            self.calls += 1
+        return b"" if self.calls >= 2 else data
 
 
-def test_dead_in_the_repair(place):
-    """A key beside the hash is lost. The first attaches for the repair, by which what it has not
-    settled is taken back to be told again, and dies before it tells."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    nodes = [place.node(i, nodes=[1, 2], redis=through, healthy=False, workers=1, **SETTINGS)
+def test_dead_in_the_repair(site):
+    """A key beside the hash is lost. The first node attaches for the repair, which resets its
+    settled position, and dies before it settles again."""
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    nodes = [site.node(i, nodes=[1, 2], redis=through, healthy=False, workers=1, **SETTINGS)
              for i, through in ((1, proxy), (2, redis))]
     for node in nodes:
         node.wait_healthy()
@@ -102,8 +102,8 @@ def test_dead_in_the_repair(place):
     yeses.append(orders.buy(nodes[1]).data["order"])
     gate = StopsAtSecondCall(proxy)
     redis.client.delete(REQUESTS)
-    spike.wait("its step after the attach", lambda: gate.seen >= 2)
+    spike.wait("the step after the attach", lambda: gate.calls >= 2)
     nodes[0].kill9()
-    del proxy._meddle
+    del proxy._intercept
     waits(redis, nodes[1])
     sells_the_rest(redis, nodes, yeses)

@@ -1,12 +1,12 @@
-"""Why: at night an operator types what the runbook says. What spike-cluster(7) tells him to do for a
-new sale must be all that it takes, and the arithmetic of its table must be right."""
+"""Why: at night an operator types what the runbook says. The commands of spike-cluster(7) for a new
+sale must be complete, and the arithmetic of its table must be right."""
 
 import math
 import re
 import shlex
 import shutil
 
-import gone
+import dead_nodes
 import orders
 import spike
 import spikelog
@@ -15,7 +15,7 @@ PAGE = (spike.ROOT / "man" / "spike-cluster.7").read_text()
 
 
 def keys_of_a_sale():
-    """What the page has redis-cli delete."""
+    """The keys that the page deletes with redis-cli."""
     command = re.search(r"^\$ redis-cli (del (?:.*\\e\n)+.*)$", PAGE, re.MULTILINE)[1]
     return shlex.split(command.replace("\\e\n", " "))[1:]
 
@@ -24,19 +24,19 @@ def buy_one_each(redis, nodes):
     for node in nodes:
         assert orders.buy(node, key=f"k{node.number}", buyer="ann").code == 1
     for node in nodes:
-        gone.settled(redis, node)
-    gone.sum_up(redis, nodes)
+        dead_nodes.settled(redis, node)
+    dead_nodes.check_totals(redis, nodes)
     assert redis.figure() == len(nodes)
 
 
-def test_a_new_sale(place):
-    """As the page says: a sale like the first, and the stream tells all of it."""
-    redis = place.redis(persistence="always")
-    nodes = gone.nodes_of(place, redis, 3)
+def test_a_new_sale(site):
+    """By the page's commands: a sale like the first, and the stream has all of it."""
+    redis = site.redis(persistence="always")
+    nodes = dead_nodes.nodes_of(site, redis, 3)
     buy_one_each(redis, nodes)
     for node in nodes:
         assert node.term() == 0
-        shutil.move(node.journal, node.dir / "books")
+        shutil.move(node.journal, node.dir / "archive")
     done = spike.run_server("-c", nodes[0].conf)
     assert done.code == 1 and "node 1 must not sell" in done.err, "the hash is still there"
     redis.client.delete(*keys_of_a_sale())
@@ -49,14 +49,14 @@ def test_a_new_sale(place):
     assert "stream: event ticket: 3 settled changes, each exactly once" in spikelog.audit(*nodes)
 
 
-def test_a_journal_of_the_last_sale(place):
-    """It was forgotten on one machine: once the new sale has begun, it is refused."""
-    redis = place.redis()
-    nodes = gone.nodes_of(place, redis, 2)
+def test_a_journal_of_the_last_sale(site):
+    """The old journal was left on one machine: once the new sale has begun, it is refused."""
+    redis = site.redis()
+    nodes = dead_nodes.nodes_of(site, redis, 2)
     buy_one_each(redis, nodes)
     for node in nodes:
         assert node.term() == 0
-    shutil.move(nodes[0].journal, nodes[0].dir / "books")
+    shutil.move(nodes[0].journal, nodes[0].dir / "archive")
     redis.client.delete(*keys_of_a_sale())
     nodes[0].start(healthy=False)
     orders.act(nodes[0], "reopen")

@@ -1,4 +1,4 @@
-"""Why: a sale as its buyers see it, from the first yes to "sold out", with the published command."""
+"""Why: a sale as buyers see it, from the first yes to "sold out", with the published command."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ import spike
 
 
 def ab(node, *options, path="/buy/ticket"):
-    """Runs ab and answers its report."""
+    """Runs ab and returns its report."""
     host, port = node.address
     done = subprocess.run(["ab", "-q", *options, f"http://{host}:{port}{path}"],
                           capture_output=True, text=True, timeout=60 * spike.PATIENCE, check=False)
@@ -23,10 +23,10 @@ def ab_figure(report, name):
 
 @pytest.mark.parametrize("keep_alive", [[], ["-k"]], ids=["close", "keep-alive"])
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_ab_with_local_stock(place, standalone, keep_alive):
+def test_ab_with_local_stock(site, standalone, keep_alive):
     """The published ab command: no failed request, and exactly local-stock tickets are sold."""
-    redis = None if standalone else place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 10000, "local-stock": 150}})
+    redis = None if standalone else site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 10000, "local-stock": 150}})
     report = ab(node, "-n", "10000", "-c", "100", *keep_alive)
     assert ab_figure(report, "Complete requests") == 10000
     assert ab_figure(report, "Failed requests") == 0
@@ -46,10 +46,10 @@ def test_ab_with_local_stock(place, standalone, keep_alive):
         assert redis.figure(spike.TOTAL) == 10000
 
 
-def test_ab_posts(place):
+def test_ab_posts(site):
     """POST buys as GET does; ab sends a body with it."""
-    node = place.node()
-    form = place.dir / "form"
+    node = site.node()
+    form = site.dir / "form"
     form.write_text("n=1")
     report = ab(node, "-n", "200", "-c", "10", "-p", str(form), "-T",
                 "application/x-www-form-urlencoded")
@@ -58,11 +58,11 @@ def test_ab_posts(place):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_sold_out(place, standalone):
+def test_sold_out(site, standalone):
     """Every ticket is sold, then the answer is -1 "sold out", also after a restart."""
-    redis = None if standalone else place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 500}})
-    load = place.load(node, connections=50, requests=2000).join()
+    redis = None if standalone else site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 500}})
+    load = site.load(node, connections=50, requests=2000).join()
     assert load.codes == {1: 500, -1: 1500}
     spike.check_promises([node], load.yeses, 500, 500)
     for _ in range(2):
@@ -76,9 +76,9 @@ def test_sold_out(place, standalone):
         assert redis.figure() == 500
 
 
-def test_yes_has_an_order(place):
+def test_yes_has_an_order(site):
     """A yes carries what the buyer needs: an order id of this node, n, and pay_by 0."""
-    node = place.node(7)
+    node = site.node(7)
     answer = node.buy()
     assert (answer.status, answer.code, answer.json["msg"]) == (200, 1, "ok")
     assert list(answer.json) == ["code", "msg", "data"]
@@ -90,13 +90,13 @@ def test_yes_has_an_order(place):
     assert re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", answer.headers["date"])
 
 
-def test_several_events(place):
+def test_several_events(site):
     """Events are sold apart from each other: stock, ids, hashes and journals."""
-    redis = place.redis()
+    redis = site.redis()
     events = {"ticket": {"total": 30}, "balcony": {"total": 20, "local-stock": 5},
               "box-1_a": {"total": 10}}
-    node = place.node(redis=redis, events=events)
-    loads = [place.load(node, connections=10, requests=60, path=f"/buy/{name}") for name in events]
+    node = site.node(redis=redis, events=events)
+    loads = [site.load(node, connections=10, requests=60, path=f"/buy/{name}") for name in events]
     assert [load.join().codes[1] for load in loads] == [30, 5, 10]
     ids = [order for load in loads for order in load.yeses]
     assert len(set(ids)) == 45
@@ -107,31 +107,33 @@ def test_several_events(place):
     assert node.buy("nothing").status == 404
 
 
-def test_existing_hash_is_adopted(place):
-    """A hash made by the prototype goes on being sold: its total counts, and what is gone is gone."""
-    redis = place.redis()
+def test_existing_hash_is_adopted(site):
+    """A hash of the prototype is adopted: its total counts, and its sold tickets stay sold."""
+    redis = site.redis()
     redis.client.hset(spike.HASH, mapping={spike.TOTAL: 100, spike.SOLD: 40})
-    node = place.node(redis=redis, events={"ticket": {"total": 500}})
-    assert node.stock() == {"event": "ticket", "state": "open", "total": 100, "sold": 40, "left": 60}
+    node = site.node(redis=redis, events={"ticket": {"total": 500}})
+    assert node.stock() == {"event": "ticket", "state": "open", "total": 100, "sold": 40,
+                            "left": 60}
     assert "warn" in node.log_text()
-    load = place.load(node, connections=20, requests=200).join()
+    load = site.load(node, connections=20, requests=200).join()
     assert load.codes == {1: 60, -1: 140}
     assert redis.figure() == 100
 
 
-def test_not_open_yet(place):
-    """Before its time an event answers -2 and sells nothing."""
-    node = place.node(events={"ticket": {"total": 5, "open": "2099-01-01T10:00:00+08:00"}})
+def test_not_open_yet(site):
+    """Before the opening an event answers -2 and sells nothing."""
+    node = site.node(events={"ticket": {"total": 5, "open": "2099-01-01T10:00:00+08:00"}})
     answer = node.buy()
     assert (answer.status, answer.code, answer.json["msg"]) == (200, -2, "not open yet")
     assert node.stock()["state"] == "waiting"
     assert node.orders() == {}
 
 
-def test_standalone_after_redis_is_refused(place):
-    """A journal that has sold from Redis does not start alone: it would sell the others' tickets."""
-    redis = place.redis()
-    node = place.node(redis=redis)
+def test_standalone_after_redis_is_refused(site):
+    """A journal that has sold from Redis does not start standalone: it would sell other nodes'
+    tickets."""
+    redis = site.redis()
+    node = site.node(redis=redis)
     assert node.buy().code == 1
     assert node.term() == 0
     text = node.conf.read_text()

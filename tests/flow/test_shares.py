@@ -1,11 +1,11 @@
-"""Why: each node may have out its share and a buffer above it, so that the others can sell what a
-dead node leaves. How many dead nodes that survives is arithmetic: with the local stocks of those that
-are left adding up to the total or more, every ticket is sold; else exactly the rest is not, until a
-dead node comes back."""
+"""Why: each node may sell its share and a buffer above it, so that the others can sell a dead
+node's tickets. How many dead nodes a sale survives is arithmetic: if the local stocks of the live
+nodes add up to the total or more, every ticket is sold; else exactly the rest is not, until a dead
+node comes back."""
 
 import pytest
 
-import gone
+import dead_nodes
 import spike
 
 TOTAL = 400
@@ -22,22 +22,22 @@ CASES = {
 }
 
 
-def sell_and_kill(place, nodes):
-    """The dead have sold a few when they die, in the middle of the sale. Answers the load on the
-    others, which goes on, and what the dead have sold."""
+def sell_and_kill(site, nodes):
+    """Kills the last nodes in the middle of the sale, after a few sales. Returns the load on the
+    others, which goes on, and the dead nodes' orders."""
     alive, doomed = nodes[:-DEAD], nodes[-DEAD:]
-    few = [place.load(node, connections=2, requests=30, pause_s=0.01) for node in doomed]
-    spike.wait("them to sell", lambda: all(load.yes_count() > 10 for load in few))
-    many = place.load(*alive, connections=10, pause_s=0.05)
+    few = [site.load(node, connections=2, requests=30, pause_s=0.01) for node in doomed]
+    spike.wait("the last nodes to sell", lambda: all(load.yes_count() > 10 for load in few))
+    many = site.load(*alive, connections=10, pause_s=0.05)
     spike.wait("the others to sell", lambda: many.yes_count() > 10)
     for node in doomed:
         node.kill9()
-    assert many.codes[-1] == 0, "they died when all was sold"
+    assert many.codes[-1] == 0, "the nodes died after the last ticket was sold"
     return many, [order for load in few for order in load.stop().yeses]
 
 
 def refusal_of(node):
-    """What a buyer hears: sold out, or sold out here."""
+    """The refusal of a buy: sold out, or sold out here; else its code."""
     answer = node.buy()
     return answer.json["msg"] if answer.code == -1 else answer.code
 
@@ -47,12 +47,12 @@ def sold_by(nodes):
 
 
 @pytest.mark.parametrize("caps", CASES.values(), ids=CASES.keys())
-def test_two_of_four_die(place, caps):
-    redis = place.redis()
-    nodes = gone.nodes_of(place, redis, 4, TOTAL, caps)
+def test_two_of_four_die(site, caps):
+    redis = site.redis()
+    nodes = dead_nodes.nodes_of(site, redis, 4, TOTAL, caps)
     alive, dead = nodes[:-DEAD], nodes[-DEAD:]
-    many, yeses = sell_and_kill(place, nodes)
-    out = {node: gone.field(redis, node, "gone") for node in dead}
+    many, yeses = sell_and_kill(site, nodes)
+    out = {node: dead_nodes.field(redis, node, "gone") for node in dead}
     assert all(10 < n <= 30 for n in out.values())
     unsold = max(0, TOTAL - sum(out.values()) - sum(caps[:-DEAD]))
     assert (unsold > 0) == (sum(caps[:-DEAD]) < TOTAL)
@@ -64,30 +64,31 @@ def test_two_of_four_die(place, caps):
     give_up(alive[0], out, TOTAL - unsold)
     for node in dead:
         yeses += come_back(redis, node)
-    gone.sum_up(redis, nodes, yeses, TOTAL)
+    dead_nodes.check_totals(redis, nodes, yeses, TOTAL)
 
 
 def goes_no_further(alive, load, unsold):
-    """All buyers hear why, and the truth."""
+    """Every node refuses buyers, with the right message."""
     for node in alive:
-        spike.wait("it to see what is left", lambda node=node: node.stock()["left"] == unsold)
-        spike.wait("it to say so", lambda node=node: refusal_of(node) == (
+        spike.wait("the node to see what is left", lambda node=node: node.stock()["left"] == unsold)
+        spike.wait("the right refusal", lambda node=node: refusal_of(node) == (
             "sold out here" if unsold else "sold out"))
     refused = load.codes[-1]
     spike.wait("refusals", lambda: load.codes[-1] > refused + 100)
 
 
 def give_up(node, out, sold):
-    """What the dead have out stays counted: giving them up frees nothing for sale."""
+    """Giving the dead nodes up frees nothing for sale: their tickets stay counted."""
     for other, count in out.items():
-        answer = gone.reclaim(node, other)
+        answer = dead_nodes.reclaim(node, other)
         assert (answer.data["gone"], answer.data["sold"]) == (count, sold)
     assert refusal_of(node).startswith("sold out")
 
 
 def come_back(redis, node):
-    """It gives back what it never journaled and sells what is left: it has room for that."""
-    out = gone.field(redis, node, "gone")
+    """A dead node comes back, gives back what it never journaled and sells the rest within its
+    local stock."""
+    out = dead_nodes.field(redis, node, "gone")
     node.start()
     own = sum(node.orders().values())
     assert own <= out

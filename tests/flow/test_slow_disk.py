@@ -1,5 +1,5 @@
-"""Why: an answer of the stock that is read later than redis-timeout is discarded. A disk that is
-slower than that must not be taken for a Redis that is away, nor be told as one that is slow."""
+"""Why: an answer of the stock that is read later than redis-timeout is discarded. A disk slower
+than that must not be taken for a lost Redis, nor be reported as a slow one."""
 
 import orders
 import spike
@@ -8,16 +8,16 @@ import spikelog
 HELD, BUYERS = 6, 20
 
 
-def test_payments_on_a_slow_disk(place, preload):
-    """What is decided without the stock (payments, cancellations) is committed without costing
-    those who buy at that moment their orders."""
-    redis = place.redis()
-    node = place.node(redis=redis, preload=preload("slowsync"), env={"SLOW_SYNC_MS": "700"},
-                      redis_timeout="500ms",
-                      events={"ticket": {"total": 1000, "hold": "5m"}})
+def test_payments_on_a_slow_disk(site, preload):
+    """Commits of decisions without the stock (payments, cancellations) do not cost concurrent
+    buyers their orders."""
+    redis = site.redis()
+    node = site.node(redis=redis, preload=preload("slowsync"), env={"SLOW_SYNC_MS": "700"},
+                     redis_timeout="500ms",
+                     events={"ticket": {"total": 1000, "hold": "5m"}})
     held = orders.at_once(HELD, lambda caller, i: caller.buy(node).data["order"])
     before = node.stats()["redis"]["reconnects"]
-    buyers = place.load(node, connections=2)
+    buyers = site.load(node, connections=2)
     for order in held:
         assert orders.pay_once(node, order).code == 1
     buyers.stop()
@@ -26,10 +26,10 @@ def test_payments_on_a_slow_disk(place, preload):
     spikelog.audit(node)
 
 
-def test_the_disk_is_not_told_as_redis(place, preload):
-    """An operator who looks for the slow one of disk and Redis must find it."""
-    node = place.node(redis=place.redis(), preload=preload("slowsync"), env={"SLOW_SYNC_MS": "400"})
-    buyers = place.load(node, connections=BUYERS)
+def test_a_slow_disk_is_not_reported_as_redis(site, preload):
+    """An operator must see which of disk and Redis is slow."""
+    node = site.node(redis=site.redis(), preload=preload("slowsync"), env={"SLOW_SYNC_MS": "400"})
+    buyers = site.load(node, connections=BUYERS)
     rtts = []
 
     def ten_batches():

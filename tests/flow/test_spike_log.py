@@ -1,4 +1,4 @@
-"""Why: spike-log is how an operator, and every later test, finds out whether the promises were kept."""
+"""Why: by spike-log operators, and all other tests, find out whether the promises were kept."""
 
 import fcntl
 import json
@@ -20,14 +20,14 @@ REQUESTS, BUYERS, GRANTS = (f"{{ticket_hash_key}}:{name}" for name in
                             ("requests", "buyers", "grants"))
 
 
-def sell(place, node, count, event="ticket"):
-    load = place.load(node, connections=10, requests=count, path=f"/buy/{event}").join()
+def sell(site, node, count, event="ticket"):
+    load = site.load(node, connections=10, requests=count, path=f"/buy/{event}").join()
     assert load.codes == {1: count}
     return load.yeses
 
 
-def two_nodes(place, redis, **options):
-    nodes = [place.node(n, [1, 2], redis=redis, start=False, **options) for n in (1, 2)]
+def two_nodes(site, redis, **options):
+    nodes = [site.node(n, [1, 2], redis=redis, start=False, **options) for n in (1, 2)]
     for node in nodes:
         node.start(healthy=False)
     for node in nodes:
@@ -38,18 +38,18 @@ def two_nodes(place, redis, **options):
 # -- export
 
 
-def test_export_is_what_was_sold(place):
-    """Every yes is one row, with the id that the buyer was given; JSON says the same."""
-    node = place.node(7, events={"ticket": {"total": 1000}, **EXTRA})
-    sold = {"ticket": sell(place, node, 300), "seat": sell(place, node, 5, "seat")}
+def test_export_is_what_was_sold(site):
+    """Every yes is one row with the order id of the answer; JSON has the same."""
+    node = site.node(7, events={"ticket": {"total": 1000}, **EXTRA})
+    sold = {"ticket": sell(site, node, 300), "seat": sell(site, node, 5, "seat")}
     for beside in (True, False):
         rows = rows_of(run_log(*confs(node), "export"))
         for event, yeses in sold.items():
-            mine = [row for row in rows if row["event"] == event]
-            assert sorted(row["order"] for row in mine) == sorted(yeses)
-            assert {(r["state"], r["n"], r["buyer"], r["key"], r["pay_by"]) for r in mine} == {
+            own = [row for row in rows if row["event"] == event]
+            assert sorted(row["order"] for row in own) == sorted(yeses)
+            assert {(r["state"], r["n"], r["buyer"], r["key"], r["pay_by"]) for r in own} == {
                 ("sold", "1", "", "", "0")}
-            seqs = [int(row["seq"]) for row in mine]
+            seqs = [int(row["seq"]) for row in own]
             assert seqs == sorted(set(seqs))
         lines = [json.loads(line) for line in
                  run_log("export", "-f", "json", *confs(node)).splitlines()]
@@ -66,8 +66,8 @@ def test_export_is_what_was_sold(place):
 class Tail:
     """A running spike-log tail."""
 
-    def __init__(self, place, *arguments):
-        self.path = place.dir / "tail"
+    def __init__(self, site, *arguments):
+        self.path = site.dir / "tail"
         with open(self.path, "wb") as out:
             self.process = subprocess.Popen([LOG, *arguments], stdout=out, stderr=out,
                                             preexec_fn=spike.die_with_parent)
@@ -82,11 +82,11 @@ class Tail:
 
 
 @pytest.fixture
-def tail(place):
+def tail(site):
     running = []
 
     def start(*arguments):
-        running.append(Tail(place, *arguments))
+        running.append(Tail(site, *arguments))
         spike.wait("the header", lambda: HEADER in running[-1].path.read_text())
         return running[-1]
 
@@ -98,16 +98,16 @@ def tail(place):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
-def test_tail_follows(place, tail, number):
-    """What is sold while tail runs is printed, once, in order, also over a restart of the server."""
-    node = place.node(events={"ticket": {"total": 1000}})
-    sell(place, node, 20)
+def test_tail_follows(site, tail, number):
+    """Sales while tail runs are printed once, in order, also across a restart of the server."""
+    node = site.node(events={"ticket": {"total": 1000}})
+    sell(site, node, 20)
     follower = tail(*confs(node), "tail")
-    yeses = sell(place, node, 50)
+    yeses = sell(site, node, 50)
     node.kill9()
     node.start()
-    yeses += sell(place, node, 30)
-    spike.wait("all sales to be told", lambda: len(follower.rows()) >= 80)
+    yeses += sell(site, node, 30)
+    spike.wait("all sales in the output", lambda: len(follower.rows()) >= 80)
     rows = follower.rows()
     assert sorted(row["order"] for row in rows) == sorted(yeses)
     seqs = [int(row["seq"]) for row in rows]
@@ -115,10 +115,10 @@ def test_tail_follows(place, tail, number):
     assert follower.end(number) == 0
 
 
-def test_tail_begins_with_the_last(place, tail):
-    """-n: so many changes first, counted without the records that are none."""
-    node = place.node(events={"ticket": {"total": 1000}})
-    sell(place, node, 20)
+def test_tail_begins_with_the_last(site, tail):
+    """-n: begins with that many changes; records that are no changes do not count."""
+    node = site.node(events={"ticket": {"total": 1000}})
+    sell(site, node, 20)
     all_rows = rows_of(run_log(*confs(node), "export"))
     for count in (7, 20, 1000):
         follower = tail(*confs(node), "tail", "-n", str(count))
@@ -128,14 +128,14 @@ def test_tail_begins_with_the_last(place, tail):
 
 
 def unread(pipe):
-    """Bytes that wait in a pipe."""
+    """The number of unread bytes in a pipe."""
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def test_tail_ends_when_nobody_reads(place):
+def test_tail_ends_without_a_reader(site):
     """A reader that hangs must not keep tail from ending."""
-    node = place.node(events={"ticket": {"total": 3000}})
-    sell(place, node, 3000)
+    node = site.node(events={"ticket": {"total": 3000}})
+    sell(site, node, 3000)
     process = subprocess.Popen([LOG, *confs(node), "tail", "-n", "3000"], stdout=subprocess.PIPE,
                                preexec_fn=spike.die_with_parent)
     try:
@@ -157,11 +157,11 @@ def test_tail_ends_when_nobody_reads(place):
 # -- stat
 
 
-def test_stat(place):
+def test_stat(site):
     """The figures of stat are those of the sale."""
-    redis = place.redis()
-    node = place.node(3, redis=redis, events={"ticket": {"total": 1000}, **EXTRA})
-    sell(place, node, 40)
+    redis = site.redis()
+    node = site.node(3, redis=redis, events={"ticket": {"total": 1000}, **EXTRA})
+    sell(site, node, 40)
     text = run_log(*confs(node), "stat")
     ticket = dict(re.findall(r"^  (\w+) +(.*)$", text.split("event seat")[0], re.MULTILINE))
     assert ticket["sale"] == redis.client.hget(spike.HASH, "sale")[:8] + " unified"
@@ -179,11 +179,11 @@ def test_stat(place):
 # -- audit
 
 
-def test_audit_under_load(place):
-    """Beside servers at work every audit is clean; at rest it closes the sums to the ticket."""
-    redis = place.redis()
-    nodes = two_nodes(place, redis, events={"ticket": {"total": 2000}})
-    load = place.load(*nodes, connections=40, requests=6000)
+def test_audit_under_load(site):
+    """Beside running servers every audit is clean; at rest its sums are exact to the ticket."""
+    redis = site.redis()
+    nodes = two_nodes(site, redis, events={"ticket": {"total": 2000}})
+    load = site.load(*nodes, connections=40, requests=6000)
     for _ in range(8):
         assert run_log(*confs(*nodes), "audit").endswith("no breach\n")
     load.join()
@@ -197,11 +197,12 @@ def test_audit_under_load(place):
     assert "BREACH" not in text
 
 
-def test_audit_after_kill(place):
-    """kill -9 and Redis emptied: what is open is said and no breach; then it is repaired."""
-    redis = place.redis()
-    nodes = two_nodes(place, redis, events={"ticket": {"total": 100000}})
-    load = place.load(*nodes, connections=40)
+def test_audit_after_kill(site):
+    """After kill -9 and a loss of Redis the audit reports open points but no breach; then the sale
+    is repaired."""
+    redis = site.redis()
+    nodes = two_nodes(site, redis, events={"ticket": {"total": 100000}})
+    load = site.load(*nodes, connections=40)
     spike.wait("some sales", lambda: len(load.rows) > 500)
     nodes[0].kill9()
     nodes[1].kill9()
@@ -220,38 +221,38 @@ def test_audit_after_kill(place):
     spike.check_promises(nodes, load.yeses, 100000, redis.figure())
 
 
-def test_audit_knows_who_is_missing(place):
-    """Without the journal of a node the sums are not closed, and the audit says whose it is."""
-    redis = place.redis()
-    nodes = two_nodes(place, redis)
-    sell(place, nodes[1], 10)
+def test_audit_names_the_missing_node(site):
+    """Without the journal of a node the sums cannot be closed, and the audit names that node."""
+    redis = site.redis()
+    nodes = two_nodes(site, redis)
+    sell(site, nodes[1], 10)
     text = run_log(*confs(nodes[0]), "audit")
     assert "so the sums cannot be closed: 2\n" in text
     assert "BREACH" not in text
 
 
-def test_audit_counts_foreign_sales(place):
-    """What the prototype's programs sell is foreign, not a breach."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 100}})
-    sell(place, node, 10)
+def test_audit_counts_foreign_sales(site):
+    """Tickets sold by the prototype's programs are foreign, not a breach."""
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 100}})
+    sell(site, node, 10)
     redis.client.hincrby(spike.HASH, spike.SOLD, 7)
     text = run_log(*confs(node), "audit")
     assert "total 100 = 83 left + 0 held + 10 sold + 7 foreign\n" in text
 
 
-def test_set_by_hand(place, tail):
-    """What somebody has set by hand is journaled without a name; every command takes it."""
-    redis = place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 100}})
-    sell(place, node, 3)
+def test_set_by_hand(site, tail):
+    """A change by hand is journaled as an act without an origin, which every command accepts."""
+    redis = site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 100}})
+    sell(site, node, 3)
     follower = tail(*confs(node), "tail")
     redis.client.hset(spike.HASH, spike.TOTAL, 90)
     spike.wait("the act to be journaled", lambda: re.search(
         r"^  act +20\d\d-.*Z open, total 90, version 1, by somebody unknown$",
         run_log(*confs(node), "stat"), re.MULTILINE))
-    sell(place, node, 2)
-    spike.wait("the sales to be told", lambda: len(follower.rows()) == 2)
+    sell(site, node, 2)
+    spike.wait("the sales in the output", lambda: len(follower.rows()) == 2)
     assert follower.end() == 0
     rows = rows_of(run_log(*confs(node), "export"))
     assert len(rows) == 5 and rows[3:] == follower.rows()
@@ -259,12 +260,12 @@ def test_set_by_hand(place, tail):
     assert "acts: event ticket: open, total 90, version 1, " in audit(node)
 
 
-def test_audit_finds_another_sale(place):
+def test_audit_finds_another_sale(site):
     """A journal of another sale beside Redis, or beside another journal, is a breach."""
-    redis = place.redis()
-    node = place.node(1, redis=redis)
-    other = place.node(2)
-    sell(place, other, 1)
+    redis = site.redis()
+    node = site.node(1, redis=redis)
+    other = site.node(2)
+    sell(site, other, 1)
     text = run_log(*confs(node, other), "audit", code=1)
     assert "BREACH sale: event ticket: 1 of 2 journals are of another sale\n" in text
     assert node.term() == 0
@@ -273,12 +274,12 @@ def test_audit_finds_another_sale(place):
     assert "BREACH sale: event ticket: Redis holds sale 00000000" in text
 
 
-def test_audit_finds_a_copy(place):
+def test_audit_finds_a_copy(site):
     """A journal and its copy hold the same order ids: a breach of P4."""
-    node = place.node()
-    sell(place, node, 10)
+    node = site.node()
+    sell(site, node, 10)
     assert node.term() == 0
-    copy = place.node(name="copy", start=False)
+    copy = site.node(name="copy", start=False)
     copy.journal.mkdir()
     for name in ("data.mdb", "lock"):
         (copy.journal / name).write_bytes((node.journal / name).read_bytes())
@@ -313,7 +314,7 @@ def every_fate(node):
 
 
 def check_refused(node, row, changes):
-    """Whom to refund: the order as it is, with the record and the time of the refusal."""
+    """--refused lists the order as it is, with the record and the time of the refusal."""
     refused, = rows_of(run_log(*confs(node), "export", "--refused"))
     assert {**refused, "seq": row["seq"], "time_ms": row["time_ms"]} == row
     assert refused["state"] == "expired"
@@ -324,21 +325,21 @@ def check_refused(node, row, changes):
 
 
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_every_fate(place, standalone):
+def test_every_fate(site, standalone):
     """Orders of each fate in export, stat and audit, beside the server and after it."""
-    redis = None if standalone else place.redis()
-    node = place.node(redis=redis, events=HELD)
+    redis = None if standalone else site.redis()
+    node = site.node(redis=redis, events=HELD)
     fates = every_fate(node)
     for beside in (True, False):
         rows = {row["order"]: row for row in rows_of(run_log(*confs(node), "export"))}
         changes = rows_of(run_log(*confs(node), "export", "--changes"))
         assert len(rows) == 7
         for name, (order, state, count) in fates.items():
-            row, mine = rows[order], [c for c in changes if c["order"] == order]
+            row, own = rows[order], [c for c in changes if c["order"] == order]
             assert (row["state"], row["buyer"], row["key"]) == (state, f"b-{name}", f"k-{name}")
-            assert len(mine) == count and mine[0]["state"] == "held" and mine[0]["seq"] == row["seq"]
-            assert (mine[-1]["state"], mine[-1]["time_ms"]) == (state, row["time_ms"])
-            assert {(c["buyer"], c["key"], c["pay_by"]) for c in mine} == {
+            assert len(own) == count and own[0]["state"] == "held" and own[0]["seq"] == row["seq"]
+            assert (own[-1]["state"], own[-1]["time_ms"]) == (state, row["time_ms"])
+            assert {(c["buyer"], c["key"], c["pay_by"]) for c in own} == {
                 (row["buyer"], row["key"], row["pay_by"])}
         check_refused(node, rows[fates["refused"][0]], changes)
         text = run_log(*confs(node), "stat")
@@ -359,42 +360,43 @@ def test_every_fate(place, standalone):
         assert f"{len(changes)} settled changes, each exactly once, each node's in order\n" in text
 
 
-def test_acts_in_stat(place):
-    """Who has paused, restocked and closed: each act with its time, node and origin."""
-    redis = place.redis()
-    nodes = two_nodes(place, redis)
+def test_acts_in_stat(site):
+    """stat lists each pause, restock and close with its time, node and origin."""
+    redis = site.redis()
+    nodes = two_nodes(site, redis)
     for what, more in (("pause", {}), ("resume", {}), ("restock", {"total": 12000}), ("close", {})):
         assert orders.act(nodes[0], what, **more).code == 1
-    said = [r"paused, total 10000", r"open, total 10000", r"open, total 12000",
-            r"closed, total 12000"]
+    expected = [r"paused, total 10000", r"open, total 10000", r"open, total 12000",
+                r"closed, total 12000"]
 
     def acts(node):
         return re.findall(r"^  act  +(.*)$", run_log(*confs(node), "stat"), re.MULTILINE)
 
     spike.wait("the last act to be known", lambda: "closed" in " ".join(acts(nodes[1])))
-    for line, words in zip(acts(nodes[0]), said):
+    for line, words in zip(acts(nodes[0]), expected):
         assert re.fullmatch(r"20\d\d-.*Z " + words + r", version \d+, by node 1, from 127\.0\.0\.1"
                             r":\d+", line), line
-    assert len(acts(nodes[0])) == len(said)
+    assert len(acts(nodes[0])) == len(expected)
     assert acts(nodes[1])[-1] == acts(nodes[0])[-1]
 
 
-def test_audit_under_holds(place):
-    """Buyers with keys hold, pay, cancel and let go on two nodes: every audit meanwhile is clean."""
-    redis = place.redis()
+def test_audit_under_holds(site):
+    """Buyers with keys hold, pay, cancel or let holds expire on two nodes: every audit meanwhile is
+    clean."""
+    redis = site.redis()
     events = {"ticket": {"total": 300, "hold": "200ms", "limit": 3}}
-    nodes = orders.two_nodes(place, redis, events=events)
+    nodes = orders.two_nodes(site, redis, events=events)
     over = threading.Event()
 
     def buyer(caller, i):
-        for turn in range(10**6):
+        for attempt in range(10**6):
             if over.is_set():
                 return True
-            node = nodes[(i + turn) % 2]
-            answer = caller.buy(node, key=f"{i}-{turn}", buyer=f"b{i % 7}")
-            if answer.code != 1 or turn % 3 == 0:
+            node = nodes[(i + attempt) % 2]
+            answer = caller.buy(node, key=f"{i}-{attempt}", buyer=f"b{i % 7}")
+            if answer.code != 1 or attempt % 3 == 0:
                 continue
-            (caller.pay if turn % 9 == 1 else caller.cancel)(node, answer.data["order"])
+            (caller.pay if attempt % 9 == 1 else caller.cancel)(node, answer.data["order"])
         return True
 
     crowd = orders.Crowd(12, buyer)
@@ -412,10 +414,10 @@ def test_audit_under_holds(place):
         assert words in text, text
 
 
-def settled_orders(place):
+def settled_orders(site):
     """(node, the client of its Redis) after orders of each fate, at rest."""
-    redis = place.redis()
-    node = place.node(redis=redis, events=HELD)
+    redis = site.redis()
+    node = site.node(redis=redis, events=HELD)
     every_fate(node)
     assert node.term() == 0
     assert "open:" not in run_log(*confs(node), "audit")
@@ -423,17 +425,18 @@ def settled_orders(place):
 
 
 @pytest.fixture(scope="module")
-def kept(shared_place):
-    """The same for many tests: (node, client, Redis as it was, and a client for that)."""
-    node, client = settled_orders(shared_place)
-    raw = spike.redis_client.Redis(unix_socket_path=shared_place.started[0].socket)
+def settled(shared_site):
+    """The same, shared by several tests: (node, client, dumps of all keys, and a client for raw
+    bytes)."""
+    node, client = settled_orders(shared_site)
+    raw = spike.redis_client.Redis(unix_socket_path=shared_site.started[0].socket)
     return node, client, {key: raw.dump(key) for key in raw.keys()}, raw
 
 
 @pytest.fixture
-def unchanged(kept):
-    """(node, client), and afterwards all is as it was."""
-    node, client, dump, raw = kept
+def unchanged(settled):
+    """(node, client); after the test all keys are restored."""
+    node, client, dump, raw = settled
     yield node, client
     raw.delete(*raw.keys())
     for key, was in dump.items():
@@ -441,16 +444,17 @@ def unchanged(kept):
 
 
 def value(client, key, old, new):
-    """Changes what Redis has for a key."""
+    """Changes an idempotency key's value in Redis."""
     was = client.hget(REQUESTS, key)
     assert re.search(old, was), was
     client.hset(REQUESTS, key, re.sub(old, new, was, count=1))
 
 
-@pytest.mark.parametrize("change, said", [
+@pytest.mark.parametrize("change, expected", [
     (lambda c: c.hdel(REQUESTS, "k-paid"), "P4 redis: event ticket: 1 settled key not in Redis"),
     (lambda c: value(c, "k-paid", "0001:", "0002:"), "1 settled key not in Redis, or there with"),
-    (lambda c: value(c, "k-paid", "b-paid$", "b-late"), "1 settled key not in Redis, or there with"),
+    (lambda c: value(c, "k-paid", "b-paid$", "b-late"),
+     "1 settled key not in Redis, or there with"),
     (lambda c: value(c, "k-late", "^l", "e"), "1 settled key live there though"),
     (lambda c: value(c, "k-refused", "^e", "l"), "1 settled key live there though"),
     (lambda c: c.hset(REQUESTS, "k-more-", "l0001-000000000001:1:0:"), "1 key of no order"),
@@ -458,20 +462,21 @@ def value(client, key, old, new):
     (lambda c: c.hincrby(BUYERS, "b-late", 1), "1 buyer not counted as the journals say"),
     (lambda c: c.hdel(BUYERS, "b-paid"), "1 buyer not counted as the journals say"),
     (lambda c: c.hset(BUYERS, "b-expired", 1), "1 buyer not counted as the journals say"),
-    (lambda c: c.hset(BUYERS, "somebody", 1), "1 buyer not counted as the journals say"),
+    (lambda c: c.hset(BUYERS, "b-unknown", 1), "1 buyer not counted as the journals say"),
 ])
-def test_audit_finds_changed_names(unchanged, change, said):
-    """One key, buyer or mark that was changed is a breach, for nothing would put it right."""
+def test_audit_finds_changed_names(unchanged, change, expected):
+    """One changed key, buyer or key hash is a breach, for nothing would repair it."""
     node, client = unchanged
     change(client)
     text = run_log(*confs(node), "audit", code=1)
-    assert said in text and text.count("BREACH") == 1
+    assert expected in text and text.count("BREACH") == 1
 
 
 @pytest.mark.parametrize("key", [REQUESTS, BUYERS, GRANTS])
-def test_audit_of_lost_names(place, key):
-    """Lost as a whole, the next attach tells them again: open until then."""
-    node, client = settled_orders(place)
+def test_audit_of_lost_names(site, key):
+    """A whole key that is lost is settled again by the next attach, and reported as open until
+    then."""
+    node, client = settled_orders(site)
     client.delete(key)
     assert "open: event ticket: Redis has lost keys, buyers or marks" in run_log(
         *confs(node), "audit")
@@ -482,9 +487,10 @@ def test_audit_of_lost_names(place, key):
     assert "4 buyers, each counted as the journals say\n" in text
 
 
-def test_audit_finds_what_was_above_the_limit(place):
-    """More than the limit of the configurations is a breach, whoever has allowed it."""
-    node = place.node(events={"ticket": {"total": 10}})
+def test_audit_finds_what_was_above_the_limit(site):
+    """More tickets than the configurations' limit is a breach, also if an older configuration
+    allowed them."""
+    node = site.node(events={"ticket": {"total": 10}})
     for _ in range(3):
         assert orders.buy(node, buyer="ann").code == 1
     assert node.term() == 0
@@ -498,10 +504,10 @@ def test_audit_finds_what_was_above_the_limit(place):
 
 
 @pytest.mark.parametrize("command", ["export", "audit", "stat", "tail"])
-def test_damage_is_exit_2(place, command):
+def test_damage_is_exit_2(site, command):
     """A damaged, cut or missing journal: exit 2, a line that names it, never a crash."""
-    node = place.node()
-    sell(place, node, 50)
+    node = site.node()
+    sell(site, node, 50)
     assert node.term() == 0
     data = node.journal / "data.mdb"
     good = data.read_bytes()
@@ -515,9 +521,9 @@ def test_damage_is_exit_2(place, command):
     assert "there is no journal yet" in run_log(*confs(node), command, code=2)
 
 
-def test_wrong_usage_is_exit_2(place):
-    """Wrong words are named, and the usage follows."""
-    node = place.node()
+def test_wrong_usage_is_exit_2(site):
+    """A wrong argument ends with the usage on standard error."""
+    node = site.node()
     conf = confs(node)
     for words in ([], ["export"], conf, [*conf, "exprot"], [*conf, "export", "audit"],
                   [*conf, "stat", "--refused"], [*conf, "export", "--changes", "--refused"],
@@ -526,6 +532,6 @@ def test_wrong_usage_is_exit_2(place):
                   [*conf, "tail", "-n", "-1"], [*conf, "tail", "-n", "x"], [*conf, "export", "-q"]):
         assert "usage: spike-log" in run_log(*words, code=2)
     assert "was named before" in run_log(*conf, *conf, "stat", code=2)
-    assert "missing" in run_log("-c", place.dir / "missing", "stat", code=2)
+    assert "missing" in run_log("-c", site.dir / "missing", "stat", code=2)
     assert run_log("-V").startswith("spike-log ")
     assert run_log("-h").startswith("usage: spike-log -c FILE")

@@ -1,5 +1,6 @@
-"""Why: a stop is no accident. TERM answers what is under way, leaves nothing in doubt and exits 0;
-and what cannot start says why in one line and exits 1 or 2."""
+"""Why: a stop is no accident. On TERM the server answers the requests under way, leaves nothing in
+doubt and exits with 0; a server that cannot start logs the reason in one line and exits with 1 or
+2."""
 
 import signal
 import socket
@@ -13,11 +14,11 @@ CONF = "node 1; listen 127.0.0.1:0; journal {journal}; event ticket {{ total 10;
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGQUIT], ids=["TERM", "QUIT"])
 @pytest.mark.parametrize("standalone", [False, True], ids=["redis", "standalone"])
-def test_stop_under_load(place, standalone, sig):
-    """Exit 0; every yes is in the journal; nothing is pending in Redis; it goes on afterwards."""
-    redis = None if standalone else place.redis()
-    node = place.node(redis=redis, events={"ticket": {"total": 20000}})
-    load = place.load(node, connections=50)
+def test_stop_under_load(site, standalone, sig):
+    """Exit 0; every yes is in the journal; nothing is pending in Redis; the next start sells on."""
+    redis = None if standalone else site.redis()
+    node = site.node(redis=redis, events={"ticket": {"total": 20000}})
+    load = site.load(node, connections=50)
     for _ in range(3):
         goal = load.yes_count() + 100
         spike.wait("sales", lambda goal=goal: load.yes_count() >= goal)
@@ -31,11 +32,11 @@ def test_stop_under_load(place, standalone, sig):
     spike.check_promises([node], load.yeses, 20000, node.stock()["sold"])
 
 
-def test_answers_under_way(place):
-    """A buyer whose order is under way gets his answer before the server goes."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    node = place.node(redis=proxy)
+def test_answers_under_way(site):
+    """A buyer whose order is under way gets the answer before the server ends."""
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    node = site.node(redis=proxy)
     proxy.delay_s = 0.2
     with spike.Wire(node.address) as wire:
         wire.send(spike.request("GET", "/buy/ticket"))
@@ -51,10 +52,10 @@ def test_answers_under_way(place):
     assert redis.figure() == len(orders)
 
 
-def test_stop_with_redis_down(place):
+def test_stop_with_redis_down(site):
     """TERM does not wait for a Redis that is away."""
-    redis = place.redis()
-    node = place.node(redis=redis, **spike.QUICK_REDIS)
+    redis = site.redis()
+    node = site.node(redis=redis, **spike.QUICK_REDIS)
     assert node.buy().code == 1
     redis.pause()
     assert node.term() == 0
@@ -63,19 +64,19 @@ def test_stop_with_redis_down(place):
     spike.check_promises([node], [], 10000, redis.figure())
 
 
-def test_stop_before_the_first_attach(place):
-    redis = place.redis()
+def test_stop_before_the_first_attach(site):
+    redis = site.redis()
     redis.kill()
-    node = place.node(redis=redis, healthy=False)
+    node = site.node(redis=redis, healthy=False)
     assert node.term() == 0
 
 
-def test_stop_with_a_batch_in_doubt(place):
-    """The stop begins while a call's reply is missing: the order it may have made is given back
-    before the end, for nobody knows when this node starts again."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    node = place.node(redis=proxy, **spike.QUICK_REDIS)
+def test_stop_with_a_batch_in_doubt(site):
+    """The stop begins while a call's reply is missing: its possible order is given back before the
+    end, for the node may not start again for long."""
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    node = site.node(redis=proxy, **spike.QUICK_REDIS)
     proxy.cut_reply(close=False)
     with spike.Wire(node.address) as wire:
         wire.send(spike.request("GET", "/buy/ticket"))
@@ -89,10 +90,10 @@ def test_stop_with_a_batch_in_doubt(place):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_stop_answers_the_accept_queue(place, workers):
-    """Hundreds have sent their request, and the kernel has let them in, but no worker has accepted
-    them when TERM comes: each is answered, none is reset."""
-    node = place.node(workers=workers)
+def test_stop_answers_the_accept_queue(site, workers):
+    """Hundreds of connections with a request are in the kernel's accept queue when TERM comes: each
+    is answered, none is reset."""
+    node = site.node(workers=workers)
     node.freeze()
     wires = [spike.Wire(node.address) for _ in range(400)]
     for wire in wires:
@@ -102,7 +103,7 @@ def test_stop_answers_the_accept_queue(place, workers):
     node.process.send_signal(signal.SIGCONT)
     answers = [wire.answer() for wire in wires]
     assert {answer.code for answer in answers} <= {1, -6}
-    # A worker that runs before the main thread hears TERM may have answered a few as ever.
+    # A worker that runs before the main thread takes TERM may have answered a few without "close".
     assert {answer.headers.get("connection", "close") for answer in answers} == {"close"}
     assert node.wait_end() == 0
     for wire in wires:
@@ -111,8 +112,8 @@ def test_stop_answers_the_accept_queue(place, workers):
     assert node.orders().keys() == {answer.data["order"] for answer in answers if answer.code == 1}
 
 
-def test_idle_connections_do_not_keep_it(place):
-    node = place.node()
+def test_idle_connections_do_not_delay_the_stop(site):
+    node = site.node()
     with spike.Wire(node.address) as idle, spike.Wire(node.address) as half:
         half.send("GET /buy/ticket HTTP/1.1\r\n")
         idle.send(spike.request("GET", "/buy/ticket"))
@@ -121,18 +122,18 @@ def test_idle_connections_do_not_keep_it(place):
         assert idle.is_closed()
 
 
-def test_second_term(place):
-    """A second TERM ends it at once, with exit 1."""
-    redis = place.redis()
-    proxy = place.proxy(redis)
-    node = place.node(redis=proxy, answer_timeout="20s", redis_timeout="20s")
+def test_second_term(site):
+    """A second TERM ends the server at once, with exit 1."""
+    redis = site.redis()
+    proxy = site.proxy(redis)
+    node = site.node(redis=proxy, answer_timeout="20s", redis_timeout="20s")
     proxy.hold()
     with spike.Wire(node.address) as wire:
         wire.send(spike.request("GET", "/buy/ticket"))
-        spike.wait("a call that hangs", lambda: proxy.held_link)
+        spike.wait("a call that hangs", lambda: proxy.held_conn)
         node.process.terminate()
         spike.wait("the stop to begin", lambda: not accepts(node))
-        assert node.is_running(), "nothing was under way: this test shows nothing"
+        assert node.is_running(), "no request was under way: this test shows nothing"
         node.process.terminate()
         assert node.wait_end() == 1
 
@@ -172,10 +173,10 @@ BAD_CONFS = {
 
 @pytest.mark.parametrize("test", [[], ["-t"]], ids=["start", "-t"])
 @pytest.mark.parametrize("name", BAD_CONFS)
-def test_bad_conf(place, name, test):
+def test_bad_conf(site, name, test):
     """FILE:LINE: what is wrong. Exit 1."""
     text, line, word = BAD_CONFS[name]
-    conf = place.dir / "bad.conf"
+    conf = site.dir / "bad.conf"
     conf.write_text(text)
     done = spike.run_server("-c", conf, *test)
     assert done.code == 1
@@ -183,55 +184,56 @@ def test_bad_conf(place, name, test):
     assert word in done.err
 
 
-def test_no_conf(place):
-    for path in (place.dir / "nowhere", place.dir):
+def test_no_conf(site):
+    for path in (site.dir / "nowhere", site.dir):
         done = spike.run_server("-c", path)
         assert done.code == 1
         assert str(path) in done.err
 
 
-def test_address_in_use(place):
-    """By a stranger, and by another spike-server, which could share the port unnoticed."""
+def test_address_in_use(site):
+    """In use by a foreign program, and by another spike-server, which could share the port
+    unnoticed."""
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         address = "127.0.0.1:%d" % stranger.getsockname()[1]
-        node = place.node(name="late", listen=address, start=False)
+        node = site.node(name="late", listen=address, start=False)
         done = spike.run_server("-c", node.conf)
         assert done.code == 1
         assert address in done.err and "in use" in done.err.lower()
-    first = place.node()
+    first = site.node()
     taken = "%s:%d" % first.address
-    second = place.node(name="second", listen=taken, start=False)
+    second = site.node(name="second", listen=taken, start=False)
     done = spike.run_server("-c", second.conf)
     assert done.code == 1
     assert taken in done.err
     assert first.buy().code == 1
 
 
-def test_too_few_descriptors(place):
-    """Said at start, with the figure, not in the middle of a sale."""
-    node = place.node(start=False, connections=5000)
+def test_too_few_descriptors(site):
+    """Reported at the start, with the number, not in the middle of a sale."""
+    node = site.node(start=False, connections=5000)
     done = spike.run_server("-c", node.conf, limit=1000)
     assert done.code == 1
     assert "descriptors" in done.err or "ulimit" in done.err
     assert "5000" in done.err or "1000" in done.err
 
 
-def test_disk_without_room(place):
-    """What the sale needs does not fit: said at start, not in the middle of the sale; and there is
-    still room to try again."""
-    node = place.node(start=False, events={"ticket": {"total": 20000}})
+def test_disk_without_space(site):
+    """The sale's journal does not fit on the disk: reported at the start, not in the middle of the
+    sale; and there is still space to try again."""
+    node = site.node(start=False, events={"ticket": {"total": 20000}})
     done = spike.run_server("-c", node.conf, file_bytes=1 << 20)
     assert done.code == 1
-    assert str(node.journal) in done.err and "cannot take" in done.err and "room" in done.err
+    assert str(node.journal) in done.err and "cannot take" in done.err and "free space" in done.err
     assert (node.journal / "data.mdb").stat().st_size < 1 << 18
     node.start()
     assert (node.journal / "data.mdb").stat().st_size > 4 << 20
     assert node.buy().code == 1
 
 
-def test_damaged_journal(place):
-    """A journal that does not read is refused, with words; the server does not crash on it."""
-    node = place.node()
+def test_damaged_journal(site):
+    """A damaged journal is refused with an error message, not a crash."""
+    node = site.node()
     for _ in range(50):
         node.buy()
     node.kill9()
@@ -245,23 +247,23 @@ def test_damaged_journal(place):
     assert "journal" in done.err
 
 
-def test_plan(place):
+def test_plan(site):
     """-t prints the memory plan and touches neither network nor journal."""
     with socket.create_server(("127.0.0.1", 0)) as stranger:
-        conf = place.dir / "plan.conf"
-        text = CONF.format(journal=place.dir / "journal")
+        conf = site.dir / "plan.conf"
+        text = CONF.format(journal=site.dir / "journal")
         conf.write_text(text.replace("127.0.0.1:0", "127.0.0.1:%d" % stranger.getsockname()[1]))
         done = spike.run_server("-t", "-c", conf)
     assert done.code == 0
     last = done.out.splitlines()[-1].split()
     assert (last[0], last[2]) == ("total", "bytes")
     assert int(last[1]) > 0
-    assert not (place.dir / "journal").exists()
+    assert not (site.dir / "journal").exists()
 
 
-def test_plan_is_what_it_takes(place):
+def test_plan_is_what_it_takes(site):
     """The sum of -t is arena_bytes of /stats: one plan, not two."""
-    node = place.node()
+    node = site.node()
     done = spike.run_server("-t", "-c", node.conf)
     assert done.code == 0
     assert int(done.out.splitlines()[-1].split()[1]) == node.stats()["memory"]["arena_bytes"]

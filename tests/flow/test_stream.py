@@ -1,5 +1,5 @@
-"""Why: other programs learn from the stream what became of every order. They must hear each change,
-once, in the order in which it happened, whatever dies in between.
+"""Why: other programs learn the state of every order from the stream. It must have each change,
+once, in the order of the changes, whatever dies meanwhile.
 
 SPIKE_STREAM=50000 makes it as many orders.
 """
@@ -22,9 +22,9 @@ SAME = ("seq", "time_ms", "order", "event", "state", "n")
 
 
 class Consumer:
-    """A downstream service: reads with a consumer group, notes, acknowledges. When its connection
-    broke it first asks for what it was given and has not acknowledged; what it has noted by then it
-    knows by the entry's id."""
+    """A downstream service: reads with a consumer group, stores, acknowledges. After a broken
+    connection it first reads its unacknowledged entries again; it recognizes stored ones by the
+    entry's id."""
 
     def __init__(self, redis):
         self.redis, self.entries = redis, {}
@@ -50,7 +50,7 @@ class Consumer:
                     redis_client.BusyLoadingError):
                 start = "0"
                 time.sleep(0.02)  # Redis is away
-            except Exception as failed:  # the end of the `with` says it
+            except Exception as failed:  # the end of the `with` reports it
                 self.failed = failed
                 return
 
@@ -65,90 +65,90 @@ class Consumer:
         return ">" if start == ">" or not entries else "0"
 
     def of(self, number):
-        """What node `number` has told, in the order of the stream."""
-        def place(entry):
+        """The entries of node `number`, in the order of the stream."""
+        def stream_id(entry):
             return tuple(map(int, entry.split("-")))
 
-        return [self.entries[entry] for entry in sorted(self.entries, key=place)
+        return [self.entries[entry] for entry in sorted(self.entries, key=stream_id)
                 if self.entries[entry]["node"] == str(number)]
 
 
 def wait_for(consumer, number, missing):
-    """Until the consumer has heard these."""
+    """Waits until the consumer has the missing entries, named by their seq."""
 
-    def are_heard():
+    def have_come():
         missing.difference_update(e["seq"] for e in consumer.of(number))
         return not missing
 
     try:
-        spike.wait("the stream", are_heard, step=0.1)
+        spike.wait("the stream", have_come, step=0.1)
     except AssertionError:
-        raise AssertionError(f"never heard of {len(missing)} changes of node {number}, such as "
+        raise AssertionError(f"{len(missing)} changes of node {number} are not in the stream, as "
                              f"{sorted(missing, key=int)[:5]}") from None
 
 
 def check(consumer, nodes):
-    """The consumer has heard what the journals say: each change once, in the journal's order."""
+    """The consumer has each change of the journals once, in the journal's order."""
     states = collections.Counter()
     for node in nodes:
         wanted = spikelog.changes(node)
         wait_for(consumer, node.number, {row["seq"] for row in wanted})
-        heard = consumer.of(node.number)
-        assert [e["seq"] for e in heard] == [row["seq"] for row in wanted]
-        assert [[e[name] for name in SAME] for e in heard] == [
+        entries = consumer.of(node.number)
+        assert [e["seq"] for e in entries] == [row["seq"] for row in wanted]
+        assert [[e[name] for name in SAME] for e in entries] == [
             [row[name] for name in SAME] for row in wanted]
         buyers = {row["order"]: row["buyer"] for row in wanted if row["buyer"]}
-        assert all(e["buyer"] == buyers.get(e["order"], "") for e in heard)
-        states.update(e["state"] for e in heard)
+        assert all(e["buyer"] == buyers.get(e["order"], "") for e in entries)
+        states.update(e["state"] for e in entries)
     return states
 
 
 def shopper(nodes):
-    """One buyer: buys, and then pays, pays late, cancels, or lets his hold end."""
+    """One buyer: buys, and then pays, pays late, cancels, or lets the hold end."""
 
     def work(caller, i):
         data = caller.buy(nodes[i % 2], key=f"k{i}", n=1 + i % 3, buyer=f"b{i}")
         if data.code == -8:
-            return "ended"  # the answer was lost, and then it was too late
+            return "ended"  # the answer was lost, and the hold ended before the retry
         order = data.data["order"]
         node = orders.node_of(nodes, order)
         if i % 4 < 2:
             return f"paid {caller.pay(node, order).code}"
         if i % 4 == 2:
             return f"cancelled {caller.cancel(node, order).code}"
-        return "left alone"
+        return "not paid"
 
     return work
 
 
-def test_each_change_once(place):
+def test_each_change_once(site):
     """Orders held, paid, cancelled and expired, while two nodes and Redis are killed in between."""
-    redis = place.redis(persistence="always")
+    redis = site.redis(persistence="always")
     events = {"ticket": {"total": 3 * ORDERS, "hold": "1s"}}
-    nodes = orders.two_nodes(place, redis, events=events)
+    nodes = orders.two_nodes(site, redis, events=events)
     with Consumer(redis) as consumer:
         began = time.monotonic()
         crowd = orders.Crowd(ORDERS, shopper(nodes), threads=16)
 
         def rest():
-            wanted = min(ORDERS, crowd.done() + place.random.randrange(ORDERS // 6))
+            wanted = min(ORDERS, crowd.done() + site.random.randrange(ORDERS // 6))
             spike.wait("the sale to go on", lambda: crowd.done() >= wanted)
 
-        Faults(place, redis, nodes).run(lambda: crowd.done() < ORDERS, rest)
+        Faults(site, redis, nodes).run(lambda: crowd.done() < ORDERS, rest)
         print(collections.Counter(crowd.join()), f"{time.monotonic() - began:.1f} s")
         spike.wait("all holds to end", lambda: not any(n.event_stats()["node_held"] for n in nodes))
         spikelog.audit(*nodes)
         states = check(consumer, nodes)
         print(f"{states}, {len(consumer.entries)} entries")
-        assert len(consumer.entries) == sum(states.values()), "somebody else has written too"
+        assert len(consumer.entries) == sum(states.values()), "more entries than changes"
         assert states["held"] >= ORDERS * 0.99 and min(states.values()) > ORDERS * 0.1
     assert redis.client.xpending(STREAM, GROUP)["pending"] == 0
 
 
-def test_told_later(place):
-    """What happens while Redis is away, restarts included, is told in order when it is back."""
-    redis = place.redis(persistence="always")
-    node = place.node(redis=redis, events={"ticket": {"total": 2000, "hold": "5m"}})
+def test_changes_during_an_outage_are_streamed_later(site):
+    """Changes while Redis is away, also across restarts, are streamed in order when it is back."""
+    redis = site.redis(persistence="always")
+    node = site.node(redis=redis, events={"ticket": {"total": 2000, "hold": "5m"}})
     with Consumer(redis) as consumer:
         with orders.Sampler(redis, [1]):
             held = [answer.data["order"] for answer in orders.Crowd(
@@ -160,7 +160,8 @@ def test_told_later(place):
                 assert set(done) == {1}
                 node.kill9()
                 node.start(healthy=False)
-                assert orders.pay_once(node, held[-1]).code == -6  # its journal may be a copy
+                # The node is not attached: its journal may be a copy.
+                assert orders.pay_once(node, held[-1]).code == -6
                 redis.start()
                 node.wait_healthy()
             spike.wait("the sums", lambda: orders.sample(redis, [1])["1:sold"] == 300)
@@ -169,11 +170,12 @@ def test_told_later(place):
     spikelog.audit(node)
 
 
-def test_late_payment_and_sold_outright(place):
-    """With hold 0 one change is all; a late payment is a change of its own, a refusal is none."""
-    redis = place.redis()
+def test_late_payment_and_sold_outright(site):
+    """With hold 0 an order has one change; a late payment is a change of its own, a refusal is
+    none."""
+    redis = site.redis()
     events = {"ticket": {"total": 2, "hold": "2s"}, "seat": {"total": 5}}
-    node = place.node(redis=redis, events=events)
+    node = site.node(redis=redis, events=events)
     with Consumer(redis) as consumer:
         late = orders.buy(node, buyer="ann").data["order"]
         lost = orders.buy(node, buyer="bob").data["order"]
@@ -184,12 +186,12 @@ def test_late_payment_and_sold_outright(place):
         assert orders.pay(node, last).code == 1
         assert orders.pay(node, lost).code == -7
         spike.wait("the stream", lambda: len(consumer.of(1)) == 7)
-        told = [(e["order"], e["state"], e["buyer"]) for e in consumer.of(1)]
-    assert told == [(late, "held", "ann"), (lost, "held", "bob"), (late, "expired", "ann"),
-                    (lost, "expired", "bob"), (late, "sold", "ann"), (last, "held", "cid"),
-                    (last, "sold", "cid")]
+        changes = [(e["order"], e["state"], e["buyer"]) for e in consumer.of(1)]
+    assert changes == [(late, "held", "ann"), (lost, "held", "bob"), (late, "expired", "ann"),
+                       (lost, "expired", "bob"), (late, "sold", "ann"), (last, "held", "cid"),
+                       (last, "sold", "cid")]
     seat = orders.buy(node, "seat").data["order"]
-    spike.wait("its own stream", lambda: redis.client.xlen("{seat_hash_key}:orders") == 1)
+    spike.wait("the other event's stream", lambda: redis.client.xlen("{seat_hash_key}:orders") == 1)
     ((_, entry),) = redis.client.xrange("{seat_hash_key}:orders")
     assert list(entry) == ["node", "seq", "order", "event", "state", "n", "buyer", "time_ms"]
     assert (entry["order"], entry["event"], entry["state"], entry["buyer"]) == (
@@ -197,10 +199,10 @@ def test_late_payment_and_sold_outright(place):
     spikelog.audit(node)
 
 
-def test_a_stream_that_was_lost_is_told_again(place):
-    """Redis emptied: every change is in the new stream once more, each once; (node, seq) tells."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 500, "hold": "5m"}})
+def test_a_lost_stream_is_written_again(site):
+    """After a loss of Redis the new stream has every change, each once, known by (node, seq)."""
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 500, "hold": "5m"}})
     orders.Crowd(200, shopper(nodes), threads=8).join()
     redis.restart_empty()
     for node in nodes:
@@ -211,11 +213,12 @@ def test_a_stream_that_was_lost_is_told_again(place):
         assert states["held"] == 200 and len(consumer.entries) == sum(states.values())
 
 
-def test_a_stream_that_survives_is_not_told_again(place):
-    """Redis forgets what stands beside the stream: that is told again, and no change a second time.
-    (With the whole hash it forgets what it has told; then (node, seq) tells repeats.)"""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 500, "hold": "5m"}})
+def test_a_surviving_stream_is_not_written_again(site):
+    """Redis loses keys or fields beside the stream: they are settled again, and no change is
+    streamed twice. (A loss of the whole hash loses the streamed position; then (node, seq) shows
+    repeats.)"""
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 500, "hold": "5m"}})
     with Consumer(redis) as consumer:
         orders.Crowd(100, shopper(nodes), threads=8).join()
         keys = [key for key in redis.client.keys("{*") if key != STREAM]
@@ -224,9 +227,9 @@ def test_a_stream_that_survives_is_not_told_again(place):
         losses += [lambda field=field: redis.client.hdel(spike.HASH, field)
                    for field in ("sale", "1:pos", "2:held", "known")]
         for i, lose in enumerate(losses):
-            turn = redis.figure("turn")
+            revision = redis.figure("turn")
             lose()
-            spike.wait("the repair", lambda turn=turn: redis.figure("turn") > turn + 2)
+            spike.wait("the repair", lambda revision=revision: redis.figure("turn") > revision + 2)
             assert orders.buy(nodes[i % 2], key=f"after-{i}").code == 1
         spikelog.audit(*nodes)
         states = check(consumer, nodes)

@@ -1,6 +1,6 @@
 """Why: on sale night an operator sees the sale through spike-top alone. Its screen must show all of
-it, tell at once which node is gone, take every key, any size and any terminal, and leave the
-terminal as it was."""
+it, show at once which node is down, work with every key, size and terminal, and leave the terminal
+as it was."""
 
 import os
 import re
@@ -24,14 +24,15 @@ SELLING = (r"^spike-top  ticket 1/2  OPEN +3/3 up  redis ok [\d.]+ms  \d\d:\d\d:
            r"^F1 Help .*/ Filter .*q Quit$")
 
 
-def selling(place):
-    """Three nodes and buyers who are in no hurry: a few hundred orders a second."""
-    redis, nodes = top.three_nodes(place, events=EVENTS)
-    return redis, nodes, place.load(*nodes, connections=24, pause_s=0.05)
+def selling(site):
+    """Three nodes under a light load: a few hundred orders a second."""
+    redis, nodes = top.three_nodes(site, events=EVENTS)
+    return redis, nodes, site.load(*nodes, connections=24, pause_s=0.05)
 
 
 def wait_for_sales(console):
-    """A picture of a second in which all three have sold; on a busy machine not every second is one."""
+    """Waits for a screen of a second in which all three nodes have sold; returns it. On a busy
+    machine not every second is one."""
 
     def picture():
         screen = console.wait_for(*SELLING, r"\d+/s +gone in ~", r"^ 3 \S+ +UP +\d")
@@ -42,10 +43,11 @@ def wait_for_sales(console):
     return spike.wait("sales on the screen", picture, step=0.2)
 
 
-def test_all_of_it_at_80x24(place):
-    """Every part of the main view; a node that is killed is DOWN! within 3 s, and told; back: UP."""
-    _, nodes, _ = selling(place)
-    console = Console(place, *top.addresses(nodes))
+def test_all_of_it_at_80x24(site):
+    """Every part of the main view; a killed node is DOWN! within 3 s, with an event line; started
+    again it is UP."""
+    _, nodes, _ = selling(site)
+    console = Console(site, *top.addresses(nodes))
     screen = wait_for_sales(console)
     rows = [row_of(screen, number) for number in (1, 2, 3)]
     for row in rows:
@@ -72,10 +74,11 @@ def test_all_of_it_at_80x24(place):
     console.quit()
 
 
-def test_more_at_120x40_and_any_size(place):
-    """Graphs, latencies, a sparkline a node; too small: it says so; nothing is lost in between."""
-    _, nodes, _ = selling(place)
-    console = Console(place, *top.addresses(nodes), cols=120, rows=40)
+def test_more_at_120x40_and_any_size(site):
+    """Graphs, latencies, a sparkline for each node; a message if the terminal is too small; nothing
+    is lost meanwhile."""
+    _, nodes, _ = selling(site)
+    console = Console(site, *top.addresses(nodes), cols=120, rows=40)
     large = ("requests/s", "sold/s", "-120s +-60s +now", "latency of /buy, ms",
              r"< +[\d.]+ \[\|+", "REQ/S 60s", r"^ 3 \S+ +UP.*[.:|]$", "^ TOTAL")
     console.wait_for(*large)
@@ -91,18 +94,18 @@ def test_more_at_120x40_and_any_size(place):
                                       r"^[> ]\d \S+ +UP", r"q Quit$")
             assert max(map(len, screen.split("\n"))) <= cols
     console.wait_for(*SELLING)
-    console.resize(60, 10)  # a row is hidden: the head says so, and the keys find it
+    console.resize(60, 10)  # a row is hidden: the head shows it, and keys scroll to it
     console.wait_for("^[ ^v]NODE 1-2/3 +STATE")
     console.press("G").wait_for("^[ ^v]NODE 2-3/3 +STATE", "^>3 ")
     console.quit()
 
 
-def test_no_flicker(place):
-    """A picture is what has changed and no more: never the whole screen again, never a blank one."""
-    _, nodes, _ = selling(place)
-    console = Console(place, *top.addresses(nodes), cols=120, rows=40, term="xterm-256color")
+def test_no_flicker(site):
+    """A round writes only what has changed: never the whole screen, never a blank one."""
+    _, nodes, _ = selling(site)
+    console = Console(site, *top.addresses(nodes), cols=120, rows=40, term="xterm-256color")
     console.wait_for("3/3 up", "requests/s")
-    sent = place.dir / "sent"
+    sent = site.dir / "sent"
     console.record(sent)
     clocks, since = set(), time.monotonic()
     while len(clocks) < 4:
@@ -112,17 +115,17 @@ def test_no_flicker(place):
     assert 0 < len(data) < pictures * 4000, len(data)
     assert not re.search(rb"\x1b\[[0-3]?J", data)
     console.press("C-l")
-    spike.wait("all of it", lambda: re.search(rb"\x1b\[[0-3]?J", sent.read_bytes()))
+    spike.wait("the whole screen", lambda: re.search(rb"\x1b\[[0-3]?J", sent.read_bytes()))
     console.quit()
 
 
-def test_views_by_keys(place):
-    """Detail, event view and help, from any of them to any other, and back."""
-    _, nodes, _ = selling(place)
+def test_views_by_keys(site):
+    """Node view, event view and help: from each to the others, and back."""
+    _, nodes, _ = selling(site)
     held = nodes[0].buy("show?n=3").data["order"]
     nodes[0].buy("show?n=2")
-    assert nodes[0].ask("POST", f"/order/{held}/cancel").code == 1
-    console = Console(place, *top.addresses(nodes))
+    assert nodes[0].fetch("POST", f"/order/{held}/cancel").code == 1
+    console = Console(site, *top.addresses(nodes))
     console.wait_for(*SELLING)
     console.press("j", "Enter")
     console.wait_for(r"^node 2  .*n2  UP", "^Node", "Latency of /buy", "^Redis", "^Journal",
@@ -144,9 +147,9 @@ def test_views_by_keys(place):
     console.quit()
 
 
-def test_sort_filter_freeze_and_pace_by_keys(place):
-    _, nodes, _ = selling(place)
-    console = Console(place, *top.addresses(nodes))
+def test_sort_filter_freeze_and_pace_by_keys(site):
+    _, nodes, _ = selling(site)
+    console = Console(site, *top.addresses(nodes))
     console.wait_for(*SELLING)
     console.press(">").wait_for("vSTATE")
     console.press("<").wait_for(r"\^NODE")
@@ -170,7 +173,7 @@ def test_sort_filter_freeze_and_pace_by_keys(place):
     console.press("Space")
     console.wait_gone("FROZEN")
     sold = re.search(r"^Sold +([\d,]+)", frozen, re.MULTILINE)[1]
-    spike.wait("the picture to move", lambda: not re.search(rf"^Sold +{sold} ", console.text(),
+    spike.wait("the screen to change", lambda: not re.search(rf"^Sold +{sold} ", console.text(),
                                                             re.MULTILINE))
 
     console.press("+").wait_for(r" 2s$")
@@ -180,22 +183,24 @@ def test_sort_filter_freeze_and_pace_by_keys(place):
 
 
 @pytest.mark.parametrize("term", ["vt100", "xterm-256color", "linux"])
-def test_terminals(place, term):
-    """Everywhere the same words; no colour where none is wanted; the terminal is given back."""
-    node = place.node(events=EVENTS)
-    place.load(node, connections=8, pause_s=0.05)
+def test_terminals(site, term):
+    """The same text on each terminal; no colour where it is switched off; the terminal is restored.
+    """
+    node = site.node(events=EVENTS)
+    site.load(node, connections=8, pause_s=0.05)
     words = (r"ticket 1/2  OPEN +1/1 up  redis off", r"^>1 \S+ +UP +\d+", r" off$", "^ TOTAL +1/1")
-    console = Console(place, *top.addresses([node]), term=term)
+    console = Console(site, *top.addresses([node]), term=term)
     console.wait_for(*words)
     coloured = bool(re.search(r"\x1b\[[\d;]*3[0-7]m", console.text(colours=True)))
     assert coloured == (term != "vt100")
     console.press("q")
-    console.wait_exit(0, kept=term == "xterm-256color")  # the others have no second screen
+    # The other terminals have no alternate screen.
+    console.wait_exit(0, restored=term == "xterm-256color")
     console.close()
     if term == "vt100":
         return
     for arguments, env in ((["-C"], {}), ([], {"NO_COLOR": "1"}), (["-u"], {})):
-        console = Console(place, *arguments, *top.addresses([node]), term=term, **env)
+        console = Console(site, *arguments, *top.addresses([node]), term=term, **env)
         screen = console.wait_for(*words)
         coloured = bool(re.search(r"\x1b\[[\d;]*3[0-7]m", console.text(colours=True)))
         assert coloured == (arguments == ["-u"])
@@ -204,35 +209,35 @@ def test_terminals(place, term):
         console.close()
 
 
-def test_a_terminal_without_a_cursor(place):
-    """No picture can be drawn there: it says so and ends."""
-    node = place.node()
-    console = Console(place, *top.addresses([node]), term="dumb")
+def test_a_terminal_without_a_cursor(site):
+    """spike-top cannot draw there: it prints an error and ends."""
+    node = site.node()
+    console = Console(site, *top.addresses([node]), term="dumb")
     assert "spike-top: TERM is dumb, a terminal whose cursor cannot be moved" in console.wait_exit(1)
     console.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGSEGV])
-def test_ends(place, number):
-    """However it ends, the screen, the cursor and the modes are those from before."""
+def test_ends(site, number):
+    """However spike-top ends, screen, cursor and modes are restored."""
     if spike.BUILD and number == signal.SIGSEGV:
         pytest.skip("a sanitizer has handlers of its own")
-    node = place.node()
-    console = Console(place, *top.addresses([node]), term="xterm-256color")
+    node = site.node()
+    console = Console(site, *top.addresses([node]), term="xterm-256color")
     console.wait_row(1, "UP")
     os.kill(console.pid(), number)
     text = console.wait_exit(139 if number == signal.SIGSEGV else 0)
     assert ("spike-top crashed; the sale has not noticed" in text) == (number == signal.SIGSEGV)
 
 
-def test_stop_and_go_on(place):
-    """TSTP gives the terminal to the shell, CONT takes it again."""
-    node = place.node()
-    console = Console(place, *top.addresses([node]), term="xterm-256color")
+def test_stop_and_go_on(site):
+    """TSTP returns the terminal to the shell, CONT takes it again."""
+    node = site.node()
+    console = Console(site, *top.addresses([node]), term="xterm-256color")
     console.wait_row(1, "UP")
     pid = console.pid()
     os.kill(pid, signal.SIGTSTP)
-    spike.wait("the terminal", lambda: console.ask_tmux("alternate_on") == "0")
+    spike.wait("the terminal", lambda: console.tmux_value("alternate_on") == "0")
     os.kill(pid, signal.SIGCONT)
     console.wait_row(1, "UP")
     console.quit()

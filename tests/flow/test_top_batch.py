@@ -1,5 +1,5 @@
-"""Why: what people pipe, mail and graph comes from the batch. Its figures must be those of /stats,
-its JSON that of the manual, and its exit code must tell whether anybody was there."""
+"""Why: scripts, mails and graphs use the batch. Its figures must be those of /stats, its JSON that
+of the manual, and its exit code must show whether any node answered."""
 
 import json
 import re
@@ -17,15 +17,15 @@ from top import Console, Impostor, figure, row_of, run_top, total_of
 FIELDS = ["address", "node", "state", "req_s", "sold_s", "stats"]
 
 
-def test_text(place):
-    """Three rounds, a second apart, in the words of the screen, at most 80 columns."""
-    _, nodes = top.three_nodes(place, events={"ticket": {"total": 100000}})
-    place.load(*nodes, connections=12, pause_s=0.05)
+def test_text(site):
+    """Three rounds, a second apart, in the format of the screen, at most 80 columns."""
+    _, nodes = top.three_nodes(site, events={"ticket": {"total": 100000}})
+    site.load(*nodes, connections=12, pause_s=0.05)
     began = time.monotonic()
-    said = run_top("-b", "-n", 3, "-d", 1, *top.addresses(nodes))
+    output = run_top("-b", "-n", 3, "-d", 1, *top.addresses(nodes))
     assert 2 <= time.monotonic() - began
-    rounds = said.split("\n\n")
-    assert len(rounds) == 3 and max(map(len, said.split("\n"))) <= 80
+    rounds = output.split("\n\n")
+    assert len(rounds) == 3 and max(map(len, output.split("\n"))) <= 80
     for text in rounds:
         assert re.search(r"^spike-top  ticket  OPEN  3/3 up  redis ok [\d.]+ms  \d\d:\d\d:\d\d$",
                          text, re.MULTILINE)
@@ -36,19 +36,19 @@ def test_text(place):
     assert re.search(r"^Req/s  \d", rounds[2], re.MULTILINE)
 
 
-def test_json(place):
+def test_json(site):
     """One object a round, the fields of the manual in their order; the first has no rates."""
-    _, nodes = top.three_nodes(place, events={"ticket": {"total": 100000}})
-    gone = Impostor(place, b"")
-    gone.close()
-    said = run_top("-j", "-n", 2, "-d", 0.5, *top.addresses(nodes), gone.address)
-    first, second = top.rounds_of(said)
+    _, nodes = top.three_nodes(site, events={"ticket": {"total": 100000}})
+    closed = Impostor(site, b"")
+    closed.close()
+    output = run_top("-j", "-n", 2, "-d", 0.5, *top.addresses(nodes), closed.address)
+    first, second = top.rounds_of(output)
     for one in (first, second):
         assert list(one) == ["time_ms", "nodes", "total"]
         assert [list(n) for n in one["nodes"]] == [FIELDS] * 4
         assert [n["node"] for n in one["nodes"]] == [1, 2, 3, None]
         assert [n["state"] for n in one["nodes"]] == ["up"] * 3 + ["down"]
-        assert [n["address"] for n in one["nodes"]] == [*top.addresses(nodes), gone.address]
+        assert [n["address"] for n in one["nodes"]] == [*top.addresses(nodes), closed.address]
         assert one["nodes"][3]["stats"] is None
         assert one["nodes"][0]["stats"].keys() == nodes[0].stats().keys()
         assert abs(one["time_ms"] - time.time() * 1000) < 60000
@@ -60,7 +60,7 @@ def test_json(place):
 
 
 class Sampler:
-    """Reads /stats of the nodes again and again, beside the console."""
+    """Reads /stats of the nodes continuously, beside the console."""
 
     def __init__(self, nodes):
         self.samples = {node.number: [] for node in nodes}  # of (time_ms, requests, tickets)
@@ -83,18 +83,19 @@ class Sampler:
             thread.join()
 
     def at(self, number, time_ms, what):
-        """What the counter was at that time: no less than in the sample before, no more than after."""
+        """Bounds of the counter at that time: its values in the samples before and after."""
         rows = self.samples[number]
         after = next(i for i, row in enumerate(rows) if row[0] > time_ms)
         before = max(i for i, row in enumerate(rows) if row[0] < time_ms or i == 0)
         return rows[before][1 + what], rows[after][1 + what]
 
 
-def test_rates_are_those_of_stats(place):
-    """REQ/S and SOLD/S are what /stats says over the same time, as closely as can be told beside it."""
-    _, nodes = top.three_nodes(place, events={"ticket": {"total": 1000000}})
-    place.load(*nodes, connections=24, pause_s=0.03)
-    place.load(*nodes, connections=12, pause_s=0.05, path="/buy/nothing")
+def test_rates_are_those_of_stats(site):
+    """REQ/S and SOLD/S are the rates of /stats over the same time, within the bounds of the
+    samples."""
+    _, nodes = top.three_nodes(site, events={"ticket": {"total": 1000000}})
+    site.load(*nodes, connections=24, pause_s=0.03)
+    site.load(*nodes, connections=12, pause_s=0.05, path="/buy/nothing")
     sampler = Sampler(nodes)
     spike.wait("samples", lambda: all(len(s) > 5 for s in sampler.samples.values()))
     rounds = top.rounds_of(run_top("-j", "-n", 7, "-d", 1, *top.addresses(nodes)))
@@ -116,11 +117,11 @@ def test_rates_are_those_of_stats(place):
             assert now["total"][name] == pytest.approx(sum(n[name] for n in now["nodes"]), abs=0.2)
 
 
-def test_sold_and_left_are_exact_at_rest(place):
+def test_sold_and_left_are_exact_at_rest(site):
     """Once the load has stopped: on the screen, in text and in JSON, to the ticket."""
-    redis, nodes = top.three_nodes(place, events={"ticket": {"total": 5000, "local_stock": 1500}})
-    console = Console(place, *top.addresses(nodes))
-    load = place.load(*nodes, connections=12, requests=2000)
+    redis, nodes = top.three_nodes(site, events={"ticket": {"total": 5000, "local_stock": 1500}})
+    console = Console(site, *top.addresses(nodes))
+    load = site.load(*nodes, connections=12, requests=2000)
     load.join()
     sold = {node.number: node.event_stats()["node_sold"] for node in nodes}
     assert sum(sold.values()) == load.codes[1] == redis.figure()
@@ -136,53 +137,53 @@ def test_sold_and_left_are_exact_at_rest(place):
     assert one["total"]["sold"] == redis.figure() and one["total"]["left"] == 5000 - redis.figure()
     text = run_top("-b", "-n", 1, *top.addresses(nodes))
     assert re.search(f"^Sold   {redis.figure():,} ", text, re.MULTILINE)
-    load = place.load(*nodes, connections=12)
-    spike.wait("all that they may sell", lambda: redis.figure() == 4500)
+    load = site.load(*nodes, connections=12)
+    spike.wait("the local stocks to be sold", lambda: redis.figure() == 4500)
     load.stop()
     console.wait_for("^Left   500 of 5,000 ", "^Sold   4,500 ", r"^ TOTAL .* 4,500 +500 ")
     console.quit()
 
 
-def test_sold_out(place):
-    """The last ticket is seen, on the screen and in text: <1% is not 0%, and then all is gone."""
-    node = place.node(redis=place.redis(), events={"ticket": {"total": 600}})
-    console = Console(place, *top.addresses([node]))
+def test_sold_out(site):
+    """The last ticket shows as <1%, not 0%, on the screen and in text; then all are gone."""
+    node = site.node(redis=site.redis(), events={"ticket": {"total": 600}})
+    console = Console(site, *top.addresses([node]))
     console.wait_for("^Left   600 of 600 .* 100%$")
-    place.load(node, connections=5, requests=599).join()
+    site.load(node, connections=5, requests=599).join()
     console.wait_for(r"^Left   1 of 600  \[\| +\] <1%$")
     assert re.search("^Left   1 of 600  <1%$", run_top("-b", "-n", 1, *top.addresses([node])),
                      re.MULTILINE)
-    place.load(node, connections=5, requests=100).join()
+    site.load(node, connections=5, requests=100).join()
     console.wait_for(r"ticket  SOLD OUT +1/1 up", r"^Left   0 of 600  \[ +\] 0%$", "all gone",
                      r"^Sold   600 .* refused 99 ", r"^\S+ ticket SOLD OUT: 600 in ~\d+s$")
     assert "ticket  SOLD OUT  1/1 up" in run_top("-b", "-n", 1, *top.addresses([node]))
     console.quit()
 
 
-def test_what_nobody_knows(place):
-    """Nobody answers, or nobody has been asked for a ticket: a dash and null, never 0."""
-    gone = Impostor(place, b"")
-    gone.close()
-    text = run_top("-b", "-n", 1, gone.address, code=1)
+def test_unknown_figures_are_no_zeros(site):
+    """No node answers, or no node has had a request: a dash and null, never 0."""
+    closed = Impostor(site, b"")
+    closed.close()
+    text = run_top("-b", "-n", 1, closed.address, code=1)
     assert re.search(r"^Left   -$", text, re.MULTILINE)
     assert re.search(r"^Sold   -   -/s   gone in -   held -   refused -   errors -$", text,
                      re.MULTILINE)
     assert text.splitlines()[-1].split() == ["TOTAL", "0/1"] + ["-"] * 8
-    total = top.rounds_of(run_top("-j", "-n", 1, gone.address, code=1))[0]["total"]
+    total = top.rounds_of(run_top("-j", "-n", 1, closed.address, code=1))[0]["total"]
     assert (total.pop("nodes"), total.pop("up")) == (1, 0)
     assert set(total.values()) == {None}
-    node = place.node()
+    node = site.node()
     text = run_top("-b", "-n", 1, *top.addresses([node]))
     assert text.splitlines()[-1].split()[-4:-2] == ["-", "-"]  # no /buy, no latency
     assert text.splitlines()[-2].split()[-4:-2] == ["-", "-"]
 
 
-def test_local_stock_is_spent(place):
-    """Tickets are left and nobody sells them: that is seen, and what ends it, too."""
-    node = place.node(redis=place.redis(), events={"ticket": {"total": 500, "local_stock": 100}})
-    console = Console(place, *top.addresses([node]))
+def test_local_stock_is_spent(site):
+    """Tickets are left and no node may sell them: the console shows that, and its end."""
+    node = site.node(redis=site.redis(), events={"ticket": {"total": 500, "local_stock": 100}})
+    console = Console(site, *top.addresses([node]))
     console.wait_for("^Left   500 of 500 ")
-    place.load(node, connections=5, requests=120).join()
+    site.load(node, connections=5, requests=120).join()
     console.wait_for("^Left   400 of 500 ", r"^>1 .* 100 +0! ",
                      r"^\S+ ticket: raise local-stock \(HUP\): 400 left, all spent$")
     text = run_top("-b", "-n", 1, *top.addresses([node]))
@@ -193,26 +194,27 @@ def test_local_stock_is_spent(place):
     console.quit()
 
 
-def test_nodes_from_the_registry(place):
-    """-c FILE: whoever advertises is asked, whichever node's configuration it is."""
-    _, nodes = top.three_nodes(place)
+def test_nodes_from_the_registry(site):
+    """-c FILE: all nodes that advertise are polled, whichever node's configuration it is."""
+    _, nodes = top.three_nodes(site)
     found = top.addresses(nodes)
     for node in nodes:
         one = top.rounds_of(run_top("-j", "-n", 1, "-c", node.conf))[0]
         assert [n["address"] for n in one["nodes"]] == found
         assert [n["state"] for n in one["nodes"]] == ["up"] * 3
-    assert len(top.rounds_of(run_top("-j", "-n", 1, "-c", nodes[0].conf, found[2]))[0]["nodes"]) == 1
+    assert len(top.rounds_of(run_top("-j", "-n", 1, "-c", nodes[0].conf,
+                                     found[2]))[0]["nodes"]) == 1
 
 
-def test_exit_codes(place):
-    """0: somebody was there; 1: nobody in the last round; 2: it was asked wrongly."""
-    node = place.node()
+def test_exit_codes(site):
+    """0: a node answered; 1: none did in the last round; 2: wrong usage."""
+    node = site.node()
     address = top.addresses([node])[0]
-    gone = Impostor(place, b"")
-    gone.close()
+    closed = Impostor(site, b"")
+    closed.close()
     run_top("-b", "-n", 1, address)
-    run_top("-b", "-n", 1, address, gone.address)
-    assert "connection refused" in run_top("-b", "-n", 2, "-d", 0.1, gone.address, code=1)
+    run_top("-b", "-n", 1, address, closed.address)
+    assert "connection refused" in run_top("-b", "-n", 2, "-d", 0.1, closed.address, code=1)
     batch = subprocess.Popen([top.TOP, "-j", "-n", "4", "-d", "0.3", address],
                              stdout=subprocess.PIPE, text=True, preexec_fn=spike.die_with_parent)
     assert '"state":"up"' in batch.stdout.readline()
@@ -223,14 +225,15 @@ def test_exit_codes(place):
                   ["-b", "-n", "-1"], ["--nothing"], [address], ["-b", "-j", "-x"]):
         assert "spike-top: " in run_top(*wrong, code=2)
     assert "is no address" in run_top("-b", "nonsense", code=1)
-    assert "No such file" in run_top("-b", "-c", place.dir / "none.conf", code=1)
+    assert "No such file" in run_top("-b", "-c", site.dir / "none.conf", code=1)
     assert "usage: spike-top" in run_top("-h")
     assert re.fullmatch(r"spike-top \d+\.\d+\.\d+\n", run_top("-V"))
 
 
-def test_nobody_in_the_last_round(place):
-    """One miss is no proof that a node is down, but it is no answer either: exit 1, and no old rates."""
-    node = place.node(events={"ticket": {"total": 1000}})
+def test_no_answer_in_the_last_round(site):
+    """After one missed answer a node is not down yet, but has no figures: exit 1, and no old rates.
+    """
+    node = site.node(events={"ticket": {"total": 1000}})
     batch = subprocess.Popen([top.TOP, "-j", "-n", "3", "-d", "0.5", *top.addresses([node])],
                              stdout=subprocess.PIPE, text=True, preexec_fn=spike.die_with_parent)
     for _ in range(2):
@@ -243,22 +246,22 @@ def test_nobody_in_the_last_round(place):
     assert last["nodes"][0]["req_s"] is None and last["total"]["req_s"] is None
 
 
-def test_a_node_that_takes_longer_than_the_interval(place):
-    """It is waited for: a batch has nothing better to do."""
-    said = json.dumps({"node": 7, "state": "up", "uptime_s": 5, "time_ms": 1, "events": []})
+def test_a_node_that_takes_longer_than_the_interval(site):
+    """The batch waits for its answer beyond the interval."""
+    output = json.dumps({"node": 7, "state": "up", "uptime_s": 5, "time_ms": 1, "events": []})
 
     def late():
         time.sleep(0.15)
-        return top.http(said)
+        return top.http(output)
 
-    impostor = Impostor(place, late)
+    impostor = Impostor(site, late)
     rounds = top.rounds_of(run_top("-j", "-n", 3, "-d", 0.1, impostor.address))
     assert [n["state"] for one in rounds for n in one["nodes"]] == ["up"] * 3
 
 
-def test_a_pipe_that_closes(place):
-    """As in `spike-top -b | head`: it ends, and says nothing worse than that."""
-    node = place.node()
+def test_a_pipe_that_closes(site):
+    """As in `spike-top -b | head`: spike-top ends, without a sanitizer's report."""
+    node = site.node()
     batch = subprocess.Popen([top.TOP, "-b", "-d", "0.1", *top.addresses([node])], text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              preexec_fn=spike.die_with_parent)

@@ -1,5 +1,5 @@
-"""Why: on sale night an operator believes what /stats, /metrics, the registry and the stat log say.
-They must say the same, say it of sixteen events and 64 workers too, and never cost a sale."""
+"""Why: on sale night operators rely on /stats, /metrics, the registry and the stat log. They must
+agree, also for sixteen events and 64 workers, and never cost a sale."""
 
 import os
 import pathlib
@@ -11,15 +11,15 @@ import pytest
 
 import orders
 import spike
-from spike import ask
+from spike import fetch
 from test_memory import Heap
 
 SERIES = re.compile(r"^([a-z_]+(?:\{[^{}]*\})?) (\S+)$")
 
 
 def metrics(node):
-    """Every series and its value; checked on the way."""
-    answer = ask(node.admin, "GET", "/metrics")
+    """Every series and its value; checks the format on the way."""
+    answer = fetch(node.admin, "GET", "/metrics")
     assert answer.status == 200, answer
     assert answer.headers["content-type"] == "text/plain; version=0.0.4"
     found, families = {}, set()
@@ -37,29 +37,29 @@ def metrics(node):
 
 
 def post(node, path):
-    return ask(node.admin, "POST", path)
+    return fetch(node.admin, "POST", path)
 
 
-def test_promtool_has_nothing_to_say(place):
+def test_promtool_accepts_the_metrics(site):
     """The format, the names, HELP and TYPE, as Prometheus itself checks them."""
-    node = place.node(redis=place.redis(), events={"ticket": {"total": 5}, "more": {"total": 1}},
-                      stat_log=place.dir / "stat.log")
+    node = site.node(redis=site.redis(), events={"ticket": {"total": 5}, "more": {"total": 1}},
+                     stat_log=site.dir / "stat.log")
     node.buy()
-    page = ask(node.admin, "GET", "/metrics").body
+    page = fetch(node.admin, "GET", "/metrics").body
     done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True,
                           timeout=spike.SOON_S, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_metrics_and_stats_say_the_same(place):
-    """After a load both add up, to what the clients have heard."""
-    node = place.node(redis=place.redis(), workers=3,
-                      events={"ticket": {"total": 100, "hold": "5m"}, "more": {"total": 50}})
-    load = place.load(node, connections=20, requests=600)
+def test_metrics_and_stats_say_the_same(site):
+    """After a load both have the sums of the clients' answers."""
+    node = site.node(redis=site.redis(), workers=3,
+                     events={"ticket": {"total": 100, "hold": "5m"}, "more": {"total": 50}})
+    load = site.load(node, connections=20, requests=600)
     load.join()
-    node.ask("GET", "/buy/ticket?n=0")
-    node.ask("DELETE", "/buy/ticket")
-    node.ask("GET", "/nothing")
+    node.fetch("GET", "/buy/ticket?n=0")
+    node.fetch("DELETE", "/buy/ticket")
+    node.fetch("GET", "/nothing")
     stats, found = node.stats(), metrics(node)
     sums = {"yes": 100, "sold_out": 500, "bad_request": 1, "method": 1}
     for verdict, count in sums.items():
@@ -95,20 +95,20 @@ def test_metrics_and_stats_say_the_same(place):
     assert "stat_log" not in stats
 
 
-def test_sixteen_events_and_sixty_four_workers(place):
-    """The largest configuration that there is still has its answer in one piece."""
+def test_sixteen_events_and_sixty_four_workers(site):
+    """The largest configuration still gets complete answers."""
     events = {f"event-{i:02}-" + "x" * 23: {"total": 5} for i in range(16)}
-    node = place.node(events=events, workers=64, connections=16)
+    node = site.node(events=events, workers=64, connections=16)
     stats, found = node.stats(), metrics(node)
     assert len(stats["workers"]) == 64 and len(stats["events"]) == 16
     assert len([name for name in found if name.startswith("spike_tickets_left")]) == 16
 
 
-def test_what_a_standalone_node_remembers(place):
-    """Keys stay, buyers go with their tickets; a table that fills up is seen before it is full.
-    With Redis both are there, and no node has such tables."""
-    node = place.node(events={"ticket": {"total": 10, "stock-max": 30, "hold": "5m"},
-                              "more": {"total": 5, "stock-max": 7}})
+def test_what_a_standalone_node_remembers(site):
+    """A standalone node's pools: keys stay, buyers go with their tickets; both are in the metrics
+    before they are full. With Redis nodes have no such tables."""
+    node = site.node(events={"ticket": {"total": 10, "stock-max": 30, "hold": "5m"},
+                             "more": {"total": 5, "stock-max": 7}})
 
     def used():
         pools = {pool["name"]: pool for pool in node.stats()["memory"]["pools"]}
@@ -123,33 +123,33 @@ def test_what_a_standalone_node_remembers(place):
     node.buy("ticket?buyer=bob&key=k2")
     node.buy("more?buyer=ann&key=k1")
     spike.wait("three of each", lambda: used() == (3, 3))
-    assert node.ask("POST", f"/order/{order}/cancel").code == 1
-    spike.wait("one to have left", lambda: used() == (3, 2))
+    assert node.fetch("POST", f"/order/{order}/cancel").code == 1
+    spike.wait("one buyer to be removed", lambda: used() == (3, 2))
     node.kill9()
     node.start()
     spike.wait("the same after a restart", lambda: used() == (3, 2))
-    other = place.node(2, redis=place.redis())
+    other = site.node(2, redis=site.redis())
     names = [pool["name"] for pool in other.stats()["memory"]["pools"]]
     assert names == ["connections", "orders", "buffers", "holds", "filter"]
 
 
-def test_what_became_of_orders(place):
-    """Counted since the journal began: a restart forgets nothing."""
-    node = place.node(events={"ticket": {"total": 4, "hold": "3s"}})
+def test_what_became_of_orders(site):
+    """Orders are counted since the journal began: a restart keeps the counts."""
+    node = site.node(events={"ticket": {"total": 4, "hold": "3s"}})
     held = [node.buy().data["order"] for _ in range(4)]
     assert post(node, f"/order/{held[0]}/pay").code == 1
-    assert node.ask("POST", f"/order/{held[1]}/cancel").code == 1
+    assert node.fetch("POST", f"/order/{held[1]}/cancel").code == 1
     spike.wait("two to expire", lambda: node.event_stats()["orders"]["expired"] == 2)
     assert post(node, f"/order/{held[2]}/pay").code == 1
     assert node.buy("ticket?n=2").code == 1
     assert post(node, f"/order/{held[3]}/pay").code == -7
-    want = {"granted": 5, "paid": 1, "cancelled": 1, "expired": 2, "late": 1, "late_refused": 1}
-    assert node.event_stats()["orders"] == want
+    expected = {"granted": 5, "paid": 1, "cancelled": 1, "expired": 2, "late": 1, "late_refused": 1}
+    assert node.event_stats()["orders"] == expected
     assert node.event_stats()["granted_tickets"] == 6
     node.kill9()
     node.start()
-    told = node.event_stats()["orders"]
-    assert told == {**want, "expired": told["expired"]} and told["expired"] in (2, 3)
+    counts = node.event_stats()["orders"]
+    assert counts == {**expected, "expired": counts["expired"]} and counts["expired"] in (2, 3)
     assert node.event_stats()["granted_tickets"] == 6
     assert metrics(node)['spike_tickets_granted_total{event="ticket"}'] == 6
 
@@ -164,49 +164,51 @@ def of_the_sale(node):
 
 
 class AttachesOnly:
-    """A connection brings its attach to Redis, and no step, until it is let go."""
+    """The attach of a connection reaches Redis, but no step, until open is set."""
 
     def __init__(self, proxy):
         self.stopped, self.calls, self.open = 0, {}, False
-        proxy._meddle = self.meddle
+        proxy._intercept = self.intercept
 
-    def meddle(self, link, data):
+    def intercept(self, conn, data):
         if self.open or b"EVALSHA" not in data[:64].upper():
             return data
-        self.calls[link] = self.calls.get(link, 0) + 1
-        if self.calls[link] < 2:
+        self.calls[conn] = self.calls.get(conn, 0) + 1
+        if self.calls[conn] < 2:
             return data
         self.stopped += 1
         return b""
 
 
-def test_nothing_is_said_of_a_sale_that_was_not_seen(place):
-    """A dashboard that takes the least of all nodes must not show 0 because one was never attached,
-    nor all because one has attached and not yet heard what is gone. Figures once heard stay."""
-    redis = place.redis()
-    first = place.node(1, redis=redis, events={"ticket": {"total": 5}})
+def test_no_sale_metrics_before_the_first_step(site):
+    """A dashboard that takes the minimum of all nodes must not show 0 because one has never
+    attached, nor the total because one has attached and not yet read the tickets gone. Figures once
+    read stay."""
+    redis = site.redis()
+    first = site.node(1, redis=redis, events={"ticket": {"total": 5}})
     assert first.buy().code == 1
-    proxy = place.proxy(redis)
+    proxy = site.proxy(redis)
     gate = AttachesOnly(proxy)
-    second = place.node(2, redis=proxy, healthy=False, events={"ticket": {"total": 5}},
-                        **spike.QUICK_REDIS)
+    second = site.node(2, redis=proxy, healthy=False, events={"ticket": {"total": 5}},
+                       **spike.QUICK_REDIS)
     spike.wait("a step after the attach", lambda: gate.stopped >= 2)
     assert of_the_sale(second) == {}
-    assert second.ask("GET", "/stock/ticket").code == -6
+    assert second.fetch("GET", "/stock/ticket").code == -6
     assert metrics(second)['spike_node_tickets{event="ticket",state="sold"}'] == 0
     gate.open = True
     second.wait_healthy()
-    want = dict(zip(OF_THE_SALE, (5, 4, 0)))
-    assert of_the_sale(second) == want
+    expected = dict(zip(OF_THE_SALE, (5, 4, 0)))
+    assert of_the_sale(second) == expected
     redis.kill()
     spike.wait("Redis to be missed", lambda: second.stats()["redis"]["state"] == "down")
-    assert of_the_sale(second) == want
+    assert of_the_sale(second) == expected
 
 
-def test_drain(place):
-    """It sells no more and does all else; another node goes on; a restart sells again."""
-    redis = place.redis()
-    nodes = orders.two_nodes(place, redis, events={"ticket": {"total": 100, "hold": "5s"}})
+def test_drain(site):
+    """A draining node sells no more and does all else; another node sells on; a restart ends the
+    draining."""
+    redis = site.redis()
+    nodes = orders.two_nodes(site, redis, events={"ticket": {"total": 100, "hold": "5s"}})
     node = nodes[0]
     first, second, third = (node.buy().data["order"] for _ in range(3))
     for _ in range(2):
@@ -221,10 +223,10 @@ def test_drain(place):
     assert metrics(node)['spike_node_state{state="draining"}'] == 1
     assert node.stock()["sold"] == 3
     assert post(node, f"/order/{first}/pay").data["state"] == "sold"
-    assert node.ask("POST", f"/order/{second}/cancel").data["state"] == "cancelled"
+    assert node.fetch("POST", f"/order/{second}/cancel").data["state"] == "cancelled"
     assert post(node, "/pause?event=ticket").data["state"] == "paused"
     assert post(node, "/resume?event=ticket").data["state"] == "open"
-    spike.wait("the hold to end", lambda: node.ask("GET", f"/order/{third}").data["state"]
+    spike.wait("the hold to end", lambda: node.fetch("GET", f"/order/{third}").data["state"]
                == "expired")
     spike.wait("node 2 to sell", lambda: nodes[1].buy().code == 1)
     node.process.send_signal(signal.SIGHUP)
@@ -236,12 +238,12 @@ def test_drain(place):
     assert node.buy().code == 1
 
 
-def test_the_registry(place):
-    """Every beat tells where the node is, and what it has; without `advertise`: -."""
-    redis = place.redis()
-    admin = place.dir / "admin.sock"
-    node = place.node(redis=redis, admin=f"unix:{admin}", advertise=f"unix:{admin}",
-                      events={"ticket": {"total": 10, "hold": "5m"}})
+def test_the_registry(site):
+    """Every beat writes the node's address and figures; without `advertise` the address is -."""
+    redis = site.redis()
+    admin = site.dir / "admin.sock"
+    node = site.node(redis=redis, admin=f"unix:{admin}", advertise=f"unix:{admin}",
+                     events={"ticket": {"total": 10, "hold": "5m"}})
     order = node.buy().data["order"]
     node.buy()
     assert post(node, f"/order/{order}/pay").code == 1
@@ -249,13 +251,13 @@ def test_the_registry(place):
     def entry(number):
         return (redis.client.hget("{ticket_hash_key}:nodes", number) or "").split(" ")
 
-    spike.wait("the beat to tell", lambda: entry(1)[2:4] == ["1", "1"])
+    spike.wait("the figures in the registry", lambda: entry(1)[2:4] == ["1", "1"])
     address, epoch, _, _, beat = entry(1)
     assert address == f"unix:{admin}" and epoch == redis.client.hget(spike.HASH, "1:epoch")
     spike.wait("another beat", lambda: int(entry(1)[4]) > int(beat))
     seconds, micros = redis.client.time()
     assert abs(seconds * 1000 + micros // 1000 - int(entry(1)[4])) < 5000 * spike.PATIENCE
-    place.node(2, redis=redis)
+    site.node(2, redis=redis)
     spike.wait("node 2", lambda: entry(2)[0] == "-")
 
 
@@ -267,13 +269,14 @@ STAT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
                        r" (code=-?\d+ event=(\S+) sold=(\d+|-) verdict=[a-z_]+|dropped \d+)")
 
 
-def test_stat_log(place):
-    """A line for each request, no more and no fewer; after a rename and USR1 the new file has them."""
-    path, old = place.dir / "stat.log", place.dir / "stat.log.1"
-    node = place.node(events={"ticket": {"total": 30}}, stat_log=path)
-    place.load(node, connections=10, requests=400).join()
-    node.ask("GET", "/stock/ticket")
-    node.ask("GET", "/nothing")
+def test_stat_log(site):
+    """A line for each request, no more and no fewer; after a rename and USR1 the new file gets
+    them."""
+    path, old = site.dir / "stat.log", site.dir / "stat.log.1"
+    node = site.node(events={"ticket": {"total": 30}}, stat_log=path)
+    site.load(node, connections=10, requests=400).join()
+    node.fetch("GET", "/stock/ticket")
+    node.fetch("GET", "/nothing")
     spike.wait("402 lines", lambda: node.stats()["stat_log"]["lines"] == 402)
     lines = lines_of(path)
     assert len(lines) == 402
@@ -293,14 +296,14 @@ def test_stat_log(place):
     assert node.start().stats()["stat_log"] == {"lines": 0, "dropped": 0}
 
 
-def test_sold_out_here_is_told_apart(place):
-    """Tickets are left and nobody gets them: who counts must see that this is not the end. (The two
-    are sold before: a refusal may come while the last ticket is still on its way to the disk, and
-    then its line rightly counts one less.)"""
-    path = place.dir / "stat.log"
-    node = place.node(events={"ticket": {"total": 30, "local-stock": 2}}, stat_log=path)
+def test_sold_out_here_has_its_own_verdict(site):
+    """A node's local stock is out while tickets are left: the verdict must show that. (The two
+    tickets are sold before: a refusal may come while the last commit is under way, and then its
+    line rightly counts one ticket less.)"""
+    path = site.dir / "stat.log"
+    node = site.node(events={"ticket": {"total": 30, "local-stock": 2}}, stat_log=path)
     assert [node.buy().code for _ in range(2)] == [1, 1]
-    assert place.load(node, connections=2, requests=48).join().codes == {-1: 48}
+    assert site.load(node, connections=2, requests=48).join().codes == {-1: 48}
     spike.wait("50 lines", lambda: node.stats()["stat_log"]["lines"] == 50)
     here = [line for line in lines_of(path) if " code=-1 " in line]
     assert len(here) == 48
@@ -311,10 +314,10 @@ def test_sold_out_here_is_told_apart(place):
     assert found['spike_tickets_left{event="ticket"}'] == 28
 
 
-def test_stat_log_on_a_full_disk(place):
-    """Lines are dropped and counted; nobody waits, and the log says it once."""
-    node = place.node(events={"ticket": {"total": 30}}, stat_log="/dev/full")
-    place.load(node, connections=10, requests=400).join()
+def test_stat_log_on_a_full_disk(site):
+    """Lines are dropped and counted; no request waits, and the log has the error once."""
+    node = site.node(events={"ticket": {"total": 30}}, stat_log="/dev/full")
+    site.load(node, connections=10, requests=400).join()
     spike.wait("all to be dropped", lambda: node.stats()["stat_log"] ==
                {"lines": 0, "dropped": 400})
     assert node.event_stats()["node_sold"] == 30
@@ -322,14 +325,15 @@ def test_stat_log_on_a_full_disk(place):
     assert node.log_text().count("No space left on device") == 1
 
 
-def test_stat_log_that_nobody_reads(place):
-    """A pipe whose reader sleeps blocks its writer alone: the sale goes on, and the server ends."""
-    pipe = place.dir / "pipe"
+def test_stat_log_without_a_reader(site):
+    """A pipe whose reader hangs blocks only the stat log's writer: the sale goes on, and the server
+    can end."""
+    pipe = site.dir / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        node = place.node(events={"ticket": {"total": 30}}, stat_log=pipe)
-        place.load(node, connections=10, requests=5000).join()
+        node = site.node(events={"ticket": {"total": 30}}, stat_log=pipe)
+        site.load(node, connections=10, requests=5000).join()
         assert node.buy().code == -1
         assert node.term() == 0
         assert "its last lines are lost" in node.log_text()
@@ -337,22 +341,22 @@ def test_stat_log_that_nobody_reads(place):
         os.close(reader)
 
 
-def test_stat_log_that_cannot_be(place):
-    """Said at the start, before anything is sold."""
-    node = place.node(start=False, stat_log=place.dir / "nowhere" / "stat.log")
+def test_stat_log_that_cannot_be_opened(site):
+    """Reported at the start, before anything is sold."""
+    node = site.node(start=False, stat_log=site.dir / "nowhere" / "stat.log")
     done = spike.run_server("-c", node.conf)
     assert done.code == 1
     assert "stat-log" in done.err and "No such file or directory" in done.err
 
 
-def test_stat_log_allocates_nothing(place, preload):
+def test_stat_log_allocates_nothing(site, preload):
     """P6 holds with the stat log, too."""
-    path = place.dir / "heap"
-    node = place.node(events={"ticket": {"total": 30}}, stat_log=place.dir / "stat.log",
-                      preload=preload("heapwatch"), env={"SPIKE_HEAP": str(path)})
-    place.load(node, connections=10, requests=200).join()
+    path = site.dir / "heap"
+    node = site.node(events={"ticket": {"total": 30}}, stat_log=site.dir / "stat.log",
+                     preload=preload("heapwatch"), env={"SPIKE_HEAP": str(path)})
+    site.load(node, connections=10, requests=200).join()
     before = Heap(path)
-    place.load(node, connections=10, requests=20000).join()
+    site.load(node, connections=10, requests=20000).join()
     for _ in range(20):
         metrics(node)
     after = Heap(path)
@@ -360,48 +364,48 @@ def test_stat_log_allocates_nothing(place, preload):
     assert after.in_use == before.in_use
 
 
-def test_the_log_says_what_it_is_back_for(place):
-    """After a restart "selling" would be the one line that an operator reads, and it must be so."""
+def test_the_log_names_the_state_after_a_start(site):
+    """An operator relies on the start's line about each event: it must have the true state."""
     later = {"total": 4, "open": "2099-01-01T00:00:00Z"}
-    node = place.node(redis=place.redis(), events={"ticket": {"total": 3}, "later": later})
+    node = site.node(redis=site.redis(), events={"ticket": {"total": 3}, "later": later})
 
-    def says(*words):
-        for event, word in zip(("ticket", "later"), words):
-            said = re.findall(rf"info event {event}: (.*) left$", node.log_text(), re.MULTILINE)
-            assert said == [word], (event, said)
+    def check(*expected):
+        for event, word in zip(("ticket", "later"), expected):
+            found = re.findall(rf"info event {event}: (.*) left$", node.log_text(), re.MULTILINE)
+            assert found == [word], (event, found)
 
-    says("selling, 3 of 3", "waiting, 4 of 4")
+    check("selling, 3 of 3", "waiting, 4 of 4")
     assert post(node, "/pause?event=ticket").code == 1
     node.term()
     node.start()
-    says("paused, 3 of 3", "waiting, 4 of 4")
+    check("paused, 3 of 3", "waiting, 4 of 4")
     assert post(node, "/resume?event=ticket").code == 1
-    spike.wait("it to sell", lambda: node.buy("ticket?n=3").code == 1)
+    spike.wait("the node to sell", lambda: node.buy("ticket?n=3").code == 1)
     node.term()
     node.start()
-    says("soldout, 0 of 3", "waiting, 4 of 4")
+    check("soldout, 0 of 3", "waiting, 4 of 4")
     assert post(node, "/close?event=ticket").code == 1
     node.term()
     node.start()
-    says("closed, 0 of 3", "waiting, 4 of 4")
+    check("closed, 0 of 3", "waiting, 4 of 4")
 
 
 def sleeps(node):
-    """How often the main thread, which hears the signals, has gone to sleep."""
+    """How often the main thread, which takes the signals, has gone to sleep."""
     status = pathlib.Path(f"/proc/{node.process.pid}/status").read_text()
     return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])
 
 
-def test_the_log_counts_what_it_would_repeat(place):
-    """One line, and at the end how often it was due again."""
-    node = place.node()
+def test_the_log_counts_what_it_would_repeat(site):
+    """A repeated line is logged once, and at the end with the number of repeats."""
+    node = site.node()
     for _ in range(5):
         slept = sleeps(node)
         node.process.send_signal(signal.SIGHUP)
-        spike.wait("it to be heard", lambda slept=slept: sleeps(node) > slept)
+        spike.wait("the signal to be taken", lambda slept=slept: sleeps(node) > slept)
     spike.wait("the reload", lambda: "reload: done" in node.log_text())
     assert node.term() == 0
-    said = [line for line in node.log_text().splitlines() if "reload: done" in line]
-    assert re.search(r"info reload: done$", said[0])
-    assert re.search(r"info reload: done \(repeated [1-4] times\)$", said[1])
-    assert len(said) == 2
+    found = [line for line in node.log_text().splitlines() if "reload: done" in line]
+    assert re.search(r"info reload: done$", found[0])
+    assert re.search(r"info reload: done \(repeated [1-4] times\)$", found[1])
+    assert len(found) == 2

@@ -1,6 +1,6 @@
 /*
- * Why: whatever stands in a configuration file, the server says FILE:LINE and what is wrong, or has
- * a configuration that fits together. Never a crash, never an error without a place.
+ * Why: whatever a configuration file contains, the result is FILE:LINE with a message, or a
+ * configuration whose values are consistent. Never a crash, never an error without a line.
  */
 /* needs: conf/base/conf.c conf/base/conf_addr.c conf/base/conf_finish.c conf/base/conf_lex.c
  * conf/base/conf_settings.c conf/base/conf_value.c conf/base/fault.c conf/base/check.c */
@@ -31,13 +31,13 @@ static void check_error(const char *text)
 
 static void check_conf(const struct conf *conf)
 {
-    bool mine = false;
+    bool has_own = false;
     ASSERT(conf->node >= 1 && conf->node_count >= 1 && conf->node_count <= NODES_MAX);
     for (uint32_t i = 0; i < conf->node_count; i++) {
         ASSERT(i == 0 || conf->nodes[i - 1] < conf->nodes[i]);
-        mine = mine || conf->nodes[i] == conf->node;
+        has_own = has_own || conf->nodes[i] == conf->node;
     }
-    ASSERT(mine);
+    ASSERT(has_own);
     ASSERT(conf->listen_count >= 1 && conf->listen_count <= LISTEN_MAX);
     ASSERT(conf->event_count >= 1 && conf->event_count <= EVENTS_MAX);
     ASSERT(conf->workers >= 1 && conf->workers <= WORKERS_MAX && conf->connections >= 1);

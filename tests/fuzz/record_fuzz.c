@@ -1,7 +1,7 @@
 /*
  * Why: the journal's bytes may be anything after a disk has failed. The decoder must neither crash
- * nor take two spellings for one record. The first four bytes of the input are the chain; the
- * record is tried as it is and once more with a CRC that fits, to get past that gate.
+ * nor accept two encodings of one record. The first four bytes of the input are the chain; the
+ * record is decoded as it is and once more with a valid CRC, to get past that check.
  */
 /* needs: storage/journal/record.c conf/base/check.c -ldeflate -lz */
 #include <string.h>

@@ -1,9 +1,10 @@
 /*
- * Why: the parser and the router read what anybody on the network sends. No input may make them
- * read beyond it, change their minds when it comes in pieces, or take what http-parser refuses.
+ * Why: the parser and the router read bytes from any client of the network. No input may make them
+ * read beyond its end, return another result when it arrives in pieces, or accept a request that
+ * http-parser refuses.
  *
- * Input: limits, a request of the table (0: none), where to splice, how much to leave out there,
- * then the bytes to splice in. So a few random bytes reach deep into the header.
+ * Input: the limits, a request of the table (0: none), the offset of a splice, the number of bytes
+ * to leave out there, then the bytes to insert. So a few random bytes reach deep into the header.
  */
 /* needs: server/http/request.c server/http/route.c conf/base/check.c conf/base/orderid.c
    conf/base/verdict.c -lhttp_parser -lsodium */
@@ -43,15 +44,15 @@ static const struct conf conf = {
                {.name = "vip", .max_order = 99, .limit = 1}},
 };
 
-static void object(const char *objection)
+static void expect_none(const char *conflict)
 {
-    if (objection == NULL)
+    if (conflict == NULL)
         return;
-    fprintf(stderr, "%s\n", objection);
+    fprintf(stderr, "%s\n", conflict);
     abort();
 }
 
-/* Where the input says; answers the length. */
+/* At the offset that the input names; returns the length. */
 static size_t splice(char *text, const uint8_t *data, size_t size)
 {
     size_t row = data[1] % ARRAY_LEN(rows);
@@ -71,7 +72,7 @@ static void check_prefixes(const struct outcome *whole, size_t len, const struct
     size_t stride = len > 400 ? 1 + len / 97 : 1;
     for (size_t i = 0; i < len; i += stride) {
         struct outcome prefix = outcome_of(whole->bytes, i, l);
-        object(outcome_objects(whole, &prefix, i));
+        expect_none(outcome_conflict(whole, &prefix, i));
         outcome_free(&prefix);
     }
 }
@@ -89,7 +90,7 @@ static void check_kind(const struct route *route, enum route_side side)
     case ROUTE_BUY:
         check_buy(route);
         break;
-    case ROUTE_LOOK:
+    case ROUTE_GET_ORDER:
     case ROUTE_CANCEL:
     case ROUTE_PAY:
         ASSERT(route->order.node == conf.node && route->order.number > 0);
@@ -126,7 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t len = splice(text, data, size);
     struct outcome o = outcome_of(text, len, l);
     check_prefixes(&o, len, l);
-    object(oracle_objects(o.progress, &o.r, o.bytes, len));
+    expect_none(oracle_conflict(o.progress, &o.r, o.bytes, len));
     if (o.progress == REQUEST_DONE) {
         ASSERT(o.r.length <= len && o.r.length <= l->max_header + l->max_body);
         check_route(&o.r);

@@ -1,23 +1,26 @@
 /*
- * Why: whatever a node, or what stands at its address, answers: the console has figures within
- * their bounds or a few words that fit a row. Never a crash, never an answer that is believed
- * although it is not whole, and nothing that a model fed with such figures cannot bear.
+ * Why: a node, or another program at its address, may answer any bytes. The console must get
+ * figures within their bounds, or an error of a few words that fits a row. No answer may crash it,
+ * a truncated answer must be refused, and no figures may break the model that they are fed to.
  */
-/* needs: admin-tui/stats.c admin-tui/json.c admin-tui/model.c admin-tui/model_same.c
- * admin-tui/model_totals.c admin-tui/model_facts.c admin-tui/number.c conf/base/fault.c
- * conf/base/check.c */
+/* needs: admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
+ * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
+ * admin-tui/model/totals.c admin-tui/model/history.c admin-tui/model/sale.c
+ * admin-tui/model/sale_pace.c admin-tui/model/rates.c admin-tui/model/nodes.c
+ * admin-tui/model/lines.c admin-tui/model/median.c admin-tui/model/stats.c admin-tui/client/json.c
+ * admin-tui/model/number.c conf/base/check.c conf/base/fault.c -lm */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin-tui/model.h"
+#include "admin-tui/model/model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_text(const char *text, size_t room)
+static void check_text(const char *text, size_t size)
 {
-    size_t len = strnlen(text, room);
-    ASSERT(len < room);
+    size_t len = strnlen(text, size);
+    ASSERT(len < size);
     for (size_t i = 0; i < len; i++)
         ASSERT(text[i] >= 0x20 && text[i] <= 0x7e);
 }
@@ -50,7 +53,7 @@ static void check_stats(const struct stats *s)
     check_pools(s->plan, s->plan_count);
 }
 
-/* An answer that is taken is whole: less of it is not, nor is more. */
+/* An answer that is accepted is complete: one byte less or more is refused. */
 static void check_ends(const uint8_t *data, size_t size)
 {
     static struct stats s;
@@ -66,7 +69,7 @@ static void check_ends(const uint8_t *data, size_t size)
     free(text);
 }
 
-/* It is heard from one of two nodes, the other one has said the same before. */
+/* One of two nodes reports the figures, after the other one has reported the same. */
 static void check_model(const struct stats *s)
 {
     struct model *m = model_new();
@@ -79,13 +82,13 @@ static void check_model(const struct stats *s)
     for (uint32_t i = 0; i < less.event_count; i++)
         less.events[i].node_sold /= 2;
     for (uint64_t second = 1; second <= 4; second++) {
-        model_heard(m, a, second < 3 ? &less : s, 100, second * 1000000, second);
-        model_heard(m, b, s, 100, second * 1000000 + 1, second);
+        model_answered(m, a, second < 3 ? &less : s, 100, second * 1000000, second);
+        model_answered(m, b, s, 100, second * 1000000 + 1, second);
         model_round(m, second * 1000000 + 2, second);
         ASSERT(m->totals.req_s >= 0 && m->totals.sold_s >= 0 && m->totals.up <= 2);
         ASSERT(m->totals.total >= s->events[0].total || s->event_count == 0);
     }
-    model_failed(m, a, "connection refused", 5000000, 5);
+    model_failed(m, a, "connection refused", 5);
     model_choose_next(m, 1);
     model_round(m, 5000002, 5);
     for (uint64_t i = 0; i < m->line_count; i++)

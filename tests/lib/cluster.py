@@ -1,7 +1,5 @@
-"""What stands in front of the nodes: nginx and haproxy, started from conf/cluster on other ports,
-and nodes that only pretend. Ports are the files' own 3001 ... 3904, moved together to where all are
-free.
-"""
+"""The balancers nginx and haproxy, started from conf/cluster on other ports, and fake nodes. The
+ports are those of the files, 3001 ... 3904, moved together to a base at which all are free."""
 
 import os
 import re
@@ -16,13 +14,13 @@ CONF = spike.ROOT / "conf" / "cluster"
 PORTS = [1, 2, 3, 4, 5, 901, 902, 903, 904]
 NUMBERS = [1, 2, 3, 4]
 WEIGHTS = [1, 2, 3, 4]
-# Where Debian has servers, which is not in the PATH of those who are not root.
+# Debian's servers are in /usr/sbin, which is not in the PATH of ordinary users.
 ENV = dict(os.environ, PATH=os.environ["PATH"] + ":/usr/sbin")
 
 
-def free_base(place):
-    """A port with all of PORTS above it free, and below those that the kernel gives away. Tests that
-    run at the same time on this machine get other ports."""
+def free_base(site):
+    """A base port: base + each of PORTS is free, and below the kernel's ephemeral ports. Tests that
+    run at the same time on this machine get other bases."""
 
     def all_free(base):
         for port in PORTS:
@@ -35,8 +33,8 @@ def free_base(place):
         return True
 
     def found():
-        base = place.random.randrange(10, 31) * 1000
-        return base if place.reserve(f"spike-ports-{base}") and all_free(base) else None
+        base = site.random.randrange(10, 31) * 1000
+        return base if site.reserve(f"spike-ports-{base}") and all_free(base) else None
 
     return spike.wait("free ports", found)
 
@@ -48,15 +46,15 @@ def conf_at(base, name):
 
 
 def end_with_parent():
-    """As die_with_parent, but nginx takes its workers with it when it is asked to end."""
+    """As die_with_parent, but with SIGTERM: nginx then ends its workers too."""
     spike.LIBC.prctl(spike.PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Balancer:
-    """edits: pairs of a text in the file, which must be there, and what stands for it here."""
+    """edits: pairs of a text that the file must contain and its replacement."""
 
-    def __init__(self, place, base, name, command, edits=()):
-        self.dir = place.dir / self.__class__.__name__
+    def __init__(self, site, base, name, command, edits=()):
+        self.dir = site.dir / self.__class__.__name__
         self.dir.mkdir()
         self.address = ("127.0.0.1", base + 5)
         text = conf_at(base, name)
@@ -68,7 +66,7 @@ class Balancer:
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, cwd=self.dir, env=ENV, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)
-        place.started.append(self)
+        site.started.append(self)
         spike.wait(f"{name} to listen", self._listens)
 
     def _listens(self):
@@ -79,8 +77,8 @@ class Balancer:
         except OSError:
             return False
 
-    def ask(self, method, path, **more):
-        return spike.ask(self.address, method, path, **more)
+    def fetch(self, method, path, **more):
+        return spike.fetch(self.address, method, path, **more)
 
     def close(self):
         self.process.terminate()
@@ -88,20 +86,20 @@ class Balancer:
 
 
 class Nginx(Balancer):
-    def __init__(self, place, base, edits=()):
-        super().__init__(place, base, "nginx.conf",
+    def __init__(self, site, base, edits=()):
+        super().__init__(site, base, "nginx.conf",
                          ["nginx", "-p", ".", "-c", "nginx.conf", "-g", "daemon off;"], edits)
 
 
 class Haproxy(Balancer):
-    def __init__(self, place, base, edits=()):
-        super().__init__(place, base, "haproxy.cfg", ["haproxy", "-db", "-f", "haproxy.cfg"], edits)
+    def __init__(self, site, base, edits=()):
+        super().__init__(site, base, "haproxy.cfg", ["haproxy", "-db", "-f", "haproxy.cfg"], edits)
 
 
-def four_nodes(place, redis, base, **options):
-    """They keep their ports when they are started again."""
-    nodes = [place.node(i, NUMBERS, redis, listen=f"127.0.0.1:{base + i}", healthy=False,
-                        admin=f"127.0.0.1:{base + 900 + i}", workers=1, **options)
+def four_nodes(site, redis, base, **options):
+    """Four nodes, which keep their ports when they are started again."""
+    nodes = [site.node(i, NUMBERS, redis, listen=f"127.0.0.1:{base + i}", healthy=False,
+                       admin=f"127.0.0.1:{base + 900 + i}", workers=1, **options)
              for i in NUMBERS]
     for node in nodes:
         node.wait_healthy()
@@ -109,13 +107,13 @@ def four_nodes(place, redis, base, **options):
 
 
 class Fake:
-    """Listens where a node should, counts requests, and gives each the same answer; None: it closes
-    the connection, as a node that was killed just then."""
+    """Listens at a node's address, counts requests, and sends the same answer to each. answer None:
+    it closes the connection, as a node that was killed just then."""
 
-    def __init__(self, place, port, answer):
-        self.answer, self.asked, self.open = answer, 0, []
+    def __init__(self, site, port, answer):
+        self.answer, self.requests, self.open = answer, 0, []
         self.listener = socket.create_server(("127.0.0.1", port))
-        place.started.append(self)
+        site.started.append(self)
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self):
@@ -131,7 +129,7 @@ class Fake:
     def _serve(self, sock):
         try:
             while sock.recv(65536):
-                self.asked += 1
+                self.requests += 1
                 if self.answer is None:
                     break
                 sock.sendall(self.answer)
@@ -140,9 +138,9 @@ class Fake:
         sock.close()
 
     def close(self):
-        """From now on connections are refused, and those that were made are closed on both sides: a
-        balancer that has not seen it yet would still send a request into one, and could not know
-        whether it was read."""
+        """From now on connections are refused, and open connections are closed on both sides: a
+        balancer that has not seen the close yet would still send a request on one, and could not
+        know whether it was read."""
         try:
             self.listener.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -152,7 +150,7 @@ class Fake:
             try:
                 sock.shutdown(socket.SHUT_WR)
             except OSError:
-                pass  # closed already, by whom it served
+                pass  # the balancer has closed it already
             server.join(spike.SOON_S * spike.PATIENCE)
 
 

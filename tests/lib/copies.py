@@ -1,4 +1,4 @@
-"""Journals that are copied, put back, and must stay as they are; and starts that may be refused."""
+"""Journals that are copied, restored and must stay unchanged; and starts that may be refused."""
 
 import hashlib
 import pathlib
@@ -9,47 +9,36 @@ import orders
 import spike
 
 
-def keep(node, name):
-    """A copy of its journal as of one moment, as a snapshot of the disk has it."""
+def copy_journal(node, name):
+    """Copies the node's journal as of one moment, as a snapshot of the disk would."""
     to, is_running = node.dir / name, node.is_running()
     if is_running:
-        stop(node)
+        node.freeze()
     shutil.copytree(node.journal, to)
     if is_running:
         node.process.send_signal(signal.SIGCONT)
     return to
 
 
-def stop(node):
-    """Every thread of it stands still, until it gets a SIGCONT."""
-    tasks = pathlib.Path(f"/proc/{node.process.pid}/task")
-
-    def has_stopped():
-        stats = [path.read_text() for path in tasks.glob("*/stat")]
-        return all(stat.rsplit(") ", 1)[1][0] == "T" for stat in stats)
-
-    node.process.send_signal(signal.SIGSTOP)
-    spike.wait("it to stand still", has_stopped)
-
-
-def put(node, kept):
-    """The copy takes the place of the journal."""
+def replace_journal(node, copy):
+    """Replaces the node's journal by the copy."""
     shutil.rmtree(node.journal)
-    shutil.copytree(kept, node.journal)
+    shutil.copytree(copy, node.journal)
 
 
 def digests(directory):
-    """What every file of a journal holds; those by which it is locked aside."""
+    """The SHA-256 of every file of a journal, without its lock files."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in pathlib.Path(directory).iterdir() if not path.name.startswith("lock")}
 
 
-# For nodes of which each order counts: on a machine that stalls for a moment none is given up.
-PATIENT = {"redis_timeout": "5s", "answer_timeout": "8s"}
+# For tests that count every order: on a machine that stalls for a moment none is given up.
+LONG_TIMEOUTS = {"redis_timeout": "5s", "answer_timeout": "8s"}
 
 
 def settled(redis, node, tickets, event="ticket"):
-    """Waits until Redis has heard all that its journal has, and so many tickets are out."""
+    """Waits until all that the node's journal has is settled in Redis, and so many tickets are
+    gone."""
 
     def is_settled():
         fields = [f"{node.number}:{name}" for name in ("last", "done", "gone")]
@@ -60,17 +49,18 @@ def settled(redis, node, tickets, event="ticket"):
 
 
 def comes_up(node):
-    """Starts it; true if it sells then, false if it ends by itself, which it must do with words."""
+    """Starts the node; true if it sells, false if it ends by itself, which it must explain in its
+    log."""
     try:
         node.start(healthy=False)
     except AssertionError:
         if node.is_running():
             raise
-    return settles_in(node)
+    return is_up_after_start(node)
 
 
-def settles_in(node):
-    """The same of one that was started already."""
+def is_up_after_start(node):
+    """As comes_up(), for a node that was started already."""
 
     def verdict():
         if not node.is_running():
@@ -87,8 +77,8 @@ def settles_in(node):
     return False
 
 
-def pay_out(node, left):
-    """Buys and pays while left() says that there is something; answers how many buyers it took."""
+def sell_all(node, left):
+    """Buys and pays until left() is 0; returns how many tickets were paid."""
     count = 0
 
     def is_out():

@@ -1,17 +1,18 @@
 /*
  * disk_faults: a disk that fails at the Nth call, for the files below one directory.
  *
- * Put in front of libc (by a preload library, diskfault.c, or by a test that includes this) the
- * calls that change or sync a file count those that concern the directory, each kind by itself, and
- * from the Nth on, or at the Nth alone, they fail in one of these ways:
+ * These functions replace those of libc (in a preload library, diskfault.c, or in a test that
+ * includes this). The calls that change or sync a file count those that concern the directory, each
+ * kind separately. At the Nth call alone, or from it on, they fail in one of these ways:
  *
  *   EIO, ENOSPC   nothing is done
- *   short         half the bytes are written and reported; what writes no bytes fails with ENOSPC
- *   late          all is done, and EIO reported: so fails a write through a descriptor that syncs,
- *                 and then the page cache holds what the disk may not have
- *   kill          the process that calls is killed before anything is done
+ *   short         half the bytes are written and reported; a call that writes no bytes fails with
+ *                 ENOSPC
+ *   late          everything is done, and EIO reported: so fails a write through a descriptor that
+ *                 syncs, and then the page cache holds what the disk may not have
+ *   kill          the calling process is killed before anything is done
  *
- * Owner: any thread. If the process dies here, so it would have without.
+ * Owner: any thread. Dying here has the effect of dying in the real call.
  */
 #ifndef SPIKE_DISK_FAULTS_H
 #define SPIKE_DISK_FAULTS_H
@@ -58,11 +59,11 @@ static struct {
     enum disk_call call;
     enum disk_failure how;
     unsigned nth; /* from 1 */
-    bool stays;   /* it fails from there on */
+    bool stays;   /* fails from there on */
     atomic_uint seen;
 } disk_fault;
 
-/* A function pointer out of dlsym's void *, without a cast that ISO C does not have. */
+/* Converts dlsym's void * to a function pointer without a cast, which ISO C does not have. */
 #define REAL(name, type)                         \
     static type real;                            \
     if (real == NULL) {                          \
@@ -91,7 +92,7 @@ static bool disk_concerns(int fd)
            path[len] == '/';
 }
 
-/* Is this call to fail? fd -1: a call that names no file. */
+/* Must this call fail? fd -1: a call without a file. */
 static bool disk_fails(enum disk_call call, int fd)
 {
     int error = errno;
@@ -112,7 +113,7 @@ static int disk_error(void)
     return -1;
 }
 
-/* The first half of the vector's bytes; out has as many places. */
+/* The first half of the vector's bytes; out has as many elements. */
 static int disk_half(const struct iovec *iov, int count, struct iovec *out)
 {
     size_t all = 0;

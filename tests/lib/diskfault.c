@@ -1,11 +1,11 @@
 /* preload */
 /*
- * diskfault: the disk of a server fails at one call, as disk_faults.h says.
+ * diskfault: the disk of a server fails at one call; see disk_faults.h.
  *
  * DISK_FAULT is "CALL HOW NTH once|on DIRECTORY", with the names of that file. Calls are counted
  * from the start of each process.
  *
- * Owner: any thread. If the process dies here, so it would have without.
+ * Owner: any thread. Dying here has the effect of dying in the real call.
  */
 #include "tests/lib/disk_faults.h"
 

@@ -1,20 +1,20 @@
-"""What goes wrong while a sale runs: servers and Redis die at random times, one after another."""
+"""Faults while a sale runs: servers and Redis die at random times, one after another."""
 
 import collections
 import time
 
 
 class Faults:
-    """Redis must keep what it has said (persistence="always")."""
+    """Redis must keep what it has acknowledged (persistence="always")."""
 
-    def __init__(self, place, redis, nodes):
-        self.random, self.redis, self.nodes = place.random, redis, nodes
+    def __init__(self, site, redis, nodes):
+        self.random, self.redis, self.nodes = site.random, redis, nodes
         self.counts = collections.Counter()
 
     def kill_node(self):
         node = self.random.choice(self.nodes)
         node.kill9()
-        time.sleep(self.random.random() * 0.2)  # how long it is away is part of the fault
+        time.sleep(self.random.random() * 0.2)  # the length of the outage is part of the fault
         node.start(healthy=False)
 
     def kill_nodes(self):
@@ -29,15 +29,15 @@ class Faults:
         self.redis.start()
 
     def choose(self, done):
-        turns = [self.kill_node, self.restart_redis, self.kill_nodes, self.kill_node]
-        return turns[done % len(turns)]
+        kinds = [self.kill_node, self.restart_redis, self.kill_nodes, self.kill_node]
+        return kinds[done % len(kinds)]
 
     def rest(self):
         time.sleep(self.random.random() * 0.5)  # so that faults meet the sale anywhere
 
     def run(self, goes_on, rest=None):
-        """Fault after fault while goes_on(), a rest before each, and each kind at least once; then
-        all are well."""
+        """Fault after fault while goes_on(), with a rest before each, each kind at least once; then
+        waits until all nodes are healthy."""
         done = 0
         while goes_on() or done < 3:
             (rest or self.rest)()
@@ -52,10 +52,10 @@ class Faults:
 
 
 class Losses(Faults):
-    """Redis loses all that it knew, or some of it, or knows what was true a while ago."""
+    """Redis loses all its data or a part of it, or comes back with older data."""
 
-    def __init__(self, place, redis, nodes):
-        super().__init__(place, redis, nodes)
+    def __init__(self, site, redis, nodes):
+        super().__init__(site, redis, nodes)
         redis.keep_dump()
 
     def choose(self, done):
@@ -77,7 +77,7 @@ class Losses(Faults):
         self.redis.client.flushall()
 
     def delete_one(self):
-        """Not the hash: with it goes what the stream was told, and repeats are to be expected."""
+        """Never the hash: it holds how far the stream was written, so entries would be repeated."""
         keys = sorted(self.redis.client.keys("{*"))
         if keys:
             self.redis.client.delete(self.random.choice(keys))

@@ -1,15 +1,16 @@
-"""A proxy that tells the calls of a server to Redis apart, and stops the one that a test names.
+"""A proxy that knows the kinds of the server's calls to Redis, and stops the one that a test names.
 
-  refuse, attempts       while it is set a connection is closed at its next call; how many were
-  swallow                a function: calls for which it is true get nowhere, and what comes after
-                         them on their connection
-  catch(which, how)      the next call for which `which` is true, however long it takes to come:
-      CALL     it stays here, also when the server is long dead, until release()
-      ANSWER   it runs; its answer is lost, and the connection silent from then on
-      REST     it runs and is answered; all that the server says after it is refused
-  on_call                a function that is told of every call before it goes on
+  refuse, attempts       while refuse is set, a connection is closed at its next call; attempts
+                         counts those calls
+  swallow                a function: a call for which it is true is held here, with all that follows
+                         on its connection
+  catch(which, how)      acts on the next call for which `which` is true, whenever it comes:
+      CALL     the call is held here, also after the server's death, until release()
+      ANSWER   the call runs; its answer is lost, and the connection is silent from then on
+      REST     the call runs and is answered; every later call of the server is refused
+  on_call                a function that gets every call before it is forwarded
 
-The second half of a call that came in two pieces is of no kind; a caught call is never that long.
+The second part of a call that arrives in two pieces has no kind; a caught call is never that long.
 """
 
 import re
@@ -24,44 +25,44 @@ KEYS, ARGV = 3, 9  # where the keys and the arguments of a script begin
 RUN, FOUND = ARGV + 4, ARGV + 21  # of an attach; an examination has nothing there yet
 
 
-def words_of(data):
-    """The words of a call, as far as they have come."""
-    words, at = [], data.find(b"\r\n") + 2
+def arguments_of(data):
+    """The arguments of a call, as far as they have arrived."""
+    arguments, at = [], data.find(b"\r\n") + 2
     while data[at:at + 1] == b"$":
         end = data.find(b"\r\n", at)
         if end < 0:
             break
         length = int(data[at + 1:end])
-        words.append(data[end + 2:end + 2 + length])
+        arguments.append(data[end + 2:end + 2 + length])
         at = end + 2 + length + 2
-    return words
+    return arguments
 
 
 class Call:
-    """kind: examine, attach, step, or the command; event: whose; sells: orders are in that step."""
+    """kind: examine, attach, step, or the command; event: its name; sells: the step has orders."""
 
-    def __init__(self, link, data):
-        words = words_of(data) if data[:1] == b"*" else []
-        self.link, self.event, self.sells = link, "", False
-        self.kind = words[0].decode().lower() if words else ""
-        if len(words) < ARGV + 20 or words[0] not in (b"EVALSHA", b"EVAL"):
+    def __init__(self, conn, data):
+        arguments = arguments_of(data) if data[:1] == b"*" else []
+        self.conn, self.event, self.sells = conn, "", False
+        self.kind = arguments[0].decode().lower() if arguments else ""
+        if len(arguments) < ARGV + 20 or arguments[0] not in (b"EVALSHA", b"EVAL"):
             return
-        self.event = words[KEYS].decode().replace("_hash_key", "")
-        if RUN_ID.fullmatch(words[RUN]):
-            is_examine = len(words) > FOUND and not words[FOUND]
+        self.event = arguments[KEYS].decode().replace("_hash_key", "")
+        if RUN_ID.fullmatch(arguments[RUN]):
+            is_examine = len(arguments) > FOUND and not arguments[FOUND]
             self.kind = "examine" if is_examine else "attach"
         else:
-            self.kind, self.sells = "step", bool(words[-1])
+            self.kind, self.sells = "step", bool(arguments[-1])
 
 
 class Gate(Proxy):
-    def __init__(self, place, redis):
+    def __init__(self, site, redis):
         self.refuse, self.attempts = False, 0
         self.swallow, self.on_call = None, None
         self._which, self._how = None, None
-        self.caught, self.caught_link = threading.Event(), None
+        self.caught, self.caught_conn = threading.Event(), None
         super().__init__(redis.socket)
-        place.started.append(self)
+        site.started.append(self)
 
     # -- for tests
 
@@ -71,40 +72,40 @@ class Gate(Proxy):
         self._which, self._how = which, how
 
     def wait_caught(self, seconds=10):
-        """Until the call is here, or has run, as was asked for; answers its connection."""
-        assert self.caught.wait(seconds * spike.PATIENCE), "no such call came"
+        """Waits until the caught call is held, or has run; returns its connection."""
+        assert self.caught.wait(seconds * spike.PATIENCE), "no such call has arrived"
         if self._how == ANSWER:
             assert self.cut_done.wait(seconds * spike.PATIENCE), "it has not run"
-        return self.caught_link
+        return self.caught_conn
 
-    def release(self, link=None, seconds=5):
-        self.held_link = link or self.caught_link
+    def release(self, conn=None, seconds=5):
+        self.held_conn = conn or self.caught_conn
         return super().release(seconds)
 
     # -- the threads
 
-    def _meddle(self, link, data):
+    def _intercept(self, conn, data):
         if self.refuse:
             self.attempts += 1
-            link.close()
+            conn.close()
             return b""
-        call = Call(link, data)
+        call = Call(conn, data)
         if self.on_call:
             self.on_call(call)
         with self.lock:
-            if link.held or self.swallow and self.swallow(call):
-                link.held += data
+            if conn.held or self.swallow and self.swallow(call):
+                conn.held += data
                 return b""
             if self._which and self._which(call):
-                return self._do(link, data)
+                return self._catch(conn, data)
             return data
 
-    def _do(self, link, data):
-        self._which, self.caught_link = None, link
+    def _catch(self, conn, data):
+        self._which, self.caught_conn = None, conn
         if self._how == CALL:
-            link.held, data = data, b""
+            conn.held, data = data, b""
         elif self._how == ANSWER:
-            link.cut, self.cut_closes = True, False
+            conn.cut, self.cut_closes = True, False
         else:
             self.refuse = True
         self.caught.set()

@@ -1,14 +1,14 @@
 /* preload */
 /*
- * heapwatch: who calls the allocator, and how much heap is in use?
+ * heapwatch: which threads call the allocator, and how much heap is in use?
  *
- * Put in front of libc it counts every malloc, calloc, realloc, free and aligned allocation by the
- * kind of thread that called it (a thread is known by its name: worker-1, ledger; every other
- * name is main), and keeps the sum of the bytes that are out. test_memory.py reads the figures from
- * the shared file SPIKE_HEAP while the server runs.
+ * Preloaded, it counts every malloc, calloc, realloc, free and aligned allocation by the kind of
+ * thread that calls it (known by its name: worker-1, ledger; every other name counts as main), and
+ * keeps the sum of the bytes that are allocated. test_memory.py reads the figures from the shared
+ * file SPIKE_HEAP while the server runs.
  *
- * Owner: any thread; all figures are atomic. It asks nothing of the allocator itself: the real
- * functions are glibc's own other names for them, so no dlsym is needed on the way.
+ * Owner: any thread; all figures are atomic. It calls the allocator by glibc's internal names, so
+ * it needs no dlsym(), which would allocate.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ struct figures {
     _Atomic uint64_t calls[CALLER_COUNT];
 };
 
-/* glibc's own names. */
+/* glibc's internal names. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);
@@ -54,7 +54,8 @@ __attribute__((constructor)) static void start(void)
     figures = map;
 }
 
-/* A name is given once and then kept; who has none of ours is asked again, for it may get one. */
+/* A thread keeps its kind once it has a known name; without one it is checked again, for it may get
+ * its name later. */
 static enum caller caller(void)
 {
     char name[16] = "";

@@ -1,7 +1,7 @@
 /*
- * http_oracle: what another parser (Debian's http-parser) makes of the same bytes. Ours may be
- * stricter than it, never looser, and where both take a request they must agree where it ends:
- * that is what keeps a proxy in front and the server behind it in step.
+ * http_oracle: the result of another parser (Debian's http-parser) for the same bytes. Ours may be
+ * stricter, never looser; and when both accept a request, they must agree where it ends. That keeps
+ * a proxy and the server behind it in step.
  */
 #ifndef SPIKE_TEST_HTTP_ORACLE_H
 #define SPIKE_TEST_HTTP_ORACLE_H
@@ -41,7 +41,7 @@ static int oracle_done(http_parser *p)
 }
 
 /* Byte by byte, since http-parser counts differently when it pauses with and without a body. */
-static struct oracle oracle_ask(const char *buf, size_t len)
+static struct oracle oracle_parse(const char *buf, size_t len)
 {
     struct oracle o = {0};
     http_parser parser;
@@ -73,7 +73,7 @@ static bool oracle_knows_method(const struct oracle *o, enum method m)
     }
 }
 
-/* http-parser takes Transfer-Encodings: for Transfer-Encoding: and then refuses the request. */
+/* http-parser reads `Transfer-Encodings:` as `Transfer-Encoding:` and then refuses the request. */
 static bool oracle_is_mistaken(const char *buf, size_t len)
 {
     static const char name[] = "\ntransfer-encoding";
@@ -86,28 +86,30 @@ static bool oracle_is_mistaken(const char *buf, size_t len)
     return false;
 }
 
-/* NULL if we are as strict as the oracle or stricter; else what we do that it does not. */
-static inline const char *oracle_objects(enum request_progress progress, const struct request *r,
-                                         const char *buf, size_t len)
+/* NULL: our parser is as strict as the oracle or stricter. Otherwise the difference. */
+static inline const char *oracle_conflict(enum request_progress progress, const struct request *r,
+                                          const char *buf, size_t len)
 {
-    struct oracle o = oracle_ask(buf, len);
+    struct oracle o = oracle_parse(buf, len);
     if (progress == REQUEST_WRONG)
         return NULL;
     if (progress != REQUEST_DONE)
-        return o.done ? "we want more, it is done" : NULL;
+        return o.done ? "ours needs more, the oracle is done" : NULL;
     if (o.refused && oracle_is_mistaken(buf, r->length))
         return NULL;
     if (!o.done)
-        return o.refused ? "we are done, it refuses" : "we are done, it wants more";
+        return o.refused ? "ours is done, the oracle refuses"
+                         : "ours is done, the oracle needs more";
     if (o.length != r->length)
         return "the request ends elsewhere";
     if (o.body != r->body.len)
         return "the body is longer or shorter";
     if (!oracle_knows_method(&o, r->method) || o.minor != r->minor)
         return "another method or version";
-    /* With 1.0 it does not see a keep-alive behind an empty element (", keep-alive"). */
-    return r->minor == 1 && r->keep_alive && !o.keep_alive ? "we keep the connection, it closes"
-                                                           : NULL;
+    /* With HTTP/1.0 the oracle misses a keep-alive behind an empty element (", keep-alive"). */
+    return r->minor == 1 && r->keep_alive && !o.keep_alive
+               ? "ours keeps the connection, the oracle closes it"
+               : NULL;
 }
 
 #endif

@@ -2,17 +2,18 @@
  * journal-dump DIR: every record of a journal as one JSON line, beside a running server or after
  * it.
  *
- * For the tests, which hold what buyers were told against what the journal says. Order ids are
- * made here again from the sale's secret, as the server makes them.
+ * For the tests, which compare the answers that buyers got with the journal. Order ids are computed
+ * from the sale's secret, as in the server.
  *
- * Owner: one thread, one process. It only reads; if it dies, nothing happens.
+ * Owner: one thread, one process. It only reads; if it dies, nothing has happened.
  */
 /* needs: conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/orderid.c
- *        storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
- * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/tally.c
+ *        storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/pages.c
+ * storage/journal/metas.c storage/journal/leaves.c storage/journal/history.c
+ * storage/journal/journal_mend.c storage/journal/record.c storage/journal/node_totals.c
  *        storage/journal/verify.c -llmdb -lsodium -ldeflate */
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,14 +29,14 @@ struct dump {
     uint8_t secret[ORDERID_SECRET];
 };
 
-static const char *kind_word(uint8_t kind)
+static const char *kind_name(uint8_t kind)
 {
-    static const char *const words[] = {
+    static const char *const names[] = {
         [RECORD_SALE] = "sale",   [RECORD_EPOCH] = "epoch",     [RECORD_KNOWN] = "known",
         [RECORD_GRANT] = "grant", [RECORD_CHANGE] = "change",   [RECORD_ADMIN] = "admin",
         [RECORD_LATE] = "late",   [RECORD_REFUSAL] = "refusal", [RECORD_RECLAIM] = "reclaim",
     };
-    return kind < ARRAY_LEN(words) && words[kind] ? words[kind] : "unknown";
+    return kind < ARRAY_LEN(names) && names[kind] ? names[kind] : "unknown";
 }
 
 static void print_text(const char *name, const char *text, size_t len)
@@ -59,10 +60,10 @@ static void print_order(const struct dump *d, const struct record *r)
     orderid_print(text, &id);
     printf(",\"number\":%" PRIu64
            ",\"order\":\"%.*s\",\"state\":\"%s\",\"n\":%u,\"pay_by\":%" PRIu64,
-           r->number, ORDERID_TEXT, text, order_state_word((enum order_state)r->state), r->n,
+           r->number, ORDERID_TEXT, text, order_state_name((enum order_state)r->state), r->n,
            r->pay_by_wall_ms);
     if (r->was != 0)
-        printf(",\"was\":\"%s\"", order_state_word((enum order_state)r->was));
+        printf(",\"was\":\"%s\"", order_state_name((enum order_state)r->was));
     if (r->kind == RECORD_LATE)
         printf(",\"of\":%" PRIu64, r->of);
     print_text("buyer", r->buyer, r->buyer_len);
@@ -81,7 +82,7 @@ static bool print_record(void *context, const struct record *r)
     if (r->kind == RECORD_SALE)
         memcpy(d->secret, r->secret, sizeof d->secret);
     printf("{\"event\":\"%s\",\"seq\":%" PRIu64 ",\"kind\":\"%s\",\"time_ms\":%" PRIu64, d->event,
-           r->seq, kind_word(r->kind), r->time_wall_ms);
+           r->seq, kind_name(r->kind), r->time_wall_ms);
     if (record_is_order(r))
         print_order(d, r);
     else if (r->kind == RECORD_EPOCH)

@@ -1,10 +1,9 @@
-"""A crowd of buyers: many keep-alive connections in one thread, each asking again and again.
+"""A crowd of buyers: many keep-alive connections in one thread, each sending request after request.
 
-Every request leaves a row: when it was sent, when it was answered, the status, the code, the order
-id (or None), and its path. A connection that breaks leaves a row without a status: nobody knows
-what became of that order. A refused connect is no request. Buyers who are told "busy", or whose
-server is away, rest for a moment before they try again.
-"""
+Every request adds a row: when it was sent, when it was answered, the status, the code, the order id
+(or None), and its path. A connection that breaks adds a row without a status: the fate of that
+order is unknown. A refused connect is no request. A buyer whose answer is "busy", or whose server
+is away, rests for a moment before the next try."""
 
 import collections
 import re
@@ -34,9 +33,9 @@ class Buyer:
 
 
 class Load:
-    """Starts at once. targets: functions that answer the address to connect to. path: what is asked
-    for, or a function that answers it for each request anew. requests: how many to send in all
-    (None: until stop()). pause_s: what a buyer waits after each answer."""
+    """Starts at once. targets: functions that return the address to connect to. path: the path, or
+    a function that returns it for each request. requests: how many to send in all (None: until
+    stop()). pause_s: how long a buyer waits after each answer."""
 
     def __init__(self, targets, connections=50, path="/buy/ticket", requests=None, pause_s=0.0):
         self.rows = []
@@ -47,7 +46,7 @@ class Load:
         self.stopping, self.broken = False, None
         self.poll = select.epoll()
         self.by_fd = {}
-        # Who waits until when, and on which connection (None: for one).
+        # Waiting buyers: (until when, buyer, its connection, or None if it must connect).
         self.resting, self.pausing = collections.deque(), collections.deque()
         self.buyers = [Buyer(targets[i % len(targets)]) for i in range(connections)]
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -56,14 +55,14 @@ class Load:
     # -- for tests
 
     def stop(self):
-        """No new requests; waits for the answers under way, and answers self."""
+        """No new requests; waits for the answers under way, and returns self."""
         self.stopping = True
         return self.join()
 
     def join(self):
         """Waits until all requests are sent and answered."""
         self.thread.join()
-        assert not self.broken, f"the load itself broke: {self.broken!r}"
+        assert not self.broken, f"the load generator failed: {self.broken!r}"
         return self
 
     close = stop
@@ -93,7 +92,7 @@ class Load:
         try:
             self._buy()
         except Exception as broken:
-            self.broken = broken  # join() says it
+            self.broken = broken  # join() reports it
 
     def _buy(self):
         for buyer in self.buyers:
@@ -112,7 +111,7 @@ class Load:
             for fd, what in self.poll.poll(0.005):
                 buyer = self.by_fd.get(fd)
                 if buyer:
-                    self._turn(buyer, what)
+                    self._on_event(buyer, what)
         self._finish()
 
     def _is_waiting(self):
@@ -153,7 +152,7 @@ class Load:
         self.by_fd[sock.fileno()] = buyer
         self.poll.register(sock.fileno(), WRITE)
 
-    def _turn(self, buyer, what):
+    def _on_event(self, buyer, what):
         if not buyer.connecting:
             self._receive(buyer)
             return
@@ -171,9 +170,9 @@ class Load:
         self.to_send -= 1
         buyer.path = self.path()
         buyer.sent = time.monotonic()
-        asked = f"GET {buyer.path} HTTP/1.1\r\nHost: spike\r\n\r\n".encode()
+        data = f"GET {buyer.path} HTTP/1.1\r\nHost: spike\r\n\r\n".encode()
         try:
-            buyer.sock.send(asked)  # so small that it is never cut
+            buyer.sock.send(data)  # so small that it is never cut
         except OSError:
             self._lost(buyer)
 
@@ -198,7 +197,7 @@ class Load:
 
     def _answered(self, buyer):
         data, buyer.data = buyer.data, b""
-        assert buyer.sent, f"an answer that nobody asked for: {data!r}"
+        assert buyer.sent, f"an answer without a request: {data!r}"
         code = CODE.search(data)
         order = ORDER.search(data)
         row = Row(buyer.sent, time.monotonic(), int(data[9:12]), int(code[1]) if code else 0,

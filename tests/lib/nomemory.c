@@ -1,13 +1,13 @@
 /* preload */
 /*
- * nomemory: for one library there is no memory, from the Nth call on and for as many as wanted.
+ * nomemory: the allocations of one library fail, from the Nth call on and for a number of calls.
  *
- * Put in front of libc it counts the calls of malloc, calloc and realloc that come from the code of
- * the library NOMEMORY_OF (a part of its file name), and fails those whose number lies between two
- * that a test writes into the shared file NOMEMORY, while the server runs. test_no_memory.py does.
+ * Preloaded, it counts the calls of malloc, calloc and realloc that come from the code of the
+ * library NOMEMORY_OF (a part of its file name). A call fails if its number is in the range that a
+ * test (test_no_memory.py) writes into the shared file NOMEMORY while the server runs.
  *
- * Owner: any thread; all figures are atomic. It asks nothing of the allocator itself: the real
- * functions are glibc's own other names for them, so no dlsym is needed on the way.
+ * Owner: any thread; all figures are atomic. It calls the allocator by glibc's internal names, so
+ * it needs no dlsym(), which would allocate.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@ struct figures {
     _Atomic uint64_t from, until;   /* written by the test: which calls fail */
 };
 
-/* glibc's own names. */
+/* glibc's internal names. */
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *old, size_t size);

@@ -1,4 +1,4 @@
-"""What buyers and operators do with orders, and the sums that must hold at every moment."""
+"""Requests of buyers and operators about orders, and the sums that must hold at every moment."""
 
 import collections
 import threading
@@ -12,79 +12,79 @@ import spike
 NODE_FIELDS = ("held", "sold", "gone", "pending")
 
 
-# -- asking
+# -- requests
 
 
 def buy_path(event="ticket", **parameters):
     """/buy/ticket?n=2&key=... for what is given."""
-    words = urllib.parse.urlencode(parameters)
-    return f"/buy/{event}" + ("?" + words if words else "")
+    query = urllib.parse.urlencode(parameters)
+    return f"/buy/{event}" + ("?" + query if query else "")
 
 
-def insist(ask):
-    """Asks, and again while the answer is "busy", as one is told to; answers the first verdict. A
-    disk or a machine that is busy for a second is no fault of what is tested."""
+def until_verdict(fetch):
+    """Repeats the request while the answer is "busy", as clients should; returns the first verdict.
+    A disk or a machine that is busy for a second is not what is tested."""
 
-    def said():
-        answer = ask()
+    def verdict():
+        answer = fetch()
         return answer if answer.code != -6 else None
 
-    return spike.wait("a verdict", said)
+    return spike.wait("a verdict", verdict)
 
 
 def buy_once(node, event="ticket", **parameters):
-    return node.ask("GET", buy_path(event, **parameters))
+    return node.fetch("GET", buy_path(event, **parameters))
 
 
 def pay_once(node, order):
-    return spike.ask(node.admin, "POST", f"/order/{order}/pay")
+    return spike.fetch(node.admin, "POST", f"/order/{order}/pay")
 
 
 def act_once(node, what, event="ticket", **parameters):
-    words = urllib.parse.urlencode({"event": event, **parameters})
-    return spike.ask(node.admin, "POST", f"/{what}?{words}")
+    query = urllib.parse.urlencode({"event": event, **parameters})
+    return spike.fetch(node.admin, "POST", f"/{what}?{query}")
 
 
 def buy(node, event="ticket", **parameters):
-    return insist(lambda: buy_once(node, event, **parameters))
+    return until_verdict(lambda: buy_once(node, event, **parameters))
 
 
-def look(node, order):
-    return insist(lambda: node.ask("GET", f"/order/{order}"))
+def get_order(node, order):
+    return until_verdict(lambda: node.fetch("GET", f"/order/{order}"))
 
 
 def state_of(node, order):
-    answer = look(node, order)
+    answer = get_order(node, order)
     return answer.data["state"] if answer.code == 1 else answer.code
 
 
 def cancel(node, order):
-    return insist(lambda: node.ask("POST", f"/order/{order}/cancel"))
+    return until_verdict(lambda: node.fetch("POST", f"/order/{order}/cancel"))
 
 
 def pay(node, order):
-    return insist(lambda: pay_once(node, order))
+    return until_verdict(lambda: pay_once(node, order))
 
 
 def act(node, what, event="ticket", **parameters):
     """pause, resume, close or restock."""
-    return insist(lambda: act_once(node, what, event, **parameters))
+    return until_verdict(lambda: act_once(node, what, event, **parameters))
 
 
 def buy_until(node, code=1, **parameters):
-    """Buys until that is the code; answers the answer."""
+    """Buys until the answer has that code; returns that answer."""
 
-    def said():
+    def verdict():
         answer = buy_once(node, **parameters)
         return answer if answer.code == code else None
 
-    return spike.wait(f"{code} to {parameters}", said)
+    return spike.wait(f"{code} to {parameters}", verdict)
 
 
-def within_a_beat(redis, node, what, condition, most=3):
-    """Waits for what that node must see, and answers its value. "Within a beat" is counted in beats of
-    that node, not in time: the machine may stand still. One beat may have begun before, the next one
-    sees it, and when the third has begun every request is answered by it."""
+def within_a_beat(redis, node, what, condition, max_beats=3):
+    """Waits for what that node must see, and returns its value. "Within a beat" is counted in beats
+    of that node, not in time, for the machine may stand still. One beat may have begun before the
+    change, the next one sees it, and once the third has begun every answer follows it."""
     last, passed = beat_of(redis, node), 0
 
     def seen():
@@ -92,7 +92,7 @@ def within_a_beat(redis, node, what, condition, most=3):
         beat, value = beat_of(redis, node), condition()
         passed += beat != last
         last = beat
-        assert value or passed <= most, f"{passed} beats, and still not {what}"
+        assert value or passed <= max_beats, f"{passed} beats, and still not {what}"
         return value
 
     return spike.wait(what, seen, step=0.002)
@@ -103,13 +103,13 @@ def beat_of(redis, node):
 
 
 class Caller:
-    """The keep-alive connections of one client, for one thread. None is answered when the
-    connection broke: then nobody knows what became of that request."""
+    """The keep-alive connections of one client, for one thread. fetch() returns None when the
+    connection broke: then the fate of that request is unknown."""
 
     def __init__(self):
         self.wires = {}
 
-    def ask(self, address, method, path):
+    def fetch(self, address, method, path):
         try:
             wire = self.wires.get(address) or spike.Wire(address)
             self.wires[address] = wire
@@ -122,24 +122,24 @@ class Caller:
             self.drop(address)
         return answer
 
-    def insist(self, address, method, path):
-        """Asks, as a good client does, until the answer is neither "busy" nor lost. address: a
-        function, for a server that was restarted has another one."""
+    def until_verdict(self, address, method, path):
+        """Repeats the request until the answer is neither "busy" nor lost. address: a function, for
+        a restarted server has another address."""
 
-        def said():
-            answer = self.ask(address(), method, path)
+        def verdict():
+            answer = self.fetch(address(), method, path)
             return answer if answer is not None and answer.code != -6 else None
 
-        return spike.wait(f"a verdict on {path}", said, step=0.02)
+        return spike.wait(f"a verdict on {path}", verdict, step=0.02)
 
     def buy(self, node, **parameters):
-        return self.insist(lambda: node.address, "GET", buy_path(**parameters))
+        return self.until_verdict(lambda: node.address, "GET", buy_path(**parameters))
 
     def pay(self, node, order):
-        return self.insist(lambda: node.admin, "POST", f"/order/{order}/pay")
+        return self.until_verdict(lambda: node.admin, "POST", f"/order/{order}/pay")
 
     def cancel(self, node, order):
-        return self.insist(lambda: node.address, "POST", f"/order/{order}/cancel")
+        return self.until_verdict(lambda: node.address, "POST", f"/order/{order}/cancel")
 
     def drop(self, address):
         wire = self.wires.pop(address, None)
@@ -153,7 +153,7 @@ class Caller:
 
 class Crowd:
     """Runs work(caller, i) for i = 0 .. count - 1 in so many threads that begin at one moment.
-    join() answers what they have answered, and raises what they have raised."""
+    join() returns their results, and raises what they have raised."""
 
     def __init__(self, count, work, threads=None):
         threads = threads or count
@@ -170,7 +170,7 @@ class Crowd:
             self.start.wait()
             while not self.broken and (task := self._next()) is not None:
                 self.results[task] = self.work(caller, task)
-        except BaseException as broken:  # join() says it
+        except BaseException as broken:  # join() reports it
             self.broken.append(broken)
         finally:
             caller.close()
@@ -182,7 +182,7 @@ class Crowd:
             return None
 
     def done(self):
-        """How many have answered."""
+        """How many calls of work() have returned."""
         return sum(1 for result in self.results if result is not None)
 
     def join(self):
@@ -197,8 +197,8 @@ def at_once(count, work):
     return Crowd(count, work).join()
 
 
-def two_nodes(place, redis, **options):
-    nodes = [place.node(i, nodes=[1, 2], redis=redis, start=False, workers=1, **options)
+def two_nodes(site, redis, **options):
+    nodes = [site.node(i, nodes=[1, 2], redis=redis, start=False, workers=1, **options)
              for i in (1, 2)]
     for node in nodes:
         node.start(healthy=False)
@@ -208,12 +208,12 @@ def two_nodes(place, redis, **options):
 
 
 def node_of(nodes, order):
-    """Whose order it is."""
+    """The node that granted the order."""
     return nodes[int(order[:4], 16) - 1]
 
 
 def past(wall_ms):
-    """Waits until that time of the wall clock has passed."""
+    """Waits until the wall clock has passed that time."""
     spike.wait("a deadline to pass", lambda: time.time() * 1000 > wall_ms,
                max(0, wall_ms / 1000 - time.time()) + spike.SOON_S)
 
@@ -222,7 +222,7 @@ def past(wall_ms):
 
 
 def sample(redis, numbers):
-    """The hash at one moment, as numbers; pending as the tickets in it."""
+    """The hash at one moment, as numbers; pending as the number of tickets in it."""
     names = [spike.TOTAL, spike.SOLD, "ours", "aside", "version", "state"]
     names += [f"{i}:{field}" for i in numbers for field in NODE_FIELDS]
     raw = dict(zip(names, redis.client.hmget(spike.HASH, names)))
@@ -233,13 +233,13 @@ def sample(redis, numbers):
             figures[name] = sum(int(line.split()[0]) for line in (value or "").splitlines())
         else:
             figures[name] = int(value or 0)
-    if figures[spike.TOTAL] < 0:  # in repair it stands aside, so that nobody can sell
+    if figures[spike.TOTAL] < 0:  # in repair the total is parked, so that no program can sell
         figures[spike.TOTAL] = figures["aside"]
     return {**figures, "state": state}
 
 
 def check_sample(figures, numbers, foreign=0):
-    """total = left + held + sold, with what is under way between held and sold counted."""
+    """total = left + held + sold, with pending changes between held and sold counted."""
     parts = 0
     for i in numbers:
         held, sold, gone, pending = (figures[f"{i}:{field}"] for field in NODE_FIELDS)
@@ -251,7 +251,7 @@ def check_sample(figures, numbers, foreign=0):
 
 
 class Sampler:
-    """Takes and checks samples to the end of the `with`, also while Redis is away now and then."""
+    """Takes and checks samples until the end of the `with`; skips those for which Redis is away."""
 
     def __init__(self, redis, numbers):
         self.redis, self.numbers = redis, numbers
@@ -274,7 +274,7 @@ class Sampler:
                 self.count += 1
             except redis_client.RedisError:
                 pass
-            except Exception as failed:  # the end of the `with` says it
+            except Exception as failed:  # the end of the `with` reports it
                 self.failed = failed
                 return
             time.sleep(0.005)  # between samples, so that the sale has the cores

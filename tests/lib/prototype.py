@@ -1,4 +1,4 @@
-"""A program of the published prototype, which sells from the same hash and knows nothing of us."""
+"""A program of the published prototype, which sells from the same hash and does not know spike."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ import redis as redis_client
 
 import spike
 
-# What it does, in our words. Its >= sells one too many: that one is its own.
+# Its script, rewritten. Its >= sells one ticket too many: that one is the prototype's own fault.
 SCRIPT = """
 local total = tonumber(redis.call('HGET', KEYS[1], ARGV[1]))
 local sold = tonumber(redis.call('HGET', KEYS[1], ARGV[2]))
@@ -19,8 +19,9 @@ return 0
 
 
 class Prototype(threading.Thread):
-    """Sells as fast as it can, or with a pause, and goes on for a while after the end, as its servers
-    would. keep_on: until stop() or the end of its `with`, also while Redis is away or has lost the hash."""
+    """Sells as fast as it can, or with a pause, and goes on for a while after the last ticket, as
+    its servers would. keep_on: sells until stop() or the end of the `with`, also while Redis is
+    away or has lost the hash."""
 
     def __init__(self, redis, pause_s=0.0, keep_on=False):
         super().__init__(daemon=True)
@@ -40,7 +41,7 @@ class Prototype(threading.Thread):
                 else:
                     spent += 1
                 time.sleep(self.pause_s)
-        except Exception as broken:  # stop() says it
+        except Exception as broken:  # stop() reports it
             self.broken = broken
 
     def _buy(self):
@@ -59,8 +60,8 @@ class Prototype(threading.Thread):
         self.join()
 
     def stop(self):
-        """Waits for its end; answers how many it has sold."""
+        """Waits for its end; returns how many tickets it has sold."""
         self.stopping = self.keep_on
         self.join()
-        assert not self.broken, f"the prototype itself broke: {self.broken!r}"
+        assert not self.broken, f"the prototype failed: {self.broken!r}"
         return len(self.sold)

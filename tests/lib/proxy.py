@@ -1,43 +1,45 @@
 """A TCP proxy between the server and its Redis, for what a network can do to a call.
 
   delay_s          every chunk from the server waits that long
-  reply_delay_s    every chunk to the server waits that long: it learns late of what Redis has done
-  keep_reply()     the reply to the next call with orders, and all after it on that connection, wait
-                   here until let_go()
-  cut_reply()      the next call with orders reaches Redis and runs; its reply is thrown away, and
-                   the connection closed (or, with close=False, silent from then on)
-  part(), join()   the network between them is gone, and is back
-  hold(through)    of the next call with orders only the first `through` bytes go on; the rest
-                   stays here, also when the server has long closed that connection, until release()
+  reply_delay_s    every chunk to the server waits that long, after Redis has acted
+  hold_replies()   the reply to the next call with orders, and all after it on that connection, are
+                   held here until release_replies()
+  cut_reply()      the next call with orders reaches Redis and runs; its reply is dropped, and the
+                   connection is closed (or, with close=False, silent from then on)
+  disconnect(),    the network between server and Redis is gone, and is back
+  reconnect()
+  hold(through)    only the first `through` bytes of the next call with orders are forwarded; the
+                   rest is held here until release(), also after the server has closed that
+                   connection
 
-"With orders": a step that settles or deducts anything: what it has packed is not empty (storage/stock/step.lua).
-Two threads a connection; all of them are daemons and end with it.
+"With orders": a step that settles or deducts anything, so its packed arguments are not empty
+(storage/stock/step.lua). Two daemon threads for each connection, which end with it.
 """
 
 import socket
 import threading
 import time
 
-WORDS = 3 + 6 + 24  # of a step: EVALSHA, its SHA1, the number of keys; the keys; the arguments
-CHANGES, ITEMS = WORDS - 3, WORDS - 1  # which of them are packed; both are empty without orders
+ARGUMENTS = 3 + 6 + 24  # of a step: EVALSHA, its SHA1, the number of keys; the keys; the arguments
+CHANGES, ITEMS = ARGUMENTS - 3, ARGUMENTS - 1  # the packed ones; both are empty without orders
 
 
 def has_orders(data):
-    """Is that the beginning of a step with orders? What is packed may hold anything, but comes last."""
+    """Whether data begins a step with orders. Packed arguments hold any bytes, but come last."""
     lines = data.split(b"\r\n")
-    lengths = lines[1::2]  # each before its word
-    return lines[0] == b"*%d" % WORDS and len(lengths) > ITEMS and \
+    lengths = lines[1::2]  # each stands before its argument
+    return lines[0] == b"*%d" % ARGUMENTS and len(lengths) > ITEMS and \
         (lengths[CHANGES], lengths[ITEMS]) != (b"$0", b"$0")
 
 
-class Link:
-    """One connection of the server and its other half to Redis."""
+class Conn:
+    """One connection of the server, and the proxy's own connection to Redis for it."""
 
     def __init__(self, server, upstream):
         self.server = server
         self.upstream = socket.socket(socket.AF_UNIX)
         self.upstream.connect(upstream)
-        self.cut, self.kept = False, False
+        self.cut, self.replies_held = False, False
         self.held = b""
         self.late_reply = b""
 
@@ -55,11 +57,11 @@ class Proxy:
         self.upstream = upstream
         self.delay_s, self.reply_delay_s = 0.0, 0.0
         self.lock = threading.Lock()
-        self.keeping, self.let_replies_go = False, threading.Event()
-        self.links, self.connects = [], 0
-        self.parted = False
+        self.holding_replies, self.replies_released = False, threading.Event()
+        self.conns, self.connects = [], 0
+        self.disconnected = False
         self.cutting, self.cut_closes, self.holding = False, True, None
-        self.cut_done, self.held_link = threading.Event(), None
+        self.cut_done, self.held_conn = threading.Event(), None
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -71,35 +73,35 @@ class Proxy:
         self.cut_closes = close
         self.cutting = True
 
-    def keep_reply(self):
-        self.let_replies_go.clear()
-        self.keeping = True
+    def hold_replies(self):
+        self.replies_released.clear()
+        self.holding_replies = True
 
-    def let_go(self):
-        self.keeping = False
-        self.let_replies_go.set()
+    def release_replies(self):
+        self.holding_replies = False
+        self.replies_released.set()
 
-    def part(self):
-        self.parted = True
-        for link in self.links:
-            link.close()
+    def disconnect(self):
+        self.disconnected = True
+        for conn in self.conns:
+            conn.close()
 
-    def join(self):
-        self.parted = False
+    def reconnect(self):
+        self.disconnected = False
 
     def hold(self, through=0):
-        self.held_link, self.holding = None, through
+        self.held_conn, self.holding = None, through
 
     def release(self, seconds=60):
-        """Sends the held bytes and answers what Redis says to them."""
-        link = self.held_link
-        link.upstream.settimeout(seconds)
-        link.upstream.sendall(link.held)
-        link.held = b""
+        """Sends the held bytes and returns Redis' reply to them."""
+        conn = self.held_conn
+        conn.upstream.settimeout(seconds)
+        conn.upstream.sendall(conn.held)
+        conn.held = b""
         end = time.monotonic() + seconds
-        while not link.late_reply and time.monotonic() < end:
+        while not conn.late_reply and time.monotonic() < end:
             time.sleep(0.01)
-        return link.late_reply
+        return conn.late_reply
 
     def close(self):
         try:
@@ -107,10 +109,10 @@ class Proxy:
         except OSError:
             pass
         self.listener.close()
-        for link in self.links:
-            link.close()
+        for conn in self.conns:
+            conn.close()
         assert not self.cutting and self.holding is None, \
-            "no step with orders came through the proxy that was to cut or to hold one"
+            "no step with orders has passed the proxy that was to cut or to hold one"
 
     # -- the threads
 
@@ -121,68 +123,68 @@ class Proxy:
             except OSError:
                 return
             try:
-                link = None if self.parted else Link(server, self.upstream)
+                conn = None if self.disconnected else Conn(server, self.upstream)
             except OSError:
-                link = None
-            if link is None:
+                conn = None
+            if conn is None:
                 server.close()  # Redis is away: so is the proxy
                 continue
             self.connects += 1
-            self.links.append(link)
-            threading.Thread(target=self._forth, args=(link,), daemon=True).start()
-            threading.Thread(target=self._back, args=(link,), daemon=True).start()
+            self.conns.append(conn)
+            threading.Thread(target=self._to_redis, args=(conn,), daemon=True).start()
+            threading.Thread(target=self._to_server, args=(conn,), daemon=True).start()
 
-    def _forth(self, link):
+    def _to_redis(self, conn):
         """Server to Redis."""
         while True:
-            data = receive(link.server)
+            data = receive(conn.server)
             if not data:
                 break
             if self.delay_s:
                 time.sleep(self.delay_s)
-            data = self._meddle(link, data)
-            if not send(link.upstream, data):
+            data = self._intercept(conn, data)
+            if not send(conn.upstream, data):
                 break
-        if not link.held:
-            link.close()
+        if not conn.held:
+            conn.close()
 
-    def _meddle(self, link, data):
+    def _intercept(self, conn, data):
         with self.lock:
-            if link.held:
-                link.held += data
+            if conn.held:
+                conn.held += data
                 return b""
             if not has_orders(data):
                 return data
-            link.kept |= self.keeping
+            conn.replies_held |= self.holding_replies
             if self.cutting:
-                self.cutting, link.cut = False, True
+                self.cutting, conn.cut = False, True
             elif self.holding is not None:
                 through, self.holding = self.holding, None
-                link.held = data[through:]
-                self.held_link = link
+                conn.held = data[through:]
+                self.held_conn = conn
                 return data[:through]
             return data
 
-    def _back(self, link):
+    def _to_server(self, conn):
         """Redis to server."""
         while True:
-            data = receive(link.upstream)
+            data = receive(conn.upstream)
             if not data:
                 break
-            if link.cut:
+            if conn.cut:
                 self.cut_done.set()
                 if self.cut_closes:
                     break
                 continue
             if self.reply_delay_s:
                 time.sleep(self.reply_delay_s)
-            if link.kept:
-                self.let_replies_go.wait()
-            if link is self.held_link:
-                link.late_reply += data
-            elif not send(link.server, data):
+            if conn.replies_held:
+                self.replies_released.wait()
+            if conn is self.held_conn:
+                conn.late_reply += data
+            elif not send(conn.server, data):
                 break
-        link.close()
+        conn.close()
 
 
 def receive(sock):

@@ -11,14 +11,14 @@
 struct redis_fixture {
     char dir[64], socket[96];
     pid_t pid;
-    redisContext *c; /* for the test's own looks and tampering */
+    redisContext *c; /* for the commands of the test itself */
 };
 
 void redis_fixture_start(struct redis_fixture *r);
 void redis_fixture_stop(struct redis_fixture *r);
 /* An integer field of a hash, or of nothing: -12345. */
 long long redis_fixture_field(struct redis_fixture *r, const char *key, const char *field);
-/* Runs a command whose answer does not matter. */
+/* Runs a command and ignores its reply, which must not be an error. */
 void redis_fixture_do(struct redis_fixture *r, const char *format, ...);
 
 #endif

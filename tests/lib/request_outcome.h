@@ -1,6 +1,7 @@
 /*
- * request_outcome: what the parser said of some bytes, in a copy of exactly as many, so that a
- * sanitizer sees it look further; and whether what it said of a prefix goes with the whole.
+ * request_outcome: the parser's result for some bytes, parsed in a copy of exactly their length, so
+ * that a sanitizer finds a read beyond the end; and whether the result of a prefix agrees with that
+ * of the whole.
  */
 #ifndef SPIKE_TEST_REQUEST_OUTCOME_H
 #define SPIKE_TEST_REQUEST_OUTCOME_H
@@ -46,7 +47,7 @@ static inline bool outcome_slice_is_same(const struct outcome *a, const struct o
     return x.len == y.len && x.ptr - a->bytes == y.ptr - b->bytes;
 }
 
-/* Of two that are done: the same request? */
+/* Whether two complete requests are the same. */
 static inline bool outcome_is_same(const struct outcome *a, const struct outcome *b)
 {
     static const size_t fields[] = {
@@ -63,14 +64,14 @@ static inline bool outcome_is_same(const struct outcome *a, const struct outcome
            a->r.keep_alive == b->r.keep_alive && a->r.length == b->r.length;
 }
 
-/* The first len bytes may want more; what they get beyond that is what the whole gets. NULL, or
- * what the prefix said against that. */
-static inline const char *outcome_objects(const struct outcome *whole, const struct outcome *prefix,
-                                          size_t len)
+/* The parser may need more than the first len bytes; any other result must be that of the whole.
+ * NULL, or how the prefix differs. */
+static inline const char *outcome_conflict(const struct outcome *whole,
+                                           const struct outcome *prefix, size_t len)
 {
     switch (prefix->progress) {
     case REQUEST_MORE:
-        return whole->progress == REQUEST_DONE && len >= whole->r.length ? "wants more" : NULL;
+        return whole->progress == REQUEST_DONE && len >= whole->r.length ? "needs more" : NULL;
     case REQUEST_CONTINUE:
         return whole->progress == REQUEST_WRONG ? "continues" : NULL;
     case REQUEST_DONE:
@@ -78,7 +79,7 @@ static inline const char *outcome_objects(const struct outcome *whole, const str
     case REQUEST_WRONG:
         return whole->progress == REQUEST_WRONG && whole->why == prefix->why ? NULL : "is wrong";
     }
-    return "said something unheard of";
+    return "returns an unknown result";
 }
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * request_probe: shows test_oracle_llhttp.py what our parser makes of requests, one JSON object a
- * line: those of the table, then COUNT that were made of them by breaking a few bytes (SEED).
+ * request_probe: prints the parser's results for test_oracle_llhttp.py, one JSON object a line: for
+ * the requests of the table, then for COUNT copies with a few corrupted bytes (SEED).
  *
  *     request-probe SEED COUNT
  */
@@ -34,9 +34,9 @@ static uint32_t random_below(uint64_t *state, size_t bound)
     return (uint32_t)((*state >> 32) % bound);
 }
 
-static void show(const char *bytes, size_t len)
+static void print_result(const char *bytes, size_t len)
 {
-    static const char *const words[] = {"more", "continue", "done", "wrong"};
+    static const char *const names[] = {"more", "continue", "done", "wrong"};
     static const struct request_limits limits = {8192, 4096};
     struct request r;
     enum verdict why = VERDICT_YES;
@@ -44,17 +44,18 @@ static void show(const char *bytes, size_t len)
     printf("{\"bytes\":\"");
     for (size_t i = 0; i < len; i++)
         printf("%02x", (unsigned char)bytes[i]);
-    printf("\",\"said\":\"%s\",\"code\":%d", words[progress], verdict_code(why));
+    printf("\",\"progress\":\"%s\",\"code\":%d", names[progress], verdict_code(why));
     if (progress == REQUEST_DONE)
         printf(",\"length\":%u,\"body\":%u,\"method\":%d,\"minor\":%d,\"keep_alive\":%s", r.length,
                r.body.len, (int)r.method, r.minor, r.keep_alive ? "true" : "false");
     puts("}");
 }
 
-/* Replaces, leaves out, doubles, or copies from another request; one to three times. */
-static void show_broken(uint64_t *state)
+/* One to three times: replaces, removes or doubles a byte, or copies the rest of another request.
+ */
+static void print_corrupt(uint64_t *state)
 {
-    static const char evil[] = "\0\t\n\r \",:;/?#%0+-AZ{\x7f\x80\xff";
+    static const char corrupt[] = "\0\t\n\r \",:;/?#%0+-AZ{\x7f\x80\xff";
     char text[TEXT_MAX];
     size_t row = random_below(state, ARRAY_LEN(rows)), len = rows[row].len;
     memcpy(text, rows[row].bytes, len);
@@ -62,7 +63,7 @@ static void show_broken(uint64_t *state)
         size_t at = random_below(state, len), other = random_below(state, ARRAY_LEN(rows));
         switch (random_below(state, 4)) {
         case 0:
-            text[at] = evil[random_below(state, sizeof evil - 1)];
+            text[at] = corrupt[random_below(state, sizeof corrupt - 1)];
             break;
         case 1:
             memmove(text + at, text + at + 1, len - at - 1);
@@ -79,7 +80,7 @@ static void show_broken(uint64_t *state)
             }
         }
     }
-    show(text, len);
+    print_result(text, len);
 }
 
 int main(int argc, char **argv)
@@ -90,8 +91,8 @@ int main(int argc, char **argv)
     }
     uint64_t state = strtoull(argv[1], NULL, 10) * 2 + 1;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        show(rows[i].bytes, rows[i].len);
+        print_result(rows[i].bytes, rows[i].len);
     for (unsigned long count = strtoul(argv[2], NULL, 10); count > 0; count--)
-        show_broken(&state);
+        print_corrupt(&state);
     return 0;
 }

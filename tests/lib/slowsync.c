@@ -1,11 +1,11 @@
 /* preload */
 /*
- * slowsync: a disk that takes its time.
+ * slowsync: a slow disk.
  *
- * Put in front of libc it makes every fdatasync() last SLOW_SYNC_MS milliseconds longer, so that
- * orders pile up behind a commit and the deadlines of their buyers pass while it is under way.
+ * Preloaded, it makes every fdatasync() last SLOW_SYNC_MS milliseconds longer, so that orders queue
+ * behind a commit and their deadlines pass while it is under way.
  *
- * Owner: any thread. If the process dies here, the sync was never asked for.
+ * Owner: any thread. If the process dies here, the sync has not begun.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,8 +1,9 @@
-"""The harness of the flow tests: real servers, a real Redis, real sockets, all in one temporary place.
+"""The harness of the flow tests: real servers, a real Redis, real sockets, all in one temporary
+folder.
 
-A Place owns everything a test starts and puts it away again, in reverse order, also when the test
-fails: no process, no socket and no file outlives it. Nothing here has a fixed port, and nothing
-sleeps where it can wait for a condition.
+A Site owns everything a test starts and closes it in reverse order, also when the test fails: no
+process, no socket and no file outlives it. No port is fixed, and nothing sleeps where it can wait
+for a condition.
 
 The environment: SPIKE_SERVER (the binary), SPIKE_TOOLS (the folder of journal-dump and of the
 preload libraries), SPIKE_BUILD (asan or tsan: slower, and no preloads), SPIKE_SEED (repeats a run).
@@ -25,17 +26,16 @@ import time
 
 import redis as redis_client
 
-from books import journal_records, live_orders
+from journals import journal_records, live_orders
 from load import Load
 from proxy import Proxy
 
-# How long a condition that must come is waited for. Nothing is measured by it: it is long enough for
-# a machine that is busy with other things, and only a failure uses it up.
+# How long to wait for a condition that must come true. Nothing is measured by it: it is long enough
+# for a busy machine, and only a failure uses it up.
 SOON_S = 60
-# What a node of the tests waits for its disk, its Redis and the other nodes, unless a test is about
-# just that: a machine that stands still for a second is no fault of what is tested. A test that is
-# names its own time-outs.
-CALM = {"answer_timeout": "20s", "redis_timeout": "10s", "node_timeout": "60s"}
+# The time-outs of a test's nodes, unless the test is about time-outs and names its own: a machine
+# that stands still for a second is not what is tested.
+LONG_TIMEOUTS = {"answer_timeout": "20s", "redis_timeout": "10s", "node_timeout": "60s"}
 QUICK_REDIS = {"redis_timeout": "500ms"}
 # How much later than its set time an answer may come on a busy machine.
 LATE_S = 10
@@ -51,14 +51,14 @@ SOLD = "ticket_sold_nums"
 TOTAL = "ticket_total_nums"
 
 LISTENING = re.compile(r"\b(admin )?listening on (\S+)")
-# What a sanitizer or a failed ASSERT writes; none of it may ever be in a log.
+# The output of a sanitizer or a failed ASSERT, which no log may contain.
 ALARM = re.compile(r"Sanitizer|runtime error:|impossible: not")
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
 
 def wait(what, condition, seconds=SOON_S, step=0.01):
-    """Waits until condition() is true and answers its value; names what never came."""
+    """Waits until condition() is true and returns its value; the error names what never came."""
     end = time.monotonic() + seconds * PATIENCE
     while True:
         value = condition()
@@ -75,8 +75,8 @@ def die_with_parent():
 
 
 def descriptors(count, file_bytes=None):
-    """A preexec function that allows the child `count` descriptors (None: as many as may be), and
-    no file longer than `file_bytes`."""
+    """A preexec function that allows the child `count` descriptors (None: the hard limit), and no
+    file longer than `file_bytes`."""
 
     def limit():
         die_with_parent()
@@ -92,7 +92,7 @@ Finished = collections.namedtuple("Finished", "code out err")
 
 
 def run_server(*arguments, seconds=SOON_S, limit=None, file_bytes=None):
-    """Runs the server to its end, for what is expected to end by itself."""
+    """Runs a server that is expected to end by itself."""
     done = subprocess.run([SERVER, *map(str, arguments)], capture_output=True, text=True,
                           timeout=seconds * PATIENCE, preexec_fn=descriptors(limit, file_bytes),
                           check=False)
@@ -136,13 +136,13 @@ class Wire:
         self.sock.shutdown(socket.SHUT_WR)
 
     def reset(self):
-        """Closes with RST, as a buyer's phone that has lost its network does."""
+        """Closes with RST, as the connection of a phone that has lost its network."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.sock.close()
 
     def send_and_reset(self, data):
-        """In one go: from send() to reset() another thread of ours may run, and meanwhile the answer
-        come. PyDLL: between the two calls no thread gets its turn."""
+        """send() and reset() in one step: between the two another thread of the test may run, and
+        the answer arrive. PyDLL keeps the GIL over both calls."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         libc, fd = ctypes.PyDLL(None), self.sock.detach()
         libc.send(fd, data, len(data), 0)
@@ -207,7 +207,7 @@ def request(method, path, headers=(), body=None, host="127.0.0.1"):
     return ("\r\n".join(lines) + "\r\n\r\n" + (body or "")).encode("latin-1")
 
 
-def ask(address, method, path, headers=(), body=None, host="127.0.0.1", seconds=SOON_S):
+def fetch(address, method, path, headers=(), body=None, host="127.0.0.1", seconds=SOON_S):
     """One request on a connection of its own."""
     with Wire(address, seconds) as wire:
         wire.send(request(method, path, headers, body, host))
@@ -217,8 +217,8 @@ def ask(address, method, path, headers=(), body=None, host="127.0.0.1", seconds=
 class Redis:
     """A private redis-server on a Unix socket. persistence: none, always (AOF) or rdb (by SAVE)."""
 
-    def __init__(self, place, name="redis", persistence="none"):
-        self.dir = place.dir / name
+    def __init__(self, site, name="redis", persistence="none"):
+        self.dir = site.dir / name
         self.dir.mkdir()
         self.socket = str(self.dir / "sock")
         self.persistence = persistence
@@ -303,20 +303,20 @@ def conf_text(number, nodes, journal, redis, events, settings):
 class Node:
     """One spike-server. redis: a Redis, a Proxy or None (standalone)."""
 
-    def __init__(self, place, number=1, nodes=None, redis=None, events=None, name=None,
+    def __init__(self, site, number=1, nodes=None, redis=None, events=None, name=None,
                  preload=None, env=None, **settings):
         self.number, self.name = number, name or f"node{number}"
-        self.dir = place.dir / self.name
+        self.dir = site.dir / self.name
         self.dir.mkdir()
         self.journal = self.dir / "journal"
         self.conf, self.log = self.dir / "spike.conf", self.dir / "log"
         self.env = dict(os.environ, **(env or {}))
-        # Whoever ends at once, as a second TERM asks, leaves its threads: that is no leak.
+        # A server that ends at once on a second TERM leaves its threads: that is no leak.
         self.env.setdefault("TSAN_OPTIONS", "report_thread_leaks=0")
         if preload:
             self.env["LD_PRELOAD"] = str(preload)
         settings = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "workers": 2,
-                    "connections": 1000, **CALM, **settings}
+                    "connections": 1000, **LONG_TIMEOUTS, **settings}
         events = events or {"ticket": {"total": 10000}}
         self.conf.write_text(conf_text(number, nodes, self.journal, redis and redis.address,
                                        events, settings))
@@ -324,7 +324,7 @@ class Node:
         self.log_from = 0
         self.end_expected, self.has_admin = False, True
 
-    # -- life
+    # -- start and stop
 
     def start(self, healthy=True):
         """Starts the server; waits until it listens, and (healthy) until it sells."""
@@ -361,7 +361,7 @@ class Node:
         wait(f"{self.name} to be healthy", lambda: self.health().status == 200, seconds)
 
     def log_text(self):
-        """What the server has said since its last start."""
+        """The server's log since its last start."""
         with open(self.log, "rb") as log:
             log.seek(self.log_from)
             return log.read().decode("utf-8", "replace")
@@ -372,7 +372,7 @@ class Node:
         self.process.wait()
 
     def term(self, seconds=SOON_S):
-        """TERM, and the exit code."""
+        """Sends TERM and returns the exit code."""
         self.end_expected = True
         self.process.terminate()
         return self.process.wait(seconds * PATIENCE)
@@ -382,7 +382,7 @@ class Node:
         return self.process.wait(seconds * PATIENCE)
 
     def freeze(self):
-        """SIGSTOP; waits until each of its threads stands still, which takes a busy machine a while."""
+        """Sends SIGSTOP and waits until each thread has stopped, which may take a moment."""
         self.process.send_signal(signal.SIGSTOP)
         tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
         wait(f"{self.name} to stand still", lambda: all(
@@ -403,22 +403,22 @@ class Node:
         assert not ALARM.search(text), f"{self.name} raised an alarm:\n{text}"
         assert ended is None or self.end_expected, f"{self.name} ended by itself: {ended}\n{text}"
 
-    # -- questions
+    # -- requests
 
-    def ask(self, method, path, **more):
-        return ask(self.address, method, path, **more)
+    def fetch(self, method, path, **more):
+        return fetch(self.address, method, path, **more)
 
     def buy(self, event="ticket", **more):
-        return self.ask("GET", f"/buy/{event}", **more)
+        return self.fetch("GET", f"/buy/{event}", **more)
 
     def stock(self, event="ticket"):
-        return self.ask("GET", f"/stock/{event}").data
+        return self.fetch("GET", f"/stock/{event}").data
 
     def stats(self):
-        return ask(self.admin, "GET", "/stats").json
+        return fetch(self.admin, "GET", "/stats").json
 
     def health(self):
-        return ask(self.admin, "GET", "/healthz")
+        return fetch(self.admin, "GET", "/healthz")
 
     def event_stats(self, name="ticket"):
         return next(e for e in self.stats()["events"] if e["name"] == name)
@@ -438,8 +438,8 @@ def parse_address(text):
     return host.strip("[]"), int(port)
 
 
-class Place:
-    """A temporary folder and everything that runs in it."""
+class Site:
+    """The temporary folder of one test and everything that runs in it."""
 
     def __init__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="spike-flow-"))
@@ -449,55 +449,55 @@ class Place:
         self.random = random.Random(self.seed)
         print(f"seed {self.seed} (SPIKE_SEED={self.seed} repeats the choices of this run)")
 
-    def _keep(self, thing):
+    def _register(self, thing):
         self.started.append(thing)
         return thing
 
     def reserve(self, name):
-        """Reserves that name on this machine until the end of this place; False: it is reserved by
-        another one. An abstract socket leaves nothing behind."""
+        """Reserves that name on this machine until this site is closed; False: another site has it.
+        An abstract socket leaves no file."""
         sock = socket.socket(socket.AF_UNIX)
         try:
             sock.bind("\0" + name)
         except OSError:
             sock.close()
             return False
-        self._keep(sock)
+        self._register(sock)
         return True
 
     def redis(self, **options):
-        return self._keep(Redis(self, **options)).start()
+        return self._register(Redis(self, **options)).start()
 
     def proxy(self, redis):
-        return self._keep(Proxy(redis.socket))
+        return self._register(Proxy(redis.socket))
 
     def node(self, *numbers, start=True, healthy=True, **options):
-        node = self._keep(Node(self, *numbers, **options))
+        node = self._register(Node(self, *numbers, **options))
         return node.start(healthy) if start else node
 
     def load(self, *nodes, **options):
-        """A running Load on the nodes; it finds them again after a restart."""
+        """A running Load on the nodes, also on their new addresses after a restart."""
         targets = [lambda node=node: node.address for node in nodes]
-        return self._keep(Load(targets, **options))
+        return self._register(Load(targets, **options))
 
     def logs(self):
         return "".join(f"---- {t.name}\n{t.log.read_text(errors='replace')[-6000:]}"
                        for t in self.started if isinstance(t, Node) and t.log.exists())
 
     def close(self):
-        complaints = []
+        failures = []
         for thing in reversed(self.started):
             try:
                 thing.close()
-            except AssertionError as complaint:
-                complaints.append(str(complaint))
+            except AssertionError as failure:
+                failures.append(str(failure))
         shutil.rmtree(self.dir, ignore_errors=True)
-        assert not complaints, "\n".join(complaints)
+        assert not failures, "\n".join(failures)
 
 
 def drain(node, total, redis=None, event="ticket"):
-    """Buys until nothing is left and answers the order ids. Ends only when total tickets are gone:
-    whatever is stranded shows here."""
+    """Buys until nothing is left and returns the order ids. Ends only when total tickets are gone,
+    so a stranded ticket is a failure."""
     crowd = Load([lambda: node.address], connections=64, path=f"/buy/{event}")
     try:
         wait("a refusal", lambda: any(row.code == -1 for row in crowd.rows[-64:]), 2 * SOON_S)
@@ -519,12 +519,12 @@ def drain(node, total, redis=None, event="ticket"):
 
 
 def check_promises(nodes, yeses, total=None, sold=None, event="ticket"):
-    """P1-P3 from the journals: every yes is there once, and what is there adds up to sold."""
+    """P1-P3: the journals together hold every yes once, and their tickets add up to sold."""
     orders = {}
     for node in nodes:
-        mine = node.orders(event)
-        assert not orders.keys() & mine.keys()
-        orders.update(mine)
+        found = node.orders(event)
+        assert not orders.keys() & found.keys()
+        orders.update(found)
     assert len(yeses) == len(set(yeses)), "an order id was given twice"
     lost = [order for order in yeses if order not in orders]
     assert not lost, f"{len(lost)} acknowledged orders are in no journal: {lost[:3]}"

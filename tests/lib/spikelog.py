@@ -16,7 +16,7 @@ def confs(*nodes):
 
 
 def run_log(*arguments, code=0, codes=None):
-    """Runs spike-log to its end and answers what it printed; on trouble, its complaint."""
+    """Runs spike-log to its end and returns its output; with exit code 2, its standard error."""
     done = subprocess.run([LOG, *map(str, arguments)], capture_output=True, text=True,
                           timeout=60 * spike.PATIENCE, preexec_fn=spike.die_with_parent,
                           check=False)
@@ -36,26 +36,26 @@ def changes(node):
 
 
 def audit(*nodes):
-    """The audit finds no breach, and soon nothing that is still open; answers what it proved."""
+    """Waits for an audit without a breach and with nothing open; returns its output."""
     return settled_audit(*nodes, codes=(0,))
 
 
 def breaches(*nodes):
-    """The lines of what an audit with nothing open finds wrong."""
-    said = settled_audit(*nodes, codes=(0, 1))
-    return [line for line in said.splitlines() if line.startswith("BREACH ")]
+    """The BREACH lines of an audit with nothing open."""
+    output = settled_audit(*nodes, codes=(0, 1))
+    return [line for line in output.splitlines() if line.startswith("BREACH ")]
 
 
 def settled_audit(*nodes, codes):
-    said = [""]
+    output = [""]
 
     def is_settled():
-        said[0] = run_log(*confs(*nodes), "audit", codes=codes)
-        return "open:" not in said[0] and "not settled" not in said[0]
+        output[0] = run_log(*confs(*nodes), "audit", codes=codes)
+        return "open:" not in output[0] and "not settled" not in output[0]
 
     try:
         spike.wait("an audit with nothing open", is_settled, step=0.1)
-    except AssertionError as vain:
-        raise AssertionError(f"{vain}:\n{said[0]}") from None
-    assert 1 in codes or said[0].endswith("no breach\n"), said[0]
-    return said[0]
+    except AssertionError as timeout:
+        raise AssertionError(f"{timeout}:\n{output[0]}") from None
+    assert 1 in codes or output[0].endswith("no breach\n"), output[0]
+    return output[0]

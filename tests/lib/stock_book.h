@@ -1,9 +1,9 @@
 /*
- * stock_book: a node's journal as far as a stock can tell, and the stock under test. For the tests
- * of storage/stock: each is a program of its own, so what is here is static.
+ * stock_book: the journal of a node, as far as it concerns a stock, and the stock under test. For
+ * the tests of storage/stock: each is a program of its own, so the functions are static.
  *
- * A book holds every record of its journal, so that whatever a stock has forgotten is told again
- * by the next step, as the ledger does it. Several nodes live in one test: be(2) goes on as node 2.
+ * A book holds every record of its journal, so that the next step settles again whatever a stock
+ * has forgotten, as the ledger does. Several nodes live in one test: be(2) continues as node 2.
  */
 #ifndef SPIKE_STOCK_BOOK_H
 #define SPIKE_STOCK_BOOK_H
@@ -18,23 +18,23 @@
 #include <cmocka.h>
 #include <sodium.h>
 
-#include "conf/base/mark.h"
-#include "storage/stock/redis.h"
+#include "conf/base/key_hash.h"
+#include "storage/stock/stock.h"
 #include "tests/lib/stock_in_redis.h"
 
 #define SLOT 7
 #ifndef RECORDS
 #define RECORDS 8192 /* of one book */
 #endif
-#define BOOKS     4 /* nodes 1 to 3 */
-#define MARKS_ALL (2 * RECORDS)
+#define BOOKS      4 /* nodes 1 to 3 */
+#define HASHES_ALL (2 * RECORDS)
 
 static struct conf conf;
 static struct arena arena;
 static struct stock *stock;
 static struct fault f;
 
-/* What a node's journal holds, and what the node has heard from the stock. */
+/* The journal of a node, and what its last calls returned. */
 static struct book {
     uint64_t epoch, last, end, pos;
     uint64_t salt; /* of the times in its records: no two processes write the same */
@@ -45,32 +45,34 @@ static struct book {
     uint32_t others_count;
     struct stock_figures figures;
     struct stock_origin origin;
-    uint32_t origins; /* how often an origin was told */
+    uint32_t origins; /* how many steps returned an origin */
     struct stock_node nodes[NODES_MAX];
     uint32_t node_count, voided;
-    uint64_t marks[MARKS_ALL];
-    uint32_t mark_count;
-    bool marks_known;
+    uint64_t key_hashes[HASHES_ALL];
+    uint32_t hash_count;
+    bool hashes_known;
     struct stock_change journal[RECORDS];
 } books[BOOKS], *book;
 
 static struct stock_change changes[SETTLE_MAX];
 static struct stock_item items[BATCH_MAX];
 static uint64_t late_of[BATCH_MAX]; /* the order that a late payment is for */
-static uint64_t marks_told[MARKS_MAX];
+static uint64_t step_hashes[KEY_HASHES_MAX];
 static struct stock_node nodes_told[NODES_MAX];
 static uint32_t event; /* in the configuration */
 static uint32_t limit, total;
-static bool between_beats; /* the nodes are not asked for */
-static bool heard_before;  /* what is known of them is not of just now */
+static bool between_beats; /* steps do not ask for the nodes */
+static bool heard_before;  /* the last reply about them is not recent */
 static uint64_t pay_by;    /* of the orders granted from now on; 0: sold outright */
 
 static inline void use(struct stock *(*plan)(const struct conf *, struct arena *))
 {
+    thread_set_role(THREAD_MAIN, "main"); /* which owns the arena */
     memset(&arena, 0, sizeof arena);
     stock = plan(&conf, &arena);
     assert_true(arena_map(&arena, &f));
     stock_init(stock, &arena);
+    thread_set_role(THREAD_LEDGER, "ledger"); /* which owns the stock */
     stock_set_timeout(stock, 5000);
 }
 
@@ -118,17 +120,16 @@ static inline int leave(void **state)
     return 0;
 }
 
-/* From here on this process is another node, over the connection it has: Redis cannot tell. */
+/* From here on this process is another node, over the same connection: Redis sees no difference. */
 static inline void be(uint16_t node)
 {
     conf.node = node;
     book = &books[node];
-    snprintf(redis_of(stock)->node, sizeof redis_of(stock)->node, "%u", (unsigned)node);
 }
 
 /* ---- attach --------------------------------------------------------------------------------- */
 
-/* An operator's act that the stock tells of is journaled: a record that is no change. */
+/* Journals an act that a call has returned: a record that is no change. */
 static inline void learn(const struct stock_figures *g)
 {
     if (g->version > book->version) {
@@ -141,14 +142,14 @@ static inline void learn(const struct stock_figures *g)
     }
 }
 
-/* What the CRC of record `seq` is to a journal: it stands for all up to there. */
+/* Stands for the CRC of record `seq`: it covers all records up to there. */
 static inline uint32_t chain_of(const struct book *b, uint64_t seq)
 {
     uint64_t chain = 0;
     for (uint64_t i = 0; i < seq; i++) {
         const struct stock_change *c = &b->journal[i];
-        const uint64_t said[] = {chain, c->what, c->number, c->time_wall_ms, c->n};
-        chain = mark_of((const char *)said, sizeof said);
+        const uint64_t said[] = {chain, c->kind, c->number, c->time_wall_ms, c->n};
+        chain = key_hash((const char *)said, sizeof said);
     }
     return (uint32_t)chain;
 }
@@ -161,8 +162,8 @@ static inline enum stock_result examine(struct stock_attach *at)
     if (result == STOCK_OK)
         result = stock_examine(stock, at, &f);
     if (result == STOCK_OK && at->found.proof_chain != chain_of(book, at->found.proof_pos)) {
-        fault_say(&f, "record %lu is another one", (unsigned long)at->found.proof_pos);
-        result = STOCK_OTHER;
+        fault_set(&f, "record %lu is another one", (unsigned long)at->found.proof_pos);
+        result = STOCK_CONFLICT;
     }
     return result;
 }
@@ -181,13 +182,13 @@ static inline struct stock_attach attach_of_book(void)
                               .seen = book->figures,
                               .nodes = book->nodes,
                               .node_count = book->node_count,
-                              .just_heard = !heard_before};
+                              .nodes_are_current = !heard_before};
     memcpy(at.known, book->others, sizeof book->others);
     at.known_count = book->others_count;
     return at;
 }
 
-static inline void take_attached(const struct stock_attach *at)
+static inline void keep_attached(const struct stock_attach *at)
 {
     uint32_t gone = book->figures.gone, foreign = book->figures.foreign;
     book->epoch = at->epoch;
@@ -198,7 +199,7 @@ static inline void take_attached(const struct stock_attach *at)
     book->figures.gone = gone;
     book->figures.foreign = foreign;
     book->origin = at->origin;
-    book->mark_count = 0;
+    book->hash_count = 0;
     learn(&at->figures);
 }
 
@@ -210,19 +211,19 @@ static inline enum stock_result attach(void)
     if (result == STOCK_OK)
         result = stock_attach(stock, &at, &f);
     if (result == STOCK_OK)
-        take_attached(&at);
+        keep_attached(&at);
     return result;
 }
 
 /* ---- the journal ---------------------------------------------------------------------------- */
 
-static inline struct stock_change *append(enum stock_what what, uint64_t order)
+static inline struct stock_change *append(enum stock_change_kind kind, uint64_t order)
 {
     struct orderid id = {.node = conf.node, .slot = SLOT, .number = order, .tag = 3 * order + 1};
     assert_true(book->end < RECORDS);
     struct stock_change *c = &book->journal[book->end++];
     *c = (struct stock_change){
-        .what = what, .seq = book->end, .time_wall_ms = 1000 + book->end + book->salt, .n = 1};
+        .kind = kind, .seq = book->end, .time_wall_ms = 1000 + book->end + book->salt, .n = 1};
     c->buyer = c->key = "";
     orderid_print(c->order, &id);
     return c;
@@ -232,28 +233,28 @@ static inline struct stock_change *append(enum stock_what what, uint64_t order)
 static inline const struct stock_change *grant_of(const struct book *b, uint64_t number)
 {
     for (uint64_t i = 0; i < b->end; i++)
-        if (b->journal[i].number == number && b->journal[i].what <= STOCK_GRANTED_SOLD)
+        if (b->journal[i].number == number && b->journal[i].kind <= STOCK_GRANTED_SOLD)
             return &b->journal[i];
     fail_msg("no order %lu", (unsigned long)number);
     return NULL;
 }
 
-/* Something happens to an order; the next step settles it. */
-static inline void note(enum stock_what what, uint64_t order)
+/* Journals a change of an order; the next step settles it. */
+static inline void note(enum stock_change_kind kind, uint64_t order)
 {
     const struct stock_change *grant = grant_of(book, order);
-    struct stock_change *c = append(what, order);
+    struct stock_change *c = append(kind, order);
     c->n = grant->n;
     c->buyer = grant->buyer;
     c->buyer_len = grant->buyer_len;
     c->key = grant->key;
     c->key_len = grant->key_len;
     c->pay_by_wall_ms = grant->pay_by_wall_ms;
-    if (what == STOCK_PAID_LATE)
+    if (kind == STOCK_PAID_LATE)
         c->number = ++book->last;
 }
 
-/* An order of n tickets that the stock may never have heard of. */
+/* Journals an order of n tickets that the stock did not grant. */
 static inline void note_grant(uint32_t n)
 {
     struct stock_change *c = append(STOCK_GRANTED_SOLD, book->last + 1);
@@ -263,7 +264,7 @@ static inline void note_grant(uint32_t n)
 
 static inline void commit_item(const struct stock_item *item, uint64_t of)
 {
-    if (item->how == STOCK_LATE) {
+    if (item->kind == STOCK_LATE) {
         note(STOCK_PAID_LATE, of);
         return;
     }
@@ -278,7 +279,7 @@ static inline void commit_item(const struct stock_item *item, uint64_t of)
     c->key_len = item->key_len;
 }
 
-/* What the last step granted reaches the journal. */
+/* Journals what the last step granted. */
 static inline uint32_t commit(uint32_t count)
 {
     uint32_t yes = 0;
@@ -294,10 +295,10 @@ static inline uint32_t commit(uint32_t count)
 /* ---- step ----------------------------------------------------------------------------------- */
 
 /* An item of the next batch. The names must outlive the test. */
-static inline void want(uint32_t i, enum stock_how how, uint32_t n, const char *buyer,
+static inline void want(uint32_t i, enum stock_item_kind kind, uint32_t n, const char *buyer,
                         const char *key)
 {
-    items[i] = (struct stock_item){.how = how,
+    items[i] = (struct stock_item){.kind = kind,
                                    .n = n,
                                    .buyer = buyer,
                                    .buyer_len = (uint8_t)strlen(buyer),
@@ -316,11 +317,11 @@ static inline uint32_t read_changes(uint64_t to)
     return count;
 }
 
-static inline void take_marks(const struct stock_step *st)
+static inline void add_key_hashes(const struct stock_step *st)
 {
-    for (uint32_t i = 0; i < st->mark_count; i++)
-        book->marks[book->mark_count++] = st->marks[i];
-    book->marks_known = book->mark_count == st->marks_total;
+    for (uint32_t i = 0; i < st->hash_count; i++)
+        book->key_hashes[book->hash_count++] = st->key_hashes[i];
+    book->hashes_known = book->hash_count == st->hashes_total;
 }
 
 /* Settles up to record `to` and asks for the first `count` items. */
@@ -333,7 +334,7 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
                             .to = to,
                             .chain = chain_of(book, to),
                             .end = to == book->end,
-                            .first = book->last + 1,
+                            .first_number = book->last + 1,
                             .changes = changes,
                             .change_count = read_changes(to),
                             .items = items,
@@ -341,11 +342,11 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
                             .slot = SLOT,
                             .pay_by_wall_ms = pay_by,
                             .limit = limit,
-                            .marks_seen = book->mark_count,
-                            .marks = marks_told,
+                            .hashes_seen = book->hash_count,
+                            .key_hashes = step_hashes,
                             .seen = book->figures,
-                            .knows = 1 + book->others_count,
-                            .ask_nodes = !between_beats,
+                            .known_count = 1 + book->others_count,
+                            .want_nodes = !between_beats,
                             .nodes = nodes_told};
     enum stock_result result = stock_step(stock, &st, &f);
     if (result == STOCK_OK) {
@@ -360,7 +361,7 @@ static inline enum stock_result ask_up_to(uint64_t to, uint32_t count)
             book->origins++;
         }
         learn(&st.figures);
-        take_marks(&st);
+        add_key_hashes(&st);
     }
     return result;
 }
@@ -376,7 +377,7 @@ static inline enum stock_result ask(uint32_t count)
     return ask_up_to(book->end, count);
 }
 
-/* Asks for `count` orders of n tickets by nobody. */
+/* Asks for `count` orders of n tickets without a buyer. */
 static inline enum stock_result step(uint32_t count, uint32_t n)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -406,12 +407,12 @@ static inline enum stock_verdict buy(uint32_t n, const char *buyer, const char *
 
 static inline enum stock_verdict probe(uint32_t n, const char *buyer, const char *key)
 {
-    want(0, STOCK_PROBE, n, buyer, key);
+    want(0, STOCK_LOOKUP, n, buyer, key);
     assert_int_equal(ask(1), STOCK_OK);
     return items[0].verdict;
 }
 
-/* The expired order is paid after all. */
+/* Pays an order that has expired. */
 static inline enum stock_verdict pay_late(uint64_t order)
 {
     const struct stock_change *grant = grant_of(book, order);
@@ -433,7 +434,8 @@ static inline void opened(void)
     assert_int_equal(book->figures.total, total);
 }
 
-/* Nodes 1 to `count` know each other and sell; this is node 1. */
+/* Nodes 1 to `count` have attached, each as a known node of the others, and sell; the process is
+ * node 1 again. */
 static inline void opened_by(uint16_t count)
 {
     for (uint16_t node = 1; node <= count; node++) {
@@ -480,21 +482,21 @@ static inline enum stock_result act(enum stock_state to, uint32_t new_total, str
     return result;
 }
 
-/* The order that the item heard of. */
+/* The item is a duplicate of this order. */
 static inline void assert_same(uint32_t i, uint16_t node, uint64_t number, uint64_t due)
 {
-    assert_int_equal(items[i].verdict, STOCK_SAME);
-    assert_int_equal(items[i].same.node, node);
-    assert_int_equal(items[i].same.slot, SLOT);
-    assert_int_equal(items[i].same.number, number);
-    assert_int_equal(items[i].same_pay_by_wall_ms, due);
+    assert_int_equal(items[i].verdict, STOCK_DUPLICATE);
+    assert_int_equal(items[i].order.node, node);
+    assert_int_equal(items[i].order.slot, SLOT);
+    assert_int_equal(items[i].order.number, number);
+    assert_int_equal(items[i].order_pay_by_wall_ms, due);
 }
 
-static inline uint32_t times_marked(const char *key)
+static inline uint32_t times_hashed(const char *key)
 {
     uint32_t times = 0;
-    for (uint32_t i = 0; i < book->mark_count; i++)
-        times += book->marks[i] == mark_of(key, strlen(key));
+    for (uint32_t i = 0; i < book->hash_count; i++)
+        times += book->key_hashes[i] == key_hash(key, strlen(key));
     return times;
 }
 

@@ -1,6 +1,6 @@
 /*
- * stock_give_up: a node falls silent and is given up by an operator's word, and what must hold once
- * all are back.
+ * stock_give_up: a node falls silent and an operator gives it up; and what must hold once all nodes
+ * have attached again.
  */
 #ifndef SPIKE_STOCK_GIVE_UP_H
 #define SPIKE_STOCK_GIVE_UP_H
@@ -28,7 +28,7 @@ static inline void all_is_long_ago(void)
     redis_fixture_do(&redis, "EVAL %s 0", script);
 }
 
-/* By an operator's word. 0: all silent ones that a repair waits for. */
+/* An operator gives up the node. 0: all silent nodes that a repair waits for. */
 static inline enum stock_result give_up(uint16_t node, bool lost)
 {
     rc = (struct stock_reclaim){.epoch = book->epoch,
@@ -46,10 +46,10 @@ static inline enum stock_result give_up(uint16_t node, bool lost)
 static inline void assert_given_up(uint16_t node, uint32_t gone, uint32_t back)
 {
     assert_int_equal(rc.outcome, STOCK_RECLAIMED);
-    assert_int_equal(rc.given_up_count, 1);
-    assert_int_equal(rc.given_up[0].node, node);
-    assert_int_equal(rc.given_up[0].gone, gone);
-    assert_int_equal(rc.given_up[0].back, back);
+    assert_int_equal(rc.evicted_count, 1);
+    assert_int_equal(rc.evicted[0].node, node);
+    assert_int_equal(rc.evicted[0].gone, gone);
+    assert_int_equal(rc.evicted[0].back, back);
 }
 
 /* By node 1. */

@@ -1,6 +1,6 @@
 /*
- * stock_in_redis: what the tests of storage/stock look at in Redis, and break there, behind the
- * back of the nodes.
+ * stock_in_redis: reads what Redis holds, and damages it without the knowledge of the nodes. For
+ * the tests of storage/stock.
  */
 #ifndef SPIKE_STOCK_IN_REDIS_H
 #define SPIKE_STOCK_IN_REDIS_H
@@ -64,7 +64,7 @@ static inline void assert_sums(void)
     freeReplyObject(reply);
 }
 
-/* A hash as one text, its fields in order, but for the one that names sale and turn. */
+/* A hash as one text, its fields in order, without the field of the sale and the revision. */
 static inline void contents(const char *key, char *out, size_t size)
 {
     static const char script[] = "local all, text = redis.call('HGETALL', KEYS[1]), {} "
@@ -107,7 +107,7 @@ static inline void snapshot(const char *name, bool back)
     redis_fixture_do(&redis, "EVAL %s 0 :%s %d", script, name, back ? 1 : 0);
 }
 
-/* A new Redis with the old dump, or one that was restored under our feet. */
+/* A new Redis with the old dump, or (not restarted) one that was restored while it runs. */
 static inline void fall_back(bool restarted)
 {
     redis_fixture_do(&redis, "FLUSHDB");
@@ -119,7 +119,7 @@ static inline void fall_back(bool restarted)
         redis_fixture_do(&redis, "HSET " H " run another");
 }
 
-/* Keys, buyers or marks as they once were, and all else of now. */
+/* Keys, buyers or key hashes are those of the dump; all else is current. */
 static inline void fall_back_alone(const char *key)
 {
     redis_fixture_do(&redis, "SELECT 1");
@@ -127,7 +127,7 @@ static inline void fall_back_alone(const char *key)
     redis_fixture_do(&redis, "SELECT 0");
 }
 
-/* Loses one field of the hash and says which. */
+/* Deletes one field of the hash and returns its name. */
 static inline const char *lose_a_field(uint32_t roll)
 {
     static const char *const fields[] = {"ours",

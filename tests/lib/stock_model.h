@@ -1,6 +1,6 @@
 /*
- * stock_model: what a stock must hold, read out of the journals from their first record, and
- * whether Redis holds exactly that. It shares nothing with the code under test but the words.
+ * stock_model: what a stock must hold, computed from the journals from their first record on, and a
+ * check that Redis holds exactly that. It shares only the enums with the code under test.
  */
 #ifndef SPIKE_STOCK_MODEL_H
 #define SPIKE_STOCK_MODEL_H
@@ -10,10 +10,10 @@
 
 #include "tests/lib/stock_book.h"
 
-#define KEYS   40
-#define NAMES  6 /* buyers */
-#define BATCH  8
-#define NOBODY UINT32_MAX
+#define KEYS    40
+#define NAMES   6 /* buyers */
+#define BATCH   8
+#define NO_NAME UINT32_MAX
 
 static uint16_t node_count;
 static char key_names[KEYS][16], buyer_names[NAMES][16];
@@ -21,7 +21,7 @@ static char key_names[KEYS][16], buyer_names[NAMES][16];
 static uint32_t version, now_total;
 static enum stock_state now_state;
 
-/* What a node has at stake in the stock beyond its journal. */
+/* What the stock holds for a node beyond its journal. */
 static struct at_stake {
     bool attached;
     uint64_t last;                 /* the last number that the stock has deducted */
@@ -39,7 +39,7 @@ struct view {
     } nodes[BOOKS];
     uint32_t tickets[NAMES];
     struct view_key {
-        uint16_t node; /* 0: nobody has bought with it */
+        uint16_t node; /* 0: no order has it */
         uint64_t number, due;
         uint32_t n, buyer;
         bool ended;
@@ -48,26 +48,26 @@ struct view {
 
 static inline uint32_t key_of(const char *key, uint8_t len)
 {
-    return len > 0 ? (uint32_t)((key - key_names[0]) / (ptrdiff_t)sizeof key_names[0]) : NOBODY;
+    return len > 0 ? (uint32_t)((key - key_names[0]) / (ptrdiff_t)sizeof key_names[0]) : NO_NAME;
 }
 
 static inline uint32_t buyer_of(const char *buyer, uint8_t len)
 {
     return len > 0 ? (uint32_t)((buyer - buyer_names[0]) / (ptrdiff_t)sizeof buyer_names[0])
-                   : NOBODY;
+                   : NO_NAME;
 }
 
 static inline void view_tickets(struct view *v, uint32_t buyer, uint32_t more, uint32_t less)
 {
     v->gone = v->gone + more - less;
-    if (buyer != NOBODY)
+    if (buyer != NO_NAME)
         v->tickets[buyer] = v->tickets[buyer] + more - less;
 }
 
 static inline void view_key(struct view *v, uint16_t node, uint64_t number, uint32_t n,
                             uint32_t buyer, uint32_t key, uint64_t due)
 {
-    if (key == NOBODY)
+    if (key == NO_NAME)
         return;
     assert_int_equal(v->keys[key].node, 0); /* or the key has two orders */
     v->keys[key] = (struct view_key){
@@ -86,7 +86,7 @@ static inline void view_deduct(struct view *v, uint16_t node, const struct stock
 {
     uint32_t buyer = buyer_of(c->buyer, c->buyer_len);
     view_tickets(v, buyer, c->n, 0);
-    if (c->what != STOCK_PAID_LATE)
+    if (c->kind != STOCK_PAID_LATE)
         view_key(v, node, c->number, c->n, buyer, key_of(c->key, c->key_len), c->pay_by_wall_ms);
 }
 
@@ -94,23 +94,23 @@ static inline void view_settle(struct view *v, uint16_t node, const struct stock
 {
     uint32_t *held = &v->nodes[node].held, *sold = &v->nodes[node].sold;
     uint32_t key = key_of(c->key, c->key_len);
-    bool ends = c->what == STOCK_CANCELLED || c->what == STOCK_EXPIRED || c->what == STOCK_UNDONE;
+    bool ends = c->kind == STOCK_CANCELLED || c->kind == STOCK_EXPIRED || c->kind == STOCK_UNDONE;
     if (c->number > 0) {
         view_deduct(v, node, c);
         v->nodes[node].done = c->number;
-        *(c->what == STOCK_GRANTED_HELD ? held : sold) += c->n;
+        *(c->kind == STOCK_GRANTED_HELD ? held : sold) += c->n;
     } else {
-        *(c->what == STOCK_UNDONE ? sold : held) -= c->n;
-        *sold += c->what == STOCK_PAID ? c->n : 0;
+        *(c->kind == STOCK_UNDONE ? sold : held) -= c->n;
+        *sold += c->kind == STOCK_PAID ? c->n : 0;
     }
     if (ends)
         view_tickets(v, buyer_of(c->buyer, c->buyer_len), 0, c->n);
-    if (key != NOBODY && v->keys[key].node == node && v->keys[key].number == order_number(c))
-        v->keys[key].ended = ends || (v->keys[key].ended && c->what != STOCK_PAID_LATE);
+    if (key != NO_NAME && v->keys[key].node == node && v->keys[key].number == order_number(c))
+        v->keys[key].ended = ends || (v->keys[key].ended && c->kind != STOCK_PAID_LATE);
 }
 
 /* All that the stock must hold when this node has settled up to record `to`. */
-static inline struct view look(uint16_t me, uint64_t to)
+static inline struct view expected_view(uint16_t me, uint64_t to)
 {
     struct view v = {.gone = 0};
     for (uint16_t node = 1; node <= node_count; node++) {
@@ -138,29 +138,29 @@ static inline struct view look(uint16_t me, uint64_t to)
     return v;
 }
 
-static inline enum stock_verdict judge_key(const struct view *v, uint16_t me,
-                                           const struct view_key *k, const struct stock_item *item)
+static inline enum stock_verdict decide_key(const struct view *v, uint16_t me,
+                                            const struct view_key *k, const struct stock_item *item)
 {
     if (k->n != item->n || k->buyer != buyer_of(item->buyer, item->buyer_len))
-        return STOCK_UNLIKE;
+        return STOCK_KEY_MISMATCH;
     if (k->ended)
         return STOCK_ENDED;
-    return k->node != me && k->number > v->nodes[k->node].done ? STOCK_BUSY : STOCK_SAME;
+    return k->node != me && k->number > v->nodes[k->node].done ? STOCK_BUSY : STOCK_DUPLICATE;
 }
 
 /* The verdict that an item must have; a grant changes the view. */
-static inline enum stock_verdict judge(struct view *v, uint16_t me, uint64_t *last,
-                                       const struct stock_item *item)
+static inline enum stock_verdict decide(struct view *v, uint16_t me, uint64_t *last,
+                                        const struct stock_item *item)
 {
     uint32_t key = key_of(item->key, item->key_len);
     uint32_t buyer = buyer_of(item->buyer, item->buyer_len);
-    if (key != NOBODY && v->keys[key].node != 0)
-        return judge_key(v, me, &v->keys[key], item);
-    if (item->how == STOCK_PROBE)
+    if (key != NO_NAME && v->keys[key].node != 0)
+        return decide_key(v, me, &v->keys[key], item);
+    if (item->kind == STOCK_LOOKUP)
         return STOCK_NO_KEY;
     if (now_state != STOCK_OPEN)
         return now_state == STOCK_PAUSED ? STOCK_IS_PAUSED : STOCK_IS_CLOSED;
-    if (limit > 0 && buyer != NOBODY && v->tickets[buyer] + item->n > limit)
+    if (limit > 0 && buyer != NO_NAME && v->tickets[buyer] + item->n > limit)
         return STOCK_LIMIT;
     if (v->gone + item->n > now_total)
         return STOCK_SOLD_OUT;
@@ -199,7 +199,7 @@ static inline void check_key(const struct view_key *k, const char *text)
     char want_text[160];
     snprintf(want_text, sizeof want_text, "%c%04x-%02x%010" PRIx64 ":%u:%" PRIu64 ":%s",
              k->ended ? 'e' : 'l', (unsigned)k->node, SLOT, k->number, k->n, k->due,
-             k->buyer != NOBODY ? buyer_names[k->buyer] : "");
+             k->buyer != NO_NAME ? buyer_names[k->buyer] : "");
     assert_string_equal(text, want_text);
 }
 
@@ -239,17 +239,17 @@ static inline void check_redis(const struct view *v)
     check_requests(v);
 }
 
-/* Every granted key is among the marks that a node has read, once it has read them all. */
-static inline void check_marks(const struct view *v)
+/* The key hashes that a node has read include every granted key, once it has read them all. */
+static inline void check_key_hashes(const struct view *v)
 {
-    if (!book->marks_known)
+    if (!book->hashes_known)
         return;
     for (uint32_t k = 0; k < KEYS; k++)
         if (v->keys[k].node != 0)
-            assert_true(times_marked(key_names[k]) >= 1);
+            assert_true(times_hashed(key_names[k]) >= 1);
 }
 
-/* The stream has every change once, and those of a node in order. */
+/* The stream has every change once, and each node's in order. */
 static inline void check_stream(void)
 {
     uint64_t at[BOOKS] = {0};

@@ -1,7 +1,7 @@
 /*
- * stock_trouble: what befalls two nodes and their Redis in a run of dice: Redis loses something or
- * falls back, and a node is given up by the word of the other's operator. It knows what is true
- * meanwhile: who has come back since, and what nobody can know before he has.
+ * stock_trouble: random failures of two nodes and their Redis: Redis loses something or falls back
+ * to a dump, and the operator of one node gives up the other. It keeps track of what is true
+ * meanwhile: which nodes have attached since, and what is unknown until they have.
  */
 #ifndef SPIKE_STOCK_TROUBLE_H
 #define SPIKE_STOCK_TROUBLE_H
@@ -10,9 +10,9 @@
 #include "tests/lib/stock_model.h"
 
 static uint64_t seed;
-static bool talks; /* says what it does to Redis */
+static bool traces; /* prints what it does to Redis */
 
-/* Of a node, since Redis was last tampered with: has attached; has stepped well then. */
+/* By node, since Redis was last tampered with: it has attached; it has stepped well after that. */
 static struct {
     bool came, calm;
 } since[BOOKS];
@@ -22,13 +22,13 @@ static bool under_feet; /* ... with an old dump, in a Redis that runs on */
 static bool has_dump;   /* database 1 has a copy of all keys ... */
 static bool dump_seen;  /* ... and every node has written since and remembers it */
 static bool dump_step[BOOKS];
-static bool given_up[BOOKS]; /* and has not attached since */
-/* Of a node that was given up together with what the stock knew of it, 0 for none: its tickets that
- * came back. Until it attaches again nobody buys with a key or a name, for its own are forgotten.
- */
+static bool evicted[BOOKS]; /* and has not attached since */
+/* A node that was given up together with what the stock had of it; 0: none. And its tickets that
+ * were given back. Until it attaches again no item has a key or a buyer, because its own are
+ * forgotten. */
 static uint16_t away;
 static uint32_t returned;
-/* Redis was emptied after this node had seen what the other has out, and heard of the last act. */
+/* Redis was emptied after this node had read what the other has taken, and the last act. */
 static bool knows_other[BOOKS];
 static uint32_t losses, reclaims, lost_journals, reopens;
 
@@ -41,9 +41,9 @@ static inline uint32_t below(uint32_t bound)
     return (uint32_t)(seed % bound);
 }
 
-static inline void say(const char *what, const char *to)
+static inline void trace(const char *what, const char *to)
 {
-    if (talks)
+    if (traces)
         print_message("node %u: %s %s\n", (unsigned)conf.node, what, to);
 }
 
@@ -67,7 +67,8 @@ static inline void unsettle(void)
         since[node].calm = false;
 }
 
-/* Who was away, or one who attaches while the other is, brings a repair or goes on as before. */
+/* A node that was away attaches, or one attaches while the other is away: a repair begins, or
+ * nothing changes. */
 static inline void comes_back(void)
 {
     if (away == conf.node) {
@@ -76,7 +77,7 @@ static inline void comes_back(void)
         unsettle();
         since[1].came = since[2].came = false;
     }
-    given_up[conf.node] = false;
+    evicted[conf.node] = false;
 }
 
 /* ---- a node is given up --------------------------------------------------------------------- */
@@ -94,7 +95,7 @@ static inline uint32_t out_of(const struct view *v, uint16_t node)
     return v->nodes[node].held + v->nodes[node].sold + v->nodes[node].waiting;
 }
 
-/* Nobody can tell any more what the other holds: it comes back with a repair. */
+/* What the other node holds is unknown from now on: it attaches with a repair. */
 static inline void goes_away(uint16_t node, uint32_t back)
 {
     away = node;
@@ -106,19 +107,19 @@ static inline void goes_away(uint16_t node, uint32_t back)
 
 static inline void random_reclaim(uint16_t other)
 {
-    struct view v = look(conf.node, book->pos);
+    struct view v = expected_view(conf.node, book->pos);
     bool silent = chance(80), lost = chance(30);
     uint32_t sold = v.nodes[other].sold, out = out_of(&v, other);
     if (silent)
         silence(other);
     assert_int_equal(give_up(other, lost), STOCK_OK);
-    if (!silent && !given_up[other]) {
+    if (!silent && !evicted[other]) {
         assert_int_equal(rc.outcome, STOCK_ALIVE);
         return;
     }
-    say(lost ? "gives up the other and its journal" : "gives up the other", "");
+    trace(lost ? "gives up the other and its journal" : "gives up the other", "");
     assert_given_up(other, lost ? sold : out, lost ? out - sold : 0);
-    given_up[other] = true;
+    evicted[other] = true;
     reclaims++;
     lost_journals += lost;
     if (lost)
@@ -131,19 +132,20 @@ static inline void random_reopen(uint16_t other)
     assert_non_null(heard);
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_given_up(other, heard->gone, 0);
-    given_up[other] = true;
-    say("reopens without the other", "");
+    evicted[other] = true;
+    trace("reopens without the other", "");
     reopens++;
     goes_away(other, 0);
     assert_int_equal(ask(0), STOCK_OK);
     stakes[conf.node].last = book->last;
 }
 
-/* Of the two, in a Redis that knows all, or that knows nothing and nobody else has come yet. */
+/* Gives up the other node, in a Redis that is whole, or in an empty one that the other has not
+ * attached to yet. */
 static inline void random_give_up(void)
 {
     uint16_t other = (uint16_t)(3 - conf.node);
-    if (away != 0 || given_up[conf.node])
+    if (away != 0 || evicted[conf.node])
         return;
     if (!troubled)
         random_reclaim(other);
@@ -154,9 +156,9 @@ static inline void random_give_up(void)
 
 /* ---- tampering ------------------------------------------------------------------------------ */
 
-static inline void note_who_knows(void)
+static inline void note_knowledge(void)
 {
-    struct view v = look(conf.node, book->pos);
+    struct view v = expected_view(conf.node, book->pos);
     for (uint16_t node = 1; node <= node_count; node++) {
         const struct stock_node *heard = heard_of(node, (uint16_t)(3 - node));
         knows_other[node] = heard != NULL && heard->gone == out_of(&v, (uint16_t)(3 - node)) &&
@@ -164,12 +166,12 @@ static inline void note_who_knows(void)
     }
 }
 
-/* A node that is known to be silent is not waited for, and so its keys are forgotten. */
-static inline bool nobody_is_silent(void)
+/* A repair does not wait for a node that was seen silent, so its keys are forgotten. */
+static inline bool no_node_is_silent(void)
 {
     for (uint16_t node = 1; node <= node_count; node++) {
         const struct stock_node *heard = heard_of((uint16_t)(3 - node), node);
-        if (given_up[node] || (heard != NULL && heard->silent))
+        if (evicted[node] || (heard != NULL && heard->silent))
             return false;
     }
     return true;
@@ -184,15 +186,15 @@ static inline void tamper(void)
     switch (below(10)) {
     case 0:
     case 9:
-        note_who_knows();
+        note_knowledge();
         redis_fixture_do(&redis, "FLUSHDB");
-        say("loses", "everything");
+        trace("loses", "everything");
         break;
     case 1:
     case 2:
     case 3:
         redis_fixture_do(&redis, "DEL %s", all_keys[key]);
-        say("loses", all_keys[key]);
+        trace("loses", all_keys[key]);
         break;
     case 4:
         if (!has_dump)
@@ -200,13 +202,13 @@ static inline void tamper(void)
         fall_back(true);
         for (uint16_t node = 1; node <= node_count; node++)
             stakes[node].attached = false;
-        say("finds", "an old dump in a new Redis");
+        trace("finds", "an old dump in a new Redis");
         break;
     case 5:
         if (!has_dump || !both)
             return;
         fall_back(false);
-        say("finds", "an old dump");
+        trace("finds", "an old dump");
         under_feet = true;
         break;
     case 6:
@@ -214,10 +216,10 @@ static inline void tamper(void)
             return;
         key = 1 + below(3);
         fall_back_alone(all_keys[key]);
-        say("finds an old", all_keys[key]);
+        trace("finds an old", all_keys[key]);
         break;
     default:
-        say("loses", lose_a_field(below(1000)));
+        trace("loses", lose_a_field(below(1000)));
     }
     losses++;
     troubled = true;

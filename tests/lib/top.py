@@ -1,8 +1,7 @@
 """spike-top, as the tests run it: in a terminal that tmux makes, or as a batch.
 
 A Console is one spike-top under a tmux server of its own, a child of the tests: both go when the
-tests end. What is on its screen is read with capture-pane, and always waited for, never slept for.
-"""
+tests end. Its screen is read with capture-pane; tests wait for what it shows and never sleep."""
 
 import json
 import pathlib
@@ -18,9 +17,9 @@ import spike
 TOP = str(pathlib.Path(spike.SERVER).with_name("spike-top"))
 COLUMNS = ("number address state req_s sold_s sold left p50 p99 conn err_s mem redis").split()
 ROW = re.compile(r"[> ] *(\d+) \S+ +(NEW|SAME|UP|START|[?]|REPAR!|DRAIN|SLOW!|REDIS!|DOWN!) ")
-# Runs the console between two marks: what stood there before must be there again afterwards.
+# Runs the console between two lines: the screen before it must be restored after it.
 AROUND = """echo "before"; modes=$(stty -g); "$@"; echo "exit $?"
-[ "$(stty -g)" = "$modes" ] && echo "modes kept"; exec sleep 1000"""
+[ "$(stty -g)" = "$modes" ] && echo "modes restored"; exec sleep 1000"""
 
 
 def figure(text):
@@ -31,16 +30,16 @@ def figure(text):
     return float(text.lstrip("<").rstrip("kM%!").replace(",", "")) * scale
 
 
-def three_nodes(place, missing=(), **options):
-    """A Redis and three nodes whose admin addresses stay the same when they are started again. Those
-    that are missing are not started, so that the others wait for them."""
-    redis = place.redis(persistence="always")
+def three_nodes(site, missing=(), **options):
+    """A Redis and three nodes, which keep their admin addresses when they are started again.
+    missing: nodes that are not started, so that the others wait for them."""
+    redis = site.redis(persistence="always")
     nodes = []
     for number in (1, 2, 3):
-        path = place.dir / f"n{number}"
+        path = site.dir / f"n{number}"
         settings = {"admin": f"unix:{path}", "advertise": f"unix:{path}", **options}
-        nodes.append(place.node(number, [1, 2, 3], redis, start=number not in missing, healthy=False,
-                                **settings))
+        nodes.append(site.node(number, [1, 2, 3], redis, start=number not in missing, healthy=False,
+                               **settings))
     for node in nodes if not missing else ():
         node.wait_healthy()
     return redis, nodes
@@ -52,7 +51,8 @@ def addresses(nodes):
 
 
 def run_top(*arguments, code=0, seconds=spike.SOON_S):
-    """Runs spike-top without a terminal to its end; answers what it said, on trouble its complaint."""
+    """Runs spike-top without a terminal to its end; returns its output, or else its standard error.
+    """
     done = subprocess.run([TOP, *map(str, arguments)], capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=seconds * spike.PATIENCE,
                           preexec_fn=spike.die_with_parent, check=False)
@@ -69,9 +69,9 @@ def rounds_of(text):
 class Console:
     """One spike-top on a screen of its own."""
 
-    def __init__(self, place, *arguments, cols=80, rows=24, term="screen", **env):
-        place.started.append(self)
-        self.socket = str(place.dir / f"tmux{len(place.started)}")
+    def __init__(self, site, *arguments, cols=80, rows=24, term="screen", **env):
+        site.started.append(self)
+        self.socket = str(site.dir / f"tmux{len(site.started)}")
         self.arguments = list(map(str, arguments))
         self.env = {"TERM": term, "LC_ALL": "C.UTF-8", **env}
         self.server = subprocess.Popen(["tmux", "-S", self.socket, "-f", "/dev/null", "-D"],
@@ -91,7 +91,7 @@ class Console:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    # -- looking
+    # -- the screen
 
     def text(self, colours=False):
         more = ["-e"] if colours else []
@@ -101,27 +101,27 @@ class Console:
         return self.text().split("\n")
 
     def wait_for(self, *patterns, seconds=spike.SOON_S):
-        """Waits until the screen has them all (regular expressions); answers the screen."""
-        seen = [""]
+        """Waits until the screen matches all the regular expressions; returns the screen."""
+        screen = [""]
 
         def shown():
-            seen[0] = self.text()
-            return all(re.search(p, seen[0], re.MULTILINE) for p in patterns)
+            screen[0] = self.text()
+            return all(re.search(p, screen[0], re.MULTILINE) for p in patterns)
 
         try:
             spike.wait(f"{patterns} on the screen", shown, seconds, step=0.03)
-        except AssertionError as vain:
-            raise AssertionError(f"{vain}:\n{seen[0]}") from None
-        return seen[0]
+        except AssertionError as timeout:
+            raise AssertionError(f"{timeout}:\n{screen[0]}") from None
+        return screen[0]
 
     def wait_question(self, pattern):
-        """Waits for the box with a question in it, whose lines are joined here."""
+        """Waits for the question box, whose lines are joined before they are matched."""
 
-        def asked():
+        def requests():
             lines = re.findall(r"\| (.{54}) \|", self.text())
             return re.search(pattern, " ".join(" ".join(lines).split()))
 
-        spike.wait(f"the question {pattern}", asked, step=0.03)
+        spike.wait(f"the question {pattern}", requests, step=0.03)
         return self
 
     def wait_gone(self, pattern):
@@ -132,7 +132,7 @@ class Console:
         return self.wait_for(rf"^[> ] *{number} \S+ +{re.escape(state)}", seconds=seconds)
 
     def is_sleeping_on(self, text, seconds):
-        """True if the screen shows nothing but `text` for so long, but for the clock."""
+        """True if the screen shows `text` unchanged for so long, except for the clock."""
         end = time.monotonic() + seconds
         still = re.sub(r"\d\d:\d\d:\d\d", "", text)
         while time.monotonic() < end:
@@ -141,14 +141,14 @@ class Console:
             time.sleep(0.1)
         return True
 
-    def ask_tmux(self, name):
+    def tmux_value(self, name):
         return self._tmux("display-message", "-p", "-t", "top:0.0", "#{%s}" % name).strip()
 
     def record(self, path):
-        """From now on, every byte that is written to the screen."""
+        """From now on copies every byte that is written to the screen into a file."""
         self._tmux("pipe-pane", "-t", "top:0.0", "exec cat >>" + shlex.quote(str(path)))
 
-    # -- touching
+    # -- keys
 
     def press(self, *keys):
         """Keys by tmux' names: Enter, Escape, Space, F1, C-l; a single character stands for itself."""
@@ -165,20 +165,20 @@ class Console:
         self.cols, self.rows = cols, rows
 
     def pid(self):
-        """Of spike-top itself, the child of the shell."""
-        shell = self.ask_tmux("pane_pid")
+        """The process id of spike-top itself, the child of the shell."""
+        shell = self.tmux_value("pane_pid")
 
         def child():
             return pathlib.Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
 
         return int(spike.wait("spike-top to run", child)[0])
 
-    def wait_exit(self, code, kept=True):
-        """The console has ended so, and the terminal is what it was before."""
-        text = self.wait_for(rf"^exit {code}$", "^modes kept$")
-        assert self.ask_tmux("alternate_on") == "0"
-        assert self.ask_tmux("cursor_flag") == "1", "the cursor is hidden"
-        if kept:
+    def wait_exit(self, code, restored=True):
+        """Waits until the console has ended with that code; the terminal is as before."""
+        text = self.wait_for(rf"^exit {code}$", "^modes restored$")
+        assert self.tmux_value("alternate_on") == "0"
+        assert self.tmux_value("cursor_flag") == "1", "the cursor is hidden"
+        if restored:
             assert text.lstrip("\n").startswith("before\n"), text
         return text
 
@@ -209,13 +209,13 @@ def total_of(text):
 
 
 class Impostor:
-    """Something that listens where a node should. answer: bytes, or a function that answers them;
-    None: it accepts, reads, and says nothing."""
+    """A listener at a node's address. answer: bytes, or a function that returns them; None: it
+    accepts, reads, and sends nothing."""
 
-    def __init__(self, place, answer, closes=True):
-        place.started.append(self)
+    def __init__(self, site, answer, closes=True):
+        site.started.append(self)
         self.answer = answer if callable(answer) else lambda: answer
-        self.closes, self.open, self.asked = closes, [], 0
+        self.closes, self.open, self.requests = closes, [], 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         threading.Thread(target=self._run, daemon=True).start()
@@ -232,7 +232,7 @@ class Impostor:
         self.open.append(sock)
         try:
             sock.recv(4096)
-            self.asked += 1
+            self.requests += 1
             answer = self.answer()
             if answer is None:
                 return

@@ -1,30 +1,34 @@
 /*
- * Why: an audit that finds no breach in a journal that no server would take tells an operator that
- * all is well with books that are broken. Whatever the server's verifier refuses, the audit must
- * not pass; and what the verifier takes is as sound as it was written, so the audit must pass it.
+ * Why: an audit that finds no breach in a journal that no server accepts tells an operator that a
+ * damaged journal is sound. What the server's verifier refuses, the audit must not pass; and what
+ * the verifier accepts is as sound as it was written, so the audit must pass it.
  *
- * Random damages: flipped bits, cuts, pages that have changed places. The seed is printed; given as
- * the argument it repeats the run.
+ * Random damage: flipped bits, cuts, pages that are swapped. The seed is printed; given as the
+ * argument it repeats the run.
  */
-/* needs: storage/log/account.c storage/log/audit.c storage/log/audit_acts.c
- * storage/log/audit_journals.c storage/log/audit_names.c storage/log/audit_redis.c
- * storage/log/export.c storage/log/names.c storage/log/row.c storage/log/source.c
- * storage/log/stat.c storage/log/tail.c conf/base/conf.c conf/base/conf_addr.c
- * conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c conf/base/conf_value.c
- * conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
- * storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
- * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/tally.c storage/journal/verify.c storage/stock/look.c storage/stock/link.c
- * server/mem/arena.c -lhiredis -llmdb -lsodium -ldeflate */
-#include "tests/unit/journal_dir.h"
+/* needs: storage/log/audit_totals.c storage/log/audit.c storage/log/audit_admin.c
+ * storage/log/audit_journals.c storage/log/audit_keys.c storage/log/audit_stream.c
+ * storage/log/findings.c storage/log/audit_redis.c storage/log/export.c storage/log/key_index.c
+ * storage/log/buyer_index.c storage/log/name_hash.c storage/log/row.c storage/log/source.c
+ * storage/log/stat.c storage/log/tail.c conf/base/conf_diff.c conf/base/conf.c
+ * conf/base/conf_addr.c conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c
+ * conf/base/conf_value.c conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/key_hash.c
+ * conf/base/orderid.c storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/pages.c
+ * storage/journal/metas.c storage/journal/leaves.c storage/journal/history.c
+ * storage/journal/journal_mend.c storage/journal/record.c storage/journal/node_totals.c
+ * storage/journal/verify.c storage/stock/redis_inspect.c storage/stock/redis_inspect_hash.c
+ * storage/stock/redis_conn.c conf/base/arena.c -lhiredis -llmdb -lsodium -ldeflate */
+#include "tests/unit/journal_fixture.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "storage/log/inside.h"
+#include "storage/journal/verify.h"
+#include "storage/log/commands.h"
 
 #define PAY_BY 5
 #include "tests/unit/audit_records.h"
@@ -45,7 +49,7 @@ static uint64_t below(uint64_t bound)
 }
 
 struct books {
-    struct place place;
+    struct test_dir where;
     char conf[80];
     int fd; /* of data.mdb */
     size_t bytes;
@@ -74,8 +78,8 @@ static int begin(void **state)
 {
     static struct books b;
     struct stat st;
-    place_make(&b.place);
-    struct journal *j = place_open(&b.place, 4 * MEGABYTE);
+    test_dir_make(&b.where);
+    struct journal *j = test_dir_open(&b.where, 4 * MEGABYTE);
     put(j, sale(ORDERS, 1));
     for (uint64_t number = 1; number <= ORDERS; number++) {
         sell(j, number);
@@ -83,12 +87,12 @@ static int begin(void **state)
             commit(j);
     }
     journal_close(j);
-    snprintf(b.conf, sizeof b.conf, "%s/conf", b.place.root);
+    snprintf(b.conf, sizeof b.conf, "%s/conf", b.where.root);
     FILE *conf = fopen(b.conf, "we");
     fprintf(conf, "node 7; listen 127.0.0.1:0; journal \"%s\"; event ticket { total %d; }\n",
-            b.place.dir, ORDERS);
+            b.where.dir, ORDERS);
     assert_int_equal(fclose(conf), 0);
-    b.fd = open(b.place.data, O_RDWR | O_CLOEXEC);
+    b.fd = open(b.where.data, O_RDWR | O_CLOEXEC);
     assert_int_equal(fstat(b.fd, &st), 0);
     b.bytes = (size_t)st.st_size;
     b.sound = malloc(b.bytes);
@@ -103,7 +107,7 @@ static int end(void **state)
     free(b->sound);
     close(b->fd);
     unlink(b->conf);
-    place_remove(&b->place);
+    test_dir_remove(&b->where);
     return 0;
 }
 
@@ -111,20 +115,20 @@ static int end(void **state)
 static int audit(const struct books *b, bool deep)
 {
     struct fault f;
-    struct sources all;
     struct options o = {.format = ROW_CSV};
     char path[sizeof b->conf], *paths[] = {path}, *said = NULL;
     size_t len = 0;
     FILE *real = stdout;
     strcpy(path, b->conf);
-    if (!sources_open(&all, paths, 1, deep, &f))
+    struct sources *all = sources_open(paths, 1, deep, &f);
+    if (all == NULL)
         return EXIT_TROUBLE;
     stdout = open_memstream(&said, &len);
-    int code = audit_run(&all, &o, &f);
+    int code = audit_run(all, &o, &f);
     fclose(stdout);
     stdout = real;
     free(said);
-    sources_close(&all);
+    sources_close(all);
     return code;
 }
 
@@ -160,7 +164,7 @@ static void damage(const struct books *b, char words[96])
     }
 }
 
-static void the_audit_passes_what_the_server_takes(void **state)
+static void the_audit_passes_what_the_server_accepts(void **state)
 {
     const struct books *b = *state;
     unsigned refused = 0, by_pages = 0;
@@ -168,17 +172,17 @@ static void the_audit_passes_what_the_server_takes(void **state)
     for (unsigned i = 0; i <= DAMAGES; i++) {
         struct fault f = {""};
         struct leftover l;
-        bool taken = journal_verify(b->place.dir, &l, &f);
+        bool accepted = journal_verify(b->where.dir, &l, &f);
         int code = audit(b, true);
-        if (taken != (code == 0))
+        if (accepted != (code == 0))
             fail_msg("%s: the audit exits %d, and the server %s", words, code,
-                     taken ? "takes it" : f.text);
-        refused += !taken;
-        by_pages += !taken && audit(b, false) == 0;
+                     accepted ? "accepts it" : f.text);
+        refused += !accepted;
+        by_pages += !accepted && audit(b, false) == 0;
         assert_int_equal(pwrite(b->fd, b->sound, b->bytes, 0), b->bytes);
         damage(b, words);
     }
-    printf("%u of %d refused; of these %u were passed by a look at pages and records alone\n",
+    printf("%u of %d refused; of these %u were passed by a check of pages and records alone\n",
            refused, DAMAGES, by_pages);
     assert_true(refused > DAMAGES / 10);
 }
@@ -186,7 +190,7 @@ static void the_audit_passes_what_the_server_takes(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_audit_passes_what_the_server_takes, begin, end),
+        cmocka_unit_test_setup_teardown(the_audit_passes_what_the_server_accepts, begin, end),
     };
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)getpid() + 1;
     printf("seed %" PRIu64 "\n", seed);

@@ -1,14 +1,14 @@
 /*
- * audit_records: what a journal may say, to be put together by hand. For the tests of spike-log:
- * each is a program of its own, so what is here is static. Before it: #define PAY_BY, the end of a
- * hold.
+ * audit_records: makes the records of a journal by hand, for the tests of spike-log. Each test is a
+ * program of its own, so the functions are static. Define PAY_BY, the end of a hold, before.
  */
 #ifndef SPIKE_AUDIT_RECORDS_H
 #define SPIKE_AUDIT_RECORDS_H
 
 #include <string.h>
 
-#include "storage/log/inside.h"
+#include "storage/journal/journal.h"
+#include "storage/journal/node_totals.h"
 
 static inline struct record sale(uint32_t total, uint8_t id)
 {
@@ -36,7 +36,7 @@ static inline struct record with(struct record r, const char *buyer, const char 
     return r;
 }
 
-/* What becomes of a granted order. */
+/* A change of the granted order from one state to another. */
 static inline struct record change(struct record r, uint8_t was, uint8_t state)
 {
     r.kind = RECORD_CHANGE;

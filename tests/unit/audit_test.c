@@ -1,25 +1,27 @@
 /*
- * Why: an audit that overlooks a broken promise is worse than none, and one that cries at a sound
- * journal is soon ignored. Whole commands over journals with everything that a record can say:
- * held, expired, paid late, refused, keys, buyers, acts of operators. (Record by record:
- * account_test.)
+ * Why: an audit that overlooks a broken promise is worse than none, and one that reports a breach
+ * in a sound journal is soon ignored. Whole commands run over journals with everything that a
+ * record can hold: held, expired, paid late, refused, keys, buyers, acts of operators. (Record by
+ * record: audit_totals_test.)
  */
-/* needs: storage/log/account.c storage/log/audit.c storage/log/audit_acts.c
- *        storage/log/audit_journals.c storage/log/audit_names.c storage/log/audit_redis.c
- * storage/log/export.c storage/log/names.c storage/log/row.c storage/log/source.c
- * storage/log/stat.c storage/log/tail.c conf/base/conf.c conf/base/conf_addr.c
- * conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c conf/base/conf_value.c
- *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/mark.c conf/base/orderid.c
- *        storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
- * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/tally.c storage/journal/verify.c
- *        storage/stock/look.c storage/stock/link.c server/mem/arena.c
- *        -lhiredis -llmdb -lsodium -ldeflate */
-#include "tests/unit/journal_dir.h"
+/* needs: storage/log/audit_totals.c storage/log/audit.c storage/log/audit_admin.c
+ *        storage/log/audit_journals.c storage/log/audit_keys.c storage/log/audit_stream.c
+ * storage/log/findings.c storage/log/audit_redis.c storage/log/export.c storage/log/key_index.c
+ * storage/log/buyer_index.c storage/log/name_hash.c storage/log/row.c storage/log/source.c
+ * storage/log/stat.c storage/log/tail.c conf/base/conf_diff.c conf/base/conf.c
+ * conf/base/conf_addr.c conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c
+ * conf/base/conf_value.c conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/key_hash.c
+ * conf/base/orderid.c storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/pages.c
+ * storage/journal/metas.c storage/journal/leaves.c storage/journal/history.c
+ * storage/journal/journal_mend.c storage/journal/record.c storage/journal/node_totals.c
+ * storage/journal/verify.c storage/stock/redis_inspect.c storage/stock/redis_inspect_hash.c
+ * storage/stock/redis_conn.c conf/base/arena.c -lhiredis -llmdb -lsodium -ldeflate */
+#include "tests/unit/journal_fixture.h"
 
-#include "storage/log/inside.h"
+#include "storage/log/commands.h"
 #include "storage/stock/stock.h"
 
 #define PAY_BY 5 /* every record here is later: its time is 10 times its seq */
@@ -27,7 +29,7 @@
 
 /* ---- records, as they follow each other ----------------------------------------------------- */
 
-/* Node 0: nobody knows who it was. */
+/* Node 0: the node of the act is unknown. */
 static struct record act(uint16_t node, uint8_t state, uint32_t total, uint32_t version)
 {
     return (struct record){
@@ -37,13 +39,12 @@ static struct record act(uint16_t node, uint8_t state, uint32_t total, uint32_t 
 /* ---- whole commands over journals ----------------------------------------------------------- */
 
 struct shop {
-    struct place place[2];
+    struct test_dir where[2];
     struct journal *journal[2]; /* being written */
-    struct source source[2];
-    struct sources all;
-    uint32_t limit[2]; /* of a buyer, as the configurations say */
-    char *said;
-    size_t said_len;
+    uint32_t limit[2];          /* of a buyer, by the configuration; 0 none */
+    char *conf[2];              /* the file of the configuration */
+    char *output;
+    size_t output_len;
 };
 
 static int shop_begin(void **state)
@@ -52,13 +53,13 @@ static int shop_begin(void **state)
     struct record r = sale(5, 1);
     assert_non_null(s);
     for (int i = 0; i < 2; i++) {
-        const struct journal_options o = {.dir = s->place[i].dir,
+        const struct journal_options o = {.dir = s->where[i].dir,
                                           .size = MEGABYTE,
                                           .node = (uint16_t)(i + 1),
                                           .events = {"ticket"},
                                           .event_count = 1};
         struct fault f;
-        place_make(&s->place[i]);
+        test_dir_make(&s->where[i]);
         s->journal[i] = journal_open(&o, &f);
         assert_non_null(s->journal[i]);
         journal_append(s->journal[i], 0, &r, 1);
@@ -71,13 +72,14 @@ static int shop_end(void **state)
 {
     struct shop *s = *state;
     for (uint32_t i = 0; i < 2; i++) {
-        if (s->source[i].journal)
-            journal_close(s->source[i].journal);
+        if (s->conf[i] != NULL)
+            unlink(s->conf[i]);
+        free(s->conf[i]);
         if (s->journal[i])
             journal_close(s->journal[i]);
-        place_remove(&s->place[i]);
+        test_dir_remove(&s->where[i]);
     }
-    free(s->said);
+    free(s->output);
     free(s);
     return 0;
 }
@@ -88,44 +90,55 @@ static void put(struct shop *s, int node, struct record r)
     journal_append(j, 0, &r, (journal_end(j, 0) + 1) * 10);
 }
 
-/* Closes what was written and runs a command over `count` of the journals; keeps what it says. */
+/* Closes the journal of the node and writes its configuration. */
+static char *finish(struct shop *s, int i)
+{
+    char limit[32] = "";
+    commit(s->journal[i]);
+    journal_close(s->journal[i]);
+    s->journal[i] = NULL;
+    if (s->limit[i] > 0)
+        snprintf(limit, sizeof limit, "limit %u; ", s->limit[i]);
+    assert_true(asprintf(&s->conf[i], "%s/conf", s->where[i].root) > 0);
+    FILE *conf = fopen(s->conf[i], "we");
+    fprintf(conf, "node %d; listen 127.0.0.1:0; journal \"%s\"; event ticket { total 5; %s}\n",
+            i + 1, s->where[i].dir, limit);
+    assert_int_equal(fclose(conf), 0);
+    return s->conf[i];
+}
+
+/* Runs a command over the first `count` of the journals and keeps its output. They are not
+ * verified: the command must find what is wrong. */
 static int run(struct shop *s, uint32_t count,
                int (*command)(const struct sources *, const struct options *, struct fault *),
                struct options o)
 {
     struct fault f;
     FILE *real = stdout;
-    s->all = (struct sources){.at = s->source, .count = count};
-    for (uint32_t i = 0; i < 2; i++) {
-        commit(s->journal[i]);
-        journal_close(s->journal[i]);
-        s->journal[i] = NULL;
-        strcpy(s->source[i].conf.journal, s->place[i].dir);
-        strcpy(s->source[i].conf.events[0].name, "ticket");
-        s->source[i].conf.events[0].limit = s->limit[i];
-        s->source[i].conf.event_count = 1;
-        s->source[i].journal = journal_open_reader(s->place[i].dir, &f);
-        assert_non_null(s->source[i].journal);
-    }
-    stdout = open_memstream(&s->said, &s->said_len);
+    char *confs[] = {finish(s, 0), finish(s, 1)};
+    struct sources *all = sources_open(confs, count, false, &f);
+    if (all == NULL)
+        fail_msg("%s", f.text);
+    stdout = open_memstream(&s->output, &s->output_len);
     assert_non_null(stdout);
-    int code = command(&s->all, &o, &f);
+    int code = command(all, &o, &f);
     fclose(stdout);
     stdout = real;
+    sources_close(all);
     return code;
 }
 
-static void check_said(const struct shop *s, const char *line)
+static void check_printed(const struct shop *s, const char *line)
 {
-    if (strstr(s->said, line) == NULL)
-        fail_msg("not said: %s\n%s", line, s->said);
+    if (strstr(s->output, line) == NULL)
+        fail_msg("not printed: %s\n%s", line, s->output);
 }
 
 static void audit(struct shop *s, int expected)
 {
     int code = run(s, 2, audit_run, (struct options){0});
     if (code != expected)
-        fail_msg("exit %d, not %d\n%s", code, expected, s->said);
+        fail_msg("exit %d, not %d\n%s", code, expected, s->output);
 }
 
 static void test_audit_sound(void **state)
@@ -141,15 +154,15 @@ static void test_audit_sound(void **state)
     put(s, 1, late(two, 3));
     s->limit[0] = s->limit[1] = 3;
     audit(s, 0);
-    check_said(s, "P1 no oversell: event ticket: 3 sold and 2 held of 5, 2 journals\n");
-    check_said(s, "P2 durable: event ticket: node 1: 6 records, ");
-    check_said(s, "P3 one state each: event ticket: 3 orders: 1 held, 2 sold, 0 cancelled, 0 "
-                  "expired; paid late: 1 sold again, 0 refused\n");
-    check_said(s, "P4 exactly once: event ticket: 3 order ids, none twice; 3 keys, one order "
-                  "each\n");
-    check_said(s, "limit: event ticket: 2 buyers, none with more than 3\n");
-    check_said(s, "sale: event ticket: 01010101, 2 journals\n");
-    check_said(s, "no breach\n");
+    check_printed(s, "P1 no oversell: event ticket: 3 sold and 2 held of 5, 2 journals\n");
+    check_printed(s, "P2 durable: event ticket: node 1: 6 records, ");
+    check_printed(s, "P3 one state each: event ticket: 3 orders: 1 held, 2 sold, 0 cancelled, 0 "
+                     "expired; paid late: 1 sold again, 0 refused\n");
+    check_printed(s, "P4 exactly once: event ticket: 3 order ids, none twice; 3 keys, one order "
+                     "each\n");
+    check_printed(s, "limit: event ticket: 2 buyers, none with more than 3\n");
+    check_printed(s, "sale: event ticket: 01010101, 2 journals\n");
+    check_printed(s, "no breach\n");
 }
 
 static void test_audit_oversold(void **state)
@@ -158,8 +171,8 @@ static void test_audit_oversold(void **state)
     put(s, 1, grant(1, ORDER_SOLD, 3));
     put(s, 2, grant(1, ORDER_HELD, 3));
     audit(s, EXIT_BREACH);
-    check_said(s, "BREACH P1 no oversell: event ticket: 3 sold and 3 held of 5, 2 journals\n");
-    check_said(s, "1 breach\n");
+    check_printed(s, "BREACH P1 no oversell: event ticket: 3 sold and 3 held of 5, 2 journals\n");
+    check_printed(s, "1 breach\n");
 }
 
 static void test_audit_illegal_change(void **state)
@@ -170,7 +183,7 @@ static void test_audit_illegal_change(void **state)
     put(s, 1, change(r, ORDER_SOLD, ORDER_CANCELLED));
     put(s, 1, change(r, ORDER_CANCELLED, ORDER_SOLD));
     audit(s, EXIT_BREACH);
-    check_said(s, "record 4: an order cannot change in this way\n");
+    check_printed(s, "record 4: an order cannot change in this way\n");
 }
 
 static void test_audit_refused_for_good(void **state)
@@ -182,7 +195,7 @@ static void test_audit_refused_for_good(void **state)
     put(s, 1, refusal(r));
     put(s, 1, late(r, 2));
     audit(s, EXIT_BREACH);
-    check_said(s, "record 5: the late payment of the order was refused before\n");
+    check_printed(s, "record 5: the late payment of the order was refused before\n");
 }
 
 static void test_audit_expired_too_early(void **state)
@@ -193,7 +206,7 @@ static void test_audit_expired_too_early(void **state)
     put(s, 1, r);
     put(s, 1, change(r, ORDER_HELD, ORDER_EXPIRED));
     audit(s, EXIT_BREACH);
-    check_said(s, "record 3: the order expired before its time to be paid was over\n");
+    check_printed(s, "record 3: the order expired before its time to be paid was over\n");
 }
 
 static void test_audit_key_twice(void **state)
@@ -202,7 +215,7 @@ static void test_audit_key_twice(void **state)
     put(s, 1, with(grant(1, ORDER_SOLD, 1), "", "k"));
     put(s, 2, with(grant(1, ORDER_HELD, 1), "", "k"));
     audit(s, EXIT_BREACH);
-    check_said(s, "BREACH P4 exactly once: event ticket: 1 key with more than one order");
+    check_printed(s, "BREACH P4 exactly once: event ticket: 1 key with more than one order");
 }
 
 /* A key is used up by an order that has ended, too. */
@@ -214,7 +227,7 @@ static void test_audit_key_of_ended(void **state)
     put(s, 1, change(r, ORDER_HELD, ORDER_EXPIRED));
     put(s, 2, r);
     audit(s, EXIT_BREACH);
-    check_said(s, "BREACH P4 exactly once: event ticket: 1 key with more than one order");
+    check_printed(s, "BREACH P4 exactly once: event ticket: 1 key with more than one order");
 }
 
 /* At every moment within a journal, and at the end over all. */
@@ -227,10 +240,10 @@ static void test_audit_limit(void **state)
     put(s, 1, change(r, ORDER_HELD, ORDER_EXPIRED));
     s->limit[0] = s->limit[1] = 2;
     audit(s, EXIT_BREACH);
-    check_said(s,
-               "BREACH limit: event ticket: node 1: 1 time a buyer was given more than 2; record "
-               "3 was the first, and made it 3\n");
-    check_said(s, "\nlimit: event ticket: 1 buyer, none with more than 2\n");
+    check_printed(
+        s, "BREACH limit: event ticket: node 1: 1 time a buyer was given more than 2; record "
+           "3 was the first, and made it 3\n");
+    check_printed(s, "\nlimit: event ticket: 1 buyer, none with more than 2\n");
 }
 
 static void test_audit_limit_over_nodes(void **state)
@@ -240,7 +253,7 @@ static void test_audit_limit_over_nodes(void **state)
     put(s, 2, with(grant(1, ORDER_HELD, 2), "ann", ""));
     s->limit[0] = s->limit[1] = 2;
     audit(s, EXIT_BREACH);
-    check_said(s, "BREACH limit: event ticket: 1 of 1 buyers with more than 2, up to 3\n");
+    check_printed(s, "BREACH limit: event ticket: 1 of 1 buyers with more than 2, up to 3\n");
 }
 
 static void test_audit_other_sale(void **state)
@@ -248,7 +261,7 @@ static void test_audit_other_sale(void **state)
     struct shop *s = *state;
     put(s, 2, sale(5, 2));
     audit(s, EXIT_BREACH);
-    check_said(s, "BREACH sale: event ticket: 1 of 2 journals are of another sale\n");
+    check_printed(s, "BREACH sale: event ticket: 1 of 2 journals are of another sale\n");
 }
 
 static void test_audit_known_and_not_given(void **state)
@@ -257,7 +270,7 @@ static void test_audit_known_and_not_given(void **state)
     for (uint16_t node = 1; node <= 4; node++)
         put(s, 1, (struct record){.kind = RECORD_KNOWN, .node = node});
     audit(s, 0);
-    check_said(s, "so the sums cannot be closed: 3 4\n");
+    check_printed(s, "so the sums cannot be closed: 3 4\n");
 }
 
 static void test_audit_acts(void **state)
@@ -267,7 +280,8 @@ static void test_audit_acts(void **state)
     put(s, 2, act(1, STOCK_PAUSED, 9, 2));
     put(s, 1, act(0, STOCK_CLOSED, 9, 3));
     audit(s, 0);
-    check_said(s, "\nacts: event ticket: closed, total 9, version 3, known to 1 of 2 journals\n");
+    check_printed(s,
+                  "\nacts: event ticket: closed, total 9, version 3, known to 1 of 2 journals\n");
 }
 
 static void test_audit_sold_after_close(void **state)
@@ -277,7 +291,8 @@ static void test_audit_sold_after_close(void **state)
     put(s, 1, act(0, STOCK_OPEN, 5, 2));
     put(s, 1, grant(1, ORDER_SOLD, 1));
     audit(s, EXIT_BREACH);
-    check_said(s, "BREACH acts: event ticket: node 1: record 2 closed the event, and 1 order got "
+    check_printed(s,
+                  "BREACH acts: event ticket: node 1: record 2 closed the event, and 1 order got "
                   "tickets after it, the first with record 4\n");
 }
 
@@ -288,7 +303,8 @@ static void test_audit_lost_act(void **state)
     put(s, 1, act(1, STOCK_PAUSED, 5, 2));
     put(s, 2, act(2, STOCK_OPEN, 5, 2));
     audit(s, EXIT_BREACH);
-    check_said(s, "BREACH acts: event ticket: of version 2 node 1 says paused, total 5, and node 2 "
+    check_printed(s,
+                  "BREACH acts: event ticket: of version 2 node 1 says paused, total 5, and node 2 "
                   "open, total 5; acts were lost\n");
 }
 
@@ -298,11 +314,11 @@ static void test_audit_lost_restock(void **state)
     put(s, 1, act(1, STOCK_OPEN, 6, 2));
     put(s, 2, act(1, STOCK_OPEN, 7, 2));
     audit(s, EXIT_BREACH);
-    check_said(s, "of version 2 node 1 says open, total 6, and node 2 open, total 7; acts were "
-                  "lost\n");
+    check_printed(s, "of version 2 node 1 says open, total 6, and node 2 open, total 7; acts were "
+                     "lost\n");
 }
 
-/* Who sets the total by hand raises no version; a node that is away does not hear of it. */
+/* A total that is set by hand raises no version; a node that is away does not learn of it. */
 static void test_audit_set_by_hand(void **state)
 {
     struct shop *s = *state;
@@ -310,11 +326,11 @@ static void test_audit_set_by_hand(void **state)
     put(s, 2, act(1, STOCK_PAUSED, 6, 2));
     put(s, 1, act(0, STOCK_PAUSED, 8, 2));
     audit(s, 0);
-    check_said(s, "open: event ticket: of version 2 node 1 says paused, total 8, and node 2 "
-                  "paused, total 6; somebody set it by hand");
+    check_printed(s, "open: event ticket: of version 2 node 1 says paused, total 8, and node 2 "
+                     "paused, total 6; somebody set it by hand");
 }
 
-/* A node that has just come to the sale knows the total; the state stands in its next record. */
+/* A node that has just attached has the total; the state is in its next record. */
 static void test_audit_newcomer(void **state)
 {
     struct shop *s = *state;
@@ -323,13 +339,14 @@ static void test_audit_newcomer(void **state)
     put(s, 1, act(1, STOCK_PAUSED, 5, 2));
     put(s, 2, r);
     audit(s, 0);
-    check_said(s, "\nacts: event ticket: paused, total 5, version 2, known to 2 of 2 journals\n");
-    assert_null(strstr(s->said, "open:"));
+    check_printed(s,
+                  "\nacts: event ticket: paused, total 5, version 2, known to 2 of 2 journals\n");
+    assert_null(strstr(s->output, "open:"));
 }
 
 static void check_row(const struct shop *s, int line, const char *before, const char *after)
 {
-    const char *at = s->said;
+    const char *at = s->output;
     for (; line > 0; line--)
         at = strchr(at, '\n') + 1;
     assert_memory_equal(at, before, strlen(before));
@@ -338,7 +355,7 @@ static void check_row(const struct shop *s, int line, const char *before, const 
 
 static void check_lines(const struct shop *s, int lines)
 {
-    for (const char *at = s->said; *at != '\0'; at++)
+    for (const char *at = s->output; *at != '\0'; at++)
         lines -= *at == '\n';
     assert_int_equal(lines, 0);
 }
@@ -362,7 +379,7 @@ static void test_export_orders(void **state)
     put_some_orders(s);
     assert_int_equal(run(s, 2, export_run, (struct options){0}), 0);
     static const char header[] = "seq,time_ms,order,event,state,n,buyer,key,pay_by\n";
-    assert_memory_equal(s->said, header, sizeof header - 1);
+    assert_memory_equal(s->output, header, sizeof header - 1);
     check_row(s, 1, "2,70,", ",ticket,sold,2,ann,\"k,1\",5\n");
     check_row(s, 2, "3,50,", ",ticket,expired,1,,,5\n");
     check_lines(s, 3);
@@ -380,11 +397,11 @@ static void test_export_changes(void **state)
     check_row(s, 4, "5,50,", ",ticket,expired,1,,,5\n");
     check_row(s, 5, "7,70,", ",ticket,sold,2,ann,\"k,1\",5\n");
     check_lines(s, 6);
-    const char *granted = strstr(s->said, "\n2,20,"), *paid = strstr(s->said, "\n7,70,");
+    const char *granted = strstr(s->output, "\n2,20,"), *paid = strstr(s->output, "\n7,70,");
     assert_memory_equal(granted + 6, paid + 6, ORDERID_TEXT); /* an order keeps its id */
 }
 
-/* Whom to refund: what was refused and when, and else as the order is. */
+/* The orders to refund: what was refused and when, and else as the order is. */
 static void test_export_refused(void **state)
 {
     struct shop *s = *state;
@@ -411,18 +428,18 @@ static void test_stat(void **state)
     put(s, 1, act(2, STOCK_OPEN, 9, 3));
     put(s, 1, act(0, STOCK_OPEN, 8, 3));
     assert_int_equal(run(s, 1, stat_run, (struct options){0}), 0);
-    check_said(s, "\n  node      1\n");
-    check_said(s, "\n  sale      01010101 unified\n  total     8\n  version   3\n");
-    check_said(s, "\n  records   10\n  orders    2\n  held      0\n  sold      1\n"
-                  "  cancelled 0\n  expired   1\n  tickets   3 granted, 0 held, 2 sold\n"
-                  "  late      1 sold again, 1 refused, to be refunded: export --refused lists "
-                  "them\n  first     1970-01-01T00:00:00.001Z\n");
-    check_said(s, "\n  acts      3\n"
-                  "  act       2025-12-01T02:00:00.123Z paused, total 9, version 2, by node 2, "
-                  "from 127.0.0.1\n"
-                  "  act       - open, total 9, version 3, by node 2\n"
-                  "  act       1970-01-01T00:00:00.100Z open, total 8, version 3, by somebody "
-                  "unknown\n");
+    check_printed(s, "\n  node      1\n");
+    check_printed(s, "\n  sale      01010101 unified\n  total     8\n  version   3\n");
+    check_printed(s, "\n  records   10\n  orders    2\n  held      0\n  sold      1\n"
+                     "  cancelled 0\n  expired   1\n  tickets   3 granted, 0 held, 2 sold\n"
+                     "  late      1 sold again, 1 refused, to be refunded: export --refused lists "
+                     "them\n  first     1970-01-01T00:00:00.001Z\n");
+    check_printed(s, "\n  acts      3\n"
+                     "  act       2025-12-01T02:00:00.123Z paused, total 9, version 2, by node 2, "
+                     "from 127.0.0.1\n"
+                     "  act       - open, total 9, version 3, by node 2\n"
+                     "  act       1970-01-01T00:00:00.100Z open, total 8, version 3, by somebody "
+                     "unknown\n");
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /*
- * Why: an operator changes spike.conf minutes before a sale. What is right must mean what
- * spike.conf(5) says, and what is wrong must be refused with the line to look at: a setting that is
- * silently misread sells the wrong number of tickets.
+ * Why: an operator changes spike.conf minutes before a sale. What is correct must mean what
+ * spike.conf(5) says, and what is wrong must be refused with its line: a setting that is silently
+ * misread sells the wrong number of tickets.
  */
 /* needs: conf/base/conf.c conf/base/conf_addr.c conf/base/conf_finish.c conf/base/conf_lex.c
  * conf/base/conf_print.c conf/base/conf_settings.c conf/base/conf_value.c conf/base/fault.c
@@ -63,11 +63,11 @@ static void must_load(const char *text)
 /* The error stands at FILE:LINE and contains `part`. */
 static void must_point(const char *name, int line, const char *part)
 {
-    char place[300];
-    snprintf(place, sizeof place, "%s/%s:%d: ", dir, name, line);
-    if (strncmp(why.text, place, strlen(place)) != 0)
-        fail_msg("not at %s but: %s", place, why.text);
-    if (strstr(why.text + strlen(place), part) == NULL)
+    char location[300];
+    snprintf(location, sizeof location, "%s/%s:%d: ", dir, name, line);
+    if (strncmp(why.text, location, strlen(location)) != 0)
+        fail_msg("not at %s but: %s", location, why.text);
+    if (strstr(why.text + strlen(location), part) == NULL)
         fail_msg("does not say '%s': %s", part, why.text);
 }
 
@@ -75,7 +75,7 @@ static void must_refuse(const char *text, int line, const char *part)
 {
     write_file("a.conf", text);
     if (conf_load(&conf, path_of("a.conf"), &why))
-        fail_msg("taken: %s", text);
+        fail_msg("accepted: %s", text);
     must_point("a.conf", line, part);
 }
 
@@ -94,7 +94,7 @@ static void must_refuse_event(const char *setting, const char *part)
     must_refuse(text, 3, part);
 }
 
-static void the_least_file_has_all_defaults(void **state)
+static void the_shortest_file_has_all_defaults(void **state)
 {
     (void)state;
     must_load(BASE SALE);
@@ -214,7 +214,7 @@ static void structure(void **state)
     must_refuse("total 1;", 1, "belongs in the block of event");
     must_refuse("node 1;\n\nnode 2;", 3, "set twice");
     must_refuse(BASE "event e { total 1;\n total 1; }", 2, "set twice");
-    must_refuse(BASE SALE "\n" SALE, 2, "stands there twice");
+    must_refuse(BASE SALE "\n" SALE, 2, "is listed twice");
     must_refuse(BASE "event E { total 1; }", 1, "a-z");
     must_refuse(BASE "event a23456789012345678901234567890123 { total 1; }", 1, "1 to 32");
 }
@@ -231,7 +231,7 @@ static void did_you_mean(void **state)
     assert_null(strstr(why.text, "did you mean"));
 }
 
-/* The admin rule: what can be reached from outside needs a token. */
+/* An admin listener that can be reached from outside needs a token. */
 static void admin_from_outside(void **state)
 {
     (void)state;
@@ -245,7 +245,7 @@ static void admin_from_outside(void **state)
     must_load(BASE SALE "admin unix:a;");
 }
 
-/* What is told to others must be one word, and mean the same to them. */
+/* The published address must be one word that is valid on other hosts. */
 static void what_is_advertised_can_be_found(void **state)
 {
     (void)state;
@@ -294,7 +294,7 @@ static void addresses(void **state)
     (void)state;
     must_refuse_top("listen localhost:3005;", "is not an address");
     must_refuse_top("redis 127.0.0.1:0;", "port 0");
-    must_refuse_top("listen 127.0.0.1:3005;", "stands there twice");
+    must_refuse_top("listen 127.0.0.1:3005;", "is listed twice");
     must_refuse_top("admin 127.0.0.1:3005;", "listen address as well");
     must_refuse_top("listen 127.0.0.1:1; listen 127.0.0.1:2; listen 127.0.0.1:3;"
                     "listen 127.0.0.1:4; listen 127.0.0.1:5; listen 127.0.0.1:6;"
@@ -306,7 +306,7 @@ static void nodes(void **state)
 {
     (void)state;
     must_refuse_top("nodes 2 3;", "this node, 1, is not among them");
-    must_refuse_top("nodes 1 2 1;", "node 1 stands there twice");
+    must_refuse_top("nodes 1 2 1;", "node 1 is listed twice");
     must_refuse_top("nodes 0 1;", "out of range");
     must_refuse_top("nodes 1 65536;", "out of range");
     must_refuse_top("nodes 1 1k;", "not a node");
@@ -372,7 +372,7 @@ static void includes(void **state)
     must_point("sub/b.conf", 2, "a.conf:3");
 }
 
-/* Nested includes that each include many would take for ever if nothing counted them. */
+/* Without a count, nested includes that each include many files would be read for ever. */
 static void includes_have_limits(void **state)
 {
     (void)state;
@@ -396,7 +396,7 @@ static void includes_have_limits(void **state)
     assert_non_null(strstr(why.text, "one file too many"));
 }
 
-static void files_that_are_none(void **state)
+static void files_that_are_not_regular(void **state)
 {
     (void)state;
     assert_false(conf_load(&conf, path_of("missing"), &why));
@@ -451,7 +451,7 @@ static void bytes_that_are_no_text(void **state)
     assert_true(conf_load(&conf, path_of("a.conf"), &why));
 }
 
-/* Wherever an editor died: never a crash, and an error at a place, unless it is a whole file. */
+/* A file cut anywhere: never a crash, and an error with its line, unless it is a complete file. */
 static void every_truncation(void **state)
 {
     (void)state;
@@ -461,16 +461,16 @@ static void every_truncation(void **state)
     for (size_t len = 0; len < sizeof text - 3; len++) {
         write_bytes("a.conf", text, len);
         if (conf_load(&conf, path_of("a.conf"), &why))
-            fail_msg("taken: the first %zu bytes", len);
-        char place[300];
-        snprintf(place, sizeof place, "%s:", path_of("a.conf"));
-        assert_ptr_equal(strstr(why.text, place), why.text);
-        assert_in_range(why.text[strlen(place)], '1', '9');
+            fail_msg("accepted: the first %zu bytes", len);
+        char location[300];
+        snprintf(location, sizeof location, "%s:", path_of("a.conf"));
+        assert_ptr_equal(strstr(why.text, location), why.text);
+        assert_in_range(why.text[strlen(location)], '1', '9');
     }
     must_load(text);
 }
 
-/* The table is the one truth: its defaults are in its ranges, its names unique. */
+/* The defaults of the table are in its ranges, its names are unique. */
 static void the_table_is_sound(void **state)
 {
     (void)state;
@@ -484,16 +484,16 @@ static void the_table_is_sound(void **state)
         assert_ptr_equal(setting_find_anywhere(s->name), s);
         assert_true((s->given == GIVEN_REQUIRED) == (s->standard[0] == '\0'));
     }
-    uint64_t most;
-    assert_true(value_number(settings[SET_total].most, "0", "1024g", &most, &why));
-    assert_int_equal(most, TICKETS_MAX);
-    assert_true(value_number(settings[SET_node].most, "0", "1024g", &most, &why));
-    assert_int_equal(most, NODE_MAX);
-    assert_true(value_number(settings[SET_workers].most, "0", "1024g", &most, &why));
-    assert_int_equal(most, WORKERS_MAX);
+    uint64_t max;
+    assert_true(value_number(settings[SET_total].max, "0", "1024g", &max, &why));
+    assert_int_equal(max, TICKETS_MAX);
+    assert_true(value_number(settings[SET_node].max, "0", "1024g", &max, &why));
+    assert_int_equal(max, NODE_MAX);
+    assert_true(value_number(settings[SET_workers].max, "0", "1024g", &max, &why));
+    assert_int_equal(max, WORKERS_MAX);
 }
 
-/* What -t prints is the file that was meant: reading it again gives the same struct. */
+/* What -t prints is an equivalent file: reading it again gives the same struct. */
 static void what_is_printed_can_be_read(void **state)
 {
     (void)state;
@@ -517,7 +517,7 @@ static void what_is_printed_can_be_read(void **state)
     assert_memory_equal(&conf, &before, sizeof conf);
 }
 
-/* What we ship is right. */
+/* The shipped configurations are valid. */
 static void the_shipped_files_load(void **state)
 {
     (void)state;
@@ -551,7 +551,7 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_least_file_has_all_defaults),
+        cmocka_unit_test(the_shortest_file_has_all_defaults),
         cmocka_unit_test(every_setting_can_be_set),
         cmocka_unit_test(blanks_comments_and_quotes),
         cmocka_unit_test(structure),
@@ -565,7 +565,7 @@ int main(void)
         cmocka_unit_test(events_have_a_limit),
         cmocka_unit_test(includes),
         cmocka_unit_test(includes_have_limits),
-        cmocka_unit_test(files_that_are_none),
+        cmocka_unit_test(files_that_are_not_regular),
         cmocka_unit_test(bytes_that_are_no_text),
         cmocka_unit_test(every_truncation),
         cmocka_unit_test(the_table_is_sound),

@@ -40,7 +40,7 @@ static void numbers(void **state)
     assert_int_equal(number("007"), 7);
     assert_int_equal(number("3k"), 3 << 10);
     assert_int_equal(number("3m"), 3 << 20);
-    assert_int_equal(number("17179869183g"), UINT64_C(17179869183) << 30); /* the most there is */
+    assert_int_equal(number("17179869183g"), UINT64_C(17179869183) << 30); /* the largest number */
 }
 
 static void what_is_no_number(void **state)
@@ -72,7 +72,7 @@ static void times(void **state)
     uint64_t value;
     for (size_t i = 0; i < ARRAY_LEN(junk); i++)
         if (value_time(junk[i], "0", "1m", &value, &why))
-            fail_msg("taken: %s", junk[i]);
+            fail_msg("accepted: %s", junk[i]);
     assert_false(value_time("307445734561825861m", "0", "1m", &value, &why)); /* wraps to 44 s */
 }
 
@@ -113,7 +113,7 @@ static void moments(void **state)
     }
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
         if (value_moment(wrong[i], &wall_ms, &why))
-            fail_msg("taken: %s", wrong[i]);
+            fail_msg("accepted: %s", wrong[i]);
 }
 
 static void addresses(void **state)
@@ -165,11 +165,11 @@ static void what_is_no_address(void **state)
     struct conf_addr a;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         if (value_addr(wrong[i], "y.conf", &a, &why))
-            fail_msg("taken: %s", wrong[i]);
+            fail_msg("accepted: %s", wrong[i]);
         assert_non_null(strstr(why.text, "is not an address"));
     }
     char path[300] = "unix:/";
-    memset(path + 6, 'x', 106); /* 107 bytes and a NUL are what a socket's name has room for */
+    memset(path + 6, 'x', 106); /* a socket's name has at most 107 bytes and a NUL */
     assert_true(value_addr(path, "y.conf", &a, &why));
     path[6 + 106] = 'x';
     assert_false(value_addr(path, "y.conf", &a, &why));
@@ -177,7 +177,7 @@ static void what_is_no_address(void **state)
     assert_false(value_addr(path, "y.conf", &a, &why));
 }
 
-static void who_can_be_reached_from_outside(void **state)
+static void addresses_that_outside_hosts_reach(void **state)
 {
     (void)state;
     static const char *const local[] = {"127.0.0.1:1", "127.255.0.1:1", "[::1]:1",
@@ -233,7 +233,7 @@ int main(void)
         cmocka_unit_test(moments),
         cmocka_unit_test(addresses),
         cmocka_unit_test(what_is_no_address),
-        cmocka_unit_test(who_can_be_reached_from_outside),
+        cmocka_unit_test(addresses_that_outside_hosts_reach),
         cmocka_unit_test(paths),
         cmocka_unit_test(printing),
     };

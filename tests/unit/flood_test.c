@@ -1,6 +1,7 @@
 /*
- * Why: on sale night the log is read. A fact that is said a thousand times hides the others, and a
- * fact that is swallowed was never there: what is counted must be told, and a new fact be said.
+ * Why: an operator reads the log during a sale. A line that is repeated a thousand times hides the
+ * others, and a line that is dropped without a trace is lost: counts must be reported, and a new
+ * fact must be written.
  */
 /* needs: conf/base/check.c */
 #include <setjmp.h>
@@ -16,61 +17,61 @@
 #define MINUTE FLOOD_MINUTE_US
 
 static struct flood flood;
-static struct flood_text told;
+static struct flood_text report;
 
-static int fresh(void **state)
+static int reset(void **state)
 {
     (void)state;
     memset(&flood, 0, sizeof flood);
     return 0;
 }
 
-static bool say(const char *text, uint64_t at)
+static bool admit(const char *text, uint64_t at)
 {
-    return flood_say(&flood, 1, text, at, &told);
+    return flood_admit(&flood, 1, text, at, &report);
 }
 
 static void the_last_line_again_is_counted(void **state)
 {
     (void)state;
-    assert_true(say("down", 0));
+    assert_true(admit("down", 0));
     for (int i = 0; i < 1000; i++)
-        assert_false(say("down", 5));
-    assert_true(say("up", 6));
-    assert_false(flood_tell(&flood, MINUTE - 1, false, &told));
-    assert_true(flood_tell(&flood, MINUTE, false, &told));
-    assert_string_equal(told.text, "down");
-    assert_int_equal(told.counted, 1000);
-    assert_int_equal(told.level, 1);
-    assert_false(flood_tell(&flood, MINUTE, false, &told));
+        assert_false(admit("down", 5));
+    assert_true(admit("up", 6));
+    assert_false(flood_report(&flood, MINUTE - 1, false, &report));
+    assert_true(flood_report(&flood, MINUTE, false, &report));
+    assert_string_equal(report.text, "down");
+    assert_int_equal(report.suppressed, 1000);
+    assert_int_equal(report.level, 1);
+    assert_false(flood_report(&flood, MINUTE, false, &report));
 }
 
-/* Down, up, down, up: each is news, until it is not any more. */
-static void alternating_lines_are_said_five_times_a_minute(void **state)
+/* Down, up, down, up: each line is new, until it has been written too often. */
+static void alternating_lines_are_written_five_times_a_minute(void **state)
 {
     (void)state;
-    int said = 0;
+    int written = 0;
     for (uint64_t i = 0; i < 100; i++)
-        said += say(i % 2 == 0 ? "down" : "up", i);
-    assert_int_equal(said, 2 * FLOOD_SAID);
-    assert_true(flood_tell(&flood, MINUTE + 1, false, &told));
-    assert_int_equal(told.counted, 50 - FLOOD_SAID);
-    assert_true(flood_tell(&flood, MINUTE + 1, false, &told));
-    assert_int_equal(told.counted, 50 - FLOOD_SAID);
+        written += admit(i % 2 == 0 ? "down" : "up", i);
+    assert_int_equal(written, 2 * FLOOD_PER_MINUTE);
+    assert_true(flood_report(&flood, MINUTE + 1, false, &report));
+    assert_int_equal(report.suppressed, 50 - FLOOD_PER_MINUTE);
+    assert_true(flood_report(&flood, MINUTE + 1, false, &report));
+    assert_int_equal(report.suppressed, 50 - FLOOD_PER_MINUTE);
 }
 
-static void a_flood_is_told_once_a_minute(void **state)
+static void a_flood_is_reported_once_a_minute(void **state)
 {
     (void)state;
-    int lines = say("full", 0);
+    int lines = admit("full", 0);
     uint64_t counted = 0;
     for (uint64_t s = 1; s <= 300; s++) {
         uint64_t at = s * 1000000;
-        lines += say("full", at);
-        lines += told.counted > 0;
-        counted += told.counted;
-        while (flood_tell(&flood, at, false, &told)) {
-            counted += told.counted;
+        lines += admit("full", at);
+        lines += report.suppressed > 0;
+        counted += report.suppressed;
+        while (flood_report(&flood, at, false, &report)) {
+            counted += report.suppressed;
             lines++;
         }
     }
@@ -78,39 +79,39 @@ static void a_flood_is_told_once_a_minute(void **state)
     assert_int_equal(counted, 300);
 }
 
-static void after_a_quiet_minute_it_is_news(void **state)
+static void after_a_quiet_minute_a_line_is_new(void **state)
 {
     (void)state;
-    assert_true(say("down", 0));
-    assert_true(say("down", MINUTE)); /* nobody has looked in between */
-    assert_false(flood_tell(&flood, 2 * MINUTE, false, &told));
-    assert_true(say("down", 2 * MINUTE + 1));
+    assert_true(admit("down", 0));
+    assert_true(admit("down", MINUTE)); /* flood_report() was not called in between */
+    assert_false(flood_report(&flood, 2 * MINUTE, false, &report));
+    assert_true(admit("down", 2 * MINUTE + 1));
 }
 
-static void nobody_told_it_in_time(void **state)
+static void a_count_that_was_not_reported_in_time(void **state)
 {
     (void)state;
-    assert_true(say("down", 0));
-    assert_false(say("down", 1));
-    assert_false(say("down", MINUTE)); /* this one is told with it */
-    assert_int_equal(told.counted, 2);
-    assert_string_equal(told.text, "down");
+    assert_true(admit("down", 0));
+    assert_false(admit("down", 1));
+    assert_false(admit("down", MINUTE)); /* this line is reported with it */
+    assert_int_equal(report.suppressed, 2);
+    assert_string_equal(report.text, "down");
 }
 
-static void what_is_forgotten_is_told_first(void **state)
+static void a_displaced_count_is_reported_first(void **state)
 {
     char text[16];
     uint64_t counted = 0;
     (void)state;
     for (uint64_t i = 0; i < 3 * FLOOD_TEXTS; i++) {
         snprintf(text, sizeof text, "text %u", (unsigned)i);
-        assert_true(say(text, i));
-        counted += told.counted;
-        assert_false(say(text, i));
+        assert_true(admit(text, i));
+        counted += report.suppressed;
+        assert_false(admit(text, i));
     }
     assert_int_equal(counted, 2 * FLOOD_TEXTS);
-    while (flood_tell(&flood, 100, true, &told))
-        counted += told.counted;
+    while (flood_report(&flood, 100, true, &report))
+        counted += report.suppressed;
     assert_int_equal(counted, 3 * FLOOD_TEXTS);
 }
 
@@ -122,24 +123,24 @@ static void texts_differ_by_level_and_to_the_last_byte(void **state)
     a[sizeof a - 1] = '\0';
     memcpy(b, a, sizeof b);
     b[sizeof b - 2] = 'y';
-    assert_true(say(a, 0));
-    assert_true(say(b, 0));
-    assert_true(flood_say(&flood, 2, b, 0, &told));
-    assert_false(flood_say(&flood, 2, b, 0, &told));
-    assert_true(flood_tell(&flood, 0, true, &told));
-    assert_int_equal(strlen(told.text), FLOOD_TEXT - 1);
+    assert_true(admit(a, 0));
+    assert_true(admit(b, 0));
+    assert_true(flood_admit(&flood, 2, b, 0, &report));
+    assert_false(flood_admit(&flood, 2, b, 0, &report));
+    assert_true(flood_report(&flood, 0, true, &report));
+    assert_int_equal(strlen(report.text), FLOOD_TEXT - 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(the_last_line_again_is_counted, fresh),
-        cmocka_unit_test_setup(alternating_lines_are_said_five_times_a_minute, fresh),
-        cmocka_unit_test_setup(a_flood_is_told_once_a_minute, fresh),
-        cmocka_unit_test_setup(after_a_quiet_minute_it_is_news, fresh),
-        cmocka_unit_test_setup(nobody_told_it_in_time, fresh),
-        cmocka_unit_test_setup(what_is_forgotten_is_told_first, fresh),
-        cmocka_unit_test_setup(texts_differ_by_level_and_to_the_last_byte, fresh),
+        cmocka_unit_test_setup(the_last_line_again_is_counted, reset),
+        cmocka_unit_test_setup(alternating_lines_are_written_five_times_a_minute, reset),
+        cmocka_unit_test_setup(a_flood_is_reported_once_a_minute, reset),
+        cmocka_unit_test_setup(after_a_quiet_minute_a_line_is_new, reset),
+        cmocka_unit_test_setup(a_count_that_was_not_reported_in_time, reset),
+        cmocka_unit_test_setup(a_displaced_count_is_reported_first, reset),
+        cmocka_unit_test_setup(texts_differ_by_level_and_to_the_last_byte, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,20 +1,24 @@
 /*
  * Why: a write or a sync that fails once must cost a restart and nothing else. LMDB leaves more
- * behind than the commit before: the roots of the failed commit in the older meta page, pages
- * without a commit, half a file. The server's next start must take all of it, with every record
- * that was acknowledged and none that was never written, or an operator is led to an old copy.
+ * behind than the previous commit: the roots of the failed commit in the older meta page, pages
+ * without a commit, half a file. The server's next start must accept all of that, with every record
+ * that was acknowledged and none that was never written; otherwise an operator may restore an old
+ * copy.
  *
- * Every call that changes or syncs a file, the Nth, once or from there on, in each way, while a
- * journal is begun, sold into, changed, and opened with a commit to be finished. Each case must end
- * in words or go on, never by a signal (but for that which is sent), and open again.
+ * Each kind of call that changes or syncs a file fails at the Nth call, once or from there on, in
+ * each way, while a journal is begun, sold into, changed, and opened with a commit to be completed.
+ * Each case must end with a message or continue, never end by a signal (except the one that is
+ * sent), and the journal must open again.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate -ldl */
 #include "tests/lib/disk_faults.h"
-#include "tests/unit/journal_dir.h"
+#include "tests/unit/journal_fixture.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -25,23 +29,23 @@
 #define COMMITS     4
 #define META_BYTES  4096
 #define META_NUMBER (16 + 128)
-#define BASE        60 /* records of each event before the phases that do not begin a journal */
+#define BASE        60 /* records of each event, unless the phase begins the journal */
 
 enum phase { PHASE_START, PHASE_SALES, PHASE_RETURNS, PHASE_MEND, PHASES };
-enum end { END_NONE, END_WENT_ON, END_IN_WORDS, END_WITHOUT_WORDS };
+enum end { END_NONE, END_CONTINUED, END_WITH_MESSAGE, END_WITHOUT_MESSAGE };
 
 static const char *const phase_names[PHASES] = {"start", "sales", "returns", "mend"};
 
-/* What the process that works on the failing disk tells of itself; it may die any time. */
+/* The report of the process that works on the failing disk; it may die at any time. */
 static struct shared {
     uint64_t committed[2], appended[2]; /* records of "ticket", of "seat" */
     enum end end;
     unsigned seen; /* calls of the kind that fails */
-    char words[FAULT_TEXT];
+    char message[FAULT_TEXT];
 } * shared;
 
-/* The record of "seat" at a place: of every three orders one is paid and cancelled, one cancelled,
- * one expired and refused. */
+/* The record of "seat" with this seq: of every three orders one is paid and cancelled, one is
+ * cancelled, one expires and is refused. */
 static struct record seat_at(uint64_t seq)
 {
     uint64_t first = (seq - 1) / 8 * 3 + 1;
@@ -93,24 +97,24 @@ static void check_all(struct journal *j)
 
 /* ---- the process whose disk fails ------------------------------------------------------------ */
 
-static _Noreturn void end_with(const struct place *p, enum end end, const char *words)
+static _Noreturn void end_with(const struct test_dir *p, enum end end, const char *message)
 {
-    if (end == END_IN_WORDS && strstr(words, p->dir) == NULL)
-        end = END_WITHOUT_WORDS;
-    snprintf(shared->words, sizeof shared->words, "%s", words);
+    if (end == END_WITH_MESSAGE && strstr(message, p->dir) == NULL)
+        end = END_WITHOUT_MESSAGE;
+    snprintf(shared->message, sizeof shared->message, "%s", message);
     shared->seen = atomic_load(&disk_fault.seen);
     shared->end = end;
     _exit(0);
 }
 
-static void arm(const struct place *p, enum disk_call call)
+static void arm(const struct test_dir *p, enum disk_call call)
 {
     atomic_store(&disk_fault.seen, 0);
     strcpy(disk_fault.dir, p->dir);
     disk_fault.call = call;
 }
 
-static void step(const struct place *p, struct journal *j, uint64_t tickets, uint64_t seats)
+static void step(const struct test_dir *p, struct journal *j, uint64_t tickets, uint64_t seats)
 {
     struct fault f = {""};
     append_orders(j, 0, tickets);
@@ -118,32 +122,32 @@ static void step(const struct place *p, struct journal *j, uint64_t tickets, uin
     for (uint32_t i = 0; i < 2; i++)
         shared->appended[i] = journal_end(j, i);
     if (!journal_commit(j, &f))
-        end_with(p, END_IN_WORDS, f.text);
+        end_with(p, END_WITH_MESSAGE, f.text);
     for (uint32_t i = 0; i < 2; i++)
         shared->committed[i] = journal_committed(j, i);
 }
 
-static _Noreturn void work(const struct place *p, enum phase phase, enum disk_call call)
+static _Noreturn void work(const struct test_dir *p, enum phase phase, enum disk_call call)
 {
     struct fault f = {""};
     if (phase == PHASE_START || phase == PHASE_MEND)
         arm(p, call);
-    struct journal *j = place_try(p, SIZE, &f);
+    struct journal *j = test_dir_try(p, SIZE, &f);
     if (j == NULL)
-        end_with(p, END_IN_WORDS, f.text);
+        end_with(p, END_WITH_MESSAGE, f.text);
     if (phase != PHASE_START && phase != PHASE_MEND)
         arm(p, call);
     for (uint64_t i = 1; i <= COMMITS; i++)
         step(p, j, phase == PHASE_RETURNS ? 0 : i % 4, phase == PHASE_RETURNS ? i % 3 : i % 2);
     journal_close(j);
-    end_with(p, END_WENT_ON, "");
+    end_with(p, END_CONTINUED, "");
 }
 
 /* ---- the cases ------------------------------------------------------------------------------- */
 
-static void make_base(const struct place *p)
+static void make_base(const struct test_dir *p)
 {
-    struct journal *j = place_open(p, SIZE);
+    struct journal *j = test_dir_open(p, SIZE);
     for (int i = 0; i < 4; i++) {
         append_orders(j, 0, BASE / 4);
         append_seats(j, BASE / 4);
@@ -152,7 +156,7 @@ static void make_base(const struct place *p)
     journal_close(j);
 }
 
-static void copy_file(const struct place *from, const struct place *to, const char *name)
+static void copy_file(const struct test_dir *from, const struct test_dir *to, const char *name)
 {
     static char bytes[SIZE];
     char path[128];
@@ -166,8 +170,8 @@ static void copy_file(const struct place *from, const struct place *to, const ch
     assert_int_equal(fclose(in) | fclose(out), 0);
 }
 
-/* The number of the newest commit falls back by two, as LMDB puts it after a failed write. */
-static void unfinish(const struct place *p)
+/* Lowers the number of the newest commit by two, as LMDB does after a failed write. */
+static void unfinish(const struct test_dir *p)
 {
     uint64_t numbers[2];
     int fd = open(p->data, O_RDWR | O_CLOEXEC);
@@ -180,9 +184,9 @@ static void unfinish(const struct place *p)
 }
 
 /* The same state for every case. */
-static void lay(const struct place *base, struct place *p, enum phase phase)
+static void lay(const struct test_dir *base, struct test_dir *p, enum phase phase)
 {
-    place_make(p);
+    test_dir_make(p);
     memset(shared, 0, sizeof *shared);
     if (phase == PHASE_START)
         return;
@@ -195,14 +199,15 @@ static void lay(const struct place *base, struct place *p, enum phase phase)
     shared->appended[0] = shared->appended[1] = BASE / 4 * 4;
 }
 
-/* All that was acknowledged is there, and nothing that was never written; and it goes on. */
-static void check_after(const struct place *p)
+/* Everything that was acknowledged exists, nothing that was never written does, and the journal can
+ * be used further. */
+static void check_after(const struct test_dir *p)
 {
-    for (int again = 0; again < 2; again++) { /* what it writes itself can be opened, too */
+    for (int again = 0; again < 2; again++) { /* what this start writes can be opened as well */
         struct fault f = {""};
-        struct journal *j = place_try(p, SIZE, &f);
+        struct journal *j = test_dir_try(p, SIZE, &f);
         if (j == NULL)
-            fail_msg("it does not open again: %s (before: %s)", f.text, shared->words);
+            fail_msg("it does not open again: %s (before: %s)", f.text, shared->message);
         for (uint32_t i = 0; i < 2; i++) {
             assert_true(journal_end(j, i) >= shared->committed[i]);
             assert_true(journal_end(j, i) <= shared->appended[i]);
@@ -217,10 +222,11 @@ static void check_after(const struct place *p)
     }
 }
 
-/* False: there were fewer calls than that. */
-static bool try_one(const struct place *base, enum phase phase, enum disk_call call, unsigned nth)
+/* False: there were fewer calls. */
+static bool try_one(const struct test_dir *base, enum phase phase, enum disk_call call,
+                    unsigned nth)
 {
-    struct place p = {.root = ""};
+    struct test_dir p = {.root = ""};
     int status;
     lay(base, &p, phase);
     disk_fault.nth = nth;
@@ -229,15 +235,16 @@ static bool try_one(const struct place *base, enum phase phase, enum disk_call c
         work(&p, phase, call);
     assert_int_equal(waitpid(child, &status, 0), child);
     bool killed = disk_fault.how == FAIL_KILL && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-    if (!killed && (!WIFEXITED(status) || shared->end < END_WENT_ON || shared->end > END_IN_WORDS))
-        fail_msg("status %#x, end %d: %s", status, shared->end, shared->words);
-    bool hit = killed || shared->seen >= nth || shared->end == END_IN_WORDS;
+    if (!killed &&
+        (!WIFEXITED(status) || shared->end < END_CONTINUED || shared->end > END_WITH_MESSAGE))
+        fail_msg("status %#x, end %d: %s", status, shared->end, shared->message);
+    bool hit = killed || shared->seen >= nth || shared->end == END_WITH_MESSAGE;
     check_after(&p);
-    place_remove(&p);
+    test_dir_remove(&p);
     return hit;
 }
 
-/* A sanitizer makes each case so slow that one of four must do. */
+/* With a sanitizer each case is so slow that every fourth one must suffice. */
 #if defined(__SANITIZE_ADDRESS__)
 #define STEP 4
 #else
@@ -245,7 +252,7 @@ static bool try_one(const struct place *base, enum phase phase, enum disk_call c
 #endif
 
 /* The Nth call, until there are no more. */
-static unsigned try_all(const struct place *base, enum phase phase, enum disk_call call)
+static unsigned try_all(const struct test_dir *base, enum phase phase, enum disk_call call)
 {
     unsigned nth = 1 + (unsigned)call % STEP, tried = 0;
     for (; nth <= N_MAX; nth += STEP, tried++) {
@@ -259,9 +266,9 @@ static unsigned try_all(const struct place *base, enum phase phase, enum disk_ca
 
 static void in_phase(enum phase phase)
 {
-    struct place base = {.root = ""};
+    struct test_dir base = {.root = ""};
     unsigned tried = 0;
-    place_make(&base);
+    test_dir_make(&base);
     make_base(&base);
     for (int call = CALL_WRITE; call < CALLS; call++)
         for (int how = 0; how < FAILURES; how++)
@@ -271,7 +278,7 @@ static void in_phase(enum phase phase)
                 tried += try_all(&base, phase, (enum disk_call)call);
             }
     disk_fault.call = CALL_NONE;
-    place_remove(&base);
+    test_dir_remove(&base);
     print_message("%s: %u cases\n", phase_names[phase], tried);
     assert_true(tried > 20 / STEP);
 }

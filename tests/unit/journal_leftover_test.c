@@ -1,12 +1,14 @@
 /*
- * Why: when LMDB fails to write a meta page it leaves the older one with the old number and the new
- * roots. A start that takes that for damage leads to an old copy; one that forgets what hangs on it
- * may lose a commit that was acknowledged, for a flipped bit looks the same; and one that believes
- * it too easily reads pages that have been written over since.
+ * Why: when LMDB fails to write a meta page, the older one keeps the old number and gets the new
+ * roots. A start that mistakes this for damage makes an operator restore an old copy; one that
+ * ignores the new roots may lose a commit that was acknowledged, for a flipped bit looks the same;
+ * and one that trusts them without a check reads pages that were overwritten since.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
 #include "tests/unit/journal_sample.h"
@@ -18,10 +20,10 @@
 #define PAGE_BYTES 4096
 #define WRITTEN_AT 32  /* in the page: LMDB writes a meta from the map's size on */
 #define WRITTEN    120 /* ... to its end */
-#define ROOTS      104 /* of which the roots; then the last page, then the number */
+#define ROOTS      104 /* of these the roots; then the last page, then the number */
 #define LAST_PAGE  112
 
-/* A journal before and after its last commit: the bytes of the meta that it has written. */
+/* A journal before and after its last commit: the bytes of the meta page that it has written. */
 struct last_commit {
     uint64_t tickets[2];
     off_t at;
@@ -39,7 +41,7 @@ static int newest_page(const struct sample *s)
 static struct last_commit sell_once_more(struct sample *s)
 {
     struct last_commit c = {.tickets = {s->tickets, s->tickets + 5}};
-    struct journal *j = place_open(&s->place, SIZE);
+    struct journal *j = test_dir_open(&s->where, SIZE);
     c.at = PAGE_BYTES * !newest_page(s) + WRITTEN_AT;
     assert_int_equal(pread(s->fd, c.meta[0], WRITTEN, c.at), WRITTEN);
     append_orders(j, 0, 5);
@@ -50,18 +52,18 @@ static struct last_commit sell_once_more(struct sample *s)
     return c;
 }
 
-/* So much of the new meta has arrived, the rest is the old one. */
+/* The first `arrived` bytes are of the new meta, the others of the old one. */
 static void leave(const struct sample *s, const struct last_commit *c, size_t arrived)
 {
     assert_int_equal(pwrite(s->fd, c->meta[0], WRITTEN, c->at), WRITTEN);
     assert_int_equal(pwrite(s->fd, c->meta[1], arrived, c->at), arrived);
 }
 
-/* Opens it and answers its tickets, each as it was written; 0: refused. */
+/* Opens the journal and returns its number of tickets, all checked; 0: refused. */
 static uint64_t tickets_of(const struct sample *s)
 {
     struct fault f;
-    struct journal *j = place_try(&s->place, SIZE, &f);
+    struct journal *j = test_dir_try(&s->where, SIZE, &f);
     if (j == NULL)
         return 0;
     uint64_t tickets = journal_end(j, 0);
@@ -71,8 +73,8 @@ static uint64_t tickets_of(const struct sample *s)
     return tickets;
 }
 
-/* However much of the meta page was written. (Its number alone in part would be another matter: no
- * write ends inside of eight bytes.) */
+/* However much of the meta page was written. (No write ends within the eight bytes of the number.)
+ */
 static void a_failed_meta_write_is_no_damage(void **state)
 {
     struct sample *s = *state;
@@ -85,19 +87,19 @@ static void a_failed_meta_write_is_no_damage(void **state)
     }
 }
 
-/* Finished once, it is a commit like any other. */
-static void a_commit_is_finished_once(void **state)
+/* Once completed, it is a commit like any other. */
+static void a_commit_is_completed_once(void **state)
 {
     struct sample *s = *state;
     struct last_commit c = sell_once_more(s);
     struct leftover l;
     struct fault f;
     leave(s, &c, ROOTS);
-    assert_true(journal_verify(s->place.dir, &l, &f));
+    assert_true(journal_verify(s->where.dir, &l, &f));
     assert_int_equal(l.records, 5);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(tickets_of(s), c.tickets[1]);
-        assert_true(journal_verify(s->place.dir, &l, &f));
+        assert_true(journal_verify(s->where.dir, &l, &f));
         assert_int_equal(l.records, 0);
     }
 }
@@ -112,8 +114,8 @@ static void spoil(const struct sample *s, off_t page, int how, unsigned char was
     assert_int_equal(pwrite(s->fd, other, PAGE_BYTES, PAGE_BYTES * page), PAGE_BYTES);
 }
 
-/* The commit after a failed one uses its pages again, and may die in the middle. What is then
- * behind the older meta must neither be believed nor be a reason to refuse. */
+/* The commit after a failed one uses its pages again, and may die in the middle. What the older
+ * meta page then refers to must neither be trusted nor be a reason to refuse. */
 static void pages_of_a_failed_commit_may_be_anything(void **state)
 {
     struct sample *s = *state;
@@ -138,8 +140,8 @@ static void pages_of_a_failed_commit_may_be_anything(void **state)
     assert_int_equal(tickets_of(s), c.tickets[1]);
 }
 
-/* In the child: reads on, from before the failure until all tickets are there. */
-static _Noreturn void read_along(const struct place *p, int ready, uint64_t tickets)
+/* In the child: reads, from before the failure until all tickets exist. */
+static _Noreturn void follow(const struct test_dir *p, int ready, uint64_t tickets)
 {
     struct fault f;
     uint64_t seen = 0;
@@ -155,8 +157,8 @@ static _Noreturn void read_along(const struct place *p, int ready, uint64_t tick
     _exit(0);
 }
 
-/* A reader keeps LMDB's shared memory alive, and in it the number of the commit before. */
-static void a_reader_may_live_on(void **state)
+/* A reader keeps LMDB's shared memory alive, and in it the number of the previous commit. */
+static void a_reader_may_survive(void **state)
 {
     struct sample *s = *state;
     struct last_commit c = sell_once_more(s);
@@ -166,9 +168,9 @@ static void a_reader_may_live_on(void **state)
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0)
-        read_along(&s->place, ends[1], c.tickets[1] + 60);
+        follow(&s->where, ends[1], c.tickets[1] + 60);
     assert_int_equal(read(ends[0], &byte, 1), 1);
-    struct journal *j = place_open(&s->place, SIZE);
+    struct journal *j = test_dir_open(&s->where, SIZE);
     assert_int_equal(journal_end(j, 0), c.tickets[1]);
     for (int i = 0; i < 20; i++) {
         append_orders(j, 0, 3);
@@ -183,7 +185,7 @@ static void a_reader_may_live_on(void **state)
     close(ends[1]);
 }
 
-/* The number of the newest commit has lost a bit, though it was acknowledged. */
+/* A bit of the number of the newest commit is flipped, although the commit was acknowledged. */
 static void no_flipped_number_loses_a_commit(void **state)
 {
     struct sample *s = *state;
@@ -205,9 +207,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_failed_meta_write_is_no_damage, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_commit_is_finished_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_commit_is_completed_once, setup, teardown),
         cmocka_unit_test_setup_teardown(pages_of_a_failed_commit_may_be_anything, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_reader_may_live_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reader_may_survive, setup, teardown),
         cmocka_unit_test_setup_teardown(no_flipped_number_loses_a_commit, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,21 +1,23 @@
 /*
- * Why: only held orders are in memory; every other one that is paid late, cancelled or looked at is
- * found in the journal. It must be found as it stands this moment, by the owner and by others, and
- * what was never granted must not be.
+ * Why: only held orders are in memory; every other order that is paid late, cancelled or requested
+ * is found in the journal. Its owner and readers must find it in its current state, and a number
+ * that was never granted must not be found.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
-#include "tests/unit/journal_dir.h"
+#include "tests/unit/journal_fixture.h"
 
 #include <sys/wait.h>
 
 /* One order through all that can happen to it, at every step before the commit and after it. */
 static void an_order_is_found_as_it_stands(void **state)
 {
-    struct journal *j = place_open(*state, MEGABYTE);
+    struct journal *j = test_dir_open(*state, MEGABYTE);
     append_orders(j, 0, 4);
     struct record grant = append_held(j, 0, 5), last = grant;
     const struct record steps[] = {change_of(5, ORDER_HELD, ORDER_EXPIRED), late_of(6, 5),
@@ -34,14 +36,14 @@ static void an_order_is_found_as_it_stands(void **state)
     check_order(j, 0, &grant, &grant);
     commit(j);
     journal_close(j);
-    j = place_open(*state, MEGABYTE);
+    j = test_dir_open(*state, MEGABYTE);
     check_order(j, 0, &grant, &grant);
     journal_close(j);
 }
 
 static void a_refused_order_shows_its_refusal(void **state)
 {
-    struct journal *j = place_open(*state, MEGABYTE);
+    struct journal *j = test_dir_open(*state, MEGABYTE);
     struct record grant = append_held(j, 1, 1);
     append(j, 1, change_of(1, ORDER_HELD, ORDER_EXPIRED));
     struct record last = append(j, 1, refusal_of(1));
@@ -54,7 +56,7 @@ static void a_refused_order_shows_its_refusal(void **state)
 static void what_was_never_granted_is_no_order(void **state)
 {
     static const uint64_t numbers[] = {0, 51, 1000, UINT64_MAX};
-    struct journal *j = place_open(*state, MEGABYTE);
+    struct journal *j = test_dir_open(*state, MEGABYTE);
     check_no_order(j, 0, 1);
     append_orders(j, 0, 50);
     commit(j);
@@ -64,15 +66,15 @@ static void what_was_never_granted_is_no_order(void **state)
         append(j, 1, order_of(1)); /* a transaction is open from here on */
     }
     journal_close(j);
-    j = place_open(*state, MEGABYTE);
+    j = test_dir_open(*state, MEGABYTE);
     check_no_order(j, 1, 1); /* it was not committed */
     journal_close(j);
 }
 
-/* Among so many that the index has branches; and changes stand though others follow. */
+/* Among so many that the index has branches; a change is found even if others follow. */
 static void any_order_is_found_among_many(void **state)
 {
-    struct journal *j = place_open(*state, 8 * MEGABYTE);
+    struct journal *j = test_dir_open(*state, 8 * MEGABYTE);
     append_orders(j, 0, 20000);
     commit(j);
     for (uint64_t n = 1; n <= 20000; n += 7) {
@@ -94,10 +96,10 @@ static void any_order_is_found_among_many(void **state)
     }
     commit(j);
     journal_close(j);
-    journal_close(place_open(*state, 8 * MEGABYTE));
+    journal_close(test_dir_open(*state, 8 * MEGABYTE));
 }
 
-/* Said of an order that is not there: nothing of the step may stay. */
+/* Records of an order that does not exist: nothing of the step may be committed. */
 static void a_change_of_no_order_is_a_failed_commit(void **state)
 {
     const struct record strays[] = {change_of(9, ORDER_HELD, ORDER_SOLD), late_of(5, 4),
@@ -105,7 +107,7 @@ static void a_change_of_no_order_is_a_failed_commit(void **state)
     struct fault f;
     struct record r;
     for (size_t i = 0; i < ARRAY_LEN(strays); i++) {
-        struct journal *j = place_open(*state, MEGABYTE);
+        struct journal *j = test_dir_open(*state, MEGABYTE);
         if (i == 0) {
             append_orders(j, 0, 3);
             commit(j);
@@ -119,14 +121,14 @@ static void a_change_of_no_order_is_a_failed_commit(void **state)
         assert_int_equal(journal_order(j, 0, 1, &r, &r, &f), -1);
         journal_close(j);
     }
-    struct journal *j = place_open(*state, MEGABYTE);
+    struct journal *j = test_dir_open(*state, MEGABYTE);
     check_orders(j, 0, 3);
     check_orders(j, 1, 0);
     journal_close(j);
 }
 
-/* In the child: looks up each order as it comes, until `count` have been sold and cancelled. */
-static _Noreturn void look_along(const struct place *p, int ready, uint64_t count)
+/* In the child: finds each order as it comes, until `count` were sold and cancelled. */
+static _Noreturn void follow(const struct test_dir *p, int ready, uint64_t count)
 {
     struct record grant, last;
     struct fault f;
@@ -147,11 +149,11 @@ static void a_reader_finds_orders_beside_the_writer(void **state)
 {
     int ends[2], status;
     char byte;
-    struct journal *j = place_open(*state, 16 * MEGABYTE);
+    struct journal *j = test_dir_open(*state, 16 * MEGABYTE);
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0)
-        look_along(*state, ends[1], 300);
+        follow(*state, ends[1], 300);
     assert_int_equal(read(ends[0], &byte, 1), 1);
     for (uint64_t n = 1; n <= 300; n++) {
         append(j, 0, order_of(n));
@@ -169,17 +171,18 @@ static void a_reader_finds_orders_beside_the_writer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(an_order_is_found_as_it_stands, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(a_refused_order_shows_its_refusal, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(what_was_never_granted_is_no_order, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(any_order_is_found_among_many, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_reader_finds_orders_beside_the_writer, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(a_change_of_no_order_is_a_failed_commit, place_setup,
-                                        place_teardown),
+        cmocka_unit_test_setup_teardown(an_order_is_found_as_it_stands, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_refused_order_shows_its_refusal, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(what_was_never_granted_is_no_order, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(any_order_is_found_among_many, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_finds_orders_beside_the_writer, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_change_of_no_order_is_a_failed_commit, test_dir_setup,
+                                        test_dir_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

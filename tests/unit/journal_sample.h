@@ -1,11 +1,11 @@
 /*
- * journal_sample: what the tests of a damaged journal share: a journal with a history, the question
- * whether it is refused or whole, and a knife.
+ * journal_sample: what the tests of a damaged journal share: a journal with a history, the check
+ * whether it is refused or complete, and raw access to its records.
  */
 #ifndef SPIKE_TESTS_JOURNAL_SAMPLE_H
 #define SPIKE_TESTS_JOURNAL_SAMPLE_H
 
-#include "tests/unit/journal_dir.h"
+#include "tests/unit/journal_fixture.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -15,10 +15,10 @@
 
 #define SIZE (4 * MEGABYTE)
 
-/* A journal of some forty pages with a history: two events, many commits, a restart. Tickets are
- * sold outright; seats are held, and then much happens to them. */
+/* A journal of about forty pages with a history: two events, many commits, a restart. Tickets are
+ * sold at once; seats are held, and then go through all states. */
 struct sample {
-    struct place place;
+    struct test_dir where;
     uint64_t tickets, seats; /* records */
     struct record seat[400];
     int fd; /* of its data */
@@ -39,8 +39,9 @@ static inline const struct record *last_of(const struct sample *s, uint64_t numb
     return NULL;
 }
 
-/* The order's next step, if there is one; some are paid late. */
-static inline void move_on(struct sample *s, struct journal *j, uint64_t order, uint64_t *number)
+/* The order's next state, if there is one; some are paid late. */
+static inline void change_seat(struct sample *s, struct journal *j, uint64_t order,
+                               uint64_t *number)
 {
     const struct record *last = last_of(s, order);
     if (last == NULL || last->kind == RECORD_LATE || last->kind == RECORD_REFUSAL)
@@ -51,14 +52,14 @@ static inline void move_on(struct sample *s, struct journal *j, uint64_t order, 
         note_seat(s, j, order % 2 ? late_of(++*number, order) : refusal_of(order));
 }
 
-/* One more seat, and one of before moves on. */
+/* One more seat, and an earlier one changes. */
 static inline void sell_seat(struct sample *s, struct journal *j, uint64_t *number)
 {
     uint64_t before = *number / 2;
     struct record r = order_of(++*number);
     r.state = ORDER_HELD;
     note_seat(s, j, r);
-    move_on(s, j, before, number);
+    change_seat(s, j, before, number);
 }
 
 static inline int setup(void **state)
@@ -67,9 +68,9 @@ static inline int setup(void **state)
     struct stat st;
     uint64_t number = 0;
     s.tickets = s.seats = 0;
-    place_make(&s.place);
+    test_dir_make(&s.where);
     for (int start = 0; start < 2; start++) {
-        struct journal *j = place_open(&s.place, SIZE);
+        struct journal *j = test_dir_open(&s.where, SIZE);
         for (uint64_t i = 1; i <= 40; i++) {
             append_orders(j, 0, i % 8);
             sell_seat(&s, j, &number);
@@ -79,7 +80,7 @@ static inline int setup(void **state)
         s.tickets = journal_end(j, 0);
         journal_close(j);
     }
-    s.fd = open(s.place.data, O_RDWR | O_CLOEXEC);
+    s.fd = open(s.where.data, O_RDWR | O_CLOEXEC);
     assert_true(s.fd >= 0);
     assert_int_equal(fstat(s.fd, &st), 0);
     s.bytes = st.st_size;
@@ -91,7 +92,7 @@ static inline int teardown(void **state)
 {
     const struct sample *s = *state;
     close(s->fd);
-    place_remove(&s->place);
+    test_dir_remove(&s->where);
     return 0;
 }
 
@@ -103,7 +104,7 @@ static inline bool is_seat(void *context, const struct record *r)
     return true;
 }
 
-/* Every seat as it was written, and every order as the last of its records says. */
+/* Every seat is as it was written, and every order as its last record says. */
 static inline void check_seats(struct journal *j, const struct sample *s)
 {
     struct fault f;
@@ -115,14 +116,14 @@ static inline void check_seats(struct journal *j, const struct sample *s)
             check_order(j, 1, &s->seat[i], last_of(s, s->seat[i].number));
 }
 
-/* True: refused. Otherwise everything must be there. */
+/* True: refused. Otherwise everything must exist. */
 static inline bool is_refused(const struct sample *s)
 {
     struct fault f = {""};
-    struct journal *j = place_try(&s->place, SIZE, &f);
+    struct journal *j = test_dir_try(&s->where, SIZE, &f);
     if (j == NULL) {
-        assert_non_null(strstr(f.text, s->place.dir));
-        assert_null(strstr(f.text, "died of")); /* what kills readers was seen before it could */
+        assert_non_null(strstr(f.text, s->where.dir));
+        assert_null(strstr(f.text, "died of")); /* verified before anything could kill the child */
         return true;
     }
     check_orders(j, 0, s->tickets);
@@ -131,14 +132,14 @@ static inline bool is_refused(const struct sample *s)
     return false;
 }
 
-/* Changes records behind the journal's back, in well-formed LMDB. */
-struct surgery {
+/* Access to the records through LMDB alone, to change them in a well-formed file. */
+struct raw {
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi dbi, index;
 };
 
-static inline void cut_open(struct surgery *g, const char *dir, const char *event, unsigned flags)
+static inline void raw_open(struct raw *g, const char *dir, const char *event, unsigned flags)
 {
     char name[64];
     assert_int_equal(mdb_env_create(&g->env), 0);
@@ -151,7 +152,7 @@ static inline void cut_open(struct surgery *g, const char *dir, const char *even
     assert_int_equal(mdb_dbi_open(g->txn, name, MDB_INTEGERKEY, &g->index), 0);
 }
 
-static inline void sew_up(struct surgery *g)
+static inline void raw_commit(struct raw *g)
 {
     assert_int_equal(mdb_txn_commit(g->txn), 0);
     mdb_env_close(g->env);
@@ -161,14 +162,14 @@ static inline void must_refuse(const struct sample *s, const char *words)
 {
     struct fault f = {""};
     struct leftover l;
-    assert_false(journal_verify(s->place.dir, &l, &f));
+    assert_false(journal_verify(s->where.dir, &l, &f));
     if (strstr(f.text, words) == NULL)
         fail_msg("'%s' does not say '%s'", f.text, words);
     assert_true(is_refused(s));
 }
 
-/* Writes 16 bytes as the entry of a number: true or not. */
-static inline void put_entry(struct surgery *g, uint64_t number, uint64_t grant, uint64_t last)
+/* Writes 16 bytes as the entry of a number, whether they are true or not. */
+static inline void put_entry(struct raw *g, uint64_t number, uint64_t grant, uint64_t last)
 {
     uint64_t seqs[2] = {grant, last};
     MDB_val key = {sizeof number, &number}, data = {sizeof seqs, seqs};
@@ -176,7 +177,7 @@ static inline void put_entry(struct surgery *g, uint64_t number, uint64_t grant,
 }
 
 /* {0, 0}: there is none. */
-static inline void get_entry(const struct surgery *g, uint64_t number, uint64_t seqs[2])
+static inline void get_entry(const struct raw *g, uint64_t number, uint64_t seqs[2])
 {
     MDB_val key = {sizeof number, &number}, data;
     seqs[0] = seqs[1] = 0;

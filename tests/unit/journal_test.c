@@ -1,13 +1,15 @@
 /*
- * Why: the journal decides who has a ticket. What a commit has taken must be there after any end of
- * the process, what it has not taken must not, and nobody but the one owner may write.
+ * Why: the journal decides which order has a ticket. What was committed must exist after any end of
+ * the process, what was not committed must not, and only the owner may write.
  */
-/* needs: storage/journal/journal.c storage/journal/journal_ahead.c storage/journal/journal_open.c
- * storage/journal/journal_room.c storage/journal/names.c storage/journal/home.c
- * storage/journal/verify.c storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
+/* needs: storage/journal/journal.c storage/journal/journal_preallocate.c
+ * storage/journal/journal_open.c storage/journal/capacity.c storage/journal/journal_figures.c
+ * storage/journal/order_index.c storage/journal/snapshot.c storage/journal/writer.c
+ * storage/journal/catalog.c storage/journal/journal_dir.c storage/journal/verify.c
+ * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
  * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
  * conf/base/check.c conf/base/fault.c conf/base/log.c -llmdb -ldeflate */
-#include "tests/unit/journal_dir.h"
+#include "tests/unit/journal_fixture.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -17,9 +19,9 @@
 
 static void a_new_journal_is_empty(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct stat st;
-    struct journal *j = place_open(p, MEGABYTE);
+    struct journal *j = test_dir_open(p, MEGABYTE);
     struct record r;
     struct fault f;
     assert_int_equal(journal_end(j, 0), 0);
@@ -31,7 +33,7 @@ static void a_new_journal_is_empty(void **state)
     assert_true(journal_commit(j, &f));
     check_orders(j, 0, 0);
     assert_int_equal(journal_size_bytes(j), MEGABYTE);
-    assert_true(journal_room(j) > 1000);
+    assert_true(journal_free_records(j) > 1000);
     journal_close(j);
     assert_int_equal(stat(p->dir, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
@@ -39,9 +41,9 @@ static void a_new_journal_is_empty(void **state)
 
 static void reopening_keeps_everything(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     for (uint64_t n = 0; n <= 300; n += 60) {
-        struct journal *j = place_open(p, MEGABYTE);
+        struct journal *j = test_dir_open(p, MEGABYTE);
         assert_int_equal(journal_end(j, 0), n);
         assert_int_equal(journal_committed(j, 0), n);
         check_orders(j, 0, n);
@@ -57,7 +59,7 @@ static void reopening_keeps_everything(void **state)
 
 static void reading_sees_what_is_committed(void **state)
 {
-    struct journal *j = place_open(*state, MEGABYTE);
+    struct journal *j = test_dir_open(*state, MEGABYTE);
     struct record out[10];
     struct fault f;
     append_orders(j, 0, 25);
@@ -65,7 +67,7 @@ static void reading_sees_what_is_committed(void **state)
     assert_int_equal(journal_committed(j, 0), 0);
     assert_int_equal(journal_read(j, 0, 1, out, 10, &f), 0);
     commit(j);
-    append_orders(j, 0, 5); /* a transaction is open while we read */
+    append_orders(j, 0, 5); /* a transaction is open while records are read */
     assert_int_equal(journal_read(j, 0, 1, out, 10, &f), 10);
     assert_int_equal(out[9].seq, 10);
     assert_int_equal(journal_read(j, 0, 21, out, 10, &f), 5);
@@ -86,7 +88,7 @@ static bool stop_at_seventy(void *context, const struct record *r)
 
 static void a_walk_can_be_stopped(void **state)
 {
-    struct journal *j = place_open(*state, MEGABYTE);
+    struct journal *j = test_dir_open(*state, MEGABYTE);
     struct fault f;
     uint64_t last = 0;
     append_orders(j, 0, 200);
@@ -98,29 +100,29 @@ static void a_walk_can_be_stopped(void **state)
 
 static void without_a_commit_nothing_stays(void **state)
 {
-    struct journal *j = place_open(*state, MEGABYTE);
+    struct journal *j = test_dir_open(*state, MEGABYTE);
     append_orders(j, 0, 3);
     commit(j);
     append_orders(j, 0, 400);
     append_orders(j, 1, 1);
     journal_close(j);
-    j = place_open(*state, MEGABYTE);
+    j = test_dir_open(*state, MEGABYTE);
     assert_int_equal(journal_end(j, 0), 3);
     assert_int_equal(journal_end(j, 1), 0);
     check_orders(j, 0, 3);
-    append_orders(j, 0, 2); /* the chain goes on from what is there */
+    append_orders(j, 0, 2); /* the chain continues from the committed records */
     commit(j);
     journal_close(j);
-    j = place_open(*state, MEGABYTE);
+    j = test_dir_open(*state, MEGABYTE);
     check_orders(j, 0, 5);
     journal_close(j);
 }
 
-/* Commits on and on, telling each end through the pipe, until it is killed. */
-static _Noreturn void sell_until_killed(const struct place *p, int out)
+/* Commits repeatedly, and writes each end into the pipe, until it is killed. */
+static _Noreturn void sell_until_killed(const struct test_dir *p, int out)
 {
     struct fault f;
-    struct journal *j = place_try(p, 4 * MEGABYTE, &f);
+    struct journal *j = test_dir_try(p, 4 * MEGABYTE, &f);
     while (j) {
         append_orders(j, 0, 1 + journal_end(j, 0) % 7);
         if (!journal_commit(j, &f))
@@ -134,8 +136,8 @@ static _Noreturn void sell_until_killed(const struct place *p, int out)
 
 static void a_killed_writer_loses_no_commit(void **state)
 {
-    const struct place *p = *state;
-    uint64_t told = 0, end;
+    const struct test_dir *p = *state;
+    uint64_t reported = 0, end;
     for (int i = 0; i < 10; i++) {
         int ends[2];
         assert_int_equal(pipe(ends), 0);
@@ -144,14 +146,14 @@ static void a_killed_writer_loses_no_commit(void **state)
             sell_until_killed(p, ends[1]);
         close(ends[1]);
         for (int n = 0; n < 20 + 7 * i; n++)
-            assert_int_equal(read(ends[0], &told, sizeof told), sizeof told);
+            assert_int_equal(read(ends[0], &reported, sizeof reported), sizeof reported);
         kill(child, SIGKILL);
         while (read(ends[0], &end, sizeof end) == sizeof end)
-            told = end;
+            reported = end;
         close(ends[0]);
         assert_int_equal(waitpid(child, NULL, 0), child);
-        struct journal *j = place_open(p, 4 * MEGABYTE);
-        assert_true(journal_end(j, 0) >= told);
+        struct journal *j = test_dir_open(p, 4 * MEGABYTE);
+        assert_true(journal_end(j, 0) >= reported);
         check_orders(j, 0, journal_end(j, 0));
         journal_close(j);
     }
@@ -159,51 +161,51 @@ static void a_killed_writer_loses_no_commit(void **state)
 
 static void a_second_opener_is_refused(void **state)
 {
-    const struct place *p = *state;
-    struct journal *j = place_open(p, MEGABYTE);
+    const struct test_dir *p = *state;
+    struct journal *j = test_dir_open(p, MEGABYTE);
     struct fault f;
     char pid[32];
     snprintf(pid, sizeof pid, "(pid %ld)", (long)getpid());
-    assert_null(place_try(p, MEGABYTE, &f));
+    assert_null(test_dir_try(p, MEGABYTE, &f));
     assert_non_null(strstr(f.text, "in use by another spike-server"));
     assert_non_null(strstr(f.text, pid));
     pid_t child = fork();
     if (child == 0)
-        _exit(place_try(p, MEGABYTE, &f) == NULL && strstr(f.text, pid) ? 0 : 1);
+        _exit(test_dir_try(p, MEGABYTE, &f) == NULL && strstr(f.text, pid) ? 0 : 1);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    append_orders(j, 0, 1); /* and we are none the worse */
+    append_orders(j, 0, 1); /* the first opener still works */
     commit(j);
     journal_close(j);
-    journal_close(place_open(p, MEGABYTE));
+    journal_close(test_dir_open(p, MEGABYTE));
 }
 
 static void another_nodes_journal_is_refused(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     const struct journal_options other = {.dir = p->dir, .size = MEGABYTE, .node = 8};
     struct fault f;
-    journal_close(place_open(p, MEGABYTE));
+    journal_close(test_dir_open(p, MEGABYTE));
     assert_null(journal_open(&other, &f));
     assert_non_null(strstr(f.text, "belongs to node 7 and this is node 8"));
 }
 
 static void slots_never_change(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     const struct journal_options later = {.dir = p->dir,
                                           .size = MEGABYTE,
                                           .node = 7,
                                           .events = {"aaa", "seat", "zzz"},
                                           .event_count = 3};
     struct fault f;
-    struct journal *j = place_open(p, MEGABYTE);
+    struct journal *j = test_dir_open(p, MEGABYTE);
     append_orders(j, 0, 9);
     append_orders(j, 1, 4);
     commit(j);
     journal_close(j);
-    j = open_and_begin(&later, &f); /* "ticket" is not on sale now, and is left alone */
+    j = open_and_begin(&later, &f); /* "ticket" is not on sale now, and stays unchanged */
     assert_non_null(j);
     assert_int_equal(journal_slot(j, 0), 2);
     assert_int_equal(journal_slot(j, 1), 1);
@@ -211,7 +213,7 @@ static void slots_never_change(void **state)
     check_orders(j, 0, 0);
     check_orders(j, 1, 4);
     journal_close(j);
-    j = place_open(p, MEGABYTE);
+    j = test_dir_open(p, MEGABYTE);
     assert_int_equal(journal_slot(j, 0), 0);
     check_orders(j, 0, 9);
     journal_close(j);
@@ -230,11 +232,11 @@ static unsigned char *whole(const char *path, size_t *size)
     return bytes;
 }
 
-/* A journal that turns out to be a copy must be left as it was: opening writes nothing, though an
- * event is new, and room is missing that the orders will need. */
+/* A journal that turns out to be a copy must stay unchanged: opening writes nothing, even if an
+ * event is new and the orders will need more space. */
 static void opening_changes_nothing(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     const struct journal_options more = {.dir = p->dir,
                                          .size = 2 * MEGABYTE,
                                          .node = 7,
@@ -244,7 +246,7 @@ static void opening_changes_nothing(void **state)
     struct fault f;
     struct record grant, last;
     uint32_t chain;
-    struct journal *j = place_open(p, MEGABYTE);
+    struct journal *j = test_dir_open(p, MEGABYTE);
     append_orders(j, 0, 9);
     commit(j);
     journal_close(j);
@@ -272,12 +274,12 @@ static void opening_changes_nothing(void **state)
     journal_close(j);
 }
 
-/* What tells a journal from another one's copy: the CRC of a record stands for all before it. */
+/* This distinguishes a journal from a copy of another: the CRC of a record covers all before it. */
 static void a_chain_stands_for_all_before_it(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     struct fault f;
-    struct journal *j = place_open(p, MEGABYTE);
+    struct journal *j = test_dir_open(p, MEGABYTE);
     uint32_t at_end, between, later;
     append_orders(j, 0, 9);
     commit(j);
@@ -289,7 +291,7 @@ static void a_chain_stands_for_all_before_it(void **state)
     assert_int_equal(later, at_end);
     commit(j);
     journal_close(j);
-    j = place_open(p, MEGABYTE);
+    j = test_dir_open(p, MEGABYTE);
     assert_true(journal_chain(j, 0, 9, &later, &f));
     assert_int_equal(later, at_end);
     assert_true(journal_chain(j, 0, 4, &later, &f));
@@ -299,7 +301,7 @@ static void a_chain_stands_for_all_before_it(void **state)
 
 static void the_parent_must_exist(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     char dir[128];
     struct fault f;
     const struct journal_options o = {.dir = dir, .size = MEGABYTE, .node = 7};
@@ -309,8 +311,8 @@ static void the_parent_must_exist(void **state)
     assert_null(journal_open_reader(dir, &f));
 }
 
-/* In the child: reads along until `count` orders are there. */
-static _Noreturn void read_along(const struct place *p, int ready, uint64_t count)
+/* In the child: reads until it has seen `count` orders. */
+static _Noreturn void follow(const struct test_dir *p, int ready, uint64_t count)
 {
     struct record out[16];
     struct fault f;
@@ -330,20 +332,20 @@ static _Noreturn void read_along(const struct place *p, int ready, uint64_t coun
     _exit(0);
 }
 
-/* The reader spins: whenever it is put aside in the middle of a call its snapshot keeps pages from
- * being used again, so the map is larger than the records need. */
+/* The reader spins: whenever it is preempted during a call, its snapshot keeps pages from being
+ * used again, so the map is larger than the records need. */
 static void a_reader_follows_the_writer(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     int ends[2], status;
     char byte;
-    struct journal *j = place_open(p, 16 * MEGABYTE);
+    struct journal *j = test_dir_open(p, 16 * MEGABYTE);
     append_orders(j, 1, 2);
     commit(j);
     assert_int_equal(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0)
-        read_along(p, ends[1], 1002);
+        follow(p, ends[1], 1002);
     assert_int_equal(read(ends[0], &byte, 1), 1);
     for (int i = 0; i < 500; i++) {
         append_orders(j, 1, 2);
@@ -356,11 +358,11 @@ static void a_reader_follows_the_writer(void **state)
     journal_close(j);
 }
 
-/* The disk's own failure, made by a limit on the size of files. */
-static _Noreturn void sell_on_a_short_disk(const struct place *p)
+/* A limit on the size of files simulates a full disk. */
+static _Noreturn void sell_on_a_short_disk(const struct test_dir *p)
 {
     struct fault f, again;
-    struct journal *j = place_open(p, MEGABYTE);
+    struct journal *j = test_dir_open(p, MEGABYTE);
     const struct rlimit limit = {65536, 65536};
     signal(SIGXFSZ, SIG_IGN);
     append_orders(j, 0, 5);
@@ -370,7 +372,8 @@ static _Noreturn void sell_on_a_short_disk(const struct place *p)
     if (journal_commit(j, &f) || strstr(f.text, "commit of 1000 records failed") == NULL)
         _exit(3);
     append_orders(j, 0, 1);
-    if (journal_commit(j, &again) || strcmp(f.text, again.text) != 0 || journal_room(j) != 0)
+    if (journal_commit(j, &again) || strcmp(f.text, again.text) != 0 ||
+        journal_free_records(j) != 0)
         _exit(4);
     if (journal_commit(j, &again) || journal_committed(j, 0) != 5)
         _exit(5);
@@ -380,14 +383,14 @@ static _Noreturn void sell_on_a_short_disk(const struct place *p)
 
 static void a_failed_commit_is_final(void **state)
 {
-    const struct place *p = *state;
+    const struct test_dir *p = *state;
     int status;
     pid_t child = fork();
     if (child == 0)
         sell_on_a_short_disk(p);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    struct journal *j = place_open(p, MEGABYTE);
+    struct journal *j = test_dir_open(p, MEGABYTE);
     check_orders(j, 0, 5);
     journal_close(j);
 }
@@ -395,25 +398,29 @@ static void a_failed_commit_is_final(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_new_journal_is_empty, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(reopening_keeps_everything, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(reading_sees_what_is_committed, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(a_walk_can_be_stopped, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(without_a_commit_nothing_stays, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(a_killed_writer_loses_no_commit, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(a_second_opener_is_refused, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(another_nodes_journal_is_refused, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(slots_never_change, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(opening_changes_nothing, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_chain_stands_for_all_before_it, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(the_parent_must_exist, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_reader_follows_the_writer, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_failed_commit_is_final, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(a_new_journal_is_empty, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(reopening_keeps_everything, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(reading_sees_what_is_committed, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_walk_can_be_stopped, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(without_a_commit_nothing_stays, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_killed_writer_loses_no_commit, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_second_opener_is_refused, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(another_nodes_journal_is_refused, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(slots_never_change, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(opening_changes_nothing, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_chain_stands_for_all_before_it, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(the_parent_must_exist, test_dir_setup, test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_reader_follows_the_writer, test_dir_setup,
+                                        test_dir_teardown),
+        cmocka_unit_test_setup_teardown(a_failed_commit_is_final, test_dir_setup,
+                                        test_dir_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /*
- * Why: P6. Every byte a request needs is planned and mapped at start; a pool that hands out one
- * object twice would mix two buyers, one that forgets an object shrinks for ever.
+ * Why: P6. Every byte that a request needs is planned and mapped at start; a pool that hands out
+ * one object twice would mix two buyers, and one that loses an object shrinks for ever.
  */
-/* needs: server/mem/arena.c server/mem/pool.c conf/base/fault.c conf/base/check.c */
+/* needs: conf/base/arena.c conf/base/pool.c conf/base/fault.c conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "server/mem/pool.h"
+#include "conf/base/pool.h"
 
 #define COUNT 100u
 
@@ -25,7 +25,7 @@ struct object {
 static struct arena arena;
 static struct fault f;
 
-static int fresh(void **state)
+static int reset(void **state)
 {
     (void)state;
     memset(&arena, 0, sizeof arena);
@@ -86,8 +86,8 @@ static void test_the_last_used_is_used_next(void **state)
     assert_ptr_equal(pool_get(&p), two);
 }
 
-/* What must never go on is tried in a child. */
-static int signal_of(void (*crime)(void))
+/* Misuse that must end the process runs in a child. */
+static int signal_of(void (*misuse)(void))
 {
     int status;
     pid_t child = fork();
@@ -95,14 +95,14 @@ static int signal_of(void (*crime)(void))
         signal(SIGABRT, SIG_DFL);
         signal(SIGSEGV, SIG_DFL);
         close(STDERR_FILENO);
-        crime();
+        misuse();
         _exit(0);
     }
     waitpid(child, &status, 0);
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-static void take_after_seal(void)
+static void get_block_after_seal(void)
 {
     size_t a = arena_plan(&arena, "a", 1, 64);
     if (!arena_map(&arena, &f))
@@ -122,20 +122,20 @@ static void put_foreign(void)
     pool_put(&p, &foreign);
 }
 
-static void test_crimes_end_the_process(void **state)
+static void test_misuse_ends_the_process(void **state)
 {
     (void)state;
-    assert_int_equal(signal_of(take_after_seal), SIGABRT);
+    assert_int_equal(signal_of(get_block_after_seal), SIGABRT);
     assert_int_equal(signal_of(put_foreign), SIGABRT);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_the_plan_is_the_sum, fresh),
-        cmocka_unit_test_setup(test_a_pool_gives_each_object_once, fresh),
-        cmocka_unit_test_setup(test_the_last_used_is_used_next, fresh),
-        cmocka_unit_test_setup(test_crimes_end_the_process, fresh),
+        cmocka_unit_test_setup(test_the_plan_is_the_sum, reset),
+        cmocka_unit_test_setup(test_a_pool_gives_each_object_once, reset),
+        cmocka_unit_test_setup(test_the_last_used_is_used_next, reset),
+        cmocka_unit_test_setup(test_misuse_ends_the_process, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,12 @@
 /*
  * Why: a monitoring system drops a page that breaks its format, and an answer that does not fit is
- * 503: both would leave the operator blind in just the hour with the largest figures.
+ * 503: either would blind the operators in the very hour with the largest figures.
  */
-/* needs: server/admin/admin.c server/admin/metrics.c server/admin/stats.c server/admin/sums.c
- *        server/admin/process.c server/http/response.c server/meet/board.c server/meet/counters.c
- *        server/meet/stat_log.c server/meet/doorbell.c server/mem/arena.c conf/base/check.c
- *        conf/base/fault.c conf/base/log.c conf/base/verdict.c -lsodium */
+/* needs: server/admin/admin.c server/admin/metrics.c server/admin/stats.c
+ * server/admin/metric_totals.c server/admin/node_state.c server/admin/process.c
+ * server/http/response.c server/shared/board.c server/shared/latency.c server/stat/stat_log.c
+ * server/shared/doorbell.c conf/base/arena.c conf/base/check.c conf/base/fault.c conf/base/log.c
+ * conf/base/verdict.c -lsodium */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,9 +17,10 @@
 #include <string.h>
 
 #include "conf/base/clock.h"
-#include "server/admin/sums.h"
+#include "server/admin/admin.h"
+#include "server/stat/stat_log.h"
 
-/* Workers that have counted what the test wants. */
+/* Workers with the counters that a test has set. */
 struct worker {
     struct counters counters;
     struct worker_pool pools[WORKER_POOLS];
@@ -46,8 +48,7 @@ static struct conf conf;
 static struct board board;
 static struct arena arena;
 static struct latency commits;
-static struct stat_log stats;
-static struct admin admin;
+static struct admin *admin;
 static char body[WORKER_SERVES_MAX + 1];
 static const char date[RESPONSE_DATE + 1] = "Sun, 22 Nov 2026 08:49:37 GMT";
 
@@ -60,7 +61,7 @@ static void make_workers(uint32_t count)
         for (int k = 0; k < WORKER_POOLS; k++)
             workers[i].pools[k] = (struct worker_pool){names[k], 1, 2};
     }
-    admin.worker_count = count;
+    conf.workers = count;
 }
 
 static void make_events(uint32_t count)
@@ -70,29 +71,36 @@ static void make_events(uint32_t count)
         snprintf(conf.events[i].name, sizeof conf.events[i].name, "event-%02u-%023u", i, i);
 }
 
+/* Once the configuration is as the test needs it. */
+static void start(void)
+{
+    struct fault f;
+    admin = admin_new(&conf, &board, stat_log_plan(&conf, &arena), &arena, list);
+    assert_true(admin_init(admin, &f));
+}
+
 static int small(void **state)
 {
     (void)state;
     memset(&conf, 0, sizeof conf);
     memset(&board, 0, sizeof board);
-    memset(&stats, 0, sizeof stats);
+    memset(&arena, 0, sizeof arena);
     memset(&commits, 0, sizeof commits);
     conf.node = 7;
     board.stores.commits = &commits;
-    admin = (struct admin){
-        .conf = &conf, .board = &board, .stats = &stats, .arena = &arena, .workers = list};
     make_workers(2);
     make_events(1);
+    start();
     return 0;
 }
 
-/* The answer of that path as an operator's program gets it, or NULL: it did not fit. */
-static const char *ask(enum route_kind kind)
+/* The body that an operator's program gets; NULL: it did not fit. */
+static const char *get(enum route_kind kind)
 {
     struct route route = {.kind = kind};
     struct response out;
-    response_open(&out, body, WORKER_SERVES_MAX, date, FAREWELL_KEEP, false);
-    admin_serve(&admin, &route, &out);
+    response_open(&out, body, WORKER_SERVES_MAX, date, KEEPALIVE_HTTP11, false);
+    admin_serve(admin, &route, &out);
     if (!response_end(&out))
         return NULL;
     body[out.len] = '\0';
@@ -127,10 +135,10 @@ static void figures_add_up(void **state)
     atomic_store(&board.events[0].orders.granted_tickets, 5);
     atomic_store(&board.events[0].node_held, 3);
     atomic_store(&board.events[0].holds, 3);
-    atomic_store(&board.events[0].marks_max, 40);
+    atomic_store(&board.events[0].key_hashes_max, 40);
     atomic_store(&board.stores.redis, REDIS_UP);
     atomic_store(&board.stores.redis_rtt_us, 1234);
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     expect(text, "spike_build_info{version=\"" SPIKE_VERSION "\",node=\"7\"} 1\n");
     expect(text, "spike_tickets_total{event=\"ticket\"} 10\n");
@@ -158,23 +166,23 @@ static void figures_add_up(void **state)
     assert_null(strstr(text, "spike_stat_log_lines_total 0"));
 }
 
-/* "0 left" of a node that has not looked would silence who watches, or cry that all is over. What
- * its own journal tells is true before that. */
-static void before_the_first_attach_nothing_is_said_of_the_sale(void **state)
+/* "0 left" from a node that has never attached would hide the node from alerts, or raise the alert
+ * that the sale is over. The figures of the node's own journal are right before that. */
+static void before_the_first_attach_there_is_no_figure_of_the_sale(void **state)
 {
     (void)state;
     static const char *const families[] = {"\nspike_tickets_left{", "\nspike_tickets_total{",
                                            "\nspike_repair_waits{"};
     static const char *const own[] = {"\nspike_tickets_granted_total{", "\nspike_node_tickets{"};
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     for (size_t i = 0; i < ARRAY_LEN(families); i++)
         assert_null(strstr(text, families[i]));
     for (size_t i = 0; i < ARRAY_LEN(own); i++)
         assert_non_null(strstr(text, own[i]));
-    for (int told = SALE_WAITING; told <= SALE_REPAIR; told++) {
-        atomic_store(&board.events[0].state, told);
-        text = ask(ROUTE_METRICS);
+    for (int sale = SALE_WAITING; sale <= SALE_REPAIR; sale++) {
+        atomic_store(&board.events[0].state, sale);
+        text = get(ROUTE_METRICS);
         assert_non_null(text);
         for (size_t i = 0; i < ARRAY_LEN(families); i++)
             assert_non_null(strstr(text, families[i]));
@@ -189,46 +197,46 @@ static void waits_for(uint32_t count, const uint16_t *nodes)
     atomic_store(&e->waits_count, count);
 }
 
-/* Who must be started is named; and a list that changes while it is read names none twice. */
-static void whom_a_repair_waits_for(void **state)
+/* The nodes to start are named; and a list that changes while it is read names no node twice. */
+static void nodes_that_a_repair_waits_for(void **state)
 {
     (void)state;
     uint16_t nodes[BOARD_WAITS_MAX] = {3, 7};
     atomic_store(&board.events[0].state, SALE_REPAIR);
-    assert_non_null(strstr(ask(ROUTE_STATS), ",\"waits_for\":[]}"));
+    assert_non_null(strstr(get(ROUTE_STATS), ",\"waits_for\":[]}"));
     waits_for(2, nodes);
-    assert_non_null(strstr(ask(ROUTE_STATS), ",\"waits_for\":[3,7]}"));
+    assert_non_null(strstr(get(ROUTE_STATS), ",\"waits_for\":[3,7]}"));
     nodes[0] = 7;
     waits_for(2, nodes);
-    assert_non_null(strstr(ask(ROUTE_STATS), ",\"waits_for\":[7]}"));
+    assert_non_null(strstr(get(ROUTE_STATS), ",\"waits_for\":[7]}"));
     for (uint16_t i = 0; i < BOARD_WAITS_MAX; i++)
         nodes[i] = i + 1;
     waits_for(100, nodes);
     assert_non_null(
-        strstr(ask(ROUTE_STATS), ",\"waits_for\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"));
-    assert_non_null(strstr(ask(ROUTE_METRICS), "\nspike_repair_waits{event=\"event-00-"
+        strstr(get(ROUTE_STATS), ",\"waits_for\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]}"));
+    assert_non_null(strstr(get(ROUTE_METRICS), "\nspike_repair_waits{event=\"event-00-"
                                                "00000000000000000000000\"} 100\n"));
 }
 
-static void without_redis_nothing_is_said_of_it(void **state)
+static void without_redis_there_is_no_figure_of_it(void **state)
 {
     (void)state;
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     assert_null(strstr(text, "\nspike_redis_up "));
 }
 
-/* The last call before Redis went away was a quick one: shown on, it would look well. */
-static void while_redis_is_away_no_call_takes_a_time(void **state)
+/* The last call before Redis was disconnected was quick: its time would look like a current one. */
+static void while_redis_is_down_there_is_no_round_trip_time(void **state)
 {
     (void)state;
     atomic_store(&board.stores.redis, REDIS_DOWN);
     atomic_store(&board.stores.redis_rtt_us, 1234);
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     expect(text, "spike_redis_up 0\n");
     assert_null(strstr(text, "\nspike_redis_rtt_seconds "));
-    text = ask(ROUTE_STATS);
+    text = get(ROUTE_STATS);
     assert_non_null(text);
     assert_non_null(strstr(text, "\"redis\":{\"state\":\"down\",\"rtt_us\":0,"));
 }
@@ -240,23 +248,23 @@ static void standalone_tables_are_pools(void **state)
     atomic_store(&board.stores.keys_max, 50);
     atomic_store(&board.stores.buyers, 2);
     atomic_store(&board.stores.buyers_max, 20);
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     expect(text, "spike_pool_used{pool=\"keys\"} 5\n");
     expect(text, "spike_pool_size{pool=\"keys\"} 50\n");
     expect(text, "spike_pool_used{pool=\"buyers\"} 2\n");
     expect(text, "spike_pool_size{pool=\"buyers\"} 20\n");
-    text = ask(ROUTE_STATS);
+    text = get(ROUTE_STATS);
     assert_non_null(text);
     assert_non_null(strstr(text, "{\"name\":\"keys\",\"used\":5,\"size\":50},"
                                  "{\"name\":\"buyers\",\"used\":2,\"size\":20}]"));
 }
 
-/* The kernel is asked, and answers. */
-static void the_process_is_there(void **state)
+/* The figures of the kernel are read. */
+static void the_process_has_figures(void **state)
 {
     (void)state;
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     static const char *const names[] = {"process_resident_memory_bytes ", "process_open_fds ",
                                         "process_max_fds ", "process_virtual_memory_bytes "};
@@ -271,8 +279,8 @@ static void the_process_is_there(void **state)
     }
 }
 
-/* Whatever stands before the value, once; HELP and TYPE before the first sample of a family. */
-static void no_series_comes_twice(void **state)
+/* Every name with its labels occurs once, and so does every HELP and TYPE. */
+static void no_series_is_repeated(void **state)
 {
     (void)state;
     static char lines[2000][160];
@@ -280,7 +288,7 @@ static void no_series_comes_twice(void **state)
     make_events(EVENTS_MAX);
     for (int e = 0; e < EVENTS_MAX; e++)
         atomic_store(&board.events[e].state, SALE_OPEN);
-    const char *text = ask(ROUTE_METRICS);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     for (const char *at = text; *at != '\0'; at = strchr(at, '\n') + 1) {
         const char *end = strchr(at, '\n');
@@ -306,7 +314,7 @@ static void fill_worker(struct worker *w)
     const uint64_t much = UINT64_MAX / WORKERS_MAX;
 #define COUNTER(name, metric, help) atomic_store(&c->name, much);
 #define FIGURE(name, metric, kind, labels, help)
-#include "server/meet/counters.def"
+#include "server/shared/counters.def"
 #undef COUNTER
 #undef FIGURE
     atomic_store(&c->connections, 1000000);
@@ -362,7 +370,22 @@ static void fill_board(void)
     atomic_store(&board.stores.journal_size_bytes, UINT64_MAX);
 }
 
-/* Sixteen events of the longest name, 64 workers, every figure at its largest. */
+/* As many pools as an admin can hold, each with a name of its own and the largest size. */
+static void fill_plan(void)
+{
+    static char names[ADMIN_PLAN_MAX][19];
+    memset(&arena, 0, sizeof arena);
+    for (int i = 0; i < ADMIN_PLAN_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "a pool with name%02d", i);
+        arena.pools[i].name = names[i];
+        arena.pools[i].count = 1;
+        arena.pools[i].size = SIZE_MAX - CACHE_LINE;
+    }
+    arena.pool_count = ADMIN_PLAN_MAX;
+    arena.bytes = SIZE_MAX;
+}
+
+/* Sixteen events with the longest name, 64 workers, every figure at its maximum. */
 static void the_largest_answers_fit(void **state)
 {
     (void)state;
@@ -374,17 +397,13 @@ static void the_largest_answers_fit(void **state)
         fill_latency(&workers[i].counters.buy);
     }
     strcpy(conf.stat_log, "stat.log");
-    stats.conf = &conf;
-    conf.workers = WORKERS_MAX;
-    admin.plan_count = ADMIN_PLAN_MAX;
-    for (int i = 0; i < ADMIN_PLAN_MAX; i++) {
-        admin.plan[i].name = "a pool with a name";
-        admin.plan[i].bytes = SIZE_MAX;
-    }
-    const char *text = ask(ROUTE_METRICS);
+    start();
+    fill_plan();
+    admin_read_plan(admin);
+    const char *text = get(ROUTE_METRICS);
     assert_non_null(text);
     print_message("/metrics: %zu bytes\n", strlen(text));
-    text = ask(ROUTE_STATS);
+    text = get(ROUTE_STATS);
     assert_non_null(text);
     print_message("/stats: %zu bytes\n", strlen(text));
     assert_non_null(strstr(text, "\"stat_log\":{\"lines\":0,\"dropped\":0}}"));
@@ -397,54 +416,53 @@ static void the_plan_adds_up(void **state)
     arena_plan(&arena, "a", 3, 100);
     arena_plan(&arena, "b", 1, 64);
     arena_plan(&arena, "a", 1, 1);
-    admin_read_plan(&admin);
-    assert_int_equal(admin.plan_count, 2);
-    assert_string_equal(admin.plan[0].name, "a");
-    assert_int_equal(admin.plan[0].bytes, 320 + 64);
-    assert_int_equal(admin.plan[0].bytes + admin.plan[1].bytes, arena.bytes);
+    admin_read_plan(admin);
+    assert_int_equal(arena.bytes, 320 + 64 + 64);
+    assert_non_null(strstr(get(ROUTE_STATS), "\"plan\":[{\"name\":\"a\",\"bytes\":384},"
+                                             "{\"name\":\"b\",\"bytes\":64}]}"));
 }
 
-static void buckets_are_those_that_have_answers(void **state)
+static void buckets_begin_and_end_with_answers(void **state)
 {
     (void)state;
-    const char *text = ask(ROUTE_STATS);
+    const char *text = get(ROUTE_STATS);
     assert_non_null(text);
     assert_non_null(strstr(text, ",\"buckets\":[]}"));
     uint64_t now_us = clock_mono_us();
     latency_add(&workers[0].counters.buy, now_us, 9, 2);
     latency_add(&workers[1].counters.buy, now_us, 40, 3);
-    text = ask(ROUTE_STATS);
+    text = get(ROUTE_STATS);
     assert_non_null(text);
     assert_non_null(strstr(text, ",\"buckets\":[[15,2],[31,0],[63,3]]}"));
 }
 
-/* Draining is no word about the process: it answers the same again, and is not stopping. */
+/* A drained node is not stopping: it answers a second request in the same way. */
 static void drain_stays(void **state)
 {
     (void)state;
     atomic_store(&board.node_state, NODE_UP);
     for (int i = 0; i < 2; i++)
-        assert_string_equal(ask(ROUTE_DRAIN),
+        assert_string_equal(get(ROUTE_DRAIN),
                             "{\"code\":1,\"msg\":\"ok\",\"data\":{\"state\":\"draining\"}}");
     assert_true(atomic_load(&board.tunables.draining));
     assert_false(atomic_load(&board.stopping));
-    assert_non_null(strstr(ask(ROUTE_HEALTHZ), "\"code\":-6,\"msg\":\"draining\""));
+    assert_non_null(strstr(get(ROUTE_HEALTHZ), "\"code\":-6,\"msg\":\"draining\""));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(figures_add_up, small),
-        cmocka_unit_test_setup(before_the_first_attach_nothing_is_said_of_the_sale, small),
-        cmocka_unit_test_setup(whom_a_repair_waits_for, small),
-        cmocka_unit_test_setup(without_redis_nothing_is_said_of_it, small),
-        cmocka_unit_test_setup(while_redis_is_away_no_call_takes_a_time, small),
+        cmocka_unit_test_setup(before_the_first_attach_there_is_no_figure_of_the_sale, small),
+        cmocka_unit_test_setup(nodes_that_a_repair_waits_for, small),
+        cmocka_unit_test_setup(without_redis_there_is_no_figure_of_it, small),
+        cmocka_unit_test_setup(while_redis_is_down_there_is_no_round_trip_time, small),
         cmocka_unit_test_setup(standalone_tables_are_pools, small),
-        cmocka_unit_test_setup(the_process_is_there, small),
-        cmocka_unit_test_setup(no_series_comes_twice, small),
+        cmocka_unit_test_setup(the_process_has_figures, small),
+        cmocka_unit_test_setup(no_series_is_repeated, small),
         cmocka_unit_test_setup(the_largest_answers_fit, small),
         cmocka_unit_test_setup(the_plan_adds_up, small),
-        cmocka_unit_test_setup(buckets_are_those_that_have_answers, small),
+        cmocka_unit_test_setup(buckets_begin_and_end_with_answers, small),
         cmocka_unit_test_setup(drain_stays, small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * Why: an order id is what a buyer holds in his hand. It must come back as it was printed, must
- * not be taken in any other spelling (one order, one name), and must not be guessed.
+ * Why: an order id is all that a buyer has of an order. It must be parsed as it was printed, must
+ * not be accepted in any other spelling (one order, one id), and must not be guessable.
  */
 /* needs: conf/base/orderid.c conf/base/check.c -lsodium */
 #include <setjmp.h>
@@ -24,7 +24,7 @@ static void must_print(const struct orderid *id, const char *expected)
     struct orderid back;
     memset(text, '?', sizeof text);
     orderid_print(text, id);
-    assert_int_equal(text[ORDERID_TEXT], '?'); /* exactly so many bytes */
+    assert_int_equal(text[ORDERID_TEXT], '?'); /* not a byte more is written */
     text[ORDERID_TEXT] = '\0';
     assert_string_equal(text, expected);
     assert_true(orderid_parse(text, ORDERID_TEXT, &back));
@@ -68,8 +68,8 @@ static void nothing_else_is_an_id(void **state)
     }
 }
 
-/* SipHash-2-4 is what other programs can compute: a change of the input's layout would make every
- * id that a buyer has worthless. */
+/* Known values of SipHash-2-4: a change of the layout of its input would invalidate every id that a
+ * buyer has. */
 static void a_tag_stays_what_it_was(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /*
- * Why: a record is what remains of a sale. These bytes are read again after every crash, by later
+ * Why: a record is the proof of a sale. Its bytes are read again after every crash, by later
  * versions and by spike-log, so their layout is fixed here byte by byte, and any other bytes must
  * be refused.
  */
@@ -113,7 +113,7 @@ static void names_come_back(void **state)
         }
 }
 
-/* Written by an earlier version: this must stay readable. */
+/* Written by an earlier version: it must stay readable. */
 static void layout_is_fixed(void **state)
 {
     static const unsigned char
@@ -129,7 +129,7 @@ static void layout_is_fixed(void **state)
     assert_int_equal(crc, crc32(9, want + 4, RECORD_BYTES - 4));
 }
 
-/* Where the fields of a late payment, a refusal and an admin act stand. */
+/* The offsets of the fields of a late payment, a refusal and an admin act. */
 static void later_layouts_are_fixed(void **state)
 {
     static const struct {
@@ -198,8 +198,8 @@ static void other_lengths_are_refused(void **state)
     }
 }
 
-/* A CRC that fits does not make sense of nonsense. */
-static void nonsense_with_a_good_crc_is_refused(void **state)
+/* A valid CRC does not make invalid fields valid. */
+static void invalid_fields_with_a_valid_crc_are_refused(void **state)
 {
     static const struct {
         uint8_t kind;
@@ -255,11 +255,11 @@ static void nonsense_with_a_good_crc_is_refused(void **state)
         crc = (uint32_t)crc32(0, bytes + 4, (uInt)(len - 4));
         memcpy(bytes, &crc, 4);
         if (record_decode(&back, &chain, bytes, len))
-            fail_msg("case %zu was taken", i);
+            fail_msg("case %zu was accepted", i);
     }
 }
 
-/* What no flip of one byte makes. */
+/* Fields that a change of one byte cannot make zero. */
 static void fields_that_are_zero_are_refused(void **state)
 {
     static const struct {
@@ -280,7 +280,7 @@ static void fields_that_are_zero_are_refused(void **state)
         crc = (uint32_t)crc32(0, bytes + 4, (uInt)(len - 4));
         memcpy(bytes, &crc, 4);
         if (record_decode(&back, &chain, bytes, len))
-            fail_msg("case %zu was taken", i);
+            fail_msg("case %zu was accepted", i);
     }
 }
 
@@ -306,13 +306,13 @@ static void the_chain_finds_missing_and_moved_records(void **state)
     assert_int_equal(chain, crc);
 }
 
-static void states_have_words(void **state)
+static void states_have_names(void **state)
 {
     (void)state;
-    assert_string_equal(order_state_word(ORDER_HELD), "held");
-    assert_string_equal(order_state_word(ORDER_SOLD), "sold");
-    assert_string_equal(order_state_word(ORDER_CANCELLED), "cancelled");
-    assert_string_equal(order_state_word(ORDER_EXPIRED), "expired");
+    assert_string_equal(order_state_name(ORDER_HELD), "held");
+    assert_string_equal(order_state_name(ORDER_SOLD), "sold");
+    assert_string_equal(order_state_name(ORDER_CANCELLED), "cancelled");
+    assert_string_equal(order_state_name(ORDER_EXPIRED), "expired");
 }
 
 int main(void)
@@ -320,13 +320,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_comes_back),
         cmocka_unit_test(names_come_back),
-        cmocka_unit_test(states_have_words),
+        cmocka_unit_test(states_have_names),
         cmocka_unit_test(layout_is_fixed),
         cmocka_unit_test(later_layouts_are_fixed),
         cmocka_unit_test(an_order_is_found_by_its_records),
         cmocka_unit_test(other_lengths_are_refused),
         cmocka_unit_test(every_flipped_bit_is_found),
-        cmocka_unit_test(nonsense_with_a_good_crc_is_refused),
+        cmocka_unit_test(invalid_fields_with_a_valid_crc_are_refused),
         cmocka_unit_test(fields_that_are_zero_are_refused),
         cmocka_unit_test(the_chain_finds_missing_and_moved_records),
     };

@@ -1,9 +1,9 @@
 /*
- * Why: the console finds the nodes by what Redis says of them, and Redis is written by programs of
- * other versions and by hand. A node must be found once, where it last was, whatever else lies
- * there; and a Redis that does not answer must not hold the console up.
+ * Why: the console finds the nodes by what is registered in Redis, and programs of other versions
+ * and operators write there too. A node must be found once, at its latest address, whatever else
+ * the hash holds; and a Redis that does not answer must not block the console.
  */
-/* needs: storage/stock/registry.c storage/stock/link.c server/mem/arena.c conf/base/fault.c
+/* needs: storage/stock/registry.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
  *        conf/base/check.c tests/lib/redis_fixture.c -lhiredis */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,7 +50,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void look(void)
+static void read_nodes(void)
 {
     if (!registry_read(&conf, TIMEOUT_US, &found, &f))
         fail_msg("%s", f.text);
@@ -71,7 +71,7 @@ static const char *address_of(uint16_t node)
 static void test_nothing_yet(void **state)
 {
     (void)state;
-    look();
+    read_nodes();
     assert_int_equal(found.count, 0);
 }
 
@@ -82,7 +82,7 @@ static void test_nodes_of_all_events(void **state)
                      "unix:/run/s.sock 12 0 3 1000");
     redis_fixture_do(&redis, "HSET " SEATS " 1 %s 3 %s", "web1:3901 1 5 0 1000",
                      "[::1]:3903 1 0 0 1000");
-    look();
+    read_nodes();
     assert_int_equal(found.count, 3);
     assert_string_equal(address_of(1), "web1:3901");
     assert_string_equal(address_of(3), "[::1]:3903");
@@ -96,7 +96,7 @@ static void test_the_latest_beat_is_right(void **state)
                      "new:2 1 0 0 2000", "moved:3 1 0 0 1000");
     redis_fixture_do(&redis, "HSET " SEATS " 1 %s 2 %s 5 %s", "new:1 2 0 0 2000",
                      "old:2 1 0 0 1000", "moved:3 1 0 0 2000");
-    look();
+    read_nodes();
     assert_int_equal(found.count, 3);
     assert_string_equal(address_of(1), "new:1");
     assert_string_equal(address_of(2), "new:2");
@@ -132,7 +132,7 @@ static void test_what_is_no_entry_is_passed_over(void **state)
     strcpy(long_one + 200, ":1 1 0 0 5");
     redis_fixture_do(&redis, "HSET " TICKET " 7 %s", long_one);
     redis_fixture_do(&redis, "HSET " TICKET " 9 %s", "c:1 1 0 0 5");
-    look();
+    read_nodes();
     assert_int_equal(found.count, 1);
     assert_string_equal(address_of(9), "c:1");
 }
@@ -145,7 +145,7 @@ static void test_more_than_can_be(void **state)
         snprintf(value, sizeof value, "host:%d 1 0 0 5", i);
         redis_fixture_do(&redis, "HSET " TICKET " %d %s", i, value);
     }
-    look();
+    read_nodes();
     assert_int_equal(found.count, NODES_MAX);
 }
 

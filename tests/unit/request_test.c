@@ -1,8 +1,8 @@
 /*
- * Why: a parser that is looser than the proxy in front of it lets one buyer write another's
- * request, and one that changes its mind when the bytes come in two pieces sells by luck. So: a
- * table of good and bad requests; each cut at every byte; in pairs; at the exact limits; and all of
- * it, with every byte broken in turn, against http-parser as an oracle.
+ * Why: a parser that is looser than the proxy in front of it lets one buyer write another's request
+ * (request smuggling), and one whose result depends on how the bytes arrive sells by luck. So: a
+ * table of valid and invalid requests; each cut at every byte; in pairs; at the exact limits; and
+ * all of it, with every byte corrupted in turn, against http-parser as an oracle.
  */
 /* needs: server/http/request.c conf/base/check.c conf/base/verdict.c -lhttp_parser */
 #include <setjmp.h>
@@ -25,7 +25,7 @@ struct row {
     const char *name;
     const char *bytes;
     size_t len;
-    enum verdict why; /* VERDICT_YES: taken */
+    enum verdict why; /* VERDICT_YES: accepted */
 };
 
 static const struct row rows[] = {
@@ -38,7 +38,7 @@ static const struct row rows[] = {
 
 #define FOR_ROWS(at) for (const struct row *at = rows; at < rows + ARRAY_LEN(rows); at++)
 
-static struct outcome ask(const char *bytes, size_t len)
+static struct outcome parse(const char *bytes, size_t len)
 {
     return outcome_of(bytes, len, &limits);
 }
@@ -47,21 +47,21 @@ static void check_prefix(const char *name, const struct outcome *whole, const ch
                          size_t len, const struct request_limits *l)
 {
     struct outcome prefix = outcome_of(bytes, len, l);
-    const char *objection = outcome_objects(whole, &prefix, len);
-    if (objection != NULL)
-        fail_msg("%s: the first %zu bytes: it %s (verdicts %d and %d)", name, len, objection,
+    const char *conflict = outcome_conflict(whole, &prefix, len);
+    if (conflict != NULL)
+        fail_msg("%s: the first %zu bytes: the parser %s (verdicts %d and %d)", name, len, conflict,
                  verdict_code(prefix.why), verdict_code(whole->why));
     outcome_free(&prefix);
 }
 
-static void test_one_after_the_other(void **state)
+static void test_every_row(void **state)
 {
     (void)state;
     FOR_ROWS(row)
     {
-        struct outcome o = ask(row->bytes, row->len);
+        struct outcome o = parse(row->bytes, row->len);
         if (row->why == VERDICT_YES && (o.progress != REQUEST_DONE || o.r.length != row->len))
-            fail_msg("%s: not taken as a whole: %d, length %u", row->name, (int)o.progress,
+            fail_msg("%s: not accepted as a whole: %d, length %u", row->name, (int)o.progress,
                      o.r.length);
         if (row->why != VERDICT_YES && (o.progress != REQUEST_WRONG || o.why != row->why))
             fail_msg("%s: progress %d, code %d instead of %d", row->name, (int)o.progress,
@@ -77,7 +77,7 @@ static void test_fields_are_found(void **state)
         "POST /buy/ticket?n=1?2 HTTP/1.1\r\nHost:  sale:80 \t\r\nX-Buyer: ann lee\r\n"
         "idempotency-KEY: k1\r\nOrigin:\r\nAuthorization: Bearer t\r\nContent-Type: a/b\r\n"
         "Content-Length: 3\r\n\r\nx=yGET /";
-    struct outcome o = ask(text, sizeof text - 1);
+    struct outcome o = parse(text, sizeof text - 1);
     const struct request *r = &o.r;
     assert_int_equal(o.progress, REQUEST_DONE);
     assert_int_equal(r->length, sizeof text - 1 - strlen("GET /"));
@@ -105,7 +105,7 @@ static void test_absent_is_null(void **state)
 {
     (void)state;
     static const char text[] = "HEAD / HTTP/1.0\r\n\r\n";
-    struct outcome o = ask(text, sizeof text - 1);
+    struct outcome o = parse(text, sizeof text - 1);
     assert_int_equal(o.progress, REQUEST_DONE);
     assert_int_equal(o.r.method, METHOD_HEAD);
     assert_null(o.r.query.ptr);
@@ -120,7 +120,7 @@ static void test_absolute_form_goes_before_host(void **state)
 {
     (void)state;
     static const char text[] = "GET http://evil:80?a HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    struct outcome o = ask(text, sizeof text - 1);
+    struct outcome o = parse(text, sizeof text - 1);
     assert_int_equal(o.progress, REQUEST_DONE);
     IS(o.r.host, "evil:80");
     IS(o.r.path, "/");
@@ -148,21 +148,21 @@ static void test_keep_alive(void **state)
         {"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", false},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct outcome o = ask(cases[i].text, strlen(cases[i].text));
+        struct outcome o = parse(cases[i].text, strlen(cases[i].text));
         if (o.progress != REQUEST_DONE || o.r.keep_alive != cases[i].keep)
             fail_msg("%s: progress %d, keep %d", cases[i].text, (int)o.progress, o.r.keep_alive);
         outcome_free(&o);
     }
 }
 
-static void test_continue_is_asked_for_once(void **state)
+static void test_continue_is_requested_once(void **state)
 {
     (void)state;
     static const char text[] = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
                                "Content-Length: 2\r\n\r\nab";
-    struct outcome header = ask(text, sizeof text - 3);
-    struct outcome one = ask(text, sizeof text - 2);
-    struct outcome whole = ask(text, sizeof text - 1);
+    struct outcome header = parse(text, sizeof text - 3);
+    struct outcome one = parse(text, sizeof text - 2);
+    struct outcome whole = parse(text, sizeof text - 1);
     assert_int_equal(header.progress, REQUEST_CONTINUE);
     assert_true(header.r.expects_continue);
     assert_int_equal(one.progress, REQUEST_MORE);
@@ -179,7 +179,7 @@ static void test_continue_is_not_for_1_0(void **state)
     (void)state;
     static const char text[] = "POST / HTTP/1.0\r\nExpect: 100-continue\r\n"
                                "Content-Length: 2\r\n\r\n";
-    struct outcome o = ask(text, sizeof text - 1);
+    struct outcome o = parse(text, sizeof text - 1);
     assert_int_equal(o.progress, REQUEST_MORE);
     outcome_free(&o);
 }
@@ -189,7 +189,7 @@ static void test_cut_at_every_byte(void **state)
     (void)state;
     FOR_ROWS(row)
     {
-        struct outcome whole = ask(row->bytes, row->len);
+        struct outcome whole = parse(row->bytes, row->len);
         for (size_t len = 0; len <= row->len; len++)
             check_prefix(row->name, &whole, row->bytes, len, &limits);
         outcome_free(&whole);
@@ -202,16 +202,16 @@ static void check_pair(const struct row *first, const struct row *second)
     assert_true(first->len + second->len <= sizeof both);
     memcpy(both, first->bytes, first->len);
     memcpy(both + first->len, second->bytes, second->len);
-    struct outcome alone = ask(first->bytes, first->len);
-    struct outcome o = ask(both, first->len + second->len);
+    struct outcome alone = parse(first->bytes, first->len);
+    struct outcome o = parse(both, first->len + second->len);
     if (o.progress != REQUEST_DONE || !outcome_is_same(&o, &alone))
-        fail_msg("%s is another request before %s", first->name, second->name);
-    struct outcome next = ask(both + o.r.length, first->len + second->len - o.r.length);
+        fail_msg("%s is parsed differently before %s", first->name, second->name);
+    struct outcome next = parse(both + o.r.length, first->len + second->len - o.r.length);
     bool good = second->why == VERDICT_YES
                     ? next.progress == REQUEST_DONE && next.r.length == second->len
                     : next.progress == REQUEST_WRONG && next.why == second->why;
     if (!good)
-        fail_msg("%s is not the same behind %s", second->name, first->name);
+        fail_msg("%s is parsed differently behind %s", second->name, first->name);
     outcome_free(&alone);
     outcome_free(&o);
     outcome_free(&next);
@@ -268,7 +268,7 @@ static void test_exact_limits(void **state)
                      VERDICT_TARGET_TOO_LONG);
 }
 
-static void test_limit_is_told_at_the_limit(void **state)
+static void test_limit_is_reported_at_the_limit(void **state)
 {
     (void)state;
     static const struct request_limits tight = {.max_header = 64, .max_body = 0};
@@ -296,10 +296,10 @@ static void test_body_limit(void **state)
 
 static void check_against_oracle(const char *name, const char *bytes, size_t len)
 {
-    struct outcome o = ask(bytes, len);
-    const char *objection = oracle_objects(o.progress, &o.r, o.bytes, len);
-    if (objection != NULL)
-        fail_msg("%s: %s: \"%.*s\"", name, objection, (int)len, bytes);
+    struct outcome o = parse(bytes, len);
+    const char *conflict = oracle_conflict(o.progress, &o.r, o.bytes, len);
+    if (conflict != NULL)
+        fail_msg("%s: %s: \"%.*s\"", name, conflict, (int)len, bytes);
     outcome_free(&o);
 }
 
@@ -309,18 +309,18 @@ static void test_never_looser_than_http_parser(void **state)
     FOR_ROWS(row) check_against_oracle(row->name, row->bytes, row->len);
 }
 
-/* Every byte of every request replaced, doubled and left out. */
-static void test_broken_bytes_against_http_parser(void **state)
+/* Every byte of every request is replaced, doubled and left out. */
+static void test_corrupt_bytes_against_http_parser(void **state)
 {
     (void)state;
-    static const char evil[] = "\0\t\n\r \",:;/?#%0+-AZ{\x7f\x80\xff";
+    static const char corrupt[] = "\0\t\n\r \",:;/?#%0+-AZ{\x7f\x80\xff";
     char text[1024];
     FOR_ROWS(row)
     {
         for (size_t i = 0; i < row->len; i++) {
             memcpy(text, row->bytes, row->len);
-            for (size_t k = 0; k < sizeof evil - 1; k++) {
-                text[i] = evil[k];
+            for (size_t k = 0; k < sizeof corrupt - 1; k++) {
+                text[i] = corrupt[k];
                 check_against_oracle(row->name, text, row->len);
             }
             memcpy(text + i, row->bytes + i + 1, row->len - i - 1);
@@ -335,20 +335,20 @@ static void test_broken_bytes_against_http_parser(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_after_the_other),
+        cmocka_unit_test(test_every_row),
         cmocka_unit_test(test_fields_are_found),
         cmocka_unit_test(test_absent_is_null),
         cmocka_unit_test(test_absolute_form_goes_before_host),
         cmocka_unit_test(test_keep_alive),
-        cmocka_unit_test(test_continue_is_asked_for_once),
+        cmocka_unit_test(test_continue_is_requested_once),
         cmocka_unit_test(test_continue_is_not_for_1_0),
         cmocka_unit_test(test_cut_at_every_byte),
         cmocka_unit_test(test_pipelined_pairs),
         cmocka_unit_test(test_exact_limits),
-        cmocka_unit_test(test_limit_is_told_at_the_limit),
+        cmocka_unit_test(test_limit_is_reported_at_the_limit),
         cmocka_unit_test(test_body_limit),
         cmocka_unit_test(test_never_looser_than_http_parser),
-        cmocka_unit_test(test_broken_bytes_against_http_parser),
+        cmocka_unit_test(test_corrupt_bytes_against_http_parser),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

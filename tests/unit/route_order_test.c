@@ -1,11 +1,11 @@
 /*
- * Why: an order's id in a path is all that a buyer needs to cancel it, and the operators' acts stop
- * or close a whole sale. One that is taken on the wrong listener, for the wrong order or for half a
- * parameter cannot be taken back. Every refusal is a row here.
+ * Why: the id of an order in a path is all that a buyer needs to cancel it, and an operator's act
+ * stops or closes a whole sale. A request that is accepted on the wrong listener, for the wrong
+ * order or with a malformed parameter cannot be undone. Every refusal is a row here.
  */
 /* needs: server/http/route.c server/http/request.c conf/base/check.c conf/base/orderid.c
  * conf/base/verdict.c -lsodium */
-#include "tests/unit/route_ask.h"
+#include "tests/unit/route_request.h"
 
 /* ---- orders --------------------------------------------------------------------------------- */
 
@@ -45,15 +45,15 @@ static void test_orders(void **state)
         enum route_side side;
         enum route_kind kind;
     } rows[] = {
-        {"GET /order/" ORDER, ROUTE_BUYERS, ROUTE_LOOK},
-        {"GET /order/" ORDER "?event=x&n=0", ROUTE_BUYERS, ROUTE_LOOK},
+        {"GET /order/" ORDER, ROUTE_BUYERS, ROUTE_GET_ORDER},
+        {"GET /order/" ORDER "?event=x&n=0", ROUTE_BUYERS, ROUTE_GET_ORDER},
         {"POST /order/" ORDER "/cancel", ROUTE_BUYERS, ROUTE_CANCEL},
         {"POST /order/" ORDER "/pay", ROUTE_OPERATORS, ROUTE_PAY},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct route route;
-        enum verdict v = ask_side(&route, rows[i].line, "", NULL, rows[i].side);
+        enum verdict v = find_route(&route, rows[i].line, "", NULL, rows[i].side);
         assert_int_equal(v, VERDICT_YES);
         assert_int_equal(route.kind, rows[i].kind);
         assert_true(route_is_for_ledger(&route));
@@ -65,7 +65,7 @@ static void test_orders(void **state)
     }
 }
 
-/* What is no order is not found, with any method, and wherever it is asked. */
+/* A path without a valid order is 404, with any method, on either side. */
 static void test_no_orders(void **state)
 {
     static const char *const methods[] = {"GET", "POST", "PUT", "HEAD"};
@@ -82,7 +82,7 @@ static void test_no_orders(void **state)
         }
 }
 
-/* Paying is the operators' alone; looking and cancelling the buyers'. */
+/* Only operators pay orders; only buyers get and cancel them. */
 static void test_orders_on_the_other_side(void **state)
 {
     (void)state;
@@ -103,7 +103,7 @@ static void test_orders_of_another_node(void **state)
 {
     struct route route;
     (void)state;
-    assert_int_equal(ask_side(&route, "GET /order/" ELSEWHERE, "", NULL, ROUTE_BUYERS),
+    assert_int_equal(find_route(&route, "GET /order/" ELSEWHERE, "", NULL, ROUTE_BUYERS),
                      VERDICT_ELSEWHERE);
     assert_int_equal(route.order.node, 0x2b);
     BUYERS(ELSEWHERE, "POST /order/" ELSEWHERE "/cancel", "", NULL);
@@ -132,7 +132,7 @@ static void test_methods_of_orders(void **state)
     }
 }
 
-/* A body that is no form is wrong with every POST; what a form holds is nobody's concern here. */
+/* A body that is no form is an error with every POST; the fields of a form are ignored. */
 static void test_forms_of_orders(void **state)
 {
     static const struct {
@@ -153,7 +153,7 @@ static void test_forms_of_orders(void **state)
         check_side(VERDICT_BAD_REQUEST, side, line, FORM_TYPE, "a=%4");
     }
     BUYERS(BAD_REQUEST, "POST /order/" ORDER "/cancel?a=%zz", "", NULL);
-    BUYERS(YES, "GET /order/" ORDER "?a=%zz", "", NULL); /* takes none, as /stock */
+    BUYERS(YES, "GET /order/" ORDER "?a=%zz", "", NULL); /* has no parameters, like /stock */
 }
 
 /* ---- acts ----------------------------------------------------------------------------------- */
@@ -174,7 +174,7 @@ static void test_acts(void **state)
     conf.events[LIMITED].stock_max = 1;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct route route;
-        enum verdict v = ask_side(&route, rows[i].line, "", NULL, ROUTE_OPERATORS);
+        enum verdict v = find_route(&route, rows[i].line, "", NULL, ROUTE_OPERATORS);
         if (v != VERDICT_YES || route.kind != rows[i].kind || route.event != LIMITED ||
             !route_is_for_ledger(&route))
             fail_msg("%s: %d", rows[i].line, verdict_code(v));
@@ -253,12 +253,13 @@ static void test_total(void **state)
         check_side(VERDICT_BAD_REQUEST, ROUTE_OPERATORS, line, "", NULL);
     }
     assert_int_equal(
-        ask_side(&route, "POST /restock?total=20000", "", "event=ticket", ROUTE_OPERATORS),
+        find_route(&route, "POST /restock?total=20000", "", "event=ticket", ROUTE_OPERATORS),
         VERDICT_YES);
     assert_int_equal(route.total, 20000);
     assert_int_equal(route.event, TICKET);
     check_side(VERDICT_YES, ROUTE_OPERATORS, "POST /restock?total=1&event=ticket", "", NULL);
-    /* Malformed comes before unknown, unknown before the range of a stock that is not there. */
+    /* 400 for a malformed total comes before 404, and 404 before the range check against the stock.
+     */
     check_side(VERDICT_BAD_REQUEST, ROUTE_OPERATORS, "POST /restock?event=none&total=x", "", NULL);
     check_side(VERDICT_NOT_FOUND, ROUTE_OPERATORS, "POST /restock?event=none&total=99999", "",
                NULL);

@@ -2,21 +2,23 @@
  * Why: rows of spike-log(8) go into other programs. A comma, a quote or a long name that breaks a
  * line there makes an export worthless, and one that outgrows its buffer does worse.
  */
-/* needs: storage/log/row.c
+/* needs: storage/log/row.c storage/log/source.c conf/base/conf.c conf/base/conf_addr.c
+ * conf/base/conf_finish.c conf/base/conf_lex.c conf/base/conf_settings.c conf/base/conf_value.c
  *        conf/base/check.c conf/base/fault.c conf/base/log.c conf/base/orderid.c
- *        storage/journal/home.c storage/journal/journal.c storage/journal/journal_ahead.c
- * storage/journal/journal_open.c storage/journal/journal_room.c storage/journal/names.c
- * storage/journal/pages.c storage/journal/metas.c storage/journal/leaves.c
- * storage/journal/history.c storage/journal/journal_mend.c storage/journal/record.c
- * storage/journal/tally.c storage/journal/verify.c
- * -llmdb -lsodium -ldeflate */
+ *        storage/journal/journal_dir.c storage/journal/journal.c
+ * storage/journal/journal_preallocate.c storage/journal/journal_open.c storage/journal/capacity.c
+ * storage/journal/journal_figures.c storage/journal/order_index.c storage/journal/snapshot.c
+ * storage/journal/writer.c storage/journal/catalog.c storage/journal/pages.c
+ * storage/journal/metas.c storage/journal/leaves.c storage/journal/history.c
+ * storage/journal/journal_mend.c storage/journal/record.c storage/journal/node_totals.c
+ * storage/journal/verify.c -llmdb -lsodium -ldeflate */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "storage/log/inside.h"
+#include "storage/log/row.h"
 
 #define PAY_BY 250
 #include "tests/unit/audit_records.h"
@@ -49,8 +51,8 @@ static void test_rows(void **state)
                         "5,1234,0007-000000000003-TTTTTTTTTTTTTTTT,ticket,sold,1,,,0\n");
 }
 
-/* A late payment is told of the order, not of the number that it took; its refusal is no change,
- * and has a row where it is asked for. */
+/* The row of a late payment has the number of the order, not the one that the payment took. A
+ * refusal is no change of the order; it has a row in an export of refusals. */
 static void test_row_of_late(void **state)
 {
     struct record r = with(grant(3, ORDER_HELD, 2), "ann", "k");

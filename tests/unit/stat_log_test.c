@@ -1,8 +1,8 @@
 /*
  * Why: the stat log must never cost a sale: a full disk, a renamed file or a burst may lose lines,
- * and then the count of what was lost must be right, or whoever counts by it counts wrong.
+ * and then the number of lost lines must be right, or statistics made from the file are wrong.
  */
-/* needs: server/meet/stat_log.c server/meet/doorbell.c server/mem/arena.c conf/base/check.c
+/* needs: server/stat/stat_log.c server/shared/doorbell.c conf/base/arena.c conf/base/check.c
  *        conf/base/fault.c conf/base/log.c conf/base/verdict.c */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "conf/base/clock.h"
-#include "server/meet/stat_log.h"
+#include "server/stat/stat_log.h"
 
 #define WORKERS 2
 
@@ -45,15 +45,12 @@ static int set_up(void **state)
     conf.event_count = 1;
     strcpy(conf.events[0].name, "ticket");
     strcpy(conf.stat_log, file);
-    stats = calloc(1, sizeof *stats);
-    assert_non_null(stats);
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    free(stats);
     unlink(file);
     unlink(old);
     assert_int_equal(rmdir(dir), 0);
@@ -62,7 +59,8 @@ static int tear_down(void **state)
 
 static void open_log(void)
 {
-    stat_log_plan(stats, &conf, &arena);
+    stats = stat_log_plan(&conf, &arena);
+    assert_non_null(stats);
     assert_true(arena_map(&arena, &f));
     assert_true(stat_log_open(stats, &arena, &f));
 }
@@ -120,14 +118,14 @@ static void off_is_off(void **state)
 {
     (void)state;
     conf.stat_log[0] = '\0';
-    stat_log_plan(stats, &conf, &arena);
+    stats = stat_log_plan(&conf, &arena);
+    assert_null(stats);
     assert_int_equal(arena.pool_count, 0);
     assert_true(stat_log_open(stats, &arena, &f));
     assert_null(stat_log_ring(stats, 0));
-    assert_false(stat_log_is_on(stats));
 }
 
-static void what_a_line_says(void **state)
+static void lines_have_all_fields(void **state)
 {
     (void)state;
     size_t len;
@@ -154,7 +152,7 @@ static void what_a_line_says(void **state)
     assert_int_equal(stat_log_dropped(stats), 0);
 }
 
-static void a_full_ring_drops_and_tells(void **state)
+static void a_full_ring_drops_and_reports(void **state)
 {
     (void)state;
     size_t len;
@@ -164,7 +162,7 @@ static void a_full_ring_drops_and_tells(void **state)
     assert_int_equal(stat_log_dropped(stats), 17);
     start();
     wait_for(STAT_RING_LINES);
-    put(1, 7); /* there is room again */
+    put(1, 7); /* the ring is free again */
     stop();
     char *text = read_all(file, &len);
     assert_int_equal(lines_of(text, "code=1"), STAT_RING_LINES + 1);
@@ -214,7 +212,7 @@ static void wait_for_text(const char *with)
     assert_int_equal(found, 1);
 }
 
-/* Reads every line of the file; what is not one whole line fails. */
+/* Reads every line of the file; a partial line fails. */
 static void count_whole_lines(uint64_t *seen, uint64_t *dropped)
 {
     FILE *in = fopen(file, "re");
@@ -235,8 +233,8 @@ static void count_whole_lines(uint64_t *seen, uint64_t *dropped)
     fclose(in);
 }
 
-/* The disk fills up in the middle of a line, and has room again later. */
-static void a_cut_line_is_taken_back(void **state)
+/* The disk fills up in the middle of a line, and has free space again later. */
+static void a_partial_line_is_truncated(void **state)
 {
     (void)state;
     uint64_t seen, dropped;
@@ -259,44 +257,44 @@ static void a_cut_line_is_taken_back(void **state)
     assert_int_equal(stat_log_dropped(stats), 50);
 }
 
-static int said_to;
-static FILE *said;
+static int saved_stderr;
+static FILE *captured;
 
-static void catch_log(void)
+static void capture_log(void)
 {
-    said = tmpfile();
-    assert_non_null(said);
-    said_to = dup(STDERR_FILENO);
-    assert_true(said_to >= 0 && dup2(fileno(said), STDERR_FILENO) >= 0);
+    captured = tmpfile();
+    assert_non_null(captured);
+    saved_stderr = dup(STDERR_FILENO);
+    assert_true(saved_stderr >= 0 && dup2(fileno(captured), STDERR_FILENO) >= 0);
 }
 
-/* How many lines of the server's log have these words. */
-static size_t end_catch(const char *const words[], size_t counts[], size_t count)
+/* Returns the lines in the server's log; counts[i]: those that contain phrases[i]. */
+static size_t end_capture(const char *const phrases[], size_t counts[], size_t count)
 {
     char text[4096];
-    assert_true(dup2(said_to, STDERR_FILENO) >= 0);
-    close(said_to);
-    rewind(said);
-    size_t len = fread(text, 1, sizeof text - 1, said);
+    assert_true(dup2(saved_stderr, STDERR_FILENO) >= 0);
+    close(saved_stderr);
+    rewind(captured);
+    size_t len = fread(text, 1, sizeof text - 1, captured);
     text[len] = '\0';
-    fclose(said);
+    fclose(captured);
     for (size_t i = 0; i < count; i++)
-        counts[i] = lines_of(text, words[i]);
+        counts[i] = lines_of(text, phrases[i]);
     return lines_of(text, "\n");
 }
 
-/* What is left of the disk holds "dropped 50", which is short, and no line. */
-static void a_disk_that_is_still_full_is_not_back(void **state)
+/* The free bytes of the disk suffice for "dropped 50", but not for a stat line. */
+static void a_report_of_dropped_lines_is_no_recovery(void **state)
 {
     (void)state;
-    static const char *const words[] = {"lines are dropped until", "is written again"};
+    static const char *const phrases[] = {"lines are dropped until", "is written again"};
     size_t counts[2], len;
     open_log();
     signal(SIGXFSZ, SIG_IGN);
     for (uint32_t i = 0; i < 100; i++)
         put(0, 100 + i);
     allow_bytes(66 * 50 + 50);
-    catch_log();
+    capture_log();
     start();
     wait_for_dropped(50);
     wait_for_text("dropped 50\n");
@@ -308,7 +306,7 @@ static void a_disk_that_is_still_full_is_not_back(void **state)
     put(0, 300);
     wait_for(51);
     stop();
-    assert_int_equal(end_catch(words, counts, 2), 2);
+    assert_int_equal(end_capture(phrases, counts, 2), 2);
     assert_int_equal(counts[0], 1);
     assert_int_equal(counts[1], 1);
     char *text = read_all(file, &len);
@@ -316,7 +314,7 @@ static void a_disk_that_is_still_full_is_not_back(void **state)
     free(text);
 }
 
-static void a_renamed_file_is_opened_anew(void **state)
+static void a_renamed_file_is_reopened(void **state)
 {
     (void)state;
     size_t len;
@@ -341,11 +339,12 @@ static void a_renamed_file_is_opened_anew(void **state)
     free(text);
 }
 
-static void a_file_that_cannot_be_is_said_at_start(void **state)
+static void a_file_that_cannot_be_opened_fails_at_start(void **state)
 {
     (void)state;
     snprintf(conf.stat_log, sizeof conf.stat_log, "%s/nowhere/stat.log", dir);
-    stat_log_plan(stats, &conf, &arena);
+    stats = stat_log_plan(&conf, &arena);
+    assert_non_null(stats);
     assert_true(arena_map(&arena, &f));
     assert_false(stat_log_open(stats, &arena, &f));
     assert_non_null(strstr(f.text, "nowhere/stat.log: No such file"));
@@ -362,17 +361,17 @@ static void *work(void *worker)
     return NULL;
 }
 
-/* Each line of two busy workers is in the file, whole and in order, or it is counted. */
-static void nothing_is_lost_unseen(void **state)
+/* Each line of two busy workers is complete in the file, or counted as dropped. */
+static void every_line_is_written_or_counted(void **state)
 {
     (void)state;
     pthread_t threads[WORKERS];
-    uint32_t names[WORKERS] = {0, 1};
+    uint32_t numbers[WORKERS] = {0, 1};
     uint64_t seen, dropped;
     open_log();
     start();
     for (uint32_t i = 0; i < WORKERS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, work, &names[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &numbers[i]), 0);
     for (uint32_t i = 0; i < WORKERS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     stop();
@@ -387,14 +386,14 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(off_is_off),
-        TEST(what_a_line_says),
-        TEST(a_full_ring_drops_and_tells),
+        TEST(lines_have_all_fields),
+        TEST(a_full_ring_drops_and_reports),
         TEST(a_full_disk_drops_and_goes_on),
-        TEST(a_cut_line_is_taken_back),
-        TEST(a_disk_that_is_still_full_is_not_back),
-        TEST(a_renamed_file_is_opened_anew),
-        TEST(a_file_that_cannot_be_is_said_at_start),
-        TEST(nothing_is_lost_unseen),
+        TEST(a_partial_line_is_truncated),
+        TEST(a_report_of_dropped_lines_is_no_recovery),
+        TEST(a_renamed_file_is_reopened),
+        TEST(a_file_that_cannot_be_opened_fails_at_start),
+        TEST(every_line_is_written_or_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

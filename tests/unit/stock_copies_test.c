@@ -1,25 +1,25 @@
 /*
  * Why: an operator who restores an old copy of a journal, or starts a node again and again, must
- * never make a ticket be sold twice (P1), and a node with its true journal must never be refused
- * (P3). Each start alone looks harmless; it is the order of things that oversells. So here all
- * orders are tried: buy, pay, copy, restore, start, kill, a start that dies before it attaches, and
- * Redis away, in every way that fits in six steps, for node 1 with two events, while node 2 sells
- * what is left.
+ * never cause a ticket to be sold twice (P1), and a node with its true journal must never be
+ * refused (P3). Each start alone is harmless; only their order oversells. So here all orders are
+ * tried: buy, pay, copy, restore, start, kill, a start that dies before it attaches, and Redis
+ * away, in every sequence of six steps, for node 1 with two events, while node 2 sells the rest.
  *
- * A world is the disk of node 1, its copy, its process, what buyers and Redis were told. It goes on
- * from a snapshot of itself and of Redis, so that a common beginning is played once. The process
- * does what server/ledger does: it examines every event, journals epochs, attaches, settles.
+ * A world is the disk of node 1, its copy, its process, and what buyers and Redis have been
+ * answered. A sequence goes on from a snapshot of the world and of Redis, so that a common
+ * beginning runs once. The process does what server/ledger does: it examines every event, journals
+ * epochs, attaches, settles.
  *
- * After each start that was accepted: the journal has every record that Redis was ever told. At the
- * end what is not paid expires, node 2 buys the rest, and the yeses are counted. A copy that lacks
- * what Redis was never told is the one thing that no rule finds (CAVEATS): such an end is counted
- * apart.
+ * After each start that was accepted, the journal has every record that Redis was ever sent. At the
+ * end unpaid orders expire, node 2 buys the rest, and the grants are counted. No rule can find a
+ * copy that lacks what Redis was never sent (CAVEATS): such an end is counted separately.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #define RECORDS 64
 #include "tests/lib/stock_book.h"
 
@@ -38,12 +38,12 @@ static struct world {
     bool has_copy, is_copied, was_restored; /* is_copied: disk and copy are alike */
     bool runs, proven, has_epoch; /* the process: attached once, its epochs are journaled */
     bool away;                    /* Redis, from node 1 */
-    bool excused;                 /* accepted with a journal that lacks what Redis was never told */
+    bool excused;                 /* accepted with a journal that lacks what Redis was never sent */
     uint32_t starts;
-    uint32_t paid[EVENTS];  /* orders that buyers were told they have paid */
-    uint64_t acked[EVENTS]; /* the end of the true journal: all that buyers were told */
+    uint32_t paid[EVENTS];  /* orders whose payment was confirmed to buyers */
+    uint64_t acked[EVENTS]; /* the end of the true journal: all that was confirmed to buyers */
     uint32_t acked_chain[EVENTS];
-    uint64_t told[EVENTS]; /* the highest record that Redis was told, and its chain */
+    uint64_t told[EVENTS]; /* the highest record that Redis was sent, and its chain */
     uint32_t told_chain[EVENTS];
 } world;
 
@@ -59,7 +59,7 @@ static void at(uint32_t e)
     book = &world.disk.books[e];
 }
 
-/* What a buyer hears of is what the true journal has from here on. */
+/* An answer to a buyer: the true journal holds it from here on. */
 static void note_acked(uint32_t e)
 {
     world.is_copied = false;
@@ -96,8 +96,8 @@ static bool is_accepted(struct stock_attach *attaches)
         at(e);
         attaches[e] = attach_of_book();
         enum stock_result result = examine(&attaches[e]);
-        assert_true(result == STOCK_OK || result == STOCK_OTHER);
-        if (result == STOCK_OTHER)
+        assert_true(result == STOCK_OK || result == STOCK_CONFLICT);
+        if (result == STOCK_CONFLICT)
             return false;
     }
     return true;
@@ -118,7 +118,7 @@ static void journal_epochs(void)
     world.has_epoch = true;
 }
 
-/* Has the journal all that Redis was told, and all that buyers were? */
+/* Has the journal all that Redis was sent and all that was confirmed to buyers? */
 static void check_accepted(void)
 {
     for (uint32_t e = 0; e < EVENTS; e++) {
@@ -139,7 +139,7 @@ static bool is_the_true_journal(void)
     return is_true;
 }
 
-/* Takes the node's place in both events; `dies`: before it attaches. */
+/* Attaches in both events; `dies`: before it attaches. */
 static void join(bool dies)
 {
     struct stock_attach attaches[EVENTS];
@@ -160,15 +160,15 @@ static void join(bool dies)
         at(e);
         struct stock_attach a = attach_of_book();
         a.found = attaches[e].found;
-        a.first = !world.proven;
+        a.first_of_process = !world.proven;
         assert_int_equal(stock_attach(stock, &a, &f), STOCK_OK);
-        take_attached(&a);
+        keep_attached(&a);
     }
     world.proven = true;
     beat();
 }
 
-/* A process knows what its journal says, and no more. */
+/* A new process has what its journal holds, and no more. */
 static void begin_process(void)
 {
     world.starts++;
@@ -187,7 +187,7 @@ static void begin_process(void)
 static uint64_t unpaid_order(const struct book *b)
 {
     for (uint64_t i = 0; i < b->end; i++) {
-        bool is_over = b->journal[i].what != STOCK_GRANTED_HELD || b->journal[i].n == 0;
+        bool is_over = b->journal[i].kind != STOCK_GRANTED_HELD || b->journal[i].n == 0;
         for (uint64_t k = i + 1; k < b->end && !is_over; k++)
             is_over = b->journal[k].n > 0 &&
                       memcmp(b->journal[k].order, b->journal[i].order, ORDERID_TEXT) == 0;
@@ -199,7 +199,7 @@ static uint64_t unpaid_order(const struct book *b)
 
 /* ---- the steps ------------------------------------------------------------------------------ */
 
-/* Each answers whether it was possible, and changed something. */
+/* Each returns whether the step was possible and changed something. */
 
 static bool buy_one(uint32_t e)
 {
@@ -368,7 +368,7 @@ static void test_all_orders(void **state)
 {
     (void)state;
     total = TOTAL;
-    for (uint32_t e = 0; e < EVENTS; e++) { /* node 2 comes first and knows of node 1 */
+    for (uint32_t e = 0; e < EVENTS; e++) { /* node 2 attaches first, with node 1 as a known node */
         be(2);
         event = e;
         book = &books[2 + e];

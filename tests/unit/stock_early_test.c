@@ -1,19 +1,20 @@
 /*
- * Why: a Redis that comes back (empty, old, or only after some seconds) makes every node look
- * silent. An operator who reopens the sale at that moment, or reclaims a node, must not give up one
- * that lives and is on its way: its tickets would be sold again (P1). So all orders of losing,
- * being cut off, coming back, dying, waiting, reopening and reclaiming are tried that fit in six
- * steps, with two events and two nodes, of which node 2 is the one that is asked.
+ * Why: a Redis that comes back (empty, old, or only after some seconds) makes every node appear
+ * silent. An operator who reopens the sale at that moment, or reclaims a node, must not give up a
+ * node that is alive and about to attach: its tickets would be sold again (P1). So all sequences of
+ * losing, being cut off, coming back, dying, waiting, reopening and reclaiming are tried that fit
+ * in six steps, with two events and two nodes, of which the operator uses node 2.
  *
- * A world goes on from a snapshot of itself and of Redis. Time passes in one step, `patience` and
- * more of it, and only when each node that lives has come: one that does not come in that time is
- * out of reach, which the manual tells the operator to treat as alive.
+ * A sequence goes on from a snapshot of the world and of Redis. Time passes in one step, by
+ * `patience` and more, and only when each node that is alive has attached: a node that does not
+ * attach in that time is out of reach, which the manual tells the operator to treat as alive.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #define RECORDS 64
 #include "tests/lib/stock_give_up.h"
 
@@ -24,12 +25,12 @@
 static struct world {
     struct book books[EVENTS][2];
     bool lives, came[2]; /* node 1; each node has attached since Redis lost something */
-    bool given_up;
-    bool has_waited; /* node 2, since it attached and saw this `since` */
+    bool evicted;
+    bool has_waited; /* node 2, since it attached and saw this repair */
     uint64_t since;
 } world;
 
-static uint32_t worlds, early, alive, given_up;
+static uint32_t worlds, early, alive, evicted;
 static char story[STEPS + 1];
 
 static void at(uint16_t node, uint32_t e)
@@ -39,7 +40,7 @@ static void at(uint16_t node, uint32_t e)
     book = &world.books[e][node - 1];
 }
 
-/* Steps, or attaches again where the step says so. */
+/* Steps, or attaches again if the step asks for it. */
 static void beat(uint16_t node)
 {
     for (uint32_t e = 0; e < EVENTS; e++) {
@@ -54,7 +55,7 @@ static void beat(uint16_t node)
     world.came[node - 1] = true;
 }
 
-/* A process that was started anew remembers nothing of the others. */
+/* A new process remembers nothing of the other nodes. */
 static void forget(struct book *b)
 {
     memset(&b->figures, 0, sizeof b->figures);
@@ -93,7 +94,7 @@ static bool is_lost(bool old)
     return true;
 }
 
-/* Nothing is lost, but no node could beat for a while. */
+/* Nothing is lost, but no node could send a beat for a while. */
 static bool is_away(void)
 {
     all_is_long_ago();
@@ -110,7 +111,7 @@ static bool time_passes(void)
         beat(1);
     beat(2);
     world.has_waited = true;
-    world.since = world.books[0][1].figures.since;
+    world.since = world.books[0][1].figures.repair_since_wall_ms;
     return true;
 }
 
@@ -124,7 +125,7 @@ static bool gives_up_node(uint16_t node, bool lost)
     beat(2);
     for (uint32_t e = 0; e < EVENTS; e++) {
         at(2, e);
-        has_waited = world.has_waited && world.since == book->figures.since;
+        has_waited = world.has_waited && world.since == book->figures.repair_since_wall_ms;
         enum stock_result result = give_up(node, lost);
         if (result == STOCK_ATTACH)
             return true;
@@ -132,10 +133,10 @@ static bool gives_up_node(uint16_t node, bool lost)
         early += rc.outcome == STOCK_EARLY;
         alive += rc.outcome == STOCK_ALIVE;
         if (rc.outcome == STOCK_EARLY || rc.outcome == STOCK_ALIVE)
-            assert_int_equal(rc.of, 1);
-        given_up += rc.given_up_count;
-        world.given_up |= rc.given_up_count > 0;
-        if (rc.given_up_count > 0 && world.lives)
+            assert_int_equal(rc.subject_node, 1);
+        evicted += rc.evicted_count;
+        world.evicted |= rc.evicted_count > 0;
+        if (rc.evicted_count > 0 && world.lives)
             fail_msg("%s: event %u: a node that lives was given up", story, e);
     }
     return true;
@@ -165,12 +166,12 @@ static bool play(char step)
     }
 }
 
-/* All come back and node 2 sells what is left. */
+/* All nodes attach, and node 2 sells the remaining tickets. */
 static void check_end(void)
 {
-    /* What was given up was dead: what stays counted then is another test's. Of the others, most
-     * end alike. */
-    if (++worlds % 16 != 0 || world.given_up)
+    /* The nodes that were given up were dead: another test checks what stays counted then. Of
+     * the other ends, most are alike. */
+    if (++worlds % 16 != 0 || world.evicted)
         return;
     comes(2, false);
     comes(1, !world.lives);
@@ -191,7 +192,7 @@ static void explore(unsigned depth)
     saved[depth] = world;
     snprintf(name, sizeof name, "%u", depth);
     snapshot(name, false);
-    /* The last step is an operator's: the others give no node up. */
+    /* The last step is an operator's: the others give up no node. */
     for (const char *step = depth + 1 == STEPS ? letters + 7 : letters; *step != '\0'; step++) {
         story[depth] = *step;
         story[depth + 1] = '\0';
@@ -233,9 +234,8 @@ static void test_all_orders(void **state)
     beat(2);
     world.lives = true;
     explore(0);
-    printf("%u worlds; too early %u times, alive %u, given up %u\n", worlds, early, alive,
-           given_up);
-    assert_true(early > 0 && alive > 0 && given_up > 0);
+    printf("%u worlds; too early %u times, alive %u, given up %u\n", worlds, early, alive, evicted);
+    assert_true(early > 0 && alive > 0 && evicted > 0);
 }
 
 int main(void)

@@ -1,13 +1,14 @@
 /*
- * Why: a buyer retries until he hears an answer, and the answer must be his own ticket, once (P4),
- * whatever has become of the event meanwhile; and he must get no more than the limit, though he
- * asks on all nodes at once. Both are decided here, in the step that deducts.
+ * Why: a buyer retries until an answer arrives, and the answer must be the same order, once (P4),
+ * whatever the state of the event is by then; and a buyer must not get more than the limit, even by
+ * asking on all nodes at once. Both are decided here, in the step that deducts.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 
 #define LONGEST "!#$%&'()*+,-./:;<=>?@[]^_`{|}~%s%n:::ticket:requests{0}~01234567"
@@ -49,17 +50,17 @@ static void test_a_key_comes_before_state_limit_and_stock(void **state)
     limit = 2;
     opened();
     assert_int_equal(buy(2, "ann", "k1"), STOCK_YES);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(buy(1, "ann", "k2"), STOCK_LIMIT);
     assert_int_equal(buy(1, "ann", "k2"), STOCK_LIMIT); /* a refusal is no order */
     assert_int_equal(sell(9, 1), 8);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(buy(1, "bob", "k3"), STOCK_SOLD_OUT);
     assert_int_equal(act(STOCK_PAUSED, 10, &a), STOCK_OK);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(buy(1, "bob", "k3"), STOCK_IS_PAUSED);
     assert_int_equal(act(STOCK_CLOSED, 10, &a), STOCK_OK);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_same(0, 1, 1, 0);
     assert_int_equal(buy(1, "bob", "k3"), STOCK_IS_CLOSED);
     assert_int_equal(book->figures.gone, 10);
@@ -70,16 +71,16 @@ static void test_a_key_is_for_one_n_and_one_buyer(void **state)
     (void)state;
     opened();
     assert_int_equal(buy(2, "ann", "k1"), STOCK_YES);
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_UNLIKE);
-    assert_int_equal(buy(2, "bob", "k1"), STOCK_UNLIKE);
-    assert_int_equal(buy(2, "", "k1"), STOCK_UNLIKE);
-    assert_int_equal(buy(2, "ann:", "k1"), STOCK_UNLIKE);
-    assert_int_equal(probe(1, "ann", "k1"), STOCK_UNLIKE);
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_KEY_MISMATCH);
+    assert_int_equal(buy(2, "bob", "k1"), STOCK_KEY_MISMATCH);
+    assert_int_equal(buy(2, "", "k1"), STOCK_KEY_MISMATCH);
+    assert_int_equal(buy(2, "ann:", "k1"), STOCK_KEY_MISMATCH);
+    assert_int_equal(probe(1, "ann", "k1"), STOCK_KEY_MISMATCH);
     assert_int_equal(buy(2, "", "k2"), STOCK_YES);
-    assert_int_equal(buy(2, "ann", "k2"), STOCK_UNLIKE);
+    assert_int_equal(buy(2, "ann", "k2"), STOCK_KEY_MISMATCH);
     note(STOCK_UNDONE, 1);
     settle();
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_UNLIKE); /* ended or not */
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_KEY_MISMATCH); /* ended or not */
     assert_int_equal(buy(2, "ann", "k1"), STOCK_ENDED);
     assert_int_equal(book->figures.gone, 2);
 }
@@ -100,14 +101,14 @@ static void test_a_key_whose_order_ended(void **state)
     assert_int_equal(book->figures.gone, 1);
     assert_int_equal(buy(1, "ann", "k1"), STOCK_ENDED);
     assert_int_equal(buy(1, "ann", "k2"), STOCK_ENDED);
-    assert_int_equal(buy(1, "ann", "k3"), STOCK_SAME);
+    assert_int_equal(buy(1, "ann", "k3"), STOCK_DUPLICATE);
     again();
     assert_int_equal(buy(1, "ann", "k1"), STOCK_ENDED);
     assert_int_equal(probe(1, "ann", "k2"), STOCK_ENDED);
     assert_int_equal(book->figures.gone, 1);
 }
 
-/* Ended in the very call that grants to others, and granted and ended in one call. */
+/* Ended in the call that grants to others; and granted and ended in one call. */
 static void test_an_end_counts_in_the_same_step(void **state)
 {
     (void)state;
@@ -138,11 +139,11 @@ static void test_a_late_payment_revives_the_key(void **state)
     assert_int_equal(pay_late(1), STOCK_YES);
     assert_int_equal(book->last, 2);
     assert_int_equal(book->figures.gone, 2);
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_same(0, 1, 1, 777); /* the order's number, not that of its second deduction */
     assert_int_equal(buy(1, "ann", "k2"), STOCK_LIMIT);
     again();
-    assert_int_equal(buy(2, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(book->figures.gone, 2);
 }
 
@@ -198,11 +199,11 @@ static void test_a_probe_buys_nothing(void **state)
     assert_int_equal(probe(1, "ann", "k1"), STOCK_NO_KEY);
     assert_int_equal(book->figures.gone, 0);
     assert_int_equal(buy(1, "ann", "k1"), STOCK_YES);
-    assert_int_equal(probe(1, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(probe(1, "ann", "k1"), STOCK_DUPLICATE);
     assert_same(0, 1, 1, 777);
-    want(0, STOCK_PROBE, 1, "ann", "k2"); /* and a grant behind it in the batch is found */
+    want(0, STOCK_LOOKUP, 1, "ann", "k2"); /* and a grant behind it in the batch is found */
     want(1, STOCK_BUY, 1, "ann", "k2");
-    want(2, STOCK_PROBE, 1, "ann", "k2");
+    want(2, STOCK_LOOKUP, 1, "ann", "k2");
     assert_int_equal(ask(3), STOCK_OK);
     assert_int_equal(items[0].verdict, STOCK_NO_KEY);
     assert_int_equal(items[1].verdict, STOCK_YES);
@@ -210,7 +211,7 @@ static void test_a_probe_buys_nothing(void **state)
     assert_int_equal(book->figures.gone, 2);
 }
 
-/* The buyer was told -6 and comes again with the same key: he gets one ticket, not two. */
+/* The buyer got -6 and retries with the same key: that gives one ticket, not two. */
 static void test_a_void_order_forgets_its_key(void **state)
 {
     (void)state;
@@ -228,9 +229,10 @@ static void test_a_void_order_forgets_its_key(void **state)
     again();
     assert_int_equal(book->voided, 3);
     assert_int_equal(book->figures.gone, 1);
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_SAME); /* not in doubt, not forgotten */
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_DUPLICATE); /* not in doubt, not forgotten */
     assert_int_equal(probe(2, "ann", "k2"), STOCK_NO_KEY);
-    assert_int_equal(buy(1, "", "k2"), STOCK_YES); /* for another buyer even: nobody has it */
+    assert_int_equal(buy(1, "", "k2"),
+                     STOCK_YES); /* even for another buyer: the key has no order */
     assert_int_equal(buy(2, "ann", "k4"), STOCK_YES);
     assert_int_equal(buy(3, "bob", "k5"), STOCK_YES);
     assert_int_equal(book->figures.gone, 7);
@@ -245,10 +247,11 @@ static void test_part_of_a_batch_is_void(void **state)
     want(1, STOCK_BUY, 1, "ann", "k2");
     want(2, STOCK_BUY, 1, "bob", "k3");
     assert_int_equal(ask(3), STOCK_OK);
-    assert_int_equal(commit(1), 1); /* a commit is all or nothing, but Redis need not know that */
+    assert_int_equal(commit(1),
+                     1); /* a commit is all or nothing, but Redis does not depend on it */
     again();
     assert_int_equal(book->voided, 2);
-    assert_int_equal(buy(1, "ann", "k1"), STOCK_SAME);
+    assert_int_equal(buy(1, "ann", "k1"), STOCK_DUPLICATE);
     assert_int_equal(buy(2, "ann", "k2"), STOCK_LIMIT);
     assert_int_equal(buy(1, "ann", "k2"), STOCK_YES);
     assert_int_equal(buy(2, "bob", "k3"), STOCK_YES);
@@ -274,7 +277,7 @@ static void test_odd_names(void **state)
         }
         commit(1);
         if (i < 10) {
-            assert_int_equal(buy(1, names[i], names[i]), STOCK_SAME);
+            assert_int_equal(buy(1, names[i], names[i]), STOCK_DUPLICATE);
             assert_same(0, 1, i + 1, 0);
             assert_int_equal(buy(1, names[i], ""), STOCK_LIMIT);
         }
@@ -334,12 +337,12 @@ static void test_a_limit_is_given_back(void **state)
     assert_int_equal(book->figures.gone, 4);
     note(STOCK_UNDONE, 5);
     note(STOCK_UNDONE, 1);
-    settle(); /* and a buyer with nothing is forgotten */
+    settle(); /* and a buyer without tickets is forgotten */
     assert_int_equal(book->figures.gone, 0);
     assert_int_equal(buy(4, "ann", ""), STOCK_YES);
 }
 
-/* Who has nothing any more takes no room: more buyers come and go than there are tickets. */
+/* A buyer without tickets takes no slot: over time there are more buyers than tickets. */
 static void test_buyers_come_and_go(void **state)
 {
     static char names[3000][12];
@@ -355,7 +358,8 @@ static void test_buyers_come_and_go(void **state)
     assert_int_equal(book->figures.gone, 0);
 }
 
-/* Standalone the keys have a table of fixed size. Full, it says busy, and nothing is half done. */
+/* The table of keys of a standalone stock has a fixed size. When it is full, the verdict is
+ * busy, and nothing is left half done. */
 static void test_no_place_for_a_key(void **state)
 {
     uint64_t size = conf.journal_size;
@@ -371,13 +375,14 @@ static void test_no_place_for_a_key(void **state)
     assert_int_equal(buy(1, "bob", "k4"), STOCK_BUSY);
     assert_int_equal(buy(1, "cis", "k4"), STOCK_BUSY);
     assert_int_equal(book->figures.gone, 3);
-    assert_int_equal(buy(1, "bob", "k3"), STOCK_SAME);
-    assert_int_equal(buy(1, "bob", ""), STOCK_YES); /* the refusal took nothing of his limit */
+    assert_int_equal(buy(1, "bob", "k3"), STOCK_DUPLICATE);
+    assert_int_equal(buy(1, "bob", ""),
+                     STOCK_YES); /* the refusal did not count against the limit */
     assert_int_equal(buy(2, "cis", ""), STOCK_YES);
     assert_int_equal(book->figures.gone, 6);
 }
 
-/* ---- marks ---------------------------------------------------------------------------------- */
+/* ---- key hashes ---------------------------------------------------------------------------- */
 
 static void test_each_key_is_marked_once(void **state)
 {
@@ -389,20 +394,20 @@ static void test_each_key_is_marked_once(void **state)
     buy(1, "ann", "k2");
     probe(1, "ann", "k3");
     settle();
-    assert_true(book->marks_known);
-    assert_int_equal(book->mark_count, 2);
-    assert_int_equal(times_marked("k1"), 1);
-    assert_int_equal(times_marked("k2"), 1);
+    assert_true(book->hashes_known);
+    assert_int_equal(book->hash_count, 2);
+    assert_int_equal(times_hashed("k1"), 1);
+    assert_int_equal(times_hashed("k2"), 1);
 }
 
 /* ---- held and sold -------------------------------------------------------------------------- */
 
-/* Each thing that can happen to an order, alone: what is gone then, and what that leaves. */
+/* Each kind of change, alone: how many tickets are gone then, and in which state. */
 static void test_what_a_change_does_to_the_stock(void **state)
 {
     static const struct {
         bool held;
-        enum stock_what what;
+        enum stock_change_kind kind;
         uint32_t gone;
     } cases[] = {{true, STOCK_PAID, 3},
                  {true, STOCK_CANCELLED, 0},
@@ -416,12 +421,12 @@ static void test_what_a_change_does_to_the_stock(void **state)
         assert_int_equal(buy(3, "ann", ""), STOCK_YES);
         settle();
         assert_int_equal(book->figures.gone, kept + 3);
-        note(cases[i].what, book->last);
+        note(cases[i].kind, book->last);
         settle();
         kept += cases[i].gone;
         assert_int_equal(book->figures.gone, kept);
     }
-    pay_by = 777; /* granted, expired, paid late and undone, all told in one step */
+    pay_by = 777; /* granted, expired, paid late and undone, all settled in one step */
     assert_int_equal(buy(7, "ann", "k1"), STOCK_YES);
     note(STOCK_EXPIRED, book->last);
     settle();

@@ -1,19 +1,20 @@
 /*
- * Why: the cases that somebody thought of are in the other tests. Here two nodes buy, probe, pay,
- * cancel, expire, pay late, crash between deduction and commit, and attach again, in random order,
- * while operators act, and give up a node that is silent or whose journal they take for lost, and
- * Redis loses keys, fields, everything, or falls back to an old dump. After
- * every call the stock must hold exactly what the journals, read from the start, say: so nothing is
- * sold twice or stranded, no key has two orders, no buyer more than his limit (P1, P3, P4).
+ * Why: the other tests have only the cases that their authors thought of. Here two nodes buy, look
+ * keys up, pay, cancel, expire, pay late, crash between deduction and commit, and attach again, in
+ * random order, while operators act, and give up a node that is silent or whose journal is taken
+ * for lost, and Redis loses keys, fields, everything, or falls back to an old dump. After every
+ * call the stock must hold exactly what follows from the journals, read from the start: so nothing
+ * is sold twice or stranded, no key has two orders, no buyer more than the limit (P1, P3, P4).
  *
- * The model keeps nothing: it reads the journals anew each time. `stock_random_test SEED` repeats,
- * and with a second argument it talks.
+ * The model keeps nothing: it reads the journals each time. `stock_random_test SEED` repeats a run,
+ * and with a second argument it prints each step.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -28,22 +29,22 @@ static uint32_t seen_verdicts[STOCK_NO_KEY + 1], repairs;
 
 /* ---- a call --------------------------------------------------------------------------------- */
 
-/* The state of an order of this book: the last that was journaled of it. */
-static enum stock_what state_of(uint64_t number)
+/* The kind of the last change of an order of this book. */
+static enum stock_change_kind state_of(uint64_t number)
 {
-    enum stock_what what = STOCK_GRANTED_HELD;
+    enum stock_change_kind kind = STOCK_GRANTED_HELD;
     for (uint64_t i = 0; i < book->end; i++)
         if (book->journal[i].n > 0 && order_number(&book->journal[i]) == number)
-            what = book->journal[i].what;
-    return what;
+            kind = book->journal[i].kind;
+    return kind;
 }
 
-/* An order of this book; 0: none was found that is (what was last journaled of it) `what`. */
-static uint64_t some_order(enum stock_what what)
+/* An order of this book; 0: none was found that is (by the last record of it) of this kind. */
+static uint64_t some_order(enum stock_change_kind kind)
 {
     for (int tries = 0; tries < 20 && book->end > 0; tries++) {
         const struct stock_change *c = &book->journal[below((uint32_t)book->end)];
-        if (c->n > 0 && c->number > 0 && c->what != STOCK_PAID_LATE && state_of(c->number) == what)
+        if (c->n > 0 && c->number > 0 && c->kind != STOCK_PAID_LATE && state_of(c->number) == kind)
             return c->number;
     }
     return 0;
@@ -52,7 +53,7 @@ static uint64_t some_order(enum stock_what what)
 static bool is_asked_late(uint32_t count, uint64_t order)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (items[i].how == STOCK_LATE && late_of[i] == order)
+        if (items[i].kind == STOCK_LATE && late_of[i] == order)
             return true;
     return false;
 }
@@ -73,22 +74,22 @@ static void random_item(uint32_t i)
     uint32_t key = below(KEYS), buyer = chance(95) ? key % NAMES : below(NAMES);
     uint32_t n = chance(95) ? 1 + key % 3 : 1 + below(3);
     bool keyed = chance(80), probes = keyed && chance(15);
-    want(i, probes ? STOCK_PROBE : STOCK_BUY, n, chance(85) ? buyer_names[buyer] : "",
+    want(i, probes ? STOCK_LOOKUP : STOCK_BUY, n, chance(85) ? buyer_names[buyer] : "",
          keyed ? key_names[key] : "");
 }
 
-/* In repair nobody sells, and nobody is told what is not true. */
+/* In repair no node sells, and no node returns a verdict that is not final. */
 static void check_in_repair(const struct stock_item *item)
 {
     uint32_t key = key_of(item->key, item->key_len);
     switch (item->verdict) {
     case STOCK_BUSY:
-    case STOCK_UNLIKE:
+    case STOCK_KEY_MISMATCH:
     case STOCK_ENDED:
         return;
-    case STOCK_SAME:
-        assert_true(key != NOBODY && item->same.node >= 1 && item->same.node <= node_count);
-        const struct stock_change *c = grant_of(&books[item->same.node], item->same.number);
+    case STOCK_DUPLICATE:
+        assert_true(key != NO_NAME && item->order.node >= 1 && item->order.node <= node_count);
+        const struct stock_change *c = grant_of(&books[item->order.node], item->order.number);
         assert_true(key_of(c->key, c->key_len) == key && c->n == item->n);
         return;
     default:
@@ -99,11 +100,11 @@ static void check_in_repair(const struct stock_item *item)
 static void check_item(uint32_t i, enum stock_verdict expected, const struct view *v)
 {
     const struct stock_item *item = &items[i];
-    if (troubled && item->verdict == STOCK_BUSY && expected == STOCK_SAME)
+    if (troubled && item->verdict == STOCK_BUSY && expected == STOCK_DUPLICATE)
         return; /* the other node's count of what is settled was lost */
     assert_int_equal(item->verdict, expected);
     seen_verdicts[expected]++;
-    if (expected != STOCK_SAME)
+    if (expected != STOCK_DUPLICATE)
         return;
     const struct view_key *k = &v->keys[key_of(item->key, item->key_len)];
     assert_same(i, k->node, k->number, k->due);
@@ -143,18 +144,18 @@ static void random_step(void)
     uint32_t count = to == book->end && book->figures.ready ? below(BATCH + 1) : 0;
     for (uint32_t i = 0; i < count; i++)
         random_item(i);
-    struct view v = look(conf.node, to);
+    struct view v = expected_view(conf.node, to);
     v.gone -= returned;
     uint64_t last = book->last;
     for (uint32_t i = 0; i < count; i++)
-        expected[i] = judge(&v, conf.node, &last, &items[i]);
+        expected[i] = decide(&v, conf.node, &last, &items[i]);
     enum stock_result result = ask_up_to(to, count);
-    if (result != STOCK_OK || given_up[conf.node]) {
-        if (!given_up[conf.node] && (!troubled || away != 0))
+    if (result != STOCK_OK || evicted[conf.node]) {
+        if (!evicted[conf.node] && (!troubled || away != 0))
             fail_msg("%s", f.text);
         assert_int_not_equal(result, STOCK_OK);
-        assert_int_not_equal(result, STOCK_OTHER);
-        say("hears", f.text);
+        assert_int_not_equal(result, STOCK_CONFLICT);
+        trace("hears", f.text);
         unsettle();
         s->attached = false;
         return;
@@ -180,23 +181,23 @@ static void random_step(void)
     }
     if (node_count > 1 && to == book->end)
         calmed();
-    struct view after = look(conf.node, to);
+    struct view after = expected_view(conf.node, to);
     if (node_count > 1 && !troubled)
         check_redis(&after);
-    check_marks(&after);
+    check_key_hashes(&after);
 }
 
 static void random_attach(void)
 {
     struct at_stake *s = &stakes[conf.node];
-    uint32_t lost = s->lost_count, marks = book->mark_count;
+    uint32_t lost = s->lost_count, marks = book->hash_count;
     comes_back();
     enum stock_result result = attach();
     if (result != STOCK_OK)
         fail_msg("%s", f.text);
-    say("attaches", book->figures.repair ? "to repair" : "");
+    trace("attaches", book->figures.repair ? "to repair" : "");
     if (node_count == 1)
-        book->mark_count = marks; /* told once, and the ledger's filter keeps them */
+        book->hash_count = marks; /* returned once; the ledger's filter keeps them */
     if (!troubled) {
         assert_int_equal(book->voided, lost);
         assert_int_equal(book->figures.repair, node_count == 1);
@@ -212,12 +213,12 @@ static void random_attach(void)
     }
 }
 
-/* Something happens to an order and is journaled. */
+/* A random change of an order is journaled. */
 static void random_change(void)
 {
-    static const enum stock_what ends[] = {STOCK_PAID, STOCK_CANCELLED, STOCK_EXPIRED,
-                                           STOCK_EXPIRED, STOCK_EXPIRED};
-    static const enum stock_what sold[] = {STOCK_GRANTED_SOLD, STOCK_PAID, STOCK_PAID_LATE};
+    static const enum stock_change_kind ends[] = {STOCK_PAID, STOCK_CANCELLED, STOCK_EXPIRED,
+                                                  STOCK_EXPIRED, STOCK_EXPIRED};
+    static const enum stock_change_kind sold[] = {STOCK_GRANTED_SOLD, STOCK_PAID, STOCK_PAID_LATE};
     uint64_t order = some_order(STOCK_GRANTED_HELD);
     if (order != 0 && chance(80)) {
         note(ends[below(5)], order);
@@ -232,12 +233,12 @@ static void random_act(void)
 {
     static const enum stock_state states[] = {STOCK_OPEN, STOCK_OPEN, STOCK_OPEN, STOCK_PAUSED};
     struct stock_act a;
-    struct view v = look(conf.node, book->pos);
-    /* Closed is final, and not frequent, for little happens after it. */
+    struct view v = expected_view(conf.node, book->pos);
+    /* A closed event stays closed, and little happens after it, so this is rare. */
     enum stock_state to = now_state == STOCK_CLOSED || chance(5) ? STOCK_CLOSED : states[below(4)];
     uint32_t new_total = chance(50) ? book->figures.total : 10 + below(60);
     uint32_t seen = book->figures.version;
-    if (troubled || given_up[conf.node])
+    if (troubled || evicted[conf.node])
         return;
     enum stock_result result = act(to, new_total, &a);
     assert_int_equal(result, STOCK_OK);
@@ -256,9 +257,9 @@ static void random_act(void)
     check_figures(&v);
 }
 
-/* The process ends and begins anew, with its journal alone. Not if Redis fell back just now and
- * runs on: only who remembers its turn can tell, and a node that remembers nothing and has written
- * nothing since cannot. */
+/* The process ends, and a new one starts with its journal alone. Not if Redis has just fallen
+ * back while it runs: only a node that remembers the revision can detect that, and a node that
+ * has just started and has written nothing since cannot. */
 static void restart(void)
 {
     struct at_stake *s = &stakes[conf.node];
@@ -270,7 +271,7 @@ static void restart(void)
     dump_seen = knows_other[conf.node] = false;
     if (node_count == 1) {
         use(stock_local_plan);
-        book->pos = s->last = book->mark_count = 0;
+        book->pos = s->last = book->hash_count = 0;
         s->lost_count = 0;
     }
 }
@@ -301,7 +302,7 @@ static void random_call(void)
         return;
     } else if (roll < 96) {
         random_give_up();
-    } else if (troubled || !nobody_is_silent()) {
+    } else if (troubled || !no_node_is_silent()) {
         return;
     } else if (roll < 97) {
         take_dump();
@@ -312,7 +313,7 @@ static void random_call(void)
     }
 }
 
-/* Both come to rest, and all is as the journals say. */
+/* Both nodes settle everything, and Redis holds what the journals say. */
 static void come_to_rest(void)
 {
     for (int round = 0; round < 12; round++) {
@@ -333,9 +334,9 @@ static void come_to_rest(void)
         assert_false(books[node].figures.repair);
         assert_int_equal(books[node].pos, books[node].end);
     }
-    struct view v = look(conf.node, book->end);
+    struct view v = expected_view(conf.node, book->end);
     check_figures(&v);
-    check_marks(&v);
+    check_key_hashes(&v);
     if (node_count > 1)
         check_redis(&v);
 }
@@ -345,7 +346,7 @@ static void begin(uint16_t nodes)
     memset(stakes, 0, sizeof stakes);
     memset(since, 0, sizeof since);
     memset(dump_step, 0, sizeof dump_step);
-    memset(given_up, 0, sizeof given_up);
+    memset(evicted, 0, sizeof evicted);
     memset(knows_other, 0, sizeof knows_other);
     troubled = has_dump = dump_seen = false;
     away = 0;
@@ -356,7 +357,7 @@ static void begin(uint16_t nodes)
     now_state = STOCK_OPEN;
     limit = chance(70) ? 4 + below(6) : 0;
     pay_by = 4102444800000 + below(1000);
-    conf.node_timeout_ms = HOUR_MS; /* however slow this machine is, nobody is silent */
+    conf.node_timeout_ms = HOUR_MS; /* however slow this machine is, no node is silent */
     for (int i = 0; i < KEYS; i++)
         snprintf(key_names[i], sizeof key_names[i], "key:%d", i);
     for (int i = 0; i < NAMES; i++)
@@ -408,7 +409,7 @@ static void test_everything_was_seen(void **state)
 
 int main(int argc, char **argv)
 {
-    talks = argc > 2;
+    traces = argc > 2;
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)getpid() + 1;
     const struct CMUnitTest tests[] = {
         LOCAL(test_one_node_alone),

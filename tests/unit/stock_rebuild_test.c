@@ -2,11 +2,12 @@
  * Why: only Redis can forget, and fall back to an older state. Whatever it has lost, the journals
  * put it back, and no ticket is sold twice or stranded, no key gets a second order (P1, P3, P4).
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 
 static void test_flushed_redis_is_rebuilt(void **state)
@@ -52,7 +53,7 @@ static void test_an_old_dump_with_other_pending_orders(void **state)
     assert_sums();
 }
 
-/* An older hash in which this node's own fields happen to fit: only the turn tells. */
+/* An older hash in which this node's own fields fit by chance: only the revision shows it. */
 static void test_an_older_hash_is_found_by_its_turn(void **state)
 {
     (void)state;
@@ -100,8 +101,8 @@ static void test_lost_pending_is_repaired(void **state)
     assert_sums();
 }
 
-/* Some of its lines are: a step finds too few, and must not have told the stream before it looks.
- */
+/* Some of its lines are lost: a step finds too few, and must check that before it writes to the
+ * stream. */
 static void test_a_part_of_pending_is_lost(void **state)
 {
     (void)state;
@@ -117,7 +118,8 @@ static void test_a_part_of_pending_is_lost(void **state)
     assert_sums();
 }
 
-/* Whichever field goes, the journal puts it back, and not one ticket is sold twice or stranded. */
+/* Whichever field is lost, the journal restores it, and not one ticket is sold twice or
+ * stranded. */
 static void test_any_lost_field_is_repaired(void **state)
 {
     static const char *const fields[] = {"1:epoch",
@@ -172,7 +174,7 @@ static void test_any_lost_field_is_repaired(void **state)
     }
 }
 
-/* What others may write into the prototype's fields. */
+/* Other programs may write into the prototype's fields. */
 static void test_a_count_that_is_none_is_repaired(void **state)
 {
     static const char *const counts[] = {"inf", "nan", "-3", "1.5", "99999999999", "many"};
@@ -189,7 +191,7 @@ static void test_a_count_that_is_none_is_repaired(void **state)
     }
 }
 
-/* Two nodes begin a sale and the second sells three; the first is at the wheel again. */
+/* Two nodes begin a sale, and the second sells three; the process is the first again. */
 static void the_second_sells_three(void)
 {
     opened_by_two();
@@ -199,7 +201,7 @@ static void the_second_sells_three(void)
     be(1);
 }
 
-/* Another node's repair must not turn a field that is lost into a zero that is believed. */
+/* Another node's repair must not turn a lost field into a zero that is trusted. */
 static void test_a_field_lost_by_one_and_a_repair_by_the_other(void **state)
 {
     (void)state;
@@ -211,7 +213,7 @@ static void test_a_field_lost_by_one_and_a_repair_by_the_other(void **state)
     be(2);
     assert_int_equal(attach(), STOCK_OK);
     assert_int_equal(book->pos, 0);
-    settle(); /* its own fields are broken: all is told again, by node 1 too */
+    settle(); /* its own fields are broken: all is settled again, by node 1 as well */
     assert_true(book->figures.repair);
     be(1);
     assert_int_equal(step(0, 1), STOCK_ATTACH);
@@ -240,7 +242,7 @@ static void test_a_silent_node_is_not_waited_for(void **state)
     assert_false(book->figures.repair);
     assert_int_equal(book->figures.gone, 3);
     assert_int_equal(sell(9, 1), 7);
-    be(2); /* it comes back, with its journal */
+    be(2); /* it attaches again, with its journal */
     book->node_count = 0;
     assert_int_equal(attach(), STOCK_OK);
     assert_int_equal(book->pos, 0);
@@ -249,9 +251,10 @@ static void test_a_silent_node_is_not_waited_for(void **state)
     assert_int_equal(field("ticket_sold_nums"), 10);
 }
 
-/* Redis is restarted from an old dump, in which node 2 had sold one and now looks silent, for its
- * beat there is old. It has sold three, and is down. What such a dump says of it is no sight of it:
- * when Redis loses something once more, before the repair is over, node 2 is still waited for. */
+/* Redis is restarted from an old dump, in which node 2 had sold one and now appears silent,
+ * because its beat there is old. It has sold three, and is down. Such a dump is no observation
+ * of the node: when Redis loses something once more, before the repair is over, the repair still
+ * waits for node 2. */
 static void test_an_old_beat_is_no_sight_of_a_node(void **state)
 {
     (void)state;
@@ -287,8 +290,9 @@ static void test_an_old_beat_is_no_sight_of_a_node(void **state)
     assert_int_equal(sell(9, 1), 7);
 }
 
-/* An act stands in one journal; Redis falls back to before it and the other node, which has not
- * heard of it, attaches first. By turns alone the hash looks young again to who has acted. */
+/* An act is in one journal; Redis falls back to before it, and the other node, which has not
+ * learned of it, attaches first. By revisions alone the hash would appear new to the node that
+ * has acted. */
 static void test_an_act_that_an_old_dump_forgot(void **state)
 {
     struct stock_act a;
@@ -310,8 +314,8 @@ static void test_an_act_that_an_old_dump_forgot(void **state)
     assert_int_equal(book->figures.total, 5);
 }
 
-/* The dump was taken in a repair, when node 1 was ready and node 2 was not: that says nothing of
- * what node 1 has sold since. */
+/* The dump was taken in a repair, when node 1 was ready and node 2 was not: that proves nothing
+ * about what node 1 has sold since. */
 static void test_a_dump_of_a_repair_makes_nobody_ready(void **state)
 {
     (void)state;
@@ -340,7 +344,7 @@ static void test_a_dump_of_a_repair_makes_nobody_ready(void **state)
     assert_int_equal(field("ticket_sold_nums"), 4);
 }
 
-/* A list of marks from before a rebuild may be as long as the one that was made anew. */
+/* A list of key hashes from before a rebuild may be as long as the rebuilt one. */
 static void test_an_older_list_of_marks_is_not_believed(void **state)
 {
     (void)state;
@@ -383,7 +387,7 @@ static void two_nodes_have_sold(void)
     }
 }
 
-/* Nobody sells, nor says that a key is new, before both have told all they know. */
+/* No node sells, or answers that a key is new, before both have settled all they have. */
 static void both_tell_again(uint16_t first)
 {
     be(first);
@@ -429,13 +433,13 @@ static void test_each_lost_key_is_told_again(void **state)
         assert_int_equal(count_of("LLEN " GRANTS), marks);
         assert_int_equal(count_of("XLEN " ORDERS), entries);
         assert_int_equal(book->figures.gone, gone);
-        assert_int_equal(book->mark_count, marks - 1); /* read from the first again */
+        assert_int_equal(book->hash_count, marks - 1); /* read from the first again */
         assert_sums();
-        assert_int_equal(buy(1, "ann", "a1"), STOCK_SAME);
+        assert_int_equal(buy(1, "ann", "a1"), STOCK_DUPLICATE);
     }
 }
 
-/* A buyer at his limit must not get more while, or because, his count was lost. */
+/* A buyer at the limit must not get more tickets while, or because, the count was lost. */
 static void test_a_limit_survives_the_loss_of_buyers(void **state)
 {
     (void)state;
@@ -443,7 +447,7 @@ static void test_a_limit_survives_the_loss_of_buyers(void **state)
     opened_by_two();
     assert_int_equal(buy(1, "ann", ""), STOCK_YES);
     settle();
-    redis_fixture_do(&redis, "HDEL " BUYERS " %s", ""); /* its mark alone */
+    redis_fixture_do(&redis, "HDEL " BUYERS " %s", ""); /* its key hash alone */
     be(2);
     assert_int_equal(step(1, 1), STOCK_ATTACH);
     again();
@@ -456,8 +460,8 @@ static void test_a_limit_survives_the_loss_of_buyers(void **state)
     assert_int_equal(tickets_of("ann"), 1);
 }
 
-/* A field that says whether this node has told again is lost, and nothing else: no ticket of a
- * buyer may be counted twice. */
+/* Only the field is lost that records whether this node has taken part in the rebuild: no ticket
+ * of a buyer may be counted twice. */
 static void test_a_lost_rebuild_counts_no_buyer_twice(void **state)
 {
     (void)state;
@@ -474,7 +478,7 @@ static void test_a_lost_rebuild_counts_no_buyer_twice(void **state)
     assert_int_equal(buy(1, "ann", ""), STOCK_YES);
 }
 
-/* A portion at a time: a key that has not been told yet must not look new. */
+/* A portion at a time: a key that is not rebuilt yet must not appear new. */
 static void test_telling_again_in_parts(void **state)
 {
     (void)state;
@@ -495,13 +499,13 @@ static void test_telling_again_in_parts(void **state)
     settle();
     assert_false(book->figures.repair);
     assert_int_equal(buy(1, "ann", "k1"), STOCK_ENDED);
-    assert_int_equal(buy(1, "bob", "k2"), STOCK_SAME);
+    assert_int_equal(buy(1, "bob", "k2"), STOCK_DUPLICATE);
 }
 
 /* ---- an operator's acts --------------------------------------------------------------------- */
 
-/* Node 2 closed the sale and sold nothing; Redis forgets, and node 1, which never heard, is first.
- */
+/* Node 2 closed the sale and sold nothing; Redis forgets, and node 1, which never learned of it,
+ * attaches first. */
 static void test_the_newest_act_of_all_journals_holds(void **state)
 {
     struct stock_act a;
@@ -529,8 +533,8 @@ static void test_the_newest_act_of_all_journals_holds(void **state)
     assert_int_equal(items[0].verdict, STOCK_IS_CLOSED);
 }
 
-/* One field of what operators have set is lost; who attaches first has not heard of the last act.
- */
+/* One field that operators have set is lost; the node that attaches first has not learned of the
+ * last act. */
 static void test_a_lost_total_or_state_is_that_of_the_newest_act(void **state)
 {
     static const char *const fields[] = {"ticket_total_nums", "state", "version"};
@@ -557,7 +561,7 @@ static void test_a_lost_total_or_state_is_that_of_the_newest_act(void **state)
     }
 }
 
-/* An old dump knows an older act than the journals do. */
+/* An old dump has an older act than the journals. */
 static void test_an_old_dump_does_not_undo_an_act(void **state)
 {
     struct stock_act a;

@@ -1,13 +1,14 @@
 /*
- * Why: a node that is given up has sold tickets that nobody else knows the half of. Not one of them
- * may be sold again (P1), none be stranded once its journal is back (P3), no key get a second order
- * (P4), whatever Redis has forgotten of it meanwhile and whoever gives it up.
+ * Why: a node that is given up has sold tickets that the other nodes know only in part. None of
+ * them may be sold again (P1), none be stranded once its journal is back (P3), no key get a second
+ * order (P4), whatever Redis has forgotten of it meanwhile and whichever node gives it up.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_give_up.h"
 
 static char before[8192], after[8192];
@@ -37,12 +38,12 @@ static void test_what_it_answers(void **state)
     opened_by_two();
     contents(H, before, sizeof before);
     assert_int_equal(give_up(7, false), STOCK_OK);
-    assert_int_equal(rc.outcome, STOCK_UNKNOWN);
+    assert_int_equal(rc.outcome, STOCK_NO_SUCH_NODE);
     assert_int_equal(give_up(2, true), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
-    assert_int_equal(rc.given_up_count, 0);
+    assert_int_equal(rc.evicted_count, 0);
     assert_int_equal(give_up(1, false), STOCK_OK);
-    assert_int_equal(rc.outcome, STOCK_UNKNOWN);
+    assert_int_equal(rc.outcome, STOCK_NO_SUCH_NODE);
     contents(H, after, sizeof after);
     assert_string_equal(before, after);
     node_2_dies();
@@ -69,14 +70,15 @@ static void test_again_changes_nothing(void **state)
     gives_up(2, false, 6, 0);
     redis_fixture_do(&redis, "HSET " H " turn 0");
     contents(H, before, sizeof before);
-    book->figures.turn = 0;
+    book->figures.revision = 0;
     gives_up(2, false, 6, 0);
     redis_fixture_do(&redis, "HSET " H " turn 0");
     contents(H, after, sizeof after);
     assert_string_equal(before, after);
 }
 
-/* It was only asleep: nothing more under its old epoch, then it goes on where its journal ends. */
+/* The node was only stopped: nothing more happens under its old epoch, then it continues from
+ * the end of its journal. */
 static void test_it_comes_back(void **state)
 {
     (void)state;
@@ -85,7 +87,7 @@ static void test_it_comes_back(void **state)
     gives_up(2, false, 6, 0);
     assert_int_equal(sell(9, 1), 4);
     be(2);
-    note(STOCK_PAID, 2); /* it could not tell Redis */
+    note(STOCK_PAID, 2); /* it could not settle them */
     assert_int_equal(step(1, 1), STOCK_ATTACH);
     assert_non_null(strstr(f.text, "fenced"));
     assert_int_equal(attach(), STOCK_OK);
@@ -97,7 +99,7 @@ static void test_it_comes_back(void **state)
     all_is_well(10);
 }
 
-/* Between its attach and its first step it is there. */
+/* Between its attach and its first step the node counts as present. */
 static void test_it_comes_back_just_now(void **state)
 {
     (void)state;
@@ -140,17 +142,17 @@ static void test_its_journal_is_lost(void **state)
     gives_up(2, true, 2, 4);
     assert_int_equal(book->figures.gone, 2);
     assert_sums();
-    assert_int_equal(tickets_of("bob"), 1); /* whose the held ones were, nobody knows */
+    assert_int_equal(tickets_of("bob"), 1); /* the buyers of the held ones are unknown */
     assert_int_equal(tickets_of("ann"), 2);
     assert_int_equal(buy(3, "bob", "doubt"), STOCK_YES);
-    assert_int_equal(buy(2, "ann", "sold"), STOCK_SAME);
+    assert_int_equal(buy(2, "ann", "sold"), STOCK_DUPLICATE);
     settle();
     gives_up(2, true, 2, 0); /* again */
     assert_int_equal(sell(9, 1), 5);
     assert_sums();
 }
 
-/* It had been given up before, with its tickets. */
+/* The node had been given up before, with its tickets. */
 static void test_then_its_journal_is_lost_too(void **state)
 {
     (void)state;
@@ -217,35 +219,35 @@ static void test_the_lost_journal_turns_up(void **state)
     assert_int_equal(book->pos, 0);
     settle();
     be(1);
-    assert_int_equal(step(1, 1), STOCK_ATTACH); /* it has to tell all again, too */
+    assert_int_equal(step(1, 1), STOCK_ATTACH); /* it has to settle all again, too */
     again();
     all_is_well(6);
     assert_int_equal(tickets_of("bob"), 4);
     assert_int_equal(field("2:sold"), 3);
-    assert_int_equal(buy(3, "bob", "doubt"), STOCK_SAME);
+    assert_int_equal(buy(3, "bob", "doubt"), STOCK_DUPLICATE);
     assert_int_equal(buy(1, "bob", "more"), STOCK_LIMIT);
     be(2);
-    assert_int_equal(buy(1, "bob", "held"), STOCK_SAME);
+    assert_int_equal(buy(1, "bob", "held"), STOCK_DUPLICATE);
 }
 
-/* A blank one under the same number would give the same order ids again, also if not one order of
- * the node had been settled. */
+/* A blank node under the same number would give the same order ids again, even if no order of
+ * the first had been settled. */
 static void test_no_blank_journal_takes_the_number(void **state)
 {
     (void)state;
     opened_by_two();
     be(2);
-    assert_int_equal(sell(2, 1), 2); /* the buyers have been told */
+    assert_int_equal(sell(2, 1), 2); /* the answers have reached the buyers */
     silence(2);
     gives_up(2, true, 0, 2);
     gives_up(2, true, 0, 0);
     memset(&books[2], 0, sizeof books[2]);
     be(2);
     book->epoch = 5000;
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
-/* Who never gave an order may come, blank or not. */
+/* A node that never granted an order may attach, blank or not. */
 static void test_one_that_never_came_may_come(void **state)
 {
     (void)state;
@@ -262,8 +264,8 @@ static void test_one_that_never_came_may_come(void **state)
     all_is_well(3);
 }
 
-/* Since node 2 died, keys and buyers were lost and told again by node 1 alone: they do not know of
- * what node 2 has in doubt, and bob's tickets of node 1 are not given back in its place. */
+/* Since node 2 died, keys and buyers were lost and rebuilt by node 1 alone: they lack what node
+ * 2 has in doubt, and bob's tickets of node 1 are not given back instead. */
 static void test_places_that_were_lost_are_not_given_back(void **state)
 {
     (void)state;
@@ -287,7 +289,7 @@ static void test_places_that_were_lost_are_not_given_back(void **state)
     assert_sums();
 }
 
-/* An old dump does not know that node 2 was given up; it is waited for, and given up again. */
+/* In an old dump node 2 is not given up: the repair waits for it, and it is given up again. */
 static void test_an_old_dump_after_it(void **state)
 {
     (void)state;
@@ -355,7 +357,7 @@ static void test_wrong_types(void **state)
         opened_by_two();
         node_2_dies();
         redis_fixture_do(&redis, "SET %s text", keys[i]);
-        nothing_is_given_up(STOCK_DOUBT);
+        nothing_is_given_up(STOCK_UNKNOWN);
     }
 }
 

@@ -1,13 +1,14 @@
 /*
- * Why: when Redis has forgotten a node that does not come, only the others' memory of it keeps its
- * tickets from being sold again (P1); and who comes instead, blank or with an older copy of its
- * journal, must not pass for it.
+ * Why: when Redis has forgotten a node that does not attach, only the other nodes' memory of it
+ * keeps its tickets from being sold again (P1). A process that attaches in its place, blank or with
+ * an older copy of its journal, must not be taken for it.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- *        conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
- *        tests/lib/redis_fixture.c -lhiredis -lsodium */
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
+ * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_give_up.h"
 
 /* ---- in repair ------------------------------------------------------------------------------ */
@@ -45,7 +46,7 @@ static void test_reopen_counts_what_was_seen(void **state)
     all_is_well(10);
 }
 
-/* Node 1 began anew since and knows nothing of node 2, but node 3 does. */
+/* Node 1 has a new journal since and does not know node 2, but node 3 does. */
 static void test_what_any_other_has_seen_counts(void **state)
 {
     (void)state;
@@ -71,7 +72,7 @@ static void test_what_any_other_has_seen_counts(void **state)
     assert_int_equal(sell(9, 1), 6);
 }
 
-/* Node 1 began anew, so nobody tells the repair that node 2 is silent. */
+/* Node 1 has a new journal, so the repair has no report that node 2 is silent. */
 static void repairs_again(const char *run)
 {
     redis_fixture_do(&redis, "HSET " H " run %s", run);
@@ -81,7 +82,8 @@ static void repairs_again(const char *run)
     assert_true(book->figures.repair);
 }
 
-/* What was seen of it counts in the repair that asks for it, not outside, and in no later one. */
+/* What was seen of a node counts in the repair that asks for it, not outside, and in no later
+ * one. */
 static void test_what_was_seen_long_ago_does_not_count(void **state)
 {
     (void)state;
@@ -121,12 +123,12 @@ static void test_nobody_has_seen_it(void **state)
     gives_up(2, true, 0, 0);
     settle();
     assert_false(book->figures.repair);
-    be(2); /* its journal counts, and says so */
+    be(2); /* its journal counts, and the record is there */
     again();
     assert_int_equal(field("2:gone"), 4);
 }
 
-/* Only who is missing is given up, not who is about to settle. */
+/* Only a node that is missing is given up, not one that is about to settle. */
 static void test_reopen_leaves_those_who_settle(void **state)
 {
     (void)state;
@@ -137,12 +139,13 @@ static void test_reopen_leaves_those_who_settle(void **state)
     again();
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
-    assert_int_equal(rc.of, 2);
-    assert_int_equal(rc.given_up_count, 0);
+    assert_int_equal(rc.subject_node, 2);
+    assert_int_equal(rc.evicted_count, 0);
     all_is_well(4);
 }
 
-/* With its journal, but Redis has forgotten what of it was held: nothing comes back. */
+/* The node is given up with its journal, but Redis has forgotten which tickets it held: nothing
+ * comes back. */
 static void test_its_journal_is_lost_and_redis_has_forgotten(void **state)
 {
     (void)state;
@@ -164,7 +167,7 @@ static void test_reopen_of_one_alone(void **state)
     assert_true(book->figures.repair);
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_RECLAIMED);
-    assert_int_equal(rc.given_up_count, 0);
+    assert_int_equal(rc.evicted_count, 0);
 }
 
 /* ---- too early ------------------------------------------------------------------------------ */
@@ -180,18 +183,19 @@ static void test_the_callers_clock_counts_too(void **state)
     has_waited = false;
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
-    assert_true(rc.of_ms > 0 && rc.of_ms <= patience);
+    assert_true(rc.subject_ms > 0 && rc.subject_ms <= patience);
     all_is_long_ago();
     settle();
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
-    assert_int_equal(rc.of, 2);
+    assert_int_equal(rc.subject_node, 2);
     has_waited = true;
     gives_up(2, false, 4, 0);
     patience = 0;
 }
 
-/* Another server in the middle of a repair: all have to come again, and have the time for that. */
+/* Another server in the middle of a repair: all nodes have to attach again, and have the time
+ * for it. */
 static void test_a_repair_begins_once_more(void **state)
 {
     (void)state;
@@ -206,7 +210,7 @@ static void test_a_repair_begins_once_more(void **state)
     again();
     assert_int_equal(give_up(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
-    assert_int_equal(rc.of, 2);
+    assert_int_equal(rc.subject_node, 2);
     patience = 0;
     be(2);
     again();
@@ -230,7 +234,7 @@ static void test_a_blank_journal_comes_first(void **state)
     for (int start = 0; start < 4; start++) {
         be(2);
         book->epoch += 5000; /* a journal skips epochs at every start */
-        assert_int_equal(attach(), STOCK_OTHER);
+        assert_int_equal(attach(), STOCK_CONFLICT);
     }
     be(1);
     settle();
@@ -248,10 +252,11 @@ static void test_a_blank_journal_comes_later(void **state)
     be(2);
     memset(book, 0, sizeof *book);
     book->epoch = 5000;
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
-/* Node 1 began anew, so it lets the old copy in; node 3 knows better before the repair is over. */
+/* Node 1 has a new journal, so it accepts the old copy; node 3 refuses it before the repair is
+ * over. */
 static void test_an_older_copy_of_a_journal(void **state)
 {
     static struct book copy;
@@ -279,7 +284,7 @@ static void test_an_older_copy_of_a_journal(void **state)
     assert_true(book->figures.repair);
     be(2);
     assert_int_equal(step(1, 1), STOCK_ATTACH);
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
     silence(2);
     be(1);
     settle(); /* the repair began once more */
@@ -288,7 +293,8 @@ static void test_an_older_copy_of_a_journal(void **state)
     assert_int_equal(sell(9, 1), 6);
 }
 
-/* Node 1 has seen node 2 in a sale that is over: that says nothing of node 2 in the next. */
+/* Node 1 has seen node 2 in a sale that is over: that proves nothing about node 2 in the next
+ * one. */
 static void test_what_was_seen_in_another_sale(void **state)
 {
     (void)state;

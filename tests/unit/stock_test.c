@@ -2,10 +2,11 @@
  * Why: the stock is where a ticket is sold twice or lost. The same cases run on the ledger's own
  * memory and on the scripts in a real Redis, because the two must never disagree.
  */
-/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/table.c storage/stock/redis.c
- *        storage/stock/redis_act.c storage/stock/redis_step.c storage/stock/reply.c
- *        storage/stock/link.c server/mem/arena.c
- * conf/base/fault.c conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/mark.c
+/* needs: storage/stock/stock.c storage/stock/local.c storage/stock/name_table.c
+ * storage/stock/redis.c storage/stock/redis_act.c storage/stock/redis_attach.c
+ * storage/stock/redis_pack.c storage/stock/redis_script.c storage/stock/redis_step.c
+ * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
+ * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
  * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #include "tests/lib/stock_book.h"
 
@@ -78,7 +79,7 @@ static void test_what_the_journal_lacks_is_void(void **state)
     assert_int_equal(sell(10, 1), 8);
 }
 
-/* Committed, and the node dies before a step could tell: the grants stand. */
+/* Committed, and the node dies before a step could settle it: the grants stand. */
 static void test_what_the_journal_holds_stands(void **state)
 {
     (void)state;
@@ -97,7 +98,7 @@ static void test_an_old_epoch_does_nothing(void **state)
     opened();
     book->epoch--;
     assert_int_equal(step(1, 1), STOCK_ATTACH);
-    assert_int_equal(attach(), STOCK_OTHER); /* the epoch in use, again */
+    assert_int_equal(attach(), STOCK_CONFLICT); /* the epoch in use, again */
 }
 
 static void test_a_wrong_position_or_number_does_nothing(void **state)
@@ -131,7 +132,7 @@ static void test_a_journal_that_is_behind_is_another(void **state)
     settle();
     book->last = 3;
     book->end = 3;
-    assert_int_equal(attach(), STOCK_OTHER);
+    assert_int_equal(attach(), STOCK_CONFLICT);
 }
 
 /* ---- an operator's acts --------------------------------------------------------------------- */
@@ -148,10 +149,11 @@ static void test_an_act_is_compare_and_set(void **state)
     assert_int_equal(book->figures.total, 12);
     assert_int_equal(sell(1, 1), 0);
     assert_int_equal(items[0].verdict, STOCK_IS_PAUSED);
-    book->figures.version = old.version; /* who has not heard of it asks for something else */
+    book->figures.version =
+        old.version; /* a node that has not learned of it asks for something else */
     assert_int_equal(act(STOCK_CLOSED, 20, &a), STOCK_OK);
     assert_int_equal(a.outcome, STOCK_STALE);
-    assert_int_equal(book->figures.state, STOCK_PAUSED); /* but now he has */
+    assert_int_equal(book->figures.state, STOCK_PAUSED); /* but now it has */
     assert_int_equal(book->figures.version, 2);
     assert_int_equal(book->figures.total, 12);
     assert_int_equal(act(STOCK_OPEN, 12, &a), STOCK_OK);
@@ -185,7 +187,7 @@ static void test_a_restock_goes_down_to_what_is_gone(void **state)
     assert_int_equal(book->figures.gone, 8);
 }
 
-/* Before the books are straight nobody knows what is gone, nor what was done last: later. */
+/* In repair it is unknown how many tickets are gone, and what the last act was: later. */
 static void test_no_act_in_repair(void **state)
 {
     struct stock_act a;

@@ -1,6 +1,6 @@
 /*
- * top_nodes: four nodes that say what a test wants, second after second, and what the model tells
- * of them. For the tests of the console's model; include it after cmocka.h.
+ * top_nodes: four nodes that answer what a test wants, second after second, and the lines that the
+ * model announces. For the tests of the console's model; include it after cmocka.h.
  */
 #ifndef SPIKE_TEST_TOP_NODES_H
 #define SPIKE_TEST_TOP_NODES_H
@@ -9,16 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "admin-tui/model.h"
+#include "admin-tui/model/model.h"
 
 #define NODES   4
 #define STEP_US 1000000
 
 static struct model *m;
 static struct model_node *nodes[NODES];
-static struct stats said[NODES]; /* what each node answers next */
+static struct stats answers[NODES]; /* what each node answers next */
 static uint64_t now_us;
-static uint64_t told; /* lines that were looked at already */
+static uint64_t announced; /* lines that were checked already */
 
 static int set_up(void **state)
 {
@@ -26,14 +26,14 @@ static int set_up(void **state)
     m = model_new();
     assert_non_null(m);
     now_us = 50 * STEP_US;
-    told = 0;
-    memset(said, 0, sizeof said);
+    announced = 0;
+    memset(answers, 0, sizeof answers);
     for (uint32_t i = 0; i < NODES; i++) {
         char address[32];
         snprintf(address, sizeof address, "web%u:3901", (unsigned)i + 1);
         nodes[i] = model_add(m, address);
         assert_non_null(nodes[i]);
-        struct stats *s = &said[i];
+        struct stats *s = &answers[i];
         s->node = i + 1;
         s->uptime_s = 100;
         strcpy(s->state, "up");
@@ -60,26 +60,26 @@ static uint64_t wall(void)
     return now_us / 1000 + 1000000;
 }
 
-static void heard(int i)
+static void answer(int i)
 {
-    model_heard(m, nodes[i], &said[i], 500, now_us, wall());
+    model_answered(m, nodes[i], &answers[i], 500, now_us, wall());
 }
 
 static inline void failed(int i, const char *why)
 {
-    model_failed(m, nodes[i], why, now_us, wall());
+    model_failed(m, nodes[i], why, wall());
 }
 
-/* A second later all nodes but `but` answer, 10 ms after each other; the round ends 100 ms later.
- */
+/* A second later all nodes except `but` answer, 10 ms after each other; the round ends 100 ms
+ * later. */
 static void round_but(int but)
 {
     now_us += STEP_US - (NODES * 10000 + 100000);
     for (int i = 0; i < NODES; i++) {
         now_us += 10000;
-        said[i].uptime_s++;
+        answers[i].uptime_s++;
         if (i != but)
-            heard(i);
+            answer(i);
     }
     now_us += 100000;
     model_round(m, now_us, wall());
@@ -91,18 +91,18 @@ static void rounds(int count)
         round_but(-1);
 }
 
-static inline void must_tell(const char *text)
+static inline void must_announce(const char *text)
 {
-    if (told >= m->line_count)
-        fail_msg("nothing was told, not: %s", text);
-    const struct model_line *line = &m->lines[told++ % MODEL_LINES];
+    if (announced >= m->line_count)
+        fail_msg("nothing was announced, not: %s", text);
+    const struct model_line *line = &m->lines[announced++ % MODEL_LINES];
     assert_string_equal(line->text, text);
 }
 
-static inline void must_be_silent(void)
+static inline void must_announce_nothing(void)
 {
-    if (told < m->line_count)
-        fail_msg("told: %s", m->lines[told % MODEL_LINES].text);
+    if (announced < m->line_count)
+        fail_msg("announced: %s", m->lines[announced % MODEL_LINES].text);
 }
 
 static inline void about(double value, double expected)

@@ -1,9 +1,9 @@
 /*
- * Why: an operator reads figures at a glance. One that is a column too wide breaks the table, one
- * that rounds after it was compared shows 10.00k or 1000k, and a double that is a hair below its
- * half shows less than there is.
+ * Why: an operator reads figures at a glance. A figure that is a column too wide breaks the table,
+ * one that is rounded after the comparison shows 10.00k or 1000k, and a double that is a little
+ * below a half shows too little.
  */
-/* needs: admin-tui/number.c */
+/* needs: admin-tui/model/number.c conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin-tui/number.h"
+#include "admin-tui/model/number.h"
 
 static char out[NUMBER_BYTES];
 
@@ -44,7 +44,7 @@ static void five_columns_keep_four_digits(void **state)
     assert_string_equal(number_five(out, 48200), "48.2k");
 }
 
-static void a_trickle_is_not_nothing(void **state)
+static void a_trickle_is_not_zero(void **state)
 {
     (void)state;
     assert_string_equal(number_rate(out, 0), "0");
@@ -139,7 +139,7 @@ static void spans_step_up_after_99(void **state)
     assert_string_equal(number_span(out, 864000), "~10d");
 }
 
-static void what_is_no_figure_is_a_dash(void **state)
+static void nan_and_negative_are_a_dash(void **state)
 {
     (void)state;
     assert_string_equal(number_five(out, -1), "-");
@@ -152,7 +152,7 @@ static void what_is_no_figure_is_a_dash(void **state)
     assert_string_equal(number_five(out, INFINITY), "18.4E");
 }
 
-/* What the text says, in thousandths of its last digit's weight or better. */
+/* The value of the text, to a thousandth of its last digit or better. */
 static double read_back(const char *text)
 {
     static const char suffixes[] = "kMGTPE";
@@ -190,14 +190,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers_have_commas),
         cmocka_unit_test(five_columns_keep_four_digits),
-        cmocka_unit_test(a_trickle_is_not_nothing),
+        cmocka_unit_test(a_trickle_is_not_zero),
         cmocka_unit_test(parts_are_none_or_all_only_if_they_are),
         cmocka_unit_test(nothing_measured_is_no_time),
         cmocka_unit_test(rolled_numbers_keep_three_digits),
         cmocka_unit_test(rounding_comes_before_the_choice_of_form),
         cmocka_unit_test(milliseconds_are_made_of_microseconds),
         cmocka_unit_test(spans_step_up_after_99),
-        cmocka_unit_test(what_is_no_figure_is_a_dash),
+        cmocka_unit_test(nan_and_negative_are_a_dash),
         cmocka_unit_test(no_number_is_too_wide_or_far_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,23 +1,24 @@
 /*
- * Why: on sale night some node is always sick, and the console must say which one and how. A node
- * that answers garbage, half a JSON, ten megabytes or nothing must cost its own row and nothing
- * else: no wait, no crash, no memory, and not the other nodes' rows.
+ * Why: on sale night some node is always in trouble, and the console must show which one and how. A
+ * node that answers garbage, half a JSON, ten megabytes or nothing must cost its own row and
+ * nothing else: no wait, no crash, no memory, and no other row.
  */
-/* needs: admin-tui/poll.c admin-tui/ask.c admin-tui/answer.c admin-tui/buffers.c admin-tui/place.c
- *        admin-tui/stats.c admin-tui/json.c conf/base/fault.c conf/base/check.c -lev */
-#include "tests/unit/top_servers.h"
+/* needs: admin-tui/feed.c admin-tui/client/poll.c admin-tui/client/http.c
+ * admin-tui/client/http_head.c admin-tui/client/buffers.c admin-tui/client/endpoint.c
+ * admin-tui/model/stats.c admin-tui/client/json.c conf/base/fault.c conf/base/check.c -lev */
+#include "tests/unit/top_fake_nodes.h"
 
-/* One node that says this, once; then one that is well again: the sick one has left no trace. */
+/* A node that answers this, once, and then a correct answer: the first one has left no trace. */
 static void expect(const struct script *s, uint64_t timeout_us, const char *why)
 {
     script = *s;
-    heard = failed = 0;
+    answered = failed = 0;
     if (model.node_count == 0)
         add(address);
     run_round(timeout_us);
     if (why == NULL && failed > 0)
         fail_msg("'%.60s': %s", s->bytes, last_why);
-    assert_int_equal(heard, why == NULL);
+    assert_int_equal(answered, why == NULL);
     assert_int_equal(failed, why != NULL);
     if (why != NULL)
         assert_string_equal(last_why, why);
@@ -34,9 +35,9 @@ static void test_asks_as_the_server_wants_it(void **state)
     (void)state;
     add(address);
     run_round(PATIENT_US);
-    assert_int_equal(heard, 1);
+    assert_int_equal(answered, 1);
     assert_int_equal(last_stats.node, 7);
-    assert_string_equal(last_question, "GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_string_equal(last_request, "GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n");
 }
 
 static void test_the_connection_is_kept(void **state)
@@ -45,7 +46,7 @@ static void test_the_connection_is_kept(void **state)
     add(address);
     for (int i = 0; i < 5; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 5);
+    assert_int_equal(answered, 5);
     assert_int_equal(accepted, 1);
 }
 
@@ -56,16 +57,16 @@ static void test_a_connection_that_went_stale_is_no_failure(void **state)
     script.stale = true;
     for (int i = 0; i < 4; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 4);
+    assert_int_equal(answered, 4);
     assert_int_equal(failed, 0);
     assert_int_equal(accepted, 4);
     script.then = SHUT; /* ... or was closed in between */
     for (int i = 0; i < 4; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 8);
+    assert_int_equal(answered, 8);
 }
 
-static void test_told_to_close_it_closes(void **state)
+static void test_connection_close_is_obeyed(void **state)
 {
     static const char bytes[] = OK_HEAD "Connection: close\r\nContent-Length: 23\r\n\r\n" BODY;
     (void)state;
@@ -74,7 +75,7 @@ static void test_told_to_close_it_closes(void **state)
     script.len = sizeof bytes - 1;
     for (int i = 0; i < 3; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 3);
+    assert_int_equal(answered, 3);
     assert_int_equal(accepted, 3);
 }
 
@@ -91,7 +92,7 @@ static void test_any_pieces_are_one_answer(void **state)
         {.bytes = (text), .len = sizeof(text) - 1, .then = (after)}, (why) \
     }
 
-static void test_a_sick_node_says_how(void **state)
+static void test_every_failure_has_its_reason(void **state)
 {
     static const struct {
         struct script script;
@@ -137,7 +138,7 @@ static void test_a_sick_node_says_how(void **state)
         expect(&cases[i].script, TIMEOUT_US, cases[i].why);
 }
 
-/* It comes, but not in time: the deadline is for the whole answer, not for its next byte. */
+/* The deadline is for the whole answer, not for its next byte. */
 static void test_dripping_is_timed_out(void **state)
 {
     (void)state;
@@ -165,7 +166,7 @@ static void test_ten_megabytes_are_refused_unread(void **state)
     free(bytes);
 }
 
-static void test_nobody_there(void **state)
+static void test_no_server_there(void **state)
 {
     (void)state;
     add(address);
@@ -192,33 +193,33 @@ static void test_unix_sockets(void **state)
     run_round(PATIENT_US);
     unlink(at.sun_path);
     rmdir(dir);
-    assert_int_equal(heard, 1);
+    assert_int_equal(answered, 1);
 }
 
-/* localhost may be ::1 first, and nobody listens there. */
-static void test_every_place_of_a_name_is_tried(void **state)
+/* localhost may be ::1 first, where no server listens. */
+static void test_every_socket_address_of_a_name_is_tried(void **state)
 {
-    struct place places, second;
+    struct endpoint first, second;
     struct fault f = {""};
     (void)state;
-    assert_true(place_find(&places, "127.0.0.1:1", &f));
-    assert_true(place_find(&second, address, &f));
-    places.to.inet[1] = second.to.inet[0];
-    places.len[places.count++] = second.len[0];
-    assert_true(poll_add_at(p, "name:1", &places, &f));
+    assert_true(endpoint_resolve(&first, "127.0.0.1:1", &f));
+    assert_true(endpoint_resolve(&second, address, &f));
+    first.to.inet[1] = second.to.inet[0];
+    first.len[first.count++] = second.len[0];
+    assert_true(feed_add_at(feed, "name:1", &first, &f));
     for (int i = 0; i < 3; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 3);
+    assert_int_equal(answered, 3);
     shut_port();
-    assert_true(poll_add_at(p, "name:2", &places, &f));
+    assert_true(feed_add_at(feed, "name:2", &first, &f));
     run_round(PATIENT_US);
     assert_string_equal(model.nodes[1].why, "connection refused");
 }
 
-/* On the same row, even if it was being asked at the old place. */
+/* On the same row, even if a request to the old address is under way. */
 static void test_a_node_moves(void **state)
 {
-    struct place there;
+    struct endpoint there;
     struct fault f = {""};
     char old[64];
     (void)state;
@@ -231,17 +232,17 @@ static void test_a_node_moves(void **state)
     ev_io_stop(loop, &on_listener);
     script.then = KEEP;
     open_port();
-    assert_true(place_find(&there, address, &f));
-    poll_move(p, old, address, &there);
-    close(old_listener); /* it ends what was under way: reset */
+    assert_true(endpoint_resolve(&there, address, &f));
+    feed_move(feed, old, address, &there);
+    close(old_listener); /* resets the request that was under way */
     ev_run(loop, 0);
     assert_int_equal(failed, 1);
     run_round(PATIENT_US);
-    assert_int_equal(heard, 1);
+    assert_int_equal(answered, 1);
     assert_string_equal(model.nodes[0].address, address);
 }
 
-static void test_addresses_are_looked_at(void **state)
+static void test_addresses_are_validated(void **state)
 {
     static const char *const wrong[] = {
         "",           "web1",        ":3901",       "web1:",   "web1:0",     "web1:65536",
@@ -253,11 +254,11 @@ static void test_addresses_are_looked_at(void **state)
     struct fault f;
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         f.text[0] = '\0';
-        assert_false(poll_add(p, wrong[i], &f));
+        assert_false(feed_add(feed, wrong[i], &f));
         assert_string_not_equal(f.text, "");
     }
     memset(path + 5, 'x', sizeof path - 6);
-    assert_false(poll_add(p, path, &f));
+    assert_false(feed_add(feed, path, &f));
     assert_int_equal(model.node_count, 0);
     add("[::1]:3901");
     add("127.0.0.1:1");
@@ -265,33 +266,33 @@ static void test_addresses_are_looked_at(void **state)
     assert_int_equal(model.node_count, 2);
 }
 
-/* As many nodes as there may be, at one place. */
+/* Many nodes at one address. */
 static void add_many(uint32_t count)
 {
-    struct place place;
+    struct endpoint e;
     struct fault f;
     char name[32];
-    assert_true(place_find(&place, address, &f));
+    assert_true(endpoint_resolve(&e, address, &f));
     for (uint32_t i = 0; i < count; i++) {
         snprintf(name, sizeof name, "node%u", (unsigned)i);
-        assert_true(poll_add_at(p, name, &place, &f));
+        assert_true(feed_add_at(feed, name, &e, &f));
     }
 }
 
-static void test_as_many_nodes_as_there_may_be(void **state)
+static void test_the_most_nodes_that_are_allowed(void **state)
 {
     struct fault f;
     (void)state;
     add_many(MODEL_NODES_MAX);
-    assert_false(poll_add(p, "127.0.0.1:1", &f));
+    assert_false(feed_add(feed, "127.0.0.1:1", &f));
     for (int i = 0; i < 3; i++)
         run_round(PATIENT_US);
-    assert_int_equal(heard, 3 * MODEL_NODES_MAX);
+    assert_int_equal(answered, 3 * MODEL_NODES_MAX);
     assert_int_equal(accepted, MODEL_NODES_MAX);
 }
 
-/* Together far more than the pool holds, a piece from each in turn: they wait for each other, and
- * all are heard. */
+/* Together far more than the pool holds, a piece from each in turn: connections wait for chunks,
+ * and every answer arrives. */
 static void test_long_answers_take_turns(void **state)
 {
     static char bytes[220 * 1024];
@@ -307,14 +308,15 @@ static void test_long_answers_take_turns(void **state)
     for (int i = 0; i < 3; i++)
         run_round(PATIENT_US);
     assert_int_equal(failed, 0);
-    assert_int_equal(heard, 3 * 40);
+    assert_int_equal(answered, 3 * 40);
 }
 
 static void test_texts_are_kept_as_they_came(void **state)
 {
     size_t len = 0;
     (void)state;
-    assert_true(poll_keep_texts(p));
+    feed_free(feed);
+    begin(NULL, true);
     add_many(3);
     assert_null(poll_text(p, &model.nodes[1], &len));
     run_round(PATIENT_US);
@@ -330,22 +332,22 @@ static void test_texts_are_kept_as_they_came(void **state)
 static void test_rounds_follow_each_other(void **state)
 {
     (void)state;
-    run_round(PATIENT_US); /* nobody to ask: it ends all the same */
+    run_round(PATIENT_US); /* a round without nodes ends, too */
     add(address);
     script = (struct script){.bytes = "", .then = KEEP};
     uint32_t first = 0;
     poll_round(p, TIMEOUT_US, 0, count_round, &first);
-    for (int i = 0; i < 50 && questions == 0; i++)
+    for (int i = 0; i < 50 && requests == 0; i++)
         ev_run(loop, EVRUN_ONCE);
-    assert_int_equal(questions, 1);
+    assert_int_equal(requests, 1);
     assert_int_equal(first, 0);
     uint32_t second = 0;
-    poll_round(p, PATIENT_US, 0, count_round, &second); /* it is still waited for */
+    poll_round(p, PATIENT_US, 0, count_round, &second); /* the node belongs to the new round */
     assert_int_equal(first, 1);
     ev_run(loop, 0);
     assert_int_equal(second, 1);
     assert_int_equal(first, 1);
-    assert_int_equal(questions, 1);
+    assert_int_equal(requests, 1);
     assert_string_equal(last_why, "timed out");
 }
 
@@ -355,9 +357,9 @@ static struct {
     char message[64];
 } outcome;
 
-static void note_outcome(void *context, const struct model_node *n, int code, const char *message)
+static void note_outcome(void *context, const void *node, int code, const char *message)
 {
-    assert_ptr_equal(n, &model.nodes[0]);
+    assert_ptr_equal(node, &model.nodes[0]);
     assert_ptr_equal(context, &outcome);
     outcome.code = code;
     outcome.count++;
@@ -372,7 +374,7 @@ static void expect_act(const char *status, const char *body, int code, const cha
     int len = snprintf(bytes, sizeof bytes, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s", status,
                        strlen(body), body);
     script = (struct script){.bytes = bytes, .len = (size_t)len};
-    poll_act(p, &model.nodes[0], "/pause?event=ticket", note_outcome, &outcome);
+    poll_post(p, &model.nodes[0], "/pause?event=ticket", note_outcome, &outcome);
     assert_int_equal(outcome.count, before);
     ev_run(loop, 0);
     assert_int_equal(outcome.count, before + 1);
@@ -383,12 +385,12 @@ static void expect_act(const char *status, const char *body, int code, const cha
 static void test_actions_and_tokens(void **state)
 {
     (void)state;
-    poll_free(p);
-    begin("0123456789abcdef");
+    feed_free(feed);
+    begin("0123456789abcdef", false);
     add(address);
     expect_act("200 OK", "{\"code\":1,\"msg\":\"ok\",\"data\":{}}", 1, "ok");
-    assert_non_null(strstr(last_question, "POST /pause?event=ticket HTTP/1.1\r\n"));
-    assert_non_null(strstr(last_question, "\r\nAuthorization: Bearer 0123456789abcdef\r\n"));
+    assert_non_null(strstr(last_request, "POST /pause?event=ticket HTTP/1.1\r\n"));
+    assert_non_null(strstr(last_request, "\r\nAuthorization: Bearer 0123456789abcdef\r\n"));
     expect_act("409 Conflict", "{\"code\":-409,\"msg\":\"conflict\",\"data\":null}", -409,
                "conflict");
     expect_act("200 OK", "{\"code\":1,\"msg\":\"o\x1bk\"}", 0, "garbage");
@@ -397,7 +399,7 @@ static void test_actions_and_tokens(void **state)
     for (uint32_t i = 0; i < 20; i++) /* no slot is lost */
         expect_act("200 OK", "{\"code\":1,\"msg\":\"ok\"}", 1, "ok");
     shut_port();
-    poll_act(p, &model.nodes[0], "/drain", note_outcome, &outcome);
+    poll_post(p, &model.nodes[0], "/drain", note_outcome, &outcome);
     ev_run(loop, 0);
     assert_int_equal(outcome.code, 0);
     assert_string_equal(outcome.message, "connection refused");
@@ -417,17 +419,17 @@ int main(void)
         T(test_asks_as_the_server_wants_it),
         T(test_the_connection_is_kept),
         T(test_a_connection_that_went_stale_is_no_failure),
-        T(test_told_to_close_it_closes),
+        T(test_connection_close_is_obeyed),
         T(test_any_pieces_are_one_answer),
-        T(test_a_sick_node_says_how),
+        T(test_every_failure_has_its_reason),
         T(test_dripping_is_timed_out),
         T(test_ten_megabytes_are_refused_unread),
-        T(test_nobody_there),
+        T(test_no_server_there),
         T(test_unix_sockets),
-        T(test_every_place_of_a_name_is_tried),
+        T(test_every_socket_address_of_a_name_is_tried),
         T(test_a_node_moves),
-        T(test_addresses_are_looked_at),
-        T(test_as_many_nodes_as_there_may_be),
+        T(test_addresses_are_validated),
+        T(test_the_most_nodes_that_are_allowed),
         T(test_long_answers_take_turns),
         T(test_texts_are_kept_as_they_came),
         T(test_rounds_follow_each_other),

@@ -1,11 +1,14 @@
 /*
- * Why: a row that jumps under the operator's finger, a node that is sorted out of sight, a key that
- * means two things: each makes him look at, or act upon, another node than he thinks.
+ * Why: a row that moves while the operator selects it, a node that is sorted out of sight, a key
+ * with two meanings: each makes the operator see, or act upon, the wrong node.
  */
-/* needs: admin-tui/keys.c admin-tui/rows.c admin-tui/model.c admin-tui/model_facts.c
- * admin-tui/model_same.c admin-tui/model_totals.c admin-tui/number.c conf/base/check.c
- * conf/base/fault.c -lm
- */
+/* needs: admin-tui/view/keys.c admin-tui/model/rows.c admin-tui/model/model.c
+ * admin-tui/model/duplicates.c admin-tui/model/health.c admin-tui/model/event_news.c
+ * admin-tui/model/repair_waits.c admin-tui/model/alerts.c admin-tui/model/totals.c
+ * admin-tui/model/history.c admin-tui/model/sale.c admin-tui/model/sale_pace.c
+ * admin-tui/model/rates.c admin-tui/model/nodes.c admin-tui/model/lines.c admin-tui/model/median.c
+ * admin-tui/model/stats.c admin-tui/client/json.c admin-tui/model/number.c conf/base/check.c
+ * conf/base/fault.c -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,12 +19,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "admin-tui/keys.h"
-#include "admin-tui/rows.h"
+#include "admin-tui/model/rows.h"
+#include "admin-tui/view/keys.h"
 
 static struct model *m;
 static struct rows rows;
-static struct look look;
+static struct table_view look;
 
 static void add(uint32_t number, const char *address, enum model_state state, double req_s)
 {
@@ -39,7 +42,7 @@ static int set_up(void **state)
 {
     (void)state;
     m = model_new();
-    look = (struct look){.sort = COLUMN_NODE, .selected = ROWS_FIRST};
+    look = (struct table_view){.sort = COLUMN_NODE, .selected = ROWS_FIRST};
     return m == NULL;
 }
 
@@ -76,9 +79,9 @@ static void test_what_is_not_known_comes_last(void **state)
     expect_rows("3 2 1 4 ");
     look.reversed = true;
     expect_rows("1 2 3 4 ");
-    look = (struct look){.sort = COLUMN_STATE};
+    look = (struct table_view){.sort = COLUMN_STATE};
     expect_rows("4 3 1 2 "); /* trouble first; equals by number */
-    look = (struct look){.sort = COLUMN_CONN};
+    look = (struct table_view){.sort = COLUMN_CONN};
     expect_rows("1 2 3 4 ");
     look.reversed = true;
     expect_rows("1 2 3 4 ");
@@ -153,11 +156,11 @@ static void test_left_is_what_a_node_may_sell(void **state)
 }
 
 /* A node that sells nothing has none left to sell, however many there are. */
-static void test_who_sells_nothing_has_nothing_left(void **state)
+static void test_a_node_that_sells_nothing_has_nothing_left(void **state)
 {
     (void)state;
-    static const enum model_state states[] = {MODEL_STARTING, MODEL_OTHER, MODEL_REPAIR,
-                                              MODEL_DRAINING, MODEL_REDIS, MODEL_DOWN};
+    static const enum model_state states[] = {MODEL_STARTING, MODEL_UNKNOWN,  MODEL_REPAIR,
+                                              MODEL_DRAINING, MODEL_NO_REDIS, MODEL_DOWN};
     struct stats_event e = {.state = "open", .total = 1000, .left = 500};
     struct model_node n = {.state = MODEL_SLOW};
     assert_true(rows_left(&n, &e) == 500);
@@ -181,7 +184,7 @@ static void test_who_sells_nothing_has_nothing_left(void **state)
     spent->total = spent->left = 10;
     spent->has_cap = true;
     assert_true(rows_spent(m, &m->nodes[1]));
-    m->nodes[1].state = MODEL_DRAINING; /* that is not what keeps it from selling */
+    m->nodes[1].state = MODEL_DRAINING; /* its stock is not what keeps it from selling */
     assert_false(rows_spent(m, &m->nodes[1]));
 }
 
@@ -189,10 +192,10 @@ static void test_a_hidden_node_is_no_row(void **state)
 {
     (void)state;
     four_nodes();
-    model_miss(m, 9);
+    model_add_absent(m, 9);
     expect_rows("1 2 3 4 9 ");
     assert_int_equal(rows.all, 5);
-    m->nodes[4].state = MODEL_SAME;
+    m->nodes[4].state = MODEL_DUPLICATE;
     expect_rows("1 2 3 4 ");
     assert_int_equal(rows.all, 4);
 }
@@ -211,7 +214,7 @@ static void test_a_code_has_one_meaning(void **state)
                                      key);
 }
 
-static void test_readonly_takes_the_acts_away(void **state)
+static void test_readonly_disables_the_acts(void **state)
 {
     (void)state;
     static const char acts[] = "pxRd";
@@ -230,11 +233,15 @@ static void test_readonly_takes_the_acts_away(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_what_is_not_known_comes_last), TEST(test_the_selection_stays_with_its_node),
-        TEST(test_filter_by_address_or_state),   TEST(test_the_selected_row_is_in_sight),
-        TEST(test_left_is_what_a_node_may_sell), TEST(test_who_sells_nothing_has_nothing_left),
-        TEST(test_a_hidden_node_is_no_row),      TEST(test_a_code_has_one_meaning),
-        TEST(test_readonly_takes_the_acts_away),
+        TEST(test_what_is_not_known_comes_last),
+        TEST(test_the_selection_stays_with_its_node),
+        TEST(test_filter_by_address_or_state),
+        TEST(test_the_selected_row_is_in_sight),
+        TEST(test_left_is_what_a_node_may_sell),
+        TEST(test_a_node_that_sells_nothing_has_nothing_left),
+        TEST(test_a_hidden_node_is_no_row),
+        TEST(test_a_code_has_one_meaning),
+        TEST(test_readonly_disables_the_acts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

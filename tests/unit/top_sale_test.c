@@ -1,10 +1,15 @@
 /*
  * Why: how many tickets are left, how fast they go and what has become of the sale is put together
  * from nodes that hear of it a beat apart. The figures must be of one moment, exact when the sale
- * rests, and a fact must be told once: neither ten times nor because two nodes were out of step.
+ * rests; and a fact must be announced once, not ten times, and not because two nodes were out of
+ * step.
  */
-/* needs: admin-tui/model.c admin-tui/model_same.c admin-tui/model_totals.c admin-tui/model_facts.c
- * admin-tui/number.c conf/base/check.c */
+/* needs: admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
+ * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
+ * admin-tui/model/totals.c admin-tui/model/history.c admin-tui/model/sale.c
+ * admin-tui/model/sale_pace.c admin-tui/model/rates.c admin-tui/model/nodes.c
+ * admin-tui/model/lines.c admin-tui/model/median.c admin-tui/model/stats.c admin-tui/client/json.c
+ * admin-tui/model/number.c conf/base/check.c conf/base/fault.c -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,20 +22,20 @@
 static void all_say(void (*change)(struct stats_event *e))
 {
     for (int i = 0; i < NODES; i++)
-        change(&said[i].events[0]);
+        change(&answers[i].events[0]);
 }
 
 static void say_sold(int i, uint64_t sold)
 {
-    said[i].events[0].sold = sold;
-    said[i].events[0].left = said[i].events[0].total - sold;
+    answers[i].events[0].sold = sold;
+    answers[i].events[0].left = answers[i].events[0].total - sold;
 }
 
 static void figures_are_of_the_freshest_answer(void **state)
 {
     (void)state;
     rounds(1);
-    /* Within a beat the one with the most knows most. */
+    /* Within a beat the answer with the most sold is the freshest. */
     say_sold(0, 1500);
     say_sold(1, 1400);
     say_sold(2, 1450);
@@ -38,22 +43,22 @@ static void figures_are_of_the_freshest_answer(void **state)
     rounds(1);
     assert_int_equal(m->totals.sold, 1500);
     assert_int_equal(m->totals.left, 8500);
-    /* Returns: what was heard long ago is not more, only older. */
+    /* After returns a higher figure can be just an older one. */
     for (int i = 0; i < NODES; i++)
         say_sold(i, i == 0 ? 1600 : 1300);
-    heard(0);
+    answer(0);
     now_us += 2 * BEAT_PROMISE_MS * 1000;
     for (int i = 1; i < NODES; i++)
-        heard(i);
+        answer(i);
     model_round(m, now_us, wall());
     assert_int_equal(m->totals.sold, 1300);
     assert_int_equal(m->totals.left, 8700);
     /* A node without its Redis hears nothing, however late it says so. */
-    strcpy(said[3].redis, "down");
+    strcpy(answers[3].redis, "down");
     say_sold(3, 1700);
     rounds(1);
     assert_int_equal(m->totals.sold, 1600);
-    /* Dead nodes know least, but better than nothing. */
+    /* Nodes that are down are the worst witnesses, but better than none. */
     for (int i = 0; i < NODES; i++)
         failed(i, "connection refused");
     model_round(m, now_us, wall());
@@ -65,7 +70,7 @@ static void standalone_nodes_have_sales_of_their_own(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++)
-        strcpy(said[i].redis, "off");
+        strcpy(answers[i].redis, "off");
     rounds(1);
     assert_int_equal(m->totals.total, 40000);
     assert_int_equal(m->totals.sold, 4000);
@@ -77,7 +82,7 @@ static void orders_are_added_up(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++) {
-        struct stats_event *e = &said[i].events[0];
+        struct stats_event *e = &answers[i].events[0];
         e->granted = 100;
         e->paid = 60;
         e->cancelled = 10;
@@ -85,7 +90,7 @@ static void orders_are_added_up(void **state)
         e->late = 2;
         e->late_refused = 1;
         e->refused = 1000;
-        said[i].answers_5xx = 7;
+        answers[i].answers_5xx = 7;
     }
     rounds(1);
     assert_int_equal(m->totals.granted, 400);
@@ -102,26 +107,27 @@ static void latencies_are_weighted(void **state)
 {
     (void)state;
     rounds(1);
-    for (int i = 0; i < NODES; i++) { /* the last two were asked for much, and for no ticket */
-        said[i].requests += i < 2 ? 100 : 100000;
-        said[i].p50_us = said[i].p99_us = 0;
+    for (int i = 0; i < NODES; i++) { /* the last two had many requests, and no orders */
+        answers[i].requests += i < 2 ? 100 : 100000;
+        answers[i].p50_us = answers[i].p99_us = 0;
     }
-    said[0].p50_us = said[0].p99_us = 100;
-    said[0].buckets = 2;
-    said[0].bucket_count[0] = 800;
-    said[0].bucket_count[1] = 100;
-    said[1].p50_us = 1100;
-    said[1].p99_us = 9800;
-    said[1].buckets = 1;
-    said[1].bucket_count[0] = 100;
+    answers[0].p50_us = answers[0].p99_us = 100;
+    answers[0].buckets = 2;
+    answers[0].bucket_count[0] = 800;
+    answers[0].bucket_count[1] = 100;
+    answers[1].p50_us = 1100;
+    answers[1].p99_us = 9800;
+    answers[1].buckets = 1;
+    answers[1].bucket_count[0] = 100;
     rounds(1);
     assert_in_range(m->totals.p50_us, 199, 201);
     assert_int_equal(m->totals.p99_us, 9800);
-    said[0].buckets = said[1].buckets = 0; /* older nodes do not say how many they have measured */
+    answers[0].buckets = answers[1].buckets =
+        0; /* older nodes do not report how many they have measured */
     rounds(1);
     assert_int_equal(m->totals.p50_us, 600);
     for (int i = 0; i < NODES; i++)
-        said[i].p50_us = said[i].p99_us = 0;
+        answers[i].p50_us = answers[i].p99_us = 0;
     rounds(1);
     assert_int_equal(m->totals.p50_us, 0);
     assert_int_equal(m->totals.p99_us, 0);
@@ -131,12 +137,12 @@ static void latencies_are_weighted(void **state)
 
 static void sell(int count)
 {
-    said[0].events[0].node_sold += (uint64_t)count;
+    answers[0].events[0].node_sold += (uint64_t)count;
     for (int i = 0; i < NODES; i++)
-        say_sold(i, said[i].events[0].sold + (uint64_t)count);
+        say_sold(i, answers[i].events[0].sold + (uint64_t)count);
 }
 
-static void the_end_is_foretold(void **state)
+static void the_end_is_estimated(void **state)
 {
     (void)state;
     rounds(1);
@@ -157,7 +163,7 @@ static void the_end_is_foretold(void **state)
     rounds(1);
     about(m->totals.gone_in_s, 899);
     for (int i = 0; i < NODES; i++)
-        strcpy(said[i].events[0].state, "paused");
+        strcpy(answers[i].events[0].state, "paused");
     rounds(1);
     assert_true(m->totals.gone_in_s < 0);
 }
@@ -176,7 +182,7 @@ static void histories_have_a_value_a_second(void **state)
     rounds(1);
     assert_int_equal(known(&m->req), 0);
     for (int i = 1; i <= 130; i++) {
-        said[0].requests += 10 * (uint64_t)i;
+        answers[0].requests += 10 * (uint64_t)i;
         rounds(1);
         assert_int_equal(known(&m->req), i < MODEL_HISTORY ? i : MODEL_HISTORY);
         about(m->req.at[MODEL_HISTORY - 1], 10.0 * i);
@@ -186,30 +192,30 @@ static void histories_have_a_value_a_second(void **state)
 }
 
 /* Four rounds a second, then one in five seconds, with the jitter of a busy machine. */
-static void histories_do_not_know_the_interval(void **state)
+static void histories_do_not_depend_on_the_interval(void **state)
 {
     (void)state;
-    heard(0);
+    answer(0);
     model_round(m, now_us, wall());
     for (int i = 1; i <= 40; i++) {
-        said[0].requests += 25;
+        answers[0].requests += 25;
         now_us += 250000;
-        heard(0);
+        answer(0);
         model_round(m, now_us + (uint64_t)(i % 3) * 9000, wall());
     }
     assert_int_equal(known(&m->req), 10);
     about(m->req.at[MODEL_HISTORY - 1], 100);
     for (int i = 0; i < 4; i++) {
-        said[0].requests += 1000;
+        answers[0].requests += 1000;
         now_us += 5 * STEP_US;
-        heard(0);
+        answer(0);
         model_round(m, now_us, wall());
     }
     assert_int_equal(known(&m->req), 30);
     about(m->req.at[MODEL_HISTORY - 1], 200);
     about(m->req.at[MODEL_HISTORY - 20], 200);
     now_us += UINT64_C(1000000) * STEP_US;
-    heard(0);
+    answer(0);
     model_round(m, now_us, wall());
     assert_int_equal(known(&m->req), MODEL_HISTORY);
 }
@@ -221,7 +227,7 @@ static void each_second_is_filled_once_in_spite_of_jitter(void **state)
     now_us += 20000; /* the first round is late, every other one after it is early */
     rounds(1);
     for (int i = 1; i <= 60; i++) {
-        said[0].requests += 100 + (uint64_t)i;
+        answers[0].requests += 100 + (uint64_t)i;
         now_us = begin_us + (uint64_t)i * STEP_US + (i % 2 == 0 ? 20000 : 0);
         rounds(1);
     }
@@ -257,67 +263,67 @@ static void sold_out(struct stats_event *e)
     e->left = 0;
 }
 
-static void changes_of_the_event_are_told(void **state)
+static void changes_of_the_event_are_announced(void **state)
 {
     (void)state;
     rounds(2);
-    must_be_silent();
+    must_announce_nothing();
     all_say(paused);
     rounds(3);
-    must_tell("ticket paused");
+    must_announce("ticket paused");
     assert_string_equal(m->totals.state, "paused");
     all_say(opened);
     rounds(3);
-    must_tell("ticket open");
+    must_announce("ticket open");
     all_say(in_repair);
     rounds(2);
-    must_tell("ticket in REPAIR: Redis has lost memory");
-    assert_true(m->lines[(told - 1) % MODEL_LINES].trouble);
+    must_announce("ticket in REPAIR: Redis has lost memory");
+    assert_true(m->lines[(announced - 1) % MODEL_LINES].trouble);
     for (int i = 0; i < NODES; i++) {
-        said[i].events[0].total = 10000;
+        answers[i].events[0].total = 10000;
         say_sold(i, 1000);
     }
     all_say(opened);
     rounds(2);
-    must_tell("ticket open: repair is over");
+    must_announce("ticket open: repair is over");
     all_say(closed);
     rounds(2);
-    must_tell("ticket closed");
-    must_be_silent();
+    must_announce("ticket closed");
+    must_announce_nothing();
 }
 
-/* A pause has reached one node and not yet the others, which are heard after it. */
+/* A pause has reached one node and not yet the others, which answer after it. */
 static void a_beat_apart_is_no_news(void **state)
 {
     (void)state;
     rounds(1);
     for (int i = 0; i < 4; i++) {
         if (i % 2 == 0)
-            paused(&said[0].events[0]);
+            paused(&answers[0].events[0]);
         else
-            opened(&said[0].events[0]);
+            opened(&answers[0].events[0]);
         now_us += 60000;
-        heard(i % 2 == 0 ? 0 : 1);
+        answer(i % 2 == 0 ? 0 : 1);
         now_us += 60000;
-        heard(i % 2 == 0 ? 1 : 0);
+        answer(i % 2 == 0 ? 1 : 0);
         model_round(m, now_us, wall());
     }
-    must_be_silent();
+    must_announce_nothing();
     all_say(paused);
     rounds(1);
-    must_tell("ticket paused");
-    must_be_silent();
+    must_announce("ticket paused");
+    must_announce_nothing();
 }
 
-static void one_node_alone_is_believed_in_the_end(void **state)
+static void one_node_alone_is_enough_after_a_while(void **state)
 {
     (void)state;
     rounds(1);
-    paused(&said[3].events[0]); /* heard last */
+    paused(&answers[3].events[0]); /* answers last */
     rounds(1);
-    must_be_silent();
+    must_announce_nothing();
     rounds(1);
-    must_tell("ticket paused");
+    must_announce("ticket paused");
 }
 
 static void a_sale_that_was_seen_has_a_duration(void **state)
@@ -332,8 +338,8 @@ static void a_sale_that_was_seen_has_a_duration(void **state)
     }
     all_say(sold_out);
     rounds(2);
-    must_tell("ticket SOLD OUT: 10,000 in ~16s");
-    must_be_silent();
+    must_announce("ticket SOLD OUT: 10,000 in ~16s");
+    must_announce_nothing();
     assert_int_equal(m->totals.left, 0);
     assert_true(m->totals.gone_in_s < 0);
 }
@@ -345,60 +351,60 @@ static void restocked(struct stats_event *e)
     e->left = e->total - e->sold;
 }
 
-static void a_restock_is_told_and_counts_anew(void **state)
+static void a_restock_is_announced_and_counts_anew(void **state)
 {
     (void)state;
     rounds(1);
     all_say(sold_out);
     rounds(1);
-    must_tell("ticket SOLD OUT: 10,000"); /* its beginning was not seen */
+    must_announce("ticket SOLD OUT: 10,000"); /* its beginning was not seen */
     all_say(restocked);
     rounds(3);
-    must_tell("ticket restocked: total 12,000, before 10,000");
-    must_be_silent();
+    must_announce("ticket restocked: total 12,000, before 10,000");
+    must_announce_nothing();
     assert_int_equal(m->totals.total, 12000);
     assert_int_equal(m->totals.sold, 10000);
     assert_int_equal(m->totals.left, 2000);
     rounds(2);
     all_say(sold_out);
     rounds(1);
-    must_tell("ticket SOLD OUT: 12,000 in ~5s");
+    must_announce("ticket SOLD OUT: 12,000 in ~5s");
 }
 
-/* Holds run out one by one: tickets come back and are gone again. */
+/* Holds expire one by one: tickets come back and are gone again. */
 static void returns_do_not_flood(void **state)
 {
     (void)state;
     rounds(1);
     all_say(sold_out);
     rounds(1);
-    must_tell("ticket SOLD OUT: 10,000");
+    must_announce("ticket SOLD OUT: 10,000");
     for (int i = 0; i < 100; i++) {
         all_say(i % 2 == 0 ? opened : sold_out);
         rounds(1);
     }
-    assert_in_range(m->line_count - told, 1, 20);
-    told = m->line_count;
+    assert_in_range(m->line_count - announced, 1, 20);
+    announced = m->line_count;
     all_say(opened);
     rounds(11);
     assert_string_equal(m->lines[(m->line_count - 1) % MODEL_LINES].text,
                         "ticket open again: tickets came back");
 }
 
-static void events_are_chosen_by_name_or_turn(void **state)
+static void events_are_chosen_by_name_or_in_order(void **state)
 {
     (void)state;
     uint32_t index = 9;
     assert_string_equal(m->event, "");
     model_choose_next(m, 1);
-    said[1].event_count = 2;
-    said[1].events[1] = said[1].events[0];
-    strcpy(said[1].events[0].name, "vip");
-    said[1].events[0].total = 50;
+    answers[1].event_count = 2;
+    answers[1].events[1] = answers[1].events[0];
+    strcpy(answers[1].events[0].name, "vip");
+    answers[1].events[0].total = 50;
     rounds(1);
     sell(0);
-    said[1].events[1].node_sold = 30;
-    said[1].requests = 500;
+    answers[1].events[1].node_sold = 30;
+    answers[1].requests = 500;
     rounds(1);
     assert_string_equal(m->event, "ticket");
     assert_int_equal(m->event_count, 2);
@@ -423,14 +429,14 @@ static void events_are_chosen_by_name_or_turn(void **state)
     assert_string_equal(m->event, "ticket");
 }
 
-/* A node that lies grossly. */
+/* A node may report any number. */
 static void sums_do_not_wrap(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++) {
-        said[i].requests = UINT64_C(1) << 63;
-        said[i].events[0].node_sold = UINT64_C(1) << 63;
-        said[i].p50_us = UINT64_C(1) << 63;
+        answers[i].requests = UINT64_C(1) << 63;
+        answers[i].events[0].node_sold = UINT64_C(1) << 63;
+        answers[i].p50_us = UINT64_C(1) << 63;
     }
     rounds(2);
     assert_true(m->totals.requests == UINT64_MAX);
@@ -444,17 +450,17 @@ int main(void)
         TEST(standalone_nodes_have_sales_of_their_own),
         TEST(orders_are_added_up),
         TEST(latencies_are_weighted),
-        TEST(the_end_is_foretold),
+        TEST(the_end_is_estimated),
         TEST(histories_have_a_value_a_second),
-        TEST(histories_do_not_know_the_interval),
+        TEST(histories_do_not_depend_on_the_interval),
         TEST(each_second_is_filled_once_in_spite_of_jitter),
-        TEST(changes_of_the_event_are_told),
+        TEST(changes_of_the_event_are_announced),
         TEST(a_beat_apart_is_no_news),
-        TEST(one_node_alone_is_believed_in_the_end),
+        TEST(one_node_alone_is_enough_after_a_while),
         TEST(a_sale_that_was_seen_has_a_duration),
-        TEST(a_restock_is_told_and_counts_anew),
+        TEST(a_restock_is_announced_and_counts_anew),
         TEST(returns_do_not_flood),
-        TEST(events_are_chosen_by_name_or_turn),
+        TEST(events_are_chosen_by_name_or_in_order),
         TEST(sums_do_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

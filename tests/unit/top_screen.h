@@ -1,6 +1,6 @@
 /*
- * top_screen: a sale as the console knows it, and its views drawn by ncurses onto a screen that
- * nobody sees, read back line by line. For the tests of the views; include it first.
+ * top_screen: a sale as the console knows it, and its views, drawn by ncurses onto an invisible
+ * screen and read back line by line. For the tests of the views; include it first.
  */
 #ifndef SPIKE_TEST_TOP_SCREEN_H
 #define SPIKE_TEST_TOP_SCREEN_H
@@ -19,19 +19,19 @@
 #include <string.h>
 #include <time.h>
 
-#include "admin-tui/view.h"
+#include "admin-tui/view/view.h"
 
 #define LINE_BYTES 1024
 #define NOON_MS    UINT64_C(1700000000000) /* 22:13:20 in UTC */
 
 static struct model *m;
-static struct scene s;
+static struct view_context s;
 static struct prompt p;
-static struct top_options options;
+static bool blocks; /* block characters */
 static struct canvas canvas;
 static FILE *sink, *source;
 
-/* One screen for all tests: nothing of it is ever seen. */
+/* One invisible screen for all tests. */
 static int open_screen(void **state)
 {
     (void)state;
@@ -95,8 +95,8 @@ static void set_totals(void)
     m->totals = (struct model_totals){.nodes = 3,
                                       .up = 2,
                                       .answering = 2,
-                                      .heard = true,
-                                      .known = true,
+                                      .has_sums = true,
+                                      .has_sale = true,
                                       .state = "open",
                                       .total = 10000,
                                       .sold = 3588,
@@ -128,8 +128,8 @@ static int set_up(void **state)
     if (m == NULL)
         return 1;
     p = (struct prompt){.kind = PROMPT_NONE};
-    options = (struct top_options){.interval_s = 1};
-    s = (struct scene){.m = m, .options = &options, .prompt = &p, .interval_s = 1};
+    blocks = false;
+    s = (struct view_context){.m = m, .prompt = &p, .interval_s = 1};
     s.now_wall_ms = NOON_MS;
     return 0;
 }
@@ -141,7 +141,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* The night of the sketch: one well, one slow, one down. */
+/* Three nodes: one well, one slow, one down. */
 static void a_sale(void)
 {
     snprintf(m->event, sizeof m->event, "ticket");
@@ -161,17 +161,17 @@ static void a_sale(void)
     set_totals();
     for (int i = 0; i < MODEL_HISTORY; i++)
         m->req.at[i] = m->sold.at[i] = (float)(i + 1);
-    model_say(m, true, NOON_MS - 15000, "node 4 DOWN: connection refused");
+    model_announce(m, true, NOON_MS - 15000, "node 4 DOWN: connection refused");
 }
 
 static void draw(const struct view *view, int rows, int cols)
 {
     resizeterm(rows, cols);
-    canvas = canvas_of(stdscr, options.blocks);
+    canvas = canvas_of(stdscr, blocks);
     view_draw(&canvas, view, &s);
 }
 
-/* What stands there, without the blanks at its end. */
+/* The text of a line, without the blanks at its end. */
 static const char *line(int y)
 {
     static char text[LINE_BYTES];

@@ -1,9 +1,9 @@
 /*
- * Why: what a node says of itself comes from a network. What is right must be read to the last
- * field, and of what is wrong the operator must hear in a few words, not see as figures: half an
- * answer that is believed shows a sale that does not exist.
+ * Why: the answer of a node comes from a network. A correct one must be parsed to the last field,
+ * and a wrong one must become an error of a few words, never figures: half an answer that is
+ * accepted shows a sale that does not exist.
  */
-/* needs: admin-tui/stats.c admin-tui/json.c conf/base/fault.c conf/base/check.c */
+/* needs: admin-tui/model/stats.c admin-tui/client/json.c conf/base/fault.c conf/base/check.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin-tui/stats.h"
+#include "admin-tui/model/stats.h"
 
 static const char full[] =
     "{\"node\":7,\"pid\":4711,\"version\":\"0.1.0\",\"state\":\"up\",\"uptime_s\":12,\"time_ms\":"
@@ -43,7 +43,7 @@ static const char full[] =
 static struct stats s;
 static struct fault f;
 
-/* From memory of exactly that size, so that a byte too far is seen by the sanitizer. */
+/* From memory of exactly that size, so that the sanitizer sees a byte too far. */
 static bool parse_bytes(const char *bytes, size_t len)
 {
     char *copy = malloc(len > 0 ? len : 1);
@@ -71,7 +71,7 @@ static void must_refuse(const char *text, const char *why)
     if (parse(text))
         fail_msg("taken: %s", text);
     if (strcmp(f.text, why) != 0)
-        fail_msg("said: %s\nnot:  %s\nof %s", f.text, why, text);
+        fail_msg("fault: %s\nnot:   %s\nof %s", f.text, why, text);
 }
 
 static void reads_every_field(void **state)
@@ -161,7 +161,7 @@ static void reads_every_list(void **state)
     assert_int_equal(s.workers[1].max_us, 8000);
 }
 
-static void what_is_not_there_is_zero(void **state)
+static void missing_fields_are_zero(void **state)
 {
     (void)state;
     must_parse("{\"node\":1}");
@@ -174,8 +174,8 @@ static void what_is_not_there_is_zero(void **state)
     must_parse("{\"node\":1,\"events\":[],\"http\":{},\"memory\":{\"pools\":[]}}");
 }
 
-/* A newer node may say more, in any shape; but it must be JSON. */
-static void what_is_not_known_is_passed(void **state)
+/* A newer node may report more, in any shape; but it must be JSON. */
+static void unknown_fields_are_ignored(void **state)
 {
     (void)state;
     must_parse("{\"node\":1,\"x\":null,\"y\":[1,-2.5e+7,true,false,\"\\u00e4\\n\",{\"z\":[[],{}]}],"
@@ -205,7 +205,7 @@ static void what_is_not_known_is_passed(void **state)
     must_refuse("{\"node\":1,\"x\":\"\\u12g4\"}", "not JSON");
 }
 
-static void what_is_no_json_is_said(void **state)
+static void text_that_is_not_json_is_refused(void **state)
 {
     (void)state;
     must_refuse("", "empty");
@@ -274,7 +274,7 @@ static void numbers_end_at_two_to_the_63(void **state)
     must_refuse("{\"node\":1,\"uptime_s\":99999999999999999999999999}", "uptime_s: too large");
 }
 
-static void words_fit_and_are_plain(void **state)
+static void strings_fit_and_are_plain(void **state)
 {
     (void)state;
     must_parse("{\"node\":1,\"state\":\"fifteen letters\"}");
@@ -291,7 +291,7 @@ static void words_fit_and_are_plain(void **state)
     must_refuse("{\"node\":1,\"events\":[{}]}", "events[0]: no name");
 }
 
-static void nothing_stands_twice(void **state)
+static void no_field_stands_twice(void **state)
 {
     (void)state;
     must_refuse("{\"node\":1,\"node\":1}", "node: there twice");
@@ -331,7 +331,7 @@ static size_t put_many(char *out, size_t room, const char *head, const char *eac
     return at + (size_t)snprintf(out + at, room - at, "%s", tail);
 }
 
-static void what_is_waited_for_are_nodes(void **state)
+static void waits_are_numbers_of_nodes(void **state)
 {
     (void)state;
     must_parse("{\"node\":1,\"events\":[{\"name\":\"a\",\"waits_for\":[]}]}");
@@ -352,7 +352,7 @@ static void what_is_waited_for_are_nodes(void **state)
                 "events[0].waits_for: no node's number");
 }
 
-static void lists_end_at_their_places(void **state)
+static void lists_are_bounded(void **state)
 {
     (void)state;
     static char text[STATS_BYTES_MAX];
@@ -421,8 +421,8 @@ static void depth_and_size_are_bounded(void **state)
     assert_string_equal(f.text, "too long");
 }
 
-/* Whatever the connection broke off at. */
-static void no_part_of_an_answer_is_one(void **state)
+/* Wherever the connection was cut off. */
+static void no_part_of_an_answer_is_accepted(void **state)
 {
     (void)state;
     for (size_t len = 0; len < sizeof full - 1; len++) {
@@ -454,19 +454,19 @@ int main(void)
         cmocka_unit_test(reads_every_field),
         cmocka_unit_test(reads_every_event),
         cmocka_unit_test(reads_every_list),
-        cmocka_unit_test(what_is_not_there_is_zero),
-        cmocka_unit_test(what_is_not_known_is_passed),
-        cmocka_unit_test(what_is_no_json_is_said),
+        cmocka_unit_test(missing_fields_are_zero),
+        cmocka_unit_test(unknown_fields_are_ignored),
+        cmocka_unit_test(text_that_is_not_json_is_refused),
         cmocka_unit_test(wrong_types_are_named),
         cmocka_unit_test(numbers_end_at_two_to_the_63),
-        cmocka_unit_test(words_fit_and_are_plain),
-        cmocka_unit_test(nothing_stands_twice),
+        cmocka_unit_test(strings_fit_and_are_plain),
+        cmocka_unit_test(no_field_stands_twice),
         cmocka_unit_test(buckets_are_rising_pairs),
-        cmocka_unit_test(what_is_waited_for_are_nodes),
-        cmocka_unit_test(lists_end_at_their_places),
+        cmocka_unit_test(waits_are_numbers_of_nodes),
+        cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(the_largest_answer_fits),
         cmocka_unit_test(depth_and_size_are_bounded),
-        cmocka_unit_test(no_part_of_an_answer_is_one),
+        cmocka_unit_test(no_part_of_an_answer_is_accepted),
         cmocka_unit_test(damage_is_refused_or_stays_in_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

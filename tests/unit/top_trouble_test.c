@@ -1,10 +1,13 @@
 /*
- * Why: a sale can stand still while every node answers: Redis is gone, or what the nodes may sell
- * by themselves is spent. A console that calls that UP, or prints 0 for what nobody knows, sends
- * the operator to bed.
+ * Why: a sale can stand still while every node answers: Redis is down, or the local stocks are
+ * spent. A console that shows UP then, or 0 for a figure that is not known, hides the trouble.
  */
-/* needs: admin-tui/model.c admin-tui/model_same.c admin-tui/model_totals.c admin-tui/model_facts.c
- * admin-tui/number.c conf/base/check.c */
+/* needs: admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
+ * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
+ * admin-tui/model/totals.c admin-tui/model/history.c admin-tui/model/sale.c
+ * admin-tui/model/sale_pace.c admin-tui/model/rates.c admin-tui/model/nodes.c
+ * admin-tui/model/lines.c admin-tui/model/median.c admin-tui/model/stats.c admin-tui/client/json.c
+ * admin-tui/model/number.c conf/base/check.c conf/base/fault.c -lm */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,155 +17,156 @@
 
 #include "tests/unit/top_nodes.h"
 
-static void redis_is_told_for_all_nodes(void **state)
+static void redis_has_one_line_for_all_nodes(void **state)
 {
     (void)state;
     rounds(1);
-    strcpy(said[2].redis, "down");
+    strcpy(answers[2].redis, "down");
     rounds(2);
-    must_tell("node 3 REDIS!: Redis does not answer, buyers hear busy");
-    assert_true(m->lines[(told - 1) % MODEL_LINES].trouble);
+    must_announce("node 3 REDIS!: Redis does not answer, buyers hear busy");
+    assert_true(m->lines[(announced - 1) % MODEL_LINES].trouble);
     assert_true(m->totals.has_redis);
     assert_false(m->totals.redis_ok);
-    strcpy(said[2].redis, "up");
+    strcpy(answers[2].redis, "up");
     rounds(2);
-    must_tell("node 3 UP: Redis answers again");
+    must_announce("node 3 UP: Redis answers again");
     for (int i = 0; i < NODES; i++)
-        strcpy(said[i].redis, "down");
+        strcpy(answers[i].redis, "down");
     rounds(3);
-    must_tell("4 of 4 nodes REDIS!: Redis does not answer, buyers hear busy");
+    must_announce("4 of 4 nodes REDIS!: Redis does not answer, buyers hear busy");
     assert_true(m->totals.has_redis && !m->totals.redis_ok);
     for (int i = 0; i < NODES; i++)
-        strcpy(said[i].redis, "up");
+        strcpy(answers[i].redis, "up");
     rounds(2);
-    must_tell("4 of 4 nodes UP: Redis answers again");
+    must_announce("4 of 4 nodes UP: Redis answers again");
     assert_true(m->totals.redis_ok);
-    must_be_silent();
+    must_announce_nothing();
 }
 
-/* Not attached yet is not without Redis. */
+/* A node that has not attached yet has not lost Redis. */
 static void a_starting_node_has_a_moment(void **state)
 {
     (void)state;
     rounds(1);
-    strcpy(said[0].state, "starting");
-    strcpy(said[0].redis, "down");
-    said[0].uptime_s = 0;
+    strcpy(answers[0].state, "starting");
+    strcpy(answers[0].redis, "down");
+    answers[0].uptime_s = 0;
     rounds(1);
-    must_tell("node 1 STARTING: restarted");
-    must_be_silent();
+    must_announce("node 1 STARTING: restarted");
+    must_announce_nothing();
     assert_true(m->totals.redis_ok);
     rounds(4);
-    must_tell("node 1 REDIS!: Redis does not answer, buyers hear busy");
-    must_be_silent();
+    must_announce("node 1 REDIS!: Redis does not answer, buyers hear busy");
+    must_announce_nothing();
 }
 
-/* A node that can sell nothing is not up, whatever it calls itself; and that is known at once. */
+/* A node that can sell nothing is not up, whatever state it reports; and that shows at once. */
 static void a_node_without_redis_is_not_up(void **state)
 {
     (void)state;
     rounds(1);
-    strcpy(said[2].redis, "down");
-    heard(2);
-    assert_int_equal(nodes[2]->state, MODEL_REDIS);
+    strcpy(answers[2].redis, "down");
+    answer(2);
+    assert_int_equal(nodes[2]->state, MODEL_NO_REDIS);
     rounds(1);
-    assert_string_equal(model_state_word(nodes[2]->state), "REDIS!");
+    assert_string_equal(model_state_name(nodes[2]->state), "REDIS!");
     assert_int_equal(m->totals.up, 3);
     assert_int_equal(m->totals.answering, 4);
     assert_int_equal(m->totals.nodes, 4);
-    must_tell("node 3 REDIS!: Redis does not answer, buyers hear busy");
+    must_announce("node 3 REDIS!: Redis does not answer, buyers hear busy");
     failed(2, "connection refused");
-    must_tell("node 3 DOWN: connection refused");
+    must_announce("node 3 DOWN: connection refused");
     round_but(2);
-    rounds(2); /* it is back, and no better than it was */
-    must_tell("node 3 REDIS!: Redis does not answer, buyers hear busy");
-    strcpy(said[2].state, "draining");
+    rounds(2); /* it answers again, still without Redis */
+    must_announce("node 3 REDIS!: Redis does not answer, buyers hear busy");
+    strcpy(answers[2].state, "draining");
     rounds(1);
-    must_tell("node 3 DRAINING");
-    strcpy(said[2].state, "repair");
+    must_announce("node 3 DRAINING");
+    strcpy(answers[2].state, "repair");
     rounds(1);
-    must_tell("node 3 REPAIR");
-    strcpy(said[2].state, "up");
-    strcpy(said[2].redis, "up");
+    must_announce("node 3 REPAIR");
+    strcpy(answers[2].state, "up");
+    strcpy(answers[2].redis, "up");
     rounds(2);
-    must_tell("node 3 UP");
-    must_tell("node 3 UP: Redis answers again");
-    must_be_silent();
+    must_announce("node 3 UP");
+    must_announce("node 3 UP: Redis answers again");
+    must_announce_nothing();
     assert_int_equal(m->totals.up, 4);
 }
 
-/* All that a node may sell by itself is sold. */
+/* The local stock of a node is sold. */
 static void spend(int i, uint64_t cap)
 {
-    struct stats_event *e = &said[i].events[0];
+    struct stats_event *e = &answers[i].events[0];
     e->has_cap = true;
     e->local_stock = cap;
     e->node_sold = cap - 1;
     e->node_held = 1;
 }
 
-static void a_sale_that_stands_still_is_told(void **state)
+static void a_sale_that_stands_still_is_announced(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++)
         spend(i, 250);
     rounds(3);
-    must_be_silent(); /* the last one sells */
+    must_announce_nothing(); /* the last one sells */
     spend(3, 250);
-    strcpy(said[0].redis, "down"); /* and this one could not */
+    strcpy(answers[0].redis, "down"); /* and this one cannot */
     round_but(-1);
-    must_tell("node 1 REDIS!: Redis does not answer, buyers hear busy");
+    must_announce("node 1 REDIS!: Redis does not answer, buyers hear busy");
     rounds(3);
-    must_tell("ticket: raise local-stock (HUP): 9,000 left, all spent");
-    assert_true(m->lines[(told - 1) % MODEL_LINES].trouble);
-    must_be_silent();
-    assert_true(model_spent(&nodes[1]->stats.events[0]));
-    said[1].events[0].local_stock++;
+    must_announce("ticket: raise local-stock (HUP): 9,000 left, all spent");
+    assert_true(m->lines[(announced - 1) % MODEL_LINES].trouble);
+    must_announce_nothing();
+    assert_true(model_stock_is_spent(&nodes[1]->stats.events[0]));
+    answers[1].events[0].local_stock++;
     rounds(3);
-    assert_false(model_spent(&nodes[1]->stats.events[0]));
-    must_tell("ticket: a node has local stock again, 9,000 left");
-    must_be_silent();
+    assert_false(model_stock_is_spent(&nodes[1]->stats.events[0]));
+    must_announce("ticket: a node has local stock again, 9,000 left");
+    must_announce_nothing();
 }
 
-/* The local stocks are the whole sale: that it is over is no trouble. */
+/* The local stocks are the whole sale: its end is no trouble. */
 static void the_end_is_no_standing_still(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++) {
         spend(i, 250);
-        said[i].events[0].sold = 9990; /* a beat before the last are heard of */
-        said[i].events[0].left = 10;
+        answers[i].events[0].sold = 9990; /* a beat before the last ones are reported */
+        answers[i].events[0].left = 10;
     }
     rounds(1);
     for (int i = 0; i < NODES; i++) {
-        strcpy(said[i].events[0].state, "soldout");
-        said[i].events[0].sold = 10000;
-        said[i].events[0].left = 0;
+        strcpy(answers[i].events[0].state, "soldout");
+        answers[i].events[0].sold = 10000;
+        answers[i].events[0].left = 0;
     }
     rounds(3);
-    must_tell("ticket SOLD OUT: 10,000");
-    must_be_silent();
+    must_announce("ticket SOLD OUT: 10,000");
+    must_announce_nothing();
 }
 
-/* Started with other nodes, or by itself: neither is gone, and a node that says nothing of Redis,
- * or has not attached yet, says neither. */
-static void redis_is_off_only_where_a_node_says_so(void **state)
+/* "off" is not "down", and a node that reports nothing of Redis, or has not attached yet, is
+ * neither.
+ */
+static void redis_is_off_only_if_a_node_reports_it(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++) {
-        strcpy(said[i].state, "starting");
-        strcpy(said[i].redis, "down");
-        said[i].uptime_s = 0;
+        strcpy(answers[i].state, "starting");
+        strcpy(answers[i].redis, "down");
+        answers[i].uptime_s = 0;
     }
     rounds(1);
     assert_false(m->totals.has_redis || m->totals.redis_off);
     for (int i = 0; i < NODES; i++)
-        strcpy(said[i].redis, "");
+        strcpy(answers[i].redis, "");
     rounds(1);
     assert_false(m->totals.has_redis || m->totals.redis_off);
     for (int i = 0; i < NODES; i++) {
-        strcpy(said[i].state, "up");
-        strcpy(said[i].redis, "off");
+        strcpy(answers[i].state, "up");
+        strcpy(answers[i].redis, "off");
     }
     rounds(1);
     assert_true(m->totals.redis_off);
@@ -171,7 +175,7 @@ static void redis_is_off_only_where_a_node_says_so(void **state)
 
 static void wait_for_nodes(int i, uint32_t count, uint16_t first)
 {
-    struct stats_event *e = &said[i].events[0];
+    struct stats_event *e = &answers[i].events[0];
     memset(e->waits_for, 0, sizeof e->waits_for);
     strcpy(e->state, "repair");
     e->waits = count;
@@ -179,117 +183,119 @@ static void wait_for_nodes(int i, uint32_t count, uint16_t first)
         e->waits_for[k] = (uint16_t)(first + k);
 }
 
-/* A repair that waits says for whom: that is what the operator must start, or give up. */
-static void who_is_waited_for_is_named(void **state)
+/* A repair names the nodes that it waits for: the operator must start them, or give them up. */
+static void awaited_nodes_are_named(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++)
         wait_for_nodes(i, 1, 3);
     rounds(3);
-    must_tell("ticket in repair: waits for node 3"); /* also of a sale that was never seen open */
-    assert_true(m->lines[(told - 1) % MODEL_LINES].trouble);
-    must_be_silent();
+    must_announce(
+        "ticket in repair: waits for node 3"); /* also of a sale that was never seen open */
+    assert_true(m->lines[(announced - 1) % MODEL_LINES].trouble);
+    must_announce_nothing();
     for (int i = 0; i < NODES; i++)
         wait_for_nodes(i, 2, 3);
     rounds(2);
-    must_tell("ticket in repair: waits for nodes 3, 4");
-    must_be_silent();
+    must_announce("ticket in repair: waits for nodes 3, 4");
+    must_announce_nothing();
     for (int i = 0; i < NODES; i++)
         wait_for_nodes(i, 20, 101);
     rounds(2);
-    must_tell("ticket in repair: waits for nodes 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, "
-              "111, 112, 113, 114, 115, 116 and perhaps others");
+    must_announce(
+        "ticket in repair: waits for nodes 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, "
+        "111, 112, 113, 114, 115, 116 and perhaps others");
     for (int i = 0; i < NODES; i++) {
         wait_for_nodes(i, 0, 0);
-        strcpy(said[i].events[0].state, "open");
+        strcpy(answers[i].events[0].state, "open");
     }
     rounds(2);
-    must_tell("ticket open: repair is over");
-    must_be_silent();
+    must_announce("ticket open: repair is over");
+    must_announce_nothing();
 }
 
 /* A node does not name itself; together they name all. */
-static void what_each_leaves_out_the_others_name(void **state)
+static void what_one_node_leaves_out_the_others_name(void **state)
 {
     (void)state;
     for (int i = 0; i < 3; i++) {
         wait_for_nodes(i, 3, 1);
-        struct stats_event *e = &said[i].events[0];
+        struct stats_event *e = &answers[i].events[0];
         memmove(&e->waits_for[i], &e->waits_for[i + 1], (size_t)(2 - i) * sizeof e->waits_for[0]);
         e->waits = 2;
         e->waits_for[2] = 0;
     }
     wait_for_nodes(3, 3, 1);
     rounds(3);
-    must_tell("ticket in repair: waits for nodes 1, 2, 3");
-    must_be_silent();
+    must_announce("ticket in repair: waits for nodes 1, 2, 3");
+    must_announce_nothing();
 }
 
-/* A node that hears of it a beat later is no news, and one that stays behind is. */
-static void who_is_waited_for_is_told_when_it_is_sure(void **state)
+/* A node that hears of a change a beat later is no news; one that still differs is. */
+static void awaited_nodes_are_announced_when_certain(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++)
         wait_for_nodes(i, 2, 3);
     rounds(1);
-    must_tell("ticket in repair: waits for nodes 3, 4");
+    must_announce("ticket in repair: waits for nodes 3, 4");
     wait_for_nodes(3, 3, 3);
     now_us += 60000;
-    heard(3);
+    answer(3);
     model_round(m, now_us, wall());
-    must_be_silent();
+    must_announce_nothing();
     rounds(1);
-    must_tell("ticket in repair: waits for nodes 3, 4, 5");
+    must_announce("ticket in repair: waits for nodes 3, 4, 5");
     for (int i = 0; i < NODES; i++)
         wait_for_nodes(i, 1, 3);
     now_us += 60000;
-    heard(0);
+    answer(0);
     model_round(m, now_us, wall());
-    must_be_silent(); /* the others have not heard of it */
+    must_announce_nothing(); /* the others have not heard of it */
     rounds(1);
-    must_tell("ticket in repair: waits for node 3");
-    wait_for_nodes(0, 0, 0); /* an older node does not say it */
+    must_announce("ticket in repair: waits for node 3");
+    wait_for_nodes(0, 0, 0); /* an older node does not report it */
     rounds(2);
-    must_be_silent();
+    must_announce_nothing();
 }
 
-/* Nobody can say is not none. */
-static void what_is_not_known_is_not_zero(void **state)
+/* A figure that is not known is not 0. */
+static void unknown_is_not_zero(void **state)
 {
     (void)state;
     for (int i = 0; i < NODES; i++)
         failed(i, "connection refused");
-    told = NODES;
+    announced = NODES;
     model_round(m, now_us, wall());
-    assert_false(m->totals.heard || m->totals.known);
+    assert_false(m->totals.has_sums || m->totals.has_sale);
     for (int i = 0; i < NODES; i++) {
-        strcpy(said[i].state, "starting");
-        said[i].events[0] = (struct stats_event){.name = "ticket", .state = "repair"};
+        strcpy(answers[i].state, "starting");
+        answers[i].events[0] = (struct stats_event){.name = "ticket", .state = "repair"};
     }
     rounds(1);
-    assert_true(m->totals.heard);
-    assert_false(m->totals.known);
-    said[0].events[0].total = 10000;
-    said[0].events[0].left = 10000;
-    strcpy(said[0].state, "up");
+    assert_true(m->totals.has_sums);
+    assert_false(m->totals.has_sale);
+    answers[0].events[0].total = 10000;
+    answers[0].events[0].left = 10000;
+    strcpy(answers[0].state, "up");
     rounds(1);
-    assert_true(m->totals.known);
+    assert_true(m->totals.has_sale);
     assert_int_equal(m->totals.left, 10000);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(redis_is_told_for_all_nodes),
+        TEST(redis_has_one_line_for_all_nodes),
         TEST(a_starting_node_has_a_moment),
         TEST(a_node_without_redis_is_not_up),
-        TEST(a_sale_that_stands_still_is_told),
+        TEST(a_sale_that_stands_still_is_announced),
         TEST(the_end_is_no_standing_still),
-        TEST(what_is_not_known_is_not_zero),
-        TEST(redis_is_off_only_where_a_node_says_so),
-        TEST(who_is_waited_for_is_named),
-        TEST(what_each_leaves_out_the_others_name),
-        TEST(who_is_waited_for_is_told_when_it_is_sure),
+        TEST(unknown_is_not_zero),
+        TEST(redis_is_off_only_if_a_node_reports_it),
+        TEST(awaited_nodes_are_named),
+        TEST(what_one_node_leaves_out_the_others_name),
+        TEST(awaited_nodes_are_announced_when_certain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,17 @@
 /*
- * Why: an operator decides by what stands on the screen. A figure in the wrong column, a node whose
- * trouble is cut off, a picture that breaks when the window is small: each is a wrong decision.
+ * Why: an operator decides by what is on the screen. A figure in the wrong column, a node whose
+ * trouble is cut off, a picture that breaks in a small window: each leads to a wrong decision.
  */
-/* needs: admin-tui/view.c admin-tui/view_main.c admin-tui/view_table.c admin-tui/view_latency.c
- * admin-tui/view_detail.c admin-tui/view_event.c admin-tui/view_help.c admin-tui/draw.c
- * admin-tui/prompt.c admin-tui/parts.c admin-tui/keys.c admin-tui/rows.c admin-tui/model.c
- * admin-tui/model_facts.c admin-tui/model_same.c admin-tui/model_totals.c admin-tui/number.c
- * conf/base/check.c conf/base/fault.c -lncursesw -ltinfo -lm
- */
+/* needs: admin-tui/view/view.c admin-tui/view/view_main.c admin-tui/view/view_table.c
+ * admin-tui/view/view_latency.c admin-tui/view/view_detail.c admin-tui/view/view_event.c
+ * admin-tui/view/view_help.c admin-tui/view/draw.c admin-tui/view/prompt.c
+ * admin-tui/view/fit_columns.c admin-tui/view/keys.c admin-tui/model/rows.c
+ * admin-tui/model/model.c admin-tui/model/duplicates.c admin-tui/model/health.c
+ * admin-tui/model/event_news.c admin-tui/model/repair_waits.c admin-tui/model/alerts.c
+ * admin-tui/model/totals.c admin-tui/model/history.c admin-tui/model/sale.c
+ * admin-tui/model/sale_pace.c admin-tui/model/rates.c admin-tui/model/nodes.c
+ * admin-tui/model/lines.c admin-tui/model/median.c admin-tui/model/stats.c admin-tui/client/json.c
+ * admin-tui/model/number.c conf/base/check.c conf/base/fault.c -lncursesw -ltinfo -lm */
 #include "tests/unit/top_screen.h"
 
 static void expect_lines(const char *const *want, size_t count)
@@ -63,9 +67,23 @@ static void test_large_screens_have_graphs(void **state)
     assert_true(on_screen("< 0.50 [||||"));
     assert_true(on_screen("75%"));
     assert_true(on_screen("25%"));
-    assert_false(on_screen("< 1.50")); /* nothing was so slow */
+    assert_false(on_screen("< 1.50")); /* no answer was so slow */
     assert_true(on_screen("REQ/S 60s"));
     assert_true(on_screen(" 71%  0.40  :::")); /* the node's own sparkline */
+}
+
+/* A node may report any counts; their sum once wrapped, and a part was more than the whole. */
+static void test_latencies_do_not_wrap(void **state)
+{
+    (void)state;
+    a_sale();
+    m->nodes[0].stats.buckets = 3;
+    for (uint32_t k = 0; k < 3; k++) {
+        m->nodes[0].stats.bucket_us[k] = 500 * (k + 1);
+        m->nodes[0].stats.bucket_count[k] = k < 2 ? UINT64_C(1) << 63 : 5;
+    }
+    draw(&view_main, 40, 120);
+    assert_true(on_screen("< 0.50 [||||"));
 }
 
 static void test_too_small_says_so(void **state)
@@ -78,7 +96,7 @@ static void test_too_small_says_so(void **state)
     draw(&view_main, 10, 60);
     assert_true(strncmp(line(0), "ticket  OPEN", 12) == 0);
     assert_true(on_screen(">1 web1:3901"));
-    assert_true(on_screen("^NODE 1-2/3")); /* nobody must think that this is all */
+    assert_true(on_screen("^NODE 1-2/3")); /* more rows than these exist */
     draw(&view_main, 11, 60);
     assert_true(on_screen("^NODE   "));
     draw(&view_main, 10, 60);
@@ -86,7 +104,7 @@ static void test_too_small_says_so(void **state)
     assert_true(on_screen("q Quit"));
 }
 
-/* At no size may anything break, whatever is open on the screen. */
+/* Every view draws at every size, with every prompt. */
 static void test_every_size(void **state)
 {
     static const struct view *const views[] = {&view_main, &view_detail, &view_event, &view_help};
@@ -100,14 +118,14 @@ static void test_every_size(void **state)
                 prompt_open(&p, PROMPT_CONFIRM, "Drain node 3 (web3:3903)? It sells no more.  y/N");
                 p.kind = kinds[i];
                 s.scroll = rows * 7;
-                options.blocks = rows % 2 == 0;
+                blocks = rows % 2 == 0;
                 draw(views[i], rows, cols);
                 assert_int_equal(canvas.rows, rows);
                 assert_true(line(0)[0] != '\0');
             }
 }
 
-static void test_a_sale_that_nobody_knows_yet(void **state)
+static void test_a_sale_that_is_not_known_yet(void **state)
 {
     (void)state;
     draw(&view_main, 24, 80);
@@ -123,9 +141,9 @@ static void test_a_sale_that_nobody_knows_yet(void **state)
     assert_true(on_screen("event -"));
 }
 
-static void test_states_are_words(void **state)
+static void test_states_are_named(void **state)
 {
-    char text[STATS_WORD + 8];
+    char text[STATS_STATE + 8];
     (void)state;
     assert_string_equal(view_event_state(text, "soldout"), "SOLD OUT");
     assert_string_equal(view_event_state(text, "repair"), "REPAIR!");
@@ -138,13 +156,13 @@ static void test_states_are_words(void **state)
     assert_true(on_screen("spike-top  FROZEN  ticket  OPEN"));
     m->totals.has_redis = false;
     draw(&view_main, 24, 80);
-    assert_false(on_screen("redis")); /* nobody can say */
+    assert_false(on_screen("redis")); /* not known */
     m->totals.redis_off = true;
     draw(&view_main, 24, 80);
     assert_true(on_screen("redis off"));
 }
 
-/* Text of a node is neither interpreted nor trusted to be short. */
+/* Text of a node is not interpreted, and may be long. */
 static void test_hostile_text(void **state)
 {
     (void)state;
@@ -160,7 +178,7 @@ static void test_hostile_text(void **state)
     assert_true(on_screen("379     -  ?[31mred?%s?xxx"));
     assert_true(on_screen("22:13:05 ??]0;title?"));
     assert_true(strncmp(line(9), " TOTAL", 6) == 0); /* nothing ran over into the next line */
-    s.look.selected = 2;
+    s.table.selected = 2;
     draw(&view_detail, 24, 80);
     assert_true(on_screen("????????"));
 }
@@ -207,13 +225,13 @@ static void test_many_nodes_scroll(void **state)
     draw(&view_main, 24, 80);
     assert_true(on_screen(">  1 w~:3901"));
     assert_true(on_screen("of 100"));
-    rows_move(&s.rows, &s.look, INT16_MAX);
+    rows_move(&s.rows, &s.table, INT16_MAX);
     draw(&view_main, 24, 80);
     assert_true(on_screen(">101 "));
     assert_false(on_screen("w~:3901"));
     assert_true(on_screen("TOTAL"));
     assert_true(on_screen("q Quit"));
-    snprintf(s.look.filter, sizeof s.look.filter, "web");
+    snprintf(s.table.filter, sizeof s.table.filter, "web");
     draw(&view_main, 24, 80);
     assert_true(on_screen("filter \"web\": 3 of 100 nodes"));
     assert_true(on_screen(">  1 w~:3901"));
@@ -223,13 +241,13 @@ static void test_the_mark_of_sorting(void **state)
 {
     (void)state;
     a_sale();
-    s.look.sort = COLUMN_REQ;
+    s.table.sort = COLUMN_REQ;
     draw(&view_main, 24, 80);
     assert_true(on_screen(" NODE        STATE vREQ/S SOLD/S"));
-    s.look.reversed = true;
+    s.table.reversed = true;
     draw(&view_main, 24, 80);
     assert_true(on_screen("^REQ/S"));
-    s.look.sort = COLUMN_REDIS;
+    s.table.sort = COLUMN_REDIS;
     draw(&view_main, 24, 80);
     assert_true(on_screen("^REDIS"));
 }
@@ -259,7 +277,7 @@ static void test_detail_view(void **state)
     assert_false(on_screen("lines 1-21"));
     assert_true(s.scroll < 100);
     assert_true(strncmp(line(1), "node 1  web1:3901  UP", 21) == 0);
-    s.look.selected = 2;
+    s.table.selected = 2;
     draw(&view_detail, 24, 80);
     assert_true(on_screen("DOWN!  connection refused"));
 }
@@ -285,7 +303,7 @@ static void test_help_has_every_key(void **state)
     draw(&view_help, 24, 80);
     for (int key = 0; key < KEY_IS_COUNT; key++)
         assert_true(on_screen(key_line((enum key)key)->help));
-    options.readonly = true;
+    s.readonly = true;
     draw(&view_help, 24, 80);
     for (int key = 0; key < KEY_IS_COUNT; key++)
         assert_int_equal(on_screen(key_line((enum key)key)->help), !key_line((enum key)key)->acts);
@@ -294,7 +312,7 @@ static void test_help_has_every_key(void **state)
     assert_false(on_screen("Pause"));
 }
 
-static void test_prompts_are_read_whole(void **state)
+static void test_prompts_are_shown_whole(void **state)
 {
     (void)state;
     a_sale();
@@ -320,20 +338,20 @@ static void test_block_characters(void **state)
     wchar_t wide[128];
     (void)state;
     a_sale();
-    options.blocks = true;
+    blocks = true;
     draw(&view_main, 24, 80);
     assert_true(mvwinnwstr(stdscr, 3, 0, wide, 80) > 70);
     assert_int_equal(wide[74 - 1], 0x2588); /* the newest is the highest */
     assert_int_equal(wide[28], 0x2584);
-    options.blocks = false;
+    blocks = false;
     draw(&view_main, 24, 80);
     for (int y = 0; y < 24; y++)
         for (const char *at = line(y); *at != '\0'; at++)
             assert_true(*at >= ' ' && *at <= '~');
 }
 
-/* A bar is empty only of nothing and full only of all. */
-static void test_bars_do_not_lie(void **state)
+/* A bar is empty only at 0 and full only at 1. */
+static void test_bars_are_empty_only_at_0_and_full_only_at_1(void **state)
 {
     static const struct {
         double part;
@@ -356,10 +374,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_main_view_at_80x24),
         TEST(test_large_screens_have_graphs),
+        TEST(test_latencies_do_not_wrap),
         TEST(test_too_small_says_so),
         TEST(test_every_size),
-        TEST(test_a_sale_that_nobody_knows_yet),
-        TEST(test_states_are_words),
+        TEST(test_a_sale_that_is_not_known_yet),
+        TEST(test_states_are_named),
         TEST(test_hostile_text),
         TEST(test_addresses_are_cut_where_they_are_alike),
         TEST(test_counts_fit_and_a_trickle_is_seen),
@@ -368,9 +387,9 @@ int main(void)
         TEST(test_detail_view),
         TEST(test_event_view),
         TEST(test_help_has_every_key),
-        TEST(test_prompts_are_read_whole),
+        TEST(test_prompts_are_shown_whole),
         TEST(test_block_characters),
-        TEST(test_bars_do_not_lie),
+        TEST(test_bars_are_empty_only_at_0_and_full_only_at_1),
     };
     return cmocka_run_group_tests(tests, open_screen, close_screen);
 }

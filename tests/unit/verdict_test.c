@@ -1,6 +1,6 @@
 /*
- * Why: clients branch on `code`, caches and proxies on the status. A row of verdict.def that says
- * one thing in the code and another in the status tells the two of them different stories.
+ * Why: clients branch on `code`, caches and proxies on the HTTP status. A row of verdict.def whose
+ * code and status disagree makes them act differently.
  */
 /* needs: conf/base/verdict.c conf/base/check.c */
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 
 #include "conf/base/verdict.h"
 
-/* The codes that clients of the published prototype and of spike know. */
+/* The codes that clients of the published prototype and of spike use. */
 static void the_codes_of_a_sale(void **state)
 {
     (void)state;
@@ -35,21 +35,21 @@ static void the_other_codes_are_the_status_negated(void **state)
         assert_int_equal(verdict_code(v), -verdict_status(v));
 }
 
-/* A program that counts by them must be able to tell any two apart, as the codes do not. */
+/* A program that counts by names must distinguish any two verdicts; the codes do not. */
 static void words_are_names(void **state)
 {
     (void)state;
-    char words[VERDICT_COUNT][VERDICT_WORD];
+    char names[VERDICT_COUNT][VERDICT_NAME_BYTES];
     for (enum verdict v = 0; v < VERDICT_COUNT; v++) {
-        verdict_word(v, words[v]);
-        assert_int_equal(strspn(words[v], "abcdefghijklmnopqrstuvwxyz_"), strlen(words[v]));
+        verdict_name(v, names[v]);
+        assert_int_equal(strspn(names[v], "abcdefghijklmnopqrstuvwxyz_"), strlen(names[v]));
         for (enum verdict k = 0; k < v; k++)
-            assert_string_not_equal(words[k], words[v]);
+            assert_string_not_equal(names[k], names[v]);
     }
-    assert_string_equal(words[VERDICT_SOLD_OUT_HERE], "sold_out_here");
+    assert_string_equal(names[VERDICT_SOLD_OUT_HERE], "sold_out_here");
 }
 
-/* They are put into JSON as they are. */
+/* They are written into JSON unescaped. */
 static void messages_need_no_escape(void **state)
 {
     (void)state;

@@ -249,7 +249,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     log_report_repeated(false);
 }
 
-/* Before the seal, so that libev has the place. */
+/* Before the seal, so that libev has the memory for it. */
 static void start_tick(struct ev_loop *loop)
 {
     ev_timer_init(&node.tick, on_tick, TICK_SECONDS, TICK_SECONDS);

@@ -72,7 +72,7 @@ void model_choose_next(struct model *m, int step)
     model_choose(m, m->events[at]);
 }
 
-/* Events that no node has reported before get a place; the first one is chosen. */
+/* Events that no node has reported before get a slot; the first one is chosen. */
 static void learn_events(struct model *m, const struct stats *s)
 {
     for (uint32_t i = 0; i < s->event_count && m->event_count < EVENTS_MAX; i++)

@@ -1,11 +1,11 @@
 /* preload */
 /*
- * holdboot: a server that is being started stands still at a chosen place.
+ * holdboot: a server that is being started stands still at a chosen stage.
  *
  * Put in front of libc it holds the first call of the function HOLD_AT: getopt (main() has begun),
  * stat (the configuration is about to be read), or close_range (the process that reads the whole
  * journal is about to do so). The file HOLD is there when the server starts; the file HOLD.here
- * appears when the place is reached, and the server goes on when HOLD is removed.
+ * appears when the stage is reached, and the server goes on when HOLD is removed.
  *
  * Owner: one thread, for the server has no others yet.
  */
@@ -25,7 +25,7 @@ typedef int close_range_call(unsigned, unsigned, int);
 static getopt_call *real_getopt;
 static stat_call *real_stat;
 static close_range_call *real_close_range;
-static const char *place = "";
+static const char *stage = "";
 static char hold[4096], here[4096 + 8];
 
 /* A function pointer out of dlsym's void *, without a cast that ISO C does not have. */
@@ -45,7 +45,7 @@ __attribute__((constructor)) static void start(void)
     const char *path = getenv("HOLD"), *at = getenv("HOLD_AT");
     if (!path || !at)
         abort();
-    place = at;
+    stage = at;
     snprintf(hold, sizeof hold, "%s", path);
     snprintf(here, sizeof here, "%s.here", hold);
 }
@@ -53,7 +53,7 @@ __attribute__((constructor)) static void start(void)
 static void hold_at(const char *function)
 {
     const struct timespec moment = {.tv_nsec = 200000};
-    if (strcmp(place, function) != 0 || access(here, F_OK) == 0)
+    if (strcmp(stage, function) != 0 || access(here, F_OK) == 0)
         return;
     close(open(here, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     while (access(hold, F_OK) == 0)

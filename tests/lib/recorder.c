@@ -4,7 +4,7 @@
  *
  * Put in front of libc it notes, in one shared file, three kinds of events: bytes written to a
  * regular file (with the bytes themselves, and whether the descriptor syncs by itself), a sync that
- * has returned, and an order id about to be written to a socket. A place in the row is taken with
+ * has returned, and an order id about to be written to a socket. A slot in the row is taken with
  * one atomic add: writes and syncs take theirs after the call has returned, a yes before its call
  * begins, so a yes that stands behind a sync in the row was written after it returned.
  *
@@ -104,16 +104,16 @@ __attribute__((constructor)) static void start(void)
 static void note(enum event_kind kind, int fd, bool self_syncing, const void *data, size_t len)
 {
     uint64_t at = atomic_fetch_add(&record->bytes_used, len);
-    uint64_t place = atomic_fetch_add(&record->events_used, 1);
-    if (place >= EVENTS_MAX || at + len > BYTES_MAX)
+    uint64_t slot = atomic_fetch_add(&record->events_used, 1);
+    if (slot >= EVENTS_MAX || at + len > BYTES_MAX)
         return;
     if (len > 0)
         memcpy(record->bytes + at, data, len);
-    record->events[place] = (struct event){.kind = (uint32_t)kind,
-                                           .fd = fd,
-                                           .self_syncing = self_syncing,
-                                           .len = (uint32_t)len,
-                                           .data = at};
+    record->events[slot] = (struct event){.kind = (uint32_t)kind,
+                                          .fd = fd,
+                                          .self_syncing = self_syncing,
+                                          .len = (uint32_t)len,
+                                          .data = at};
 }
 
 static mode_t type_of(int fd)

@@ -6,7 +6,7 @@
 #ifndef SPIKE_STOCK_TROUBLE_H
 #define SPIKE_STOCK_TROUBLE_H
 
-#include "tests/lib/stock_give_up.h"
+#include "tests/lib/stock_evict.h"
 #include "tests/lib/stock_model.h"
 
 static uint64_t seed;
@@ -112,13 +112,13 @@ static inline void random_reclaim(uint16_t other)
     uint32_t sold = v.nodes[other].sold, out = out_of(&v, other);
     if (silent)
         silence(other);
-    assert_int_equal(give_up(other, lost), STOCK_OK);
+    assert_int_equal(evict(other, lost), STOCK_OK);
     if (!silent && !evicted[other]) {
         assert_int_equal(rc.outcome, STOCK_ALIVE);
         return;
     }
     trace(lost ? "gives up the other and its journal" : "gives up the other", "");
-    assert_given_up(other, lost ? sold : out, lost ? out - sold : 0);
+    assert_evicted(other, lost ? sold : out, lost ? out - sold : 0);
     evicted[other] = true;
     reclaims++;
     lost_journals += lost;
@@ -130,8 +130,8 @@ static inline void random_reopen(uint16_t other)
 {
     const struct stock_node *heard = heard_of(conf.node, other);
     assert_non_null(heard);
-    assert_int_equal(give_up(0, false), STOCK_OK);
-    assert_given_up(other, heard->gone, 0);
+    assert_int_equal(evict(0, false), STOCK_OK);
+    assert_evicted(other, heard->gone, 0);
     evicted[other] = true;
     trace("reopens without the other", "");
     reopens++;
@@ -142,7 +142,7 @@ static inline void random_reopen(uint16_t other)
 
 /* Gives up the other node, in a Redis that is whole, or in an empty one that the other has not
  * attached to yet. */
-static inline void random_give_up(void)
+static inline void random_evict(void)
 {
     uint16_t other = (uint16_t)(3 - conf.node);
     if (away != 0 || evicted[conf.node])

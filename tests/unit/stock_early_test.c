@@ -16,7 +16,7 @@
  * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
  * tests/lib/redis_fixture.c -lhiredis -lsodium */
 #define RECORDS 64
-#include "tests/lib/stock_give_up.h"
+#include "tests/lib/stock_evict.h"
 
 #define STEPS  6
 #define EVENTS 2
@@ -126,7 +126,7 @@ static bool gives_up_node(uint16_t node, bool lost)
     for (uint32_t e = 0; e < EVENTS; e++) {
         at(2, e);
         has_waited = world.has_waited && world.since == book->figures.repair_since_wall_ms;
-        enum stock_result result = give_up(node, lost);
+        enum stock_result result = evict(node, lost);
         if (result == STOCK_ATTACH)
             return true;
         assert_int_equal(result, STOCK_OK);

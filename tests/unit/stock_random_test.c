@@ -289,7 +289,7 @@ static void random_call(void)
         if (chance(50) || knows_other[conf.node])
             random_step();
         if (knows_other[conf.node] && s->attached)
-            random_give_up(); /* at once, or the other comes as well */
+            random_evict(); /* at once, or the other comes as well */
     } else if (roll < 55) {
         random_step();
     } else if (roll < 88) {
@@ -301,7 +301,7 @@ static void random_call(void)
     } else if (node_count == 1) {
         return;
     } else if (roll < 96) {
-        random_give_up();
+        random_evict();
     } else if (troubled || !no_node_is_silent()) {
         return;
     } else if (roll < 97) {

@@ -9,7 +9,7 @@
  * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
  * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
  * tests/lib/redis_fixture.c -lhiredis -lsodium */
-#include "tests/lib/stock_give_up.h"
+#include "tests/lib/stock_evict.h"
 
 static char before[8192], after[8192];
 
@@ -37,12 +37,12 @@ static void test_what_it_answers(void **state)
     (void)state;
     opened_by_two();
     contents(H, before, sizeof before);
-    assert_int_equal(give_up(7, false), STOCK_OK);
+    assert_int_equal(evict(7, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_NO_SUCH_NODE);
-    assert_int_equal(give_up(2, true), STOCK_OK);
+    assert_int_equal(evict(2, true), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
     assert_int_equal(rc.evicted_count, 0);
-    assert_int_equal(give_up(1, false), STOCK_OK);
+    assert_int_equal(evict(1, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_NO_SUCH_NODE);
     contents(H, after, sizeof after);
     assert_string_equal(before, after);
@@ -108,7 +108,7 @@ static void test_it_comes_back_just_now(void **state)
     be(2);
     assert_int_equal(attach(), STOCK_OK);
     be(1);
-    assert_int_equal(give_up(2, true), STOCK_OK);
+    assert_int_equal(evict(2, true), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
     all_is_well(3);
 }
@@ -120,10 +120,10 @@ static void test_each_gives_up_the_other(void **state)
     node_2_dies();
     silence(1);
     be(2);
-    assert_int_equal(give_up(1, false), STOCK_OK);
-    assert_given_up(1, 0, 0);
+    assert_int_equal(evict(1, false), STOCK_OK);
+    assert_evicted(1, 0, 0);
     be(1);
-    assert_int_equal(give_up(2, true), STOCK_ATTACH);
+    assert_int_equal(evict(2, true), STOCK_ATTACH);
     assert_int_equal(step(1, 1), STOCK_ATTACH);
     assert_int_equal(field("2:gone"), 6);
     assert_int_equal(field("2:fenced"), 0);
@@ -313,10 +313,10 @@ static void test_an_old_dump_after_it(void **state)
 
 /* ---- what it finds wrong -------------------------------------------------------------------- */
 
-static void nothing_is_given_up(enum stock_result how)
+static void nothing_is_evicted(enum stock_result how)
 {
     contents(H, before, sizeof before);
-    assert_int_equal(give_up(2, true), how);
+    assert_int_equal(evict(2, true), how);
     contents(H, after, sizeof after);
     assert_string_equal(before, after);
 }
@@ -344,7 +344,7 @@ static void test_it_looks_before_it_writes(void **state)
         opened_by_two();
         node_2_dies();
         redis_fixture_do(&redis, broken[i]);
-        nothing_is_given_up(STOCK_ATTACH);
+        nothing_is_evicted(STOCK_ATTACH);
     }
 }
 
@@ -357,7 +357,7 @@ static void test_wrong_types(void **state)
         opened_by_two();
         node_2_dies();
         redis_fixture_do(&redis, "SET %s text", keys[i]);
-        nothing_is_given_up(STOCK_UNKNOWN);
+        nothing_is_evicted(STOCK_UNKNOWN);
     }
 }
 

@@ -9,7 +9,7 @@
  * storage/stock/redis_reply.c storage/stock/redis_conn.c conf/base/arena.c conf/base/fault.c
  * conf/base/check.c conf/base/log.c conf/base/orderid.c conf/base/key_hash.c
  * tests/lib/redis_fixture.c -lhiredis -lsodium */
-#include "tests/lib/stock_give_up.h"
+#include "tests/lib/stock_evict.h"
 
 /* ---- in repair ------------------------------------------------------------------------------ */
 
@@ -34,8 +34,8 @@ static void test_reopen_counts_what_was_seen(void **state)
     be(1);
     again();
     assert_true(book->figures.repair);
-    assert_int_equal(give_up(0, false), STOCK_OK);
-    assert_given_up(2, 4, 0);
+    assert_int_equal(evict(0, false), STOCK_OK);
+    assert_evicted(2, 4, 0);
     settle();
     assert_false(book->figures.repair);
     assert_int_equal(sell(9, 1), 6);
@@ -65,8 +65,8 @@ static void test_what_any_other_has_seen_counts(void **state)
     again();
     be(1);
     settle(); /* the repair began once more */
-    assert_int_equal(give_up(0, false), STOCK_OK);
-    assert_given_up(2, 4, 0);
+    assert_int_equal(evict(0, false), STOCK_OK);
+    assert_evicted(2, 4, 0);
     settle();
     assert_false(book->figures.repair);
     assert_int_equal(sell(9, 1), 6);
@@ -137,7 +137,7 @@ static void test_reopen_leaves_those_who_settle(void **state)
     assert_int_equal(attach(), STOCK_OK);
     be(1);
     again();
-    assert_int_equal(give_up(0, false), STOCK_OK);
+    assert_int_equal(evict(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_ALIVE);
     assert_int_equal(rc.subject_node, 2);
     assert_int_equal(rc.evicted_count, 0);
@@ -165,7 +165,7 @@ static void test_reopen_of_one_alone(void **state)
     redis_fixture_do(&redis, "FLUSHALL");
     assert_int_equal(attach(), STOCK_OK);
     assert_true(book->figures.repair);
-    assert_int_equal(give_up(0, false), STOCK_OK);
+    assert_int_equal(evict(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_RECLAIMED);
     assert_int_equal(rc.evicted_count, 0);
 }
@@ -181,12 +181,12 @@ static void test_the_callers_clock_counts_too(void **state)
     again();
     patience = 3000;
     has_waited = false;
-    assert_int_equal(give_up(0, false), STOCK_OK);
+    assert_int_equal(evict(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
     assert_true(rc.subject_ms > 0 && rc.subject_ms <= patience);
     all_is_long_ago();
     settle();
-    assert_int_equal(give_up(0, false), STOCK_OK);
+    assert_int_equal(evict(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
     assert_int_equal(rc.subject_node, 2);
     has_waited = true;
@@ -208,7 +208,7 @@ static void test_a_repair_begins_once_more(void **state)
     all_is_long_ago();
     redis_fixture_do(&redis, "HSET " H " run another");
     again();
-    assert_int_equal(give_up(0, false), STOCK_OK);
+    assert_int_equal(evict(0, false), STOCK_OK);
     assert_int_equal(rc.outcome, STOCK_EARLY);
     assert_int_equal(rc.subject_node, 2);
     patience = 0;

@@ -1,9 +1,9 @@
 /*
- * stock_give_up: a node falls silent and an operator gives it up; and what must hold once all nodes
+ * stock_evict: a node falls silent and an operator gives it up; and what must hold once all nodes
  * have attached again.
  */
-#ifndef SPIKE_STOCK_GIVE_UP_H
-#define SPIKE_STOCK_GIVE_UP_H
+#ifndef SPIKE_STOCK_EVICT_H
+#define SPIKE_STOCK_EVICT_H
 
 #include "tests/lib/stock_book.h"
 
@@ -29,7 +29,7 @@ static inline void all_is_long_ago(void)
 }
 
 /* An operator gives up the node. 0: all silent nodes that a repair waits for. */
-static inline enum stock_result give_up(uint16_t node, bool lost)
+static inline enum stock_result evict(uint16_t node, bool lost)
 {
     rc = (struct stock_reclaim){.epoch = book->epoch,
                                 .seen = book->figures,
@@ -43,7 +43,7 @@ static inline enum stock_result give_up(uint16_t node, bool lost)
     return result;
 }
 
-static inline void assert_given_up(uint16_t node, uint32_t gone, uint32_t back)
+static inline void assert_evicted(uint16_t node, uint32_t gone, uint32_t back)
 {
     assert_int_equal(rc.outcome, STOCK_RECLAIMED);
     assert_int_equal(rc.evicted_count, 1);
@@ -56,8 +56,8 @@ static inline void assert_given_up(uint16_t node, uint32_t gone, uint32_t back)
 static inline void gives_up(uint16_t node, bool lost, uint32_t gone, uint32_t back)
 {
     be(1);
-    assert_int_equal(give_up(node, lost), STOCK_OK);
-    assert_given_up(node, gone, back);
+    assert_int_equal(evict(node, lost), STOCK_OK);
+    assert_evicted(node, gone, back);
 }
 
 /* All nodes have attached and settled: nothing is lost, nothing counted twice. */
